@@ -1,0 +1,272 @@
+"""What a session speaks with: the values that a face shows, and the protocols of face, scene and worker.
+
+Nothing here imports Qt, Slicer or the library's heavy parts, so that a face may import it at start-up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from .geometry import SeedBox, Spine
+
+
+class State(str, Enum):
+    """Where a session stands."""
+
+    EMPTY = "empty"  # no volume chosen
+    READY = "ready"  # a volume, no result yet
+    RUNNING = "running"  # the worker works: segmenting or recounting
+    DONE = "done"  # a result is in the scene
+    FAILED = "failed"  # the last command failed; `Session.failure` says why; a result may still be there
+
+
+class Change(str, Enum):
+    """What has changed, so that a face redraws no more than it must."""
+
+    STATE = "state"  # state, failure and every can_<command>
+    PROGRESS = "progress"
+    RESULT = "result"  # rows, warnings, undo
+    VOLUME = "volume"  # another volume, or none
+    BOX = "box"  # the S1 box was made, removed, shown, hidden or moved
+    PREVIEW = "preview"  # the sentence shown while the S1 box is dragged
+
+
+class EditAnswer(str, Enum):
+    """What to do with segments that were changed by hand and are about to be replaced."""
+
+    KEEP_COPY = "keep a copy"
+    DISCARD = "discard"
+    CANCEL = "cancel"
+
+
+class Can(NamedTuple):
+    """Whether a command may be given now.
+
+    Attributes
+    ----------
+    allowed : bool
+        True if the command would be taken.
+    reason : str
+        One plain sentence for a tooltip: why not, or, if allowed, what the command does.
+    """
+
+    allowed: bool
+    reason: str
+
+    def __bool__(self) -> bool:
+        return self.allowed
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the running command is: `fraction` 0-1 and one plain `sentence` ("Tile 3 of 12")."""
+
+    fraction: float = 0.0
+    sentence: str = ""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a command failed: one clear `sentence`, and `details` (the log's last lines) one click away."""
+
+    sentence: str
+    details: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the results table.
+
+    Attributes
+    ----------
+    index : int
+        Position of the vertebra in ``Session.result.spine.vertebrae`` (0 = lowest); what `Session.pin_level` takes.
+    level : str
+        ``"L5"``, or ``"Vertebra 3"`` where the count has no anchor; what `Session.jump_to` takes.
+    colour : tuple of int
+        Red, green, blue, 0-255: the segment's colour.
+    confidence : float
+        Probability, 0-1.
+    confidence_words : str
+        ``"sure"``, ``"likely"`` or ``"check"``.
+    height_mm : float
+        Height of the body, mm.
+    note : str
+        Flags in plain words, or an empty text.
+    """
+
+    index: int
+    level: str
+    colour: tuple[int, int, int]
+    confidence: float
+    confidence_words: str
+    height_mm: float
+    note: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the folded "Advanced" part of a face offers; the names are those of `SpinalTapLib.pipeline.Options`.
+
+    Attributes
+    ----------
+    device : str
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+    steps : int or None
+        Ladder steps from the seed upwards, or None for as many as there are vertebrae.
+    structures : str
+        ``"bodies"`` or ``"all"`` (discs and canal too).
+    method : str
+        ``"fused"``, ``"detector"`` or ``"ladder"``.
+    """
+
+    device: str = "auto"
+    steps: int | None = None
+    structures: str = "bodies"
+    method: str = "fused"
+
+
+@dataclass(frozen=True)
+class Result:
+    """A spine as it goes into the scene.
+
+    Attributes
+    ----------
+    spine : Spine
+        Vertebrae and label map; the label map lies on the `SagittalVolume`'s grid.
+    matrix : ndarray, shape (4, 4)
+        (slice, row, column, 1) of the label map to LPS world, mm, as it was when the run began.
+    surfaces : mapping of int to object
+        Label value to closed surface (vtkPolyData), LPS world, mm.
+    folder : Path or None
+        The exchange folder that a recount starts from (see `SpinalTapLib.exchange`).
+    """
+
+    spine: Spine
+    matrix: np.ndarray
+    surfaces: Mapping[int, Any] = field(default_factory=dict)
+    folder: Path | None = None
+
+
+class Face(Protocol):
+    """A listener: the Qt panel, a script, a test. Called on the thread that polls the session."""
+
+    def session_changed(self, change: Change) -> None:
+        """React to a change: read the session's properties again."""
+
+    def ask_about_edits(self, names: Sequence[str]) -> EditAnswer:
+        """Ask the user what to do with the segments `names`, which were changed by hand and will be replaced."""
+
+
+class SceneListener(Protocol):
+    """What a scene calls when the user acts on the nodes; the session is one."""
+
+    def box_moving(self) -> None:
+        """The S1 box moves under the mouse."""
+
+    def box_released(self) -> None:
+        """A drag of the S1 box has ended."""
+
+    def box_removed(self) -> None:
+        """The S1 box was deleted from the scene."""
+
+    def volume_removed(self) -> None:
+        """The chosen volume was deleted from the scene."""
+
+    def result_removed(self) -> None:
+        """The segmentation was deleted from the scene."""
+
+    def scene_closed(self) -> None:
+        """The whole scene was closed."""
+
+    def scene_loaded(self) -> None:
+        """Nodes were read from a scene file."""
+
+
+class Scene(Protocol):
+    """The scene that a session works on; `SpinalTapLib.scene.SlicerScene` is the real one. Node IDs are texts.
+
+    Every method raises ValueError with one plain sentence for what the user can put right.
+    """
+
+    def listen(self, listener: SceneListener | None) -> None:
+        """Report what happens to the chosen nodes to `listener` from now on; None ends it."""
+
+    def watch_volume(self, volume: str | None) -> None:
+        """Make `volume` the one whose removal, box and result are reported."""
+
+    def volume_name(self, volume: str) -> str:
+        """Return the volume's name."""
+
+    def volume_problem(self, volume: str) -> str:
+        """Return why the node cannot be segmented, in one sentence, or an empty text."""
+
+    def read_volume(self, volume: str) -> Any:
+        """Return the volume as a `SagittalVolume` in LPS world, the transforms above it included."""
+
+    def edited_segments(self, volume: str) -> Mapping[str, str]:
+        """Return the segments changed by hand since they were made: name to fingerprint."""
+
+    def show(self, volume: str, result: Result, provenance: Mapping[str, str], discard: Mapping[str, str]) -> None:
+        """Put a result into the scene: update in place, keep copies of hand edits not named in `discard`.
+
+        If it fails, the scene is as it was before the call.
+        """
+
+    def restore(self, volume: str, folder: Path) -> Result | None:
+        """Return the result that the scene holds for `volume`, its exchange folder filled in `folder`; or None."""
+
+    def box(self, volume: str) -> SeedBox | None:
+        """Return the S1 box in LPS world, or None if there is none."""
+
+    def box_is_users(self, volume: str) -> bool:
+        """Return True if the user placed or dragged the box, False if it only marks the S1 that was found."""
+
+    def place_box(self, volume: str, box: SeedBox, by_user: bool) -> None:
+        """Make the S1 box or move it; a box that is being dragged is left alone."""
+
+    def show_box(self, volume: str, visible: bool) -> None:
+        """Show or hide the S1 box."""
+
+    def box_is_shown(self, volume: str) -> bool:
+        """Return True if there is an S1 box and it is visible."""
+
+    def volume_centre(self, volume: str) -> np.ndarray:
+        """Return the volume's centre, shape (3,), LPS world, mm."""
+
+    def jump(self, point_lps_mm: np.ndarray) -> None:
+        """Move all slice views to the point, shape (3,)."""
+
+    def show_3d(self, volume: str, visible: bool) -> None:
+        """Show or hide the surfaces in 3-D."""
+
+    def is_shown_3d(self, volume: str) -> bool:
+        """Return True if the surfaces are shown in 3-D."""
+
+    def surfaces(self, volume: str) -> Mapping[str, Any]:
+        """Return segment name to closed surface (vtkPolyData), LPS world, mm, with the user's own edits."""
+
+
+class Worker(Protocol):
+    """The other process; `SpinalTapLib.workerlink.WorkerLink` is the real one."""
+
+    def send(self, request: Mapping[str, Any]) -> None:
+        """Send a request, starting the process if it does not run; raise ValueError if it cannot be started."""
+
+    def receive(self) -> list[dict[str, Any]]:
+        """Return the messages that have come since the last call, without waiting.
+
+        A process that ended by itself is reported once, as a message with ``event`` ``"died"`` and a ``sentence``.
+        """
+
+    def kill(self) -> None:
+        """End the process and its children now (within a second)."""
+
+    def log_tail(self, lines: int = 20) -> str:
+        """Return the last lines of the process's log."""
