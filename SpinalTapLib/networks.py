@@ -93,7 +93,10 @@ class PartNetwork(nn.Module):
         for i in reversed(range(len(self.up))):
             x = functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
             x = self.up[i](torch.cat((skips[i], x), dim=1))
-        return self.head(x)[..., :rows, :columns]
+        # Positions are read off the heatmaps to a fraction of a pixel: the last, cheap step stays in full precision
+        # even where the rest runs in half.
+        with torch.autocast(x.device.type, enabled=False):
+            return self.head(x[..., :rows, :columns].to(self.head.weight.dtype))
 
 
 def _padded(image: torch.Tensor, multiple: int) -> torch.Tensor:

@@ -1,0 +1,167 @@
+"""Cut a slice into overlapping tiles, bring each to common intensities, and blend what comes back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
+import torch
+
+TILE_PX = 352
+"""Longest side of a tile, px (1 mm each). The training tiles are 224 px: up to about 1.5 times that the robust
+statistics of a tile still describe the same mix of tissues, and fewer pixels are computed twice."""
+
+OVERLAP_PX = 64
+"""Least overlap of neighbouring tiles, px: more than the tallest vertebra, so that each is whole in one tile."""
+
+CLIP_LOW, CLIP_HIGH = 0.005, 0.995
+"""Quantiles that a tile is clipped at: hot pixels, metal and skin flare must not set the scale."""
+
+Window = tuple[slice, slice]
+
+
+def _starts(length: int, tile: int, overlap: int) -> tuple[list[int], int]:
+    """Return where tiles start along one axis and how long they are: as few and as short as cover the axis."""
+    if length <= tile:
+        return [0], length
+    n = math.ceil((length - overlap) / (tile - overlap))
+    side = min(tile, 16 * math.ceil((length + overlap * (n - 1)) / n / 16))
+    return [round(i * (length - side) / (n - 1)) for i in range(n)], side
+
+
+def tile_grid(shape: Sequence[int], tile: int = TILE_PX, overlap: int = OVERLAP_PX) -> list[Window]:
+    """Return windows that together cover an image.
+
+    Parameters
+    ----------
+    shape : (rows, columns)
+        Size of the image, px.
+    tile : int
+        Longest side of a window, px.
+    overlap : int
+        Least overlap of neighbouring windows, px.
+
+    Returns
+    -------
+    list of (row slice, column slice)
+        Row by row. All windows have the same size, none larger than the image; they are spread evenly.
+
+    Raises
+    ------
+    ValueError
+        If the image is empty, or the overlap is negative or not smaller than the tile.
+    """
+    rows, columns = (int(n) for n in shape)
+    if rows < 1 or columns < 1:
+        raise ValueError(f"An image of {rows} x {columns} pixels cannot be cut into tiles: it is empty.")
+    if not 0 <= overlap < tile:
+        raise ValueError(f"Tiles of {tile} px cannot overlap by {overlap} px: use an overlap from 0 to {tile - 1}.")
+    row_starts, height = _starts(rows, tile, overlap)
+    column_starts, width = _starts(columns, tile, overlap)
+    return [(slice(r, r + height), slice(c, c + width)) for r, c in product(row_starts, column_starts)]
+
+
+def normalise_tiles(tiles: torch.Tensor) -> torch.Tensor:
+    """Bring each tile of a batch to zero mean and unit standard deviation after clipping its extremes.
+
+    Training and inference share this function.
+
+    Parameters
+    ----------
+    tiles : Tensor, shape (..., rows, columns)
+        Raw intensities, any real type and device; every (rows, columns) plane is a tile of its own.
+
+    Returns
+    -------
+    Tensor, float32, the same shape and device
+        Clipped at the tile's 0.5 % and 99.5 % quantiles, then z-scored. A tile that is constant between those
+        quantiles becomes all zeros.
+    """
+    flat = tiles.to(torch.float32).flatten(-2)
+    last = flat.shape[-1] - 1
+    low = flat.kthvalue(1 + round(CLIP_LOW * last), dim=-1, keepdim=True).values
+    high = flat.kthvalue(1 + round(CLIP_HIGH * last), dim=-1, keepdim=True).values
+    # Scaled to 0-1 first, so that huge or tiny intensities lose no digits in the sums below.
+    span = high - low
+    unit = ((flat - low) / torch.where(span > 0, span, 1.0)).clamp(0.0, 1.0)
+    centred = unit - unit.mean(-1, keepdim=True)
+    deviation = centred.square().mean(-1, keepdim=True).sqrt()
+    scored = centred / torch.where(deviation > 0, deviation, 1.0)
+    return torch.where(span > 0, scored, 0.0).view(tiles.shape)
+
+
+def normalise_tile(tile: np.ndarray) -> np.ndarray:
+    """Return one tile, shape (rows, columns), as float32 with zero mean and unit deviation: see `normalise_tiles`."""
+    return normalise_tiles(torch.from_numpy(np.ascontiguousarray(tile, dtype=np.float32))).numpy()
+
+
+def _ramp(length: int, overlap: int) -> np.ndarray:
+    """Return weights along one side of a tile: one in the middle, a cosine fall towards both ends, never zero."""
+    width = max(1, min(overlap, length // 2))
+    distance = np.minimum(np.arange(length), np.arange(length)[::-1]) + 0.5
+    return (0.5 - 0.5 * np.cos(np.pi * np.clip(distance / width, 0.0, 1.0))).astype(np.float32)
+
+
+class Blender:
+    """The weighted mean of maps that arrive tile by tile.
+
+    Parameters
+    ----------
+    channels : int
+        Maps a tile.
+    shape : (rows, columns)
+        Size of the whole image, px.
+    overlap : int
+        Width of the cosine ramps, px; the overlap that the tiles were cut with.
+    """
+
+    def __init__(self, channels: int, shape: Sequence[int], overlap: int = OVERLAP_PX) -> None:
+        self._overlap = overlap
+        self._sum = np.zeros((channels, *shape), np.float32)
+        self._weight = np.zeros(tuple(shape), np.float32)
+
+    def add(self, maps: np.ndarray, window: Window) -> None:
+        """Add the maps, shape (channels, rows, columns), of the tile at `window`."""
+        rows, columns = maps.shape[-2:]
+        weight = _ramp(rows, self._overlap)[:, None] * _ramp(columns, self._overlap)
+        self._sum[(slice(None), *window)] += maps * weight
+        self._weight[window] += weight
+
+    def result(self) -> np.ndarray:
+        """Return the blended maps, (channels, rows, columns) float32; zero where no tile has been."""
+        return self._sum / np.maximum(self._weight, np.finfo(np.float32).tiny)
+
+
+def blend(
+    maps: Sequence[np.ndarray], windows: Sequence[Window], shape: Sequence[int], overlap: int = OVERLAP_PX
+) -> np.ndarray:
+    """Return the maps of all tiles as one image, each pixel the cosine-weighted mean of the tiles that show it.
+
+    Parameters
+    ----------
+    maps : sequence of ndarray, each (channels, rows, columns)
+        One entry a window.
+    windows : sequence of (row slice, column slice)
+        As `tile_grid` gave them.
+    shape : (rows, columns)
+        Size of the whole image, px.
+    overlap : int
+        Width of the ramps, px.
+
+    Returns
+    -------
+    ndarray, (channels, rows, columns) float32
+
+    Raises
+    ------
+    ValueError
+        If there are no maps, or not as many as windows.
+    """
+    if not maps or len(maps) != len(windows):
+        raise ValueError(f"Blending needs one set of maps a window; got {len(maps)} for {len(windows)} windows.")
+    blender = Blender(maps[0].shape[0], shape, overlap)
+    for tile, window in zip(maps, windows):
+        blender.add(tile, window)
+    return blender.result()
