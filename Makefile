@@ -1,0 +1,93 @@
+# make demo             a synthetic whole spine, segmented from end to end
+# make demo SCAN=path   the same on a scan: NIfTI, NRRD, MetaImage, a DICOM folder or file
+# make test             checks and all the tests
+# make clean            removes the environment and the demo's results
+#
+# Needed: Python 3.11 or later with venv, and make. Everything else goes into $(VENV), once.
+
+VENV ?= .venv
+DEMO ?= demo
+SCAN ?=
+PYTEST ?=
+
+# PyTorch: the build for NVIDIA cards only where there is one. On Linux the processor build is asked for by its
+# full version, so that no CUDA package can slip in when its index is out of reach (the install stops instead).
+# Another build: make demo TORCH="torch==2.12.0" TORCH_INDEX=https://...
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+TORCH_VERSION = 2.13.0
+HAS_NVIDIA := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep -q GPU && echo yes)
+ifeq ($(HAS_NVIDIA),yes)
+TORCH ?= torch==$(TORCH_VERSION)
+TORCH_KIND = for NVIDIA cards
+else ifeq ($(shell uname -s),Linux)
+TORCH ?= torch==$(TORCH_VERSION)+cpu
+TORCH_FLAGS = --extra-index-url $(TORCH_INDEX)
+TORCH_KIND = for the processor
+else
+TORCH ?= torch==$(TORCH_VERSION)
+TORCH_KIND = for this machine
+endif
+
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check --no-input
+LOG = $(VENV)/install.log
+SPINALTAP = $(BIN)/spinaltap
+VENV_READY = $(VENV)/.made
+RUN_READY = $(VENV)/.run-ready
+TEST_READY = $(VENV)/.test-ready
+
+.PHONY: demo test check clean
+.DELETE_ON_ERROR:
+
+ifeq ($(SCAN),)
+RESULT = $(DEMO)/phantom/result
+demo: $(RUN_READY)
+	@echo "Drawing a synthetic whole spine ..."
+	@$(SPINALTAP) phantom --output $(DEMO)/phantom --seed 7 --region whole
+	@$(SPINALTAP) segment $(DEMO)/phantom/phantom.nii.gz --output $(RESULT)
+else
+RESULT = $(DEMO)/scan
+demo: $(RUN_READY)
+	@$(SPINALTAP) segment "$(SCAN)" --output $(RESULT)
+endif
+	@echo
+	@echo "Picture:   $(RESULT)/report.png"
+	@echo "Surfaces:  $(RESULT)/surfaces/*.stl"
+	@echo "In Slicer: $(RESULT)/vertebrae.seg.nrrd"
+
+test: $(TEST_READY) check
+	@$(BIN)/python -m pytest -q $(PYTEST)
+
+check: $(TEST_READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) $(DEMO) build dist .pytest_cache .mypy_cache .ruff_cache
+
+# One line for each step; pip's own words go to the log, and are shown when a step fails.
+define pip_install
+	@echo "Installing $(1) ..."
+	@$(PIP) install $(2) >>$(LOG) 2>&1 || { tail -n 15 $(LOG); \
+	 echo "Installing $(1) failed; the whole log is in $(LOG)."; exit 1; }
+endef
+
+$(VENV_READY):
+	@found=; for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.14); do \
+	 if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
+	 then found=$$python; break; fi; done; \
+	if [ -z "$$found" ]; then echo "SpinalTap needs Python 3.11 or later with the module venv" \
+	 "(Debian, Ubuntu: apt install python3-venv). Found none; name one with make PYTHON=path."; exit 1; fi; \
+	echo "Making the environment $(VENV) with $$($$found --version) ..."; \
+	$$found -m venv $(VENV)
+	@touch $@
+
+$(RUN_READY): $(VENV_READY) pyproject.toml
+	@: >$(LOG)
+	$(call pip_install,PyTorch $(TORCH_KIND) (about 200 MB; more with CUDA),--retries 1 --timeout 30 $(TORCH_FLAGS) "$(TORCH)")
+	$(call pip_install,SpinalTap and its libraries,--editable .)
+	@touch $@
+
+$(TEST_READY): $(RUN_READY)
+	$(call pip_install,the tools for the tests,--editable ".[test]")
+	@touch $@

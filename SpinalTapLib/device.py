@@ -1,0 +1,80 @@
+"""The choice of a device for the networks: processor, NVIDIA card or Apple silicon."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+import torch
+
+CHOICES = ("auto", "cpu", "cuda", "mps")
+
+MIN_CUDA_MEMORY_BYTES = 1 << 30
+"""Free memory below which `auto` leaves a card alone: the part network and its tiles need about 0.6 GB."""
+
+_log = logging.getLogger(__name__)
+
+
+def choose_device(choice: str = "auto") -> str:
+    """Return the device that the networks will run on.
+
+    Parameters
+    ----------
+    choice : str
+        ``"auto"`` takes an NVIDIA card if it works and has room, then Apple silicon, then the processor.
+        ``"cpu"``, ``"cuda"`` and ``"mps"`` take just that.
+
+    Returns
+    -------
+    str
+        ``"cpu"``, ``"cuda"`` or ``"mps"``.
+
+    Raises
+    ------
+    ValueError
+        If the choice is unknown, or names a device that this machine or this build of PyTorch does not have.
+    """
+    if choice not in CHOICES:
+        raise ValueError(f"There is no device called {choice!r}; use one of {', '.join(CHOICES)}.")
+    if choice == "cpu":
+        return "cpu"
+    if choice == "auto":
+        return next((device for device in ("cuda", "mps") if _why_not(device) is None), "cpu")
+    reason = _why_not(choice)
+    if reason is not None:
+        raise ValueError(f"The device {choice!r} can't be used here: {reason}; use --device auto or cpu.")
+    return choice
+
+
+def describe(device: str) -> str:
+    """Return the device in words, such as ``"cuda (NVIDIA A100)"`` or ``"cpu (4 threads)"``."""
+    if device == "cuda":
+        return f"cuda ({torch.cuda.get_device_name()})"
+    if device == "mps":
+        return "mps (Apple silicon)"
+    return f"cpu ({torch.get_num_threads()} thread{'s' if torch.get_num_threads() > 1 else ''})"
+
+
+def _why_not(device: str) -> str | None:
+    """Return why the device can't be used, or None if it can."""
+    if device == "mps":
+        return None if torch.backends.mps.is_available() else "PyTorch sees no Apple silicon"
+    if not torch.cuda.is_available():
+        built = torch.version.cuda is not None
+        return "PyTorch sees no NVIDIA card" if built else "this build of PyTorch is for the processor only"
+    try:  # a card may be listed and yet not be usable: driver too old, card too old for this build, in exclusive use
+        torch.zeros(1, device="cuda").cpu()
+        free, _ = torch.cuda.mem_get_info()
+    except RuntimeError as error:
+        _log.info("CUDA is present but not usable: %s", error)
+        return f"the NVIDIA card does not answer ({str(error).splitlines()[0]})"
+    if free < MIN_CUDA_MEMORY_BYTES:
+        return f"the NVIDIA card has only {free / (1 << 30):.1f} GB of free memory"
+    return None
+
+
+def processor_count() -> int:
+    """Return how many processor cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
