@@ -1,0 +1,141 @@
+"""Vertebra, Spine and SeedBox: what is known about a spine, in millimetres, LPS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+CORNERS = ("superior_anterior", "superior_posterior", "inferior_posterior", "inferior_anterior")
+"""The corner order of every ``(4, ...)`` array in the library: around the body, from superior anterior."""
+
+
+@dataclass(frozen=True)
+class Vertebra:
+    """One vertebral body.
+
+    Attributes
+    ----------
+    level : str or None
+        Level name (``"L5"``), or None where the count has no anchor.
+    label_value : int
+        Value in the label map.
+    confidence : float
+        Probability, 0-1, that the vertebra is there and its level is right.
+    centroid_lps_mm : ndarray, shape (3,)
+        Centre of the body, LPS, mm.
+    corners_lps_mm : ndarray, shape (4, 3)
+        Corners on the vertebra's own mid-slice, in the order of `CORNERS`, LPS, mm.
+    slices : tuple of int
+        Indices of the slices of the `SagittalVolume` (right to left) that show the body.
+    measurements : mapping of str to float
+        Named measurements; the unit is the end of the name (``"height_anterior_mm"``).
+    flags : tuple of str
+        Short plain-English notes, such as ``"corner rebuilt"`` or ``"cut by the edge of the image"``.
+    """
+
+    level: str | None
+    label_value: int
+    confidence: float
+    centroid_lps_mm: np.ndarray
+    corners_lps_mm: np.ndarray
+    slices: tuple[int, ...] = ()
+    measurements: Mapping[str, float] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+
+    @property
+    def up(self) -> np.ndarray:
+        """Unit vector, shape (3,), LPS, from the lower to the upper endplate's middle."""
+        vector = self.corners_lps_mm[:2].mean(0) - self.corners_lps_mm[2:].mean(0)
+        return vector / max(float(np.linalg.norm(vector)), 1e-9)
+
+    @property
+    def height_mm(self) -> float:
+        """Mean of the anterior and the posterior height, mm."""
+        c = self.corners_lps_mm
+        return float(np.linalg.norm(c[0] - c[3]) + np.linalg.norm(c[1] - c[2])) / 2
+
+    @property
+    def depth_mm(self) -> float:
+        """Mean of the upper and the lower endplate's anterior-posterior length, mm."""
+        c = self.corners_lps_mm
+        return float(np.linalg.norm(c[0] - c[1]) + np.linalg.norm(c[3] - c[2])) / 2
+
+
+@dataclass(frozen=True)
+class SeedBox:
+    """A box drawn around one vertebra, from which the levels are counted.
+
+    Attributes
+    ----------
+    center_lps_mm : ndarray, shape (3,)
+        Centre, LPS, mm.
+    size_mm : ndarray, shape (3,)
+        Full edge lengths along the box's own axes, mm.
+    axes : ndarray, shape (3, 3)
+        The box's unit axes as columns, LPS; the identity for an axis-aligned box (left, posterior, superior).
+    level : str
+        The level that the box marks.
+    """
+
+    center_lps_mm: np.ndarray
+    size_mm: np.ndarray
+    axes: np.ndarray = field(default_factory=lambda: np.eye(3))
+    level: str = "S1"
+
+    def __post_init__(self) -> None:
+        for name, value, shape in (
+            ("center", self.center_lps_mm, (3,)),
+            ("size", self.size_mm, (3,)),
+            ("axes", self.axes, (3, 3)),
+        ):
+            array = np.asarray(value, dtype=float)
+            if array.shape != shape or not np.isfinite(array).all():
+                raise ValueError(f"The seed box's {name} must be {shape} finite numbers; got {value!r}.")
+        if (np.asarray(self.size_mm) <= 0).any():
+            raise ValueError(f"The seed box must have a size above zero along all three axes; got {self.size_mm!r} mm.")
+
+
+@dataclass(frozen=True)
+class Spine:
+    """The answer: vertebrae from the bottom up, and what they were counted from.
+
+    Attributes
+    ----------
+    vertebrae : tuple of Vertebra
+        From the bottom up.
+    anchor : str
+        What the count starts from: ``"S1"``, ``"C2"``, ``"pinned"`` or ``"none"``.
+    label_map : ndarray, shape (slice, row, column), or None
+        Label values on the `SagittalVolume`'s grid.
+    seed : SeedBox or None
+        The box that the user drew, if any.
+    warnings : tuple of str
+        Plain sentences for the user.
+    seconds : mapping of str to float
+        Wall-clock seconds a stage.
+    model : mapping of str to str
+        ``name`` and ``sha256`` of the network.
+    device : str
+        Device that the network ran on.
+    evidence : object
+        The kept detections that make a reseed possible without running the detector again.
+    """
+
+    vertebrae: tuple[Vertebra, ...]
+    anchor: str = "none"
+    label_map: np.ndarray | None = None
+    seed: SeedBox | None = None
+    warnings: tuple[str, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    model: Mapping[str, str] = field(default_factory=dict)
+    device: str = "cpu"
+    evidence: object = None
+
+    def __getitem__(self, level: str) -> Vertebra:
+        """Return the vertebra of that level; raise KeyError if it was not found."""
+        for vertebra in self.vertebrae:
+            if vertebra.level == level:
+                return vertebra
+        raise KeyError(level)

@@ -1,0 +1,140 @@
+"""The one table of vertebral levels: order, label value, colour and SNOMED CT code.
+
+Label values follow the VerSe convention (Sekuboyina et al., Med Image Anal 73, 2021). SNOMED CT
+codes are those of the anatomical structures; levels without a code of their own carry the code
+of the generic vertebra.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+GENERIC_VERTEBRA_CODE = "51282000"
+DISC_CODE = "360499006"
+CANAL_CODE = "61853006"
+
+CANAL_VALUE = 60
+UNANCHORED_BASE = 100
+DISC_BASE = 200
+
+
+@dataclass(frozen=True)
+class Level:
+    """One vertebral level.
+
+    Attributes
+    ----------
+    name : str
+        Short name, such as ``"L5"``.
+    value : int
+        Label value in label maps (VerSe convention).
+    code : str
+        SNOMED CT code of the structure.
+    colour : tuple of int
+        Red, green, blue, 0-255. Neighbouring levels are far apart in hue and lightness.
+    """
+
+    name: str
+    value: int
+    code: str
+    colour: tuple[int, int, int]
+
+    @property
+    def meaning(self) -> str:
+        """The name in words, such as ``"L5 vertebra"``."""
+        return f"{self.name} vertebra"
+
+
+# Six hues that stay apart for colour-blind readers (Okabe and Ito, 2008), walked in a fixed order;
+# a level keeps its colour in every scan.
+_PALETTE = (
+    (230, 159, 0),
+    (86, 180, 233),
+    (0, 158, 115),
+    (240, 228, 66),
+    (0, 114, 178),
+    (213, 94, 0),
+    (204, 121, 167),
+)
+
+_ROWS = (  # from the bottom up
+    ("S1", 26, "65985001"),
+    ("L6", 25, GENERIC_VERTEBRA_CODE),
+    ("L5", 24, "49668003"),
+    ("L4", 23, "11994002"),
+    ("L3", 22, "36470004"),
+    ("L2", 21, "14293000"),
+    ("L1", 20, "66794005"),
+    ("T13", 28, GENERIC_VERTEBRA_CODE),
+    ("T12", 19, "23215003"),
+    ("T11", 18, "12989004"),
+    ("T10", 17, "7610001"),
+    ("T9", 16, "82687006"),
+    ("T8", 15, "11068009"),
+    ("T7", 14, "62487009"),
+    ("T6", 13, "45296009"),
+    ("T5", 12, "56401006"),
+    ("T4", 11, "73071006"),
+    ("T3", 10, "1626008"),
+    ("T2", 9, "53733008"),
+    ("T1", 8, "64864005"),
+    ("C7", 7, "87391001"),
+    ("C6", 6, "36054005"),
+    ("C5", 5, "36978003"),
+    ("C4", 4, "5329002"),
+    ("C3", 3, "113205007"),
+    ("C2", 2, "39976000"),
+    ("C1", 1, "14806007"),
+)
+
+LEVELS: tuple[Level, ...] = tuple(
+    Level(name, value, code, _PALETTE[i % len(_PALETTE)]) for i, (name, value, code) in enumerate(_ROWS)
+)
+"""All known levels, from the bottom up, the supernumerary L6 and T13 included."""
+
+COMMON: tuple[str, ...] = tuple(level.name for level in LEVELS if level.name not in ("L6", "T13", "C1"))
+"""The 24 levels of a spine with the usual count, from S1 up to C2."""
+
+_BY_NAME = {level.name: level for level in LEVELS}
+_BY_VALUE = {level.value: level for level in LEVELS}
+
+
+def level(name: str) -> Level:
+    """Return the level called `name`.
+
+    Raises
+    ------
+    ValueError
+        If no level has that name.
+    """
+    found = _BY_NAME.get(name.strip().upper())
+    if found is None:
+        raise ValueError(f"There is no vertebral level called {name!r}; use one of {', '.join(_BY_NAME)}.")
+    return found
+
+
+def level_of_value(value: int) -> Level | None:
+    """Return the level with that label value, or None for values without a named level."""
+    return _BY_VALUE.get(int(value))
+
+
+def label_name(value: int) -> str:
+    """Return the words for any label value: ``"L5"``, ``"L4-L5"`` (disc), ``"Spinal canal"``, ``"Vertebra 3"``."""
+    if value == CANAL_VALUE:
+        return "Spinal canal"
+    if value > DISC_BASE:
+        upper = label_name(value - DISC_BASE)
+        index = COMMON.index(upper) if upper in COMMON else 0
+        return f"{upper}-{COMMON[index - 1]}" if index else f"Disc below {upper}"
+    known = level_of_value(value)
+    return known.name if known else f"Vertebra {value - UNANCHORED_BASE}"
+
+
+def unanchored_value(position: int) -> int:
+    """Return the label value of the `position`-th vertebra from the bottom (0 = lowest) where no level is known."""
+    return UNANCHORED_BASE + 1 + position
+
+
+def disc_value(value_above: int) -> int:
+    """Return the label value of the disc under the vertebra with label `value_above`."""
+    return DISC_BASE + value_above

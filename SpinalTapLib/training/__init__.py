@@ -1,0 +1,1 @@
+"""Synthetic spines and the networks trained on them. Nothing outside this folder imports it, but the command line."""

@@ -1,0 +1,190 @@
+"""The shape of one vertebra: an implicit function in its own frame, in millimetres.
+
+A point has the coordinates u (left), v (posterior) and w (up) in the vertebra's frame. The functions
+return, for arrays of points, the approximate distance to the nearest wall: positive inside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Body:
+    """A vertebral body (or a sacral segment), described in its own frame.
+
+    Attributes
+    ----------
+    name : str
+        Level name.
+    centre : ndarray, shape (3,)
+        Middle of the body, LPS, mm.
+    axes : ndarray, shape (3, 3)
+        Unit columns: left, posterior, up, in LPS.
+    height, wedge : float
+        Mid height (mm) and angle between the endplates (rad, positive where the front is higher).
+    depth_upper, depth_lower, width_upper, width_lower : float
+        Sizes of the endplates, mm.
+    concavity_upper, concavity_lower : float
+        Depth of the endplates' hollow, mm.
+    waist : float
+        Hollow of the front, back and sides at mid height, mm.
+    kidney : float
+        Hollow of the back towards the canal, mm.
+    uncinate : float
+        Height of the uncinate processes on the upper plate's sides, mm (cervical).
+    lip : float
+        Anterior osteophytes, mm.
+    schmorl : tuple
+        Nodes as (u, v, upper, radius), mm; `upper` is 1 for the upper plate and -1 for the lower one.
+    """
+
+    name: str
+    centre: np.ndarray
+    axes: np.ndarray
+    height: float
+    wedge: float
+    depth_upper: float
+    depth_lower: float
+    width_upper: float
+    width_lower: float
+    concavity_upper: float = 0.7
+    concavity_lower: float = 1.5
+    waist: float = 1.5
+    kidney: float = 1.5
+    uncinate: float = 0.0
+    lip: float = 0.0
+    schmorl: tuple[tuple[float, float, float, float], ...] = ()
+
+    @property
+    def depth(self) -> float:
+        """Mean depth, mm."""
+        return (self.depth_upper + self.depth_lower) / 2
+
+    @property
+    def half_width(self) -> float:
+        """Half of the mean width, mm."""
+        return (self.width_upper + self.width_lower) / 4
+
+    def local(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return u, v, w of points, shape (..., 3), LPS, mm."""
+        offset = points - self.centre.astype(points.dtype)
+        u, v, w = np.moveaxis(offset @ self.axes.astype(points.dtype), -1, 0)
+        return u, v, w
+
+
+def plates(body: Body, u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the heights w (mm) of the lower and the upper endplate over the points (u, v)."""
+    slope = np.tan(body.wedge / 2) * v
+    hollow = 1 - (u / (0.85 * body.half_width)) ** 2 - ((v - 0.08 * body.depth) / (0.45 * body.depth)) ** 2
+    hollow = np.clip(hollow, 0, None) ** 0.8
+    upper = body.height / 2 - slope - body.concavity_upper * hollow
+    lower = -body.height / 2 + slope + body.concavity_lower * hollow
+    if body.uncinate:
+        side = np.clip((np.abs(u) / body.half_width - 0.6) / 0.4, 0, 1)
+        upper = upper + body.uncinate * side * side
+    return lower, upper
+
+
+def walls(body: Body, u: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the front wall and the back wall (v, mm) and the side distance (mm) at points (u, w).
+
+    The front is a half superellipse (exponent 2.4), the back a flatter one (exponent 4) with a hollow
+    towards the canal, so that the outline is right in every sagittal plane, out to the sides.
+    """
+    t = np.clip(w / (body.height / 2), -1, 1)
+    rise, hollow = (t + 1) / 2, 1 - t * t
+    half_depth = (body.depth_lower + (body.depth_upper - body.depth_lower) * rise) / 2
+    half_width = (body.width_lower + (body.width_upper - body.width_lower) * rise) / 2 - body.waist * 1.2 * hollow
+    s = np.clip(np.abs(u) / half_width, 0, 1)
+    front = -half_depth * (1 - s**2.4) ** (1 / 2.4) + body.waist * hollow
+    if body.lip:
+        front = front - body.lip * np.exp(-(((1 - np.abs(t)) / 0.16) ** 2)) * (1 - s)
+    back = half_depth * (1 - s**4) ** 0.25 - 0.5 * body.waist * hollow
+    back = back - body.kidney * np.exp(-((u / (0.42 * half_width)) ** 2))
+    return front, back, half_width - np.abs(u)
+
+
+def body_distance(body: Body, u: np.ndarray, v: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """Return the approximate distance (mm) of points to the body's wall, positive inside."""
+    lower, upper = plates(body, u, v)
+    front, back, side = walls(body, u, w)
+    vertical = np.minimum(upper - w, w - lower)
+    horizontal = np.minimum(np.minimum(v - front, back - v), side)
+    rounded = (vertical + horizontal) * 0.7071 - 0.45  # edges rounded off by about a millimetre
+    inside = np.minimum(np.minimum(vertical, horizontal), rounded)
+    for su, sv, plate, radius in body.schmorl:
+        sw = upper if plate > 0 else lower
+        inside = np.minimum(inside, np.sqrt((u - su) ** 2 + (v - sv) ** 2 + (w - sw) ** 2) - radius)
+    return inside
+
+
+def corners_in_plane(body: Body, x_mm: float) -> np.ndarray | None:
+    """Return the corners of the body where the sagittal plane x = `x_mm` (LPS, mm) cuts it.
+
+    Returns
+    -------
+    ndarray, shape (5, 2), or None
+        (y, z) in mm of the four corners (superior anterior, superior posterior, inferior posterior,
+        inferior anterior) and the centroid; None where the plane misses the body or shows less than
+        half of its depth.
+    """
+    if abs(body.axes[0, 0]) < 0.5:
+        return None
+    targets = np.zeros((4, 2))
+    u = np.full(4, (x_mm - body.centre[0]) / body.axes[0, 0])
+    if (np.abs(u) > 0.92 * body.half_width).any():
+        return None
+    top = np.array([True, True, False, False])
+    anterior = np.array([True, False, False, True])
+    w = np.where(top, body.height / 2, -body.height / 2)
+    points = np.zeros((4, 2))
+    for _ in range(3):  # u depends on where the tilted plane meets the corner
+        bare = Body(**{**body.__dict__, "lip": 0.0, "schmorl": ()})
+        front, back, _ = walls(bare, u, w)
+        v = np.where(anterior, front, back)
+        lower, upper = plates(bare, u, v)
+        w = np.where(top, upper, lower)
+        targets = np.stack([v, w], 1)
+        points, u = _solve_plane(body, x_mm, targets)
+    if (np.abs(u) > 0.9 * body.half_width).any():
+        return None
+    length = float(np.abs(targets[1, 0] - targets[0, 0]) + np.abs(targets[2, 0] - targets[3, 0])) / 2
+    if length < 0.5 * body.depth:
+        return None
+    return np.vstack([points, points.mean(0)])
+
+
+def _solve_plane(body: Body, x_mm: float, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (y, z) and u of the points of the plane with the local coordinates (v, w) in `targets`."""
+    a = body.axes
+    system = np.array([[a[1, 1], a[2, 1]], [a[1, 2], a[2, 2]]])
+    shift = a[0, 1:] * (x_mm - body.centre[0])
+    points = np.linalg.solve(system, (targets - shift).T).T
+    u = a[0, 0] * (x_mm - body.centre[0]) + points @ a[1:, 0]
+    return points + body.centre[1:], u
+
+
+@dataclass(frozen=True)
+class Capsule:
+    """A rounded rod of posterior bone in a vertebra's frame: two ends and the radii across it, mm."""
+
+    start: tuple[float, float, float]
+    end: tuple[float, float, float]
+    radius_side: float
+    radius_plane: float
+
+
+def capsule_distance(capsule: Capsule, u: np.ndarray, v: np.ndarray, w: np.ndarray) -> np.ndarray | None:
+    """Return the distance (mm) to the capsule's wall, positive inside, or None where no point can reach it."""
+    p, q = np.array(capsule.start), np.array(capsule.end)
+    low, high = min(p[0], q[0]) - capsule.radius_side, max(p[0], q[0]) + capsule.radius_side
+    if float(u.max()) < low or float(u.min()) > high:
+        return None
+    squeeze = capsule.radius_plane / capsule.radius_side
+    d = (q - p) * np.array([squeeze, 1, 1])
+    pu, pv, pw = (u - p[0]) * squeeze, v - p[1], w - p[2]
+    t = np.clip((pu * d[0] + pv * d[1] + pw * d[2]) / max(float(d @ d), 1e-6), 0, 1)
+    return capsule.radius_plane - np.sqrt((pu - t * d[0]) ** 2 + (pv - t * d[1]) ** 2 + (pw - t * d[2]) ** 2)
