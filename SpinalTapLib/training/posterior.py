@@ -13,7 +13,7 @@ from .shapes import Body, Capsule, capsule_distance
 from .tables import family
 from .tissues import Tissue
 
-_SPINOUS = {"S": (12.0, 0.3, 5.0), "L": (29.0, 0.30, 7.5), "T": (34.0, 0.95, 4.0), "C": (19.0, 0.45, 4.0)}
+_SPINOUS = {"S": (12.0, 0.3, 5.0), "L": (22.0, 0.25, 8.5), "T": (30.0, 0.95, 4.5), "C": (19.0, 0.45, 4.0)}
 """Length (mm), downward slant (rad) and half height (mm) of the spinous process, a region."""
 
 

@@ -138,18 +138,18 @@ def _beside(
     side = np.abs(frame.side)
     lumbar, chest, neck = _regions(spine, frame)
     beside = (side > 0.55 * width) & (frame.back > -depth - 9) & (frame.back < depth + 12)
-    fields = noise(16, 3), noise(9)
-    fill = np.where(fields[0] > 0.9, T.FAT, T.MUSCLE).astype(np.uint8)
+    fields = noise(22, 4), noise(11, 2)
+    fill = np.where(fields[0] > 1.5, T.FAT, T.MUSCLE).astype(np.uint8)
     lower = lumbar & beside & (frame.back > -depth - 14 * spine.habit["psoas"])
     canvas[lower] = fill[lower]
-    thin = lower & (side < width + 2.5) & (fields[1] > 0.1)  # fat between psoas and bone
+    thin = lower & (side > 0.9 * width) & (side < width + 2.0) & (fields[0] > -0.3)  # fat between psoas and bone
     canvas[thin] = T.FAT
     lung = chest & (side > width + 1.5) & (frame.back < depth * 0.6 + 6)
     canvas[lung] = T.LUNG
     pleura = chest & beside & ~lung
     canvas[pleura] = fill[pleura]
     canvas[neck & beside] = fill[neck & beside]
-    dots = (fields[1] > 1.75) & beside & ~lung
+    dots = (fields[1] > 2.0) & beside & ~lung
     canvas[dots] = np.where(fields[0] > 0, T.VESSEL, T.ROOTS).astype(np.uint8)[dots]
 
 
