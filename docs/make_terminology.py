@@ -1,0 +1,73 @@
+"""Write Resources/Terminology/SpinalTap.term.json from the table of levels.
+
+    python docs/make_terminology.py
+
+Slicer's own terminology lists hold only the generic vertebra, so the module ships its own context: one type a
+level, with the colour that the level has everywhere. Levels without a SNOMED CT code of their own (L6, T13 and
+vertebrae whose level is unknown) share the generic one. The format is dcmqi's segment-context schema.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+TARGET = ROOT / "Resources" / "Terminology" / "SpinalTap.term.json"
+CONTEXT_NAME = "SpinalTap vertebrae"
+
+# Colours of what is no level: pale, so that the vertebrae stand out.
+GENERIC_COLOUR = (170, 170, 170)
+DISC_COLOUR = (150, 200, 220)
+CANAL_COLOUR = (235, 225, 190)
+
+
+def terminology() -> dict[str, Any]:
+    """Return the terminology as the JSON object that Slicer reads."""
+    from SpinalTapLib import levels
+
+    def entry(code: str, meaning: str, label: str, colour: tuple[int, int, int]) -> dict[str, Any]:
+        return {
+            "CodingSchemeDesignator": "SCT",
+            "CodeValue": code,
+            "CodeMeaning": meaning,
+            "SNOMEDCTConceptID": code,
+            "3dSlicerLabel": label,
+            "recommendedDisplayRGBValue": list(colour),
+        }
+
+    types = [
+        entry(level.code, level.meaning, level.name, level.colour)
+        for level in levels.LEVELS
+        if level.code != levels.GENERIC_VERTEBRA_CODE
+    ]
+    types.append(entry(levels.GENERIC_VERTEBRA_CODE, "Vertebra", "Vertebra", GENERIC_COLOUR))
+    types.append(entry(levels.DISC_CODE, "Intervertebral disc", "Intervertebral disc", DISC_COLOUR))
+    types.append(entry(levels.CANAL_CODE, "Spinal canal", "Spinal canal", CANAL_COLOUR))
+    return {
+        "SegmentationCategoryTypeContextName": CONTEXT_NAME,
+        "@schema": "https://raw.githubusercontent.com/qiicr/dcmqi/master/doc/segment-context-schema.json#",
+        "SegmentationCodes": {
+            "Category": [
+                {
+                    "CodingSchemeDesignator": "SCT",
+                    "CodeValue": "123037004",
+                    "CodeMeaning": "Anatomical Structure",
+                    "showAnatomy": False,
+                    "Type": types,
+                }
+            ]
+        },
+    }
+
+
+def text() -> str:
+    """Return the file's text."""
+    return json.dumps(terminology(), indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    TARGET.write_text(text(), encoding="utf-8")
