@@ -16,6 +16,17 @@ def paint_canal(
     canvas: np.ndarray, structure: np.ndarray, spine: SyntheticSpine, grid: Grid, frame: SpinalFrame
 ) -> None:
     """Paint the canal and its contents on a canvas and its class map, both of shape (rows, columns)."""
+    near = np.nonzero((np.abs(frame.back - 18) < 40).any(0))[0]
+    if not len(near):
+        return
+    columns = slice(int(near[0]), int(near[-1]) + 1)  # nothing of the canal lies outside them
+    frame = SpinalFrame(frame.level[:, columns], frame.side[:, columns], frame.back[:, columns])
+    _paint_near(canvas[:, columns], structure[:, columns], spine, grid.columns_of(columns), frame)
+
+
+def _paint_near(
+    canvas: np.ndarray, structure: np.ndarray, spine: SyntheticSpine, grid: Grid, frame: SpinalFrame
+) -> None:
     levels = np.arange(len(spine.names), dtype=float)
     ends = np.concatenate([[-5.0, -2.0], levels, [levels[-1] + 3]])
     depth = frame.along(ends, np.concatenate([[4.0, 11.0], spine.canal_depth, [24.0]]))

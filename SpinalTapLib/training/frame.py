@@ -35,6 +35,11 @@ class Grid:
         out[..., 0], out[..., 1], out[..., 2] = self.x_mm, y[None, :], z[:, None]
         return out
 
+    def columns_of(self, columns: slice) -> Grid:
+        """Return the grid of a range of columns."""
+        start = self.y0_mm + columns.start * self.pixel_mm
+        return Grid(self.x_mm, start, self.z0_mm, self.rows, columns.stop - columns.start, self.pixel_mm)
+
     def window(self, centre: np.ndarray, reach_mm: float) -> tuple[slice, slice] | None:
         """Return the slices of the pixels within `reach_mm` of a point (3,), LPS, mm; None if there are none."""
         row, col = (self.z0_mm - centre[2]) / self.pixel_mm, (centre[1] - self.y0_mm) / self.pixel_mm
@@ -92,22 +97,19 @@ def spinal_frame(spine: SyntheticSpine, grid: Grid) -> SpinalFrame:
     columns = np.arange(0, grid.columns + COARSE, COARSE)
     big = Grid(grid.x_mm, grid.y0_mm, grid.z0_mm, rows[-1] + 1, columns[-1] + 1, grid.pixel_mm)
     p = big.points(slice(None, None, COARSE), slice(None, None, COARSE)).reshape(-1, 3)
-    offset = p[:, None, :] - points[None]
-    up = np.einsum("gkc,kc->gk", offset, axes[:, :, 2])
-    below = np.clip((up >= 0).sum(1) - 1, 0, len(levels) - 2)
+    heights = p @ axes[:, :, 2].T - (points * axes[:, :, 2]).sum(1)  # above each reference, (pixels, references)
+    below = np.clip((heights >= 0).sum(1) - 1, 0, len(levels) - 2)
     g = np.arange(len(p))
-    a, b = up[g, below], up[g, below + 1]
+    a, b = heights[g, below], heights[g, below + 1]
     f = np.clip(a / np.where(np.abs(a - b) < 1e-3, 1e-3, a - b), -1.5, 2.5)
     f = np.where((below > 0) & (below < len(levels) - 2), np.clip(f, 0, 1), f)
 
-    def mix(component: np.ndarray) -> np.ndarray:
-        return component[g, below] * (1 - f) + component[g, below + 1] * f
+    def mix(column: int) -> np.ndarray:
+        low = ((p - points[below]) * axes[below, :, column]).sum(1)
+        high = ((p - points[below + 1]) * axes[below + 1, :, column]).sum(1)
+        return low * (1 - f) + high * f
 
-    fields = (
-        levels[below] * (1 - f) + levels[below + 1] * f,
-        mix(np.einsum("gkc,kc->gk", offset, axes[:, :, 0])),
-        mix(np.einsum("gkc,kc->gk", offset, axes[:, :, 1])),
-    )
+    fields = (levels[below] * (1 - f) + levels[below + 1] * f, mix(0), mix(1))
     shape = (len(rows), len(columns))
     return SpinalFrame(*(_enlarge(field.reshape(shape), grid.rows, grid.columns) for field in fields))
 

@@ -97,13 +97,13 @@ def _cavity(
     """Belly, chest, pelvis and neck in front of the spine: a patchwork of organs."""
     front = frame.back < -depth - 1.0
     lumbar, chest, neck = _regions(spine, frame)
-    fields = np.stack([noise(length, 1.4) for length in (60, 50, 70, 38, 34, 30, 55)])
+    fields = [noise(length, 1.4) for length in (60, 50, 70, 38, 34, 30, 55)]
     habit = spine.habit
 
     def patch(where: np.ndarray, tissues: list[tuple[Tissue, float]]) -> None:
-        score = np.stack([fields[i % 7] + bonus for i, (_, bonus) in enumerate(tissues)])
-        pick = np.array([t for t, _ in tissues], np.uint8)[score.argmax(0)]
-        canvas[where] = pick[where]
+        if where.any():
+            score = np.stack([fields[i][where] + np.float32(bonus) for i, (_, bonus) in enumerate(tissues)])
+            canvas[where] = np.array([t for t, _ in tissues], np.uint8)[score.argmax(0)]
 
     gas = habit["gas"] - 0.9
     patch(front & lumbar, [(T.FAT, 0.5), (T.ORGAN_A, 0.0), (T.ORGAN_B, -0.3), (T.GAS, gas), (T.ORGAN_C, -0.3),
