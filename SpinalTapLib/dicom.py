@@ -1,0 +1,142 @@
+"""DICOM: the image files of a folder, and what their headers say."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from .quiet import quiet_readers
+
+logger = logging.getLogger(__name__)
+
+IMAGE_READER = "GDCMImageIO"
+_TAGS = {
+    "uid": "0020|000e",
+    "number": "0020|0011",
+    "description": "0008|103e",
+    "modality": "0008|0060",
+    "image_type": "0008|0008",
+    "echo_time": "0018|0081",
+    "acquisition": "0020|0012",
+    "instance": "0020|0013",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class DicomFile:
+    """What the header of one image file says.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    tags : dict of str to str
+        Series instance UID, number, description, ...; empty where the file has none.
+    size : tuple of int
+        Columns, rows, frames.
+    spacing : tuple of float
+        Distance between columns, rows and frames, mm.
+    origin : ndarray, shape (3,)
+        Centre of the first voxel, LPS, mm.
+    direction : ndarray, shape (3, 3)
+        Columns: unit vectors along a row, down a column, and along the normal, LPS.
+    components : int
+        Values in a pixel; more than one in a colour picture.
+    """
+
+    path: Path
+    tags: dict[str, str]
+    size: tuple[int, int, int]
+    spacing: tuple[float, float, float]
+    origin: np.ndarray
+    direction: np.ndarray
+    components: int
+
+    @property
+    def order(self) -> tuple[int, int, str]:
+        """What was taken first comes first: acquisition, then instance number."""
+        return whole_number(self.tags["acquisition"]), whole_number(self.tags["instance"]), str(self.path)
+
+
+def whole_number(text: str) -> int:
+    """Return the whole number that a tag holds, or one that sorts last if it holds none."""
+    try:
+        return int(text)
+    except ValueError:
+        return 1 << 31
+
+
+def scan_folder(folder: Path) -> list[DicomFile]:
+    """Return the images in a folder and its sub-folders, what was taken first first."""
+    paths = (Path(root) / name for root, _, names in os.walk(folder) for name in names)
+    return _read_headers(paths)
+
+
+def scan_series(path: Path) -> list[DicomFile]:
+    """Return the images beside a file that are of its series, itself first; an empty list if it holds no image."""
+    own = _read_headers([path])
+    if not own:
+        return []
+    beside = _read_headers(other for other in path.parent.iterdir() if other.name != path.name)
+    return own + [file for file in beside if file.tags["uid"] == own[0].tags["uid"]]
+
+
+def _read_headers(paths: Iterable[Path]) -> list[DicomFile]:
+    with quiet_readers():
+        found = [_read_header(path) for path in paths if _looks_like_dicom(path)]
+    return sorted((file for file in found if file is not None), key=lambda file: file.order)
+
+
+def _looks_like_dicom(path: Path) -> bool:
+    """Tell cheaply, from the first bytes: the DICM mark, or a first tag of group 2 or 8 where that is left out."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            start = file.read(132)
+    except OSError as error:
+        logger.debug("Skipped %s: %s", path, error)
+        return False
+    return start[128:] == b"DICM" or start[:2] in (b"\x02\x00", b"\x08\x00")
+
+
+def _read_header(path: Path) -> DicomFile | None:
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.SetImageIO(IMAGE_READER)
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:  # a report, a drawing, or a damaged file
+        logger.debug("Skipped %s: %s", path, error)
+        return None
+    size = reader.GetSize()
+    direction = np.reshape(reader.GetDirection(), (len(size), len(size)))
+    if len(size) != 3 or min(size) < 1 or not np.isfinite([*reader.GetOrigin(), *direction.flat]).all():
+        return None
+    return DicomFile(
+        path=path,
+        tags={name: _text(reader, key) for name, key in _TAGS.items()},
+        size=size,
+        spacing=reader.GetSpacing(),
+        origin=np.array(reader.GetOrigin()),
+        direction=direction,
+        components=reader.GetNumberOfComponents(),
+    )
+
+
+def _text(reader: sitk.ImageFileReader, key: str) -> str:
+    """Return a tag's value as printable text; what is not UTF-8 is taken for Latin-1."""
+    if not reader.HasMetaDataKey(key):
+        return ""
+    stored = reader.GetMetaData(key).encode("utf-8", "surrogateescape")
+    try:
+        text = stored.decode("utf-8")
+    except UnicodeDecodeError:
+        text = stored.decode("latin-1")
+    return "".join(letter for letter in text if letter.isprintable()).strip()

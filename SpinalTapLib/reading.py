@@ -1,0 +1,156 @@
+"""Reading: a path becomes one 3-D image of grey values, or one sentence that says why not."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from .checks import check_size
+from .dicom import DicomFile, scan_folder, scan_series
+from .grid import check_geometry
+from .nifti import NO_ORIENTATION, check_nifti, stored_bytes, voxel_file
+from .quiet import quiet_readers
+from .series import choose_series
+from .stacks import read_stack, stack_files
+
+logger = logging.getLogger(__name__)
+
+_READERS = {"NiftiImageIO": "NIfTI", "NrrdImageIO": "NRRD", "MetaImageIO": "MetaImage", "GDCMImageIO": "DICOM"}
+_SUFFIXES = (".nii.gz", ".nii", ".hdr.gz", ".img.gz", ".hdr", ".img", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm", ".ima")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read.
+
+    Attributes
+    ----------
+    image : sitk.Image
+        Three dimensions, one real number a voxel.
+    name : str
+        Short name: the file's without its ending, or the DICOM series' description.
+    where : str
+        The path, for messages.
+    warnings : tuple of str
+        Plain sentences for the user.
+    """
+
+    image: sitk.Image
+    name: str
+    where: str
+    warnings: tuple[str, ...] = ()
+
+
+def read_image(path: Path, series: str | int | None = None) -> Reading:
+    """Read a NIfTI, NRRD or MetaImage file, or a DICOM folder or file, in its own geometry.
+
+    Parameters
+    ----------
+    path : Path
+        File or folder. One DICOM file stands for its whole series in that folder.
+    series : str or int, optional
+        The DICOM series to take: instance UID, number or description.
+
+    Raises
+    ------
+    ValueError
+        In one sentence, if the path is missing, unreadable, of another format, cut short, damaged, or
+        not one 3-D image of grey values with a sound geometry.
+    """
+    _check_access(path)
+    if path.is_dir():
+        return _read_dicom(path, scan_folder(path), series)
+    if path.name.upper() == "DICOMDIR":
+        return _read_dicom(path.parent, scan_folder(path.parent), series)
+    total_bytes = stored_bytes(path)
+    with quiet_readers():
+        reader_name = sitk.ImageFileReader.GetImageIOFromFileName(str(path))
+    if reader_name not in _READERS:
+        raise ValueError(f"{path} is not a NIfTI, NRRD, MetaImage or DICOM file, or is damaged at its beginning.")
+    if reader_name == "GDCMImageIO":
+        return _read_dicom(path, scan_series(path), series)
+    warnings = ["A series can only be chosen from DICOM; the choice was ignored."] if series is not None else []
+    if reader_name == "NiftiImageIO":
+        voxels = voxel_file(path)
+        warnings += check_nifti(path, total_bytes if voxels == path else stored_bytes(voxels))
+    image = _read_file(path, reader_name)
+    if reader_name == "NrrdImageIO" and not image.HasMetaDataKey("NRRD_space"):
+        warnings.append(NO_ORIENTATION)
+    return Reading(image, _stem(path), str(path), tuple(warnings))
+
+
+def _check_access(path: Path) -> None:
+    try:
+        exists = path.exists()
+    except (OSError, ValueError) as error:  # too long a name, a zero byte, or a folder that may not be entered
+        raise ValueError(f"{path} can't be reached: {error}.") from error
+    if not exists:
+        raise ValueError(f"There is no file or folder at {path}; check the path.")
+    if not (path.is_file() or path.is_dir()):
+        raise ValueError(f"{path} is neither a file nor a folder.")
+    if not os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0)):
+        raise ValueError(f"{path} may not be read by this user; change its permissions.")
+
+
+def _read_file(path: Path, reader_name: str) -> sitk.Image:
+    """Read the header, check it, and only then the voxels; a damaged header could ask for any amount of memory."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.SetImageIO(reader_name)
+    try:
+        with quiet_readers():
+            reader.ReadImageInformation()
+        _check_information(reader, path)
+        with quiet_readers():
+            image = reader.Execute()
+    except RuntimeError as error:
+        logger.debug("Reading %s failed: %s", path, error)
+        raise ValueError(_explain(path, _READERS[reader_name], str(error))) from error
+    while image.GetDimension() > 3:
+        image = image[(slice(None),) * (image.GetDimension() - 1) + (0,)]
+    return image
+
+
+def _check_information(reader: sitk.ImageFileReader, path: Path) -> None:
+    components = reader.GetNumberOfComponents()
+    if components > 1:
+        raise ValueError(
+            f"{path} holds {components} values in each voxel (colour, vectors, complex numbers or several volumes); "
+            "give one volume of grey values."
+        )
+    size = reader.GetSize()
+    check_size(size, str(path))
+    axes = np.reshape(reader.GetDirection(), (len(size), len(size)))[:3, :3]
+    check_geometry(reader.GetSpacing()[:3], reader.GetOrigin()[:3], tuple(axes.ravel()), str(path))
+
+
+def _explain(path: Path, format_name: str, error: str) -> str:
+    """Put ITK's message, several lines of which only a programmer can make use, into one sentence."""
+    if "orthonormal" in error or "determinant" in error:
+        return f"{path} has a direction matrix that is not orthonormal; resample it onto perpendicular axes first."
+    if "pacing" in error:
+        return f"{path} has a voxel spacing that is not above zero; repair its header."
+    return (
+        f"{path} can't be read as {format_name}: it is damaged, cut short, lacks a data file or is of an unusual kind."
+    )
+
+
+def _read_dicom(path: Path, files: list[DicomFile], series: str | int | None) -> Reading:
+    stacks = stack_files(files)
+    # A file stands for the stack that it belongs to, which is the first.
+    stack, warnings = choose_series(stacks[:1] if path.is_file() else stacks, series, str(path))
+    where = f"{path} ({stack.title})"
+    image, more = read_stack(stack, where)
+    return Reading(image, stack.first.tags["description"] or _stem(path), where, tuple(warnings + more))
+
+
+def _stem(path: Path) -> str:
+    for suffix in _SUFFIXES:
+        if path.name.lower().endswith(suffix) and len(path.name) > len(suffix):
+            return path.name[: -len(suffix)]
+    return path.name or path.resolve().name or "volume"
