@@ -15,6 +15,10 @@ CENTROID_THRESHOLD = 0.35
 MIN_DISTANCE_PX = 5.0
 """Peaks of one kind are no closer, px (1 mm each): half the height of the smallest body (C5 of a child)."""
 
+MAX_PEAKS = 200
+"""No more than the highest of these are looked at: a slice shows 26 vertebrae at most, and the cost of spacing and
+grouping grows with the square (an image of noise must not take minutes)."""
+
 _FLOOR = 1e-3
 """Heatmap values are raised to this before their logarithm is taken."""
 
@@ -50,7 +54,7 @@ def find_peaks(heatmap: np.ndarray, threshold: float, min_distance_px: float = M
     threshold : float
         Peaks lower than this are left out.
     min_distance_px : float
-        Of two peaks closer than this, the lower is left out.
+        Of two peaks closer than this, the lower is left out. Only the `MAX_PEAKS` highest are looked at.
 
     Returns
     -------
@@ -67,7 +71,7 @@ def find_peaks(heatmap: np.ndarray, threshold: float, min_distance_px: float = M
         raise ValueError(f"A heatmap must have two axes (rows, columns); got shape {heatmap.shape}.")
     pixels, patches = _local_maxima(heatmap, threshold)
     scores = patches[:, 4]
-    order = np.argsort(-scores, kind="stable")
+    order = np.argsort(-scores, kind="stable")[:MAX_PEAKS]
     pixels, patches, scores = pixels[order], patches[order], scores[order]
     positions = pixels + _offsets(patches)
     kept = _spaced(positions, min_distance_px)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from SpinalTapLib.peaks import find_peaks
+from SpinalTapLib.peaks import MAX_PEAKS, find_peaks
 
 SHAPE = (60, 50)
 
@@ -44,8 +44,9 @@ def test_without_spacing_the_peaks_are_those_of_a_maximum_filter() -> None:
     threshold = float(np.median(heat))
     expected = (heat == ndimage.maximum_filter(heat, 3, mode="nearest")) & (heat >= threshold)
     peaks = find_peaks(heat, threshold, 0.0)
-    np.testing.assert_array_equal(peaks.scores, np.sort(heat[expected])[::-1])
-    nearest = np.argwhere(expected)[np.argsort(-heat[expected])]
+    order = np.argsort(-heat[expected])[:MAX_PEAKS]
+    np.testing.assert_array_equal(peaks.scores, heat[expected][order])
+    nearest = np.argwhere(expected)[order]
     assert np.abs(peaks.positions - nearest).max() <= 0.5
 
 
@@ -80,6 +81,10 @@ def test_an_empty_map_has_no_peaks() -> None:
     peaks = find_peaks(np.zeros(SHAPE), 0.2)
     assert len(peaks) == 0
     assert peaks.positions.shape == (0, 2)
+
+
+def test_an_image_of_noise_gives_a_bounded_number_of_peaks() -> None:
+    assert len(find_peaks(np.random.default_rng(0).random((200, 200)), 0.2, 0.0)) == MAX_PEAKS
 
 
 def test_a_stack_of_maps_is_refused() -> None:
