@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+from typing import cast
 
 import numpy as np
 import torch
@@ -37,11 +38,11 @@ def fused(network: PartNetwork) -> PartNetwork:
     """Return a copy in evaluation mode whose batch normalisations are folded into the convolutions before them."""
     network = copy.deepcopy(network).eval()
     for block in (*network.down, *network.up):
-        assert isinstance(block, nn.Sequential)  # for the type checker
-        for i, layer in enumerate(block):
+        layers = cast(nn.Sequential, block)
+        for i, layer in enumerate(layers):
             if isinstance(layer, nn.BatchNorm2d):
-                block[i - 1] = fuse_conv_bn_eval(block[i - 1], layer)
-                block[i] = nn.Identity()
+                layers[i - 1] = fuse_conv_bn_eval(cast(nn.Conv2d, layers[i - 1]), layer)
+                layers[i] = nn.Identity()
     return network
 
 
@@ -67,7 +68,7 @@ class PartInference:
         self._network = network.to(self.device)
         self._half: bool | None = None if self.device.type == "cpu" and has_fast_bfloat16() else False
         if self.device.type != "mps":  # there it is not faster, and some operations lack it
-            self._network = self._network.to(memory_format=torch.channels_last)
+            self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
     def uses_half(self) -> bool:

@@ -32,8 +32,9 @@ class Cancelling(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.lift, self.drop = nn.Conv2d(1, OUTPUT_CHANNELS, 1), nn.Conv2d(1, OUTPUT_CHANNELS, 1)
-        nn.init.constant_(self.lift.weight, 1000.1)
-        nn.init.constant_(self.drop.weight, 1000.0)
+        for layer, gain in ((self.lift, 1000.1), (self.drop, 1000.0)):
+            nn.init.constant_(layer.weight, gain)
+            nn.init.zeros_(layer.bias)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         return self.lift(image) - self.drop(image)
