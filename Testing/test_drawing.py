@@ -1,0 +1,64 @@
+"""Drawn slices: classes, instances and corners agree with the spine they were drawn from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from SpinalTapLib.training.anatomy import random_spine
+from SpinalTapLib.training.drawing import draw_slice
+from SpinalTapLib.training.tissues import Structure, Tissue
+
+
+@pytest.fixture(scope="module")
+def spine():
+    return random_spine(np.random.default_rng(1), healthy=True)
+
+
+def _draw(spine, x, low=110, **options):
+    l3 = spine.vertebrae[3].centre
+    return draw_slice(
+        spine, x, z_range_mm=(l3[2] - low, l3[2] + 90), y_range_mm=(l3[1] - 80, l3[1] + 90), pixel_mm=1.0, **options
+    )
+
+
+def test_each_body_is_where_its_corners_say(spine):
+    canvas = _draw(spine, float(spine.vertebrae[3].centre[0]))
+    for index in (1, 2, 3, 4):
+        rows, columns = np.nonzero(canvas.instance == index + 1)
+        corners = canvas.corners_px[index]
+        assert np.allclose([rows.mean(), columns.mean()], corners[4], atol=1.5)
+        assert rows.min() >= corners[:4, 0].min() - 2 and rows.max() <= corners[:4, 0].max() + 2
+
+
+def test_classes_tell_s1_the_sacrum_discs_and_the_canal_apart(spine):
+    canvas = _draw(spine, float(spine.vertebrae[0].centre[0]), low=150)
+    seen = set(np.unique(canvas.structure))
+    assert {Structure.BODY, Structure.S1, Structure.DISC, Structure.CANAL, Structure.SACRUM} <= seen
+    assert (canvas.instance[canvas.structure == Structure.S1] == 1).all()
+    assert (canvas.structure[canvas.instance > 1] != Structure.S1).all()
+
+
+def test_a_plane_past_the_sides_shows_no_body_at_all(spine):
+    edge = max(abs(b.centre[0]) + b.half_width for b in spine.vertebrae)
+    canvas = _draw(spine, edge + 14.0)
+    assert not canvas.instance.any()
+    assert np.isnan(canvas.corners_px).all()
+
+
+def test_a_thick_slice_has_three_planes_and_the_truth_of_its_middle(spine):
+    x = float(spine.vertebrae[3].centre[0])
+    thick = _draw(spine, x, planes=3, thickness_mm=5.0)
+    thin = _draw(spine, x)
+    assert thick.tissue.shape[0] == 3
+    assert np.array_equal(thick.tissue[1], thin.tissue[0])
+    assert np.array_equal(thick.structure, thin.structure)
+
+
+def test_the_canal_lies_behind_the_bodies_and_holds_fluid(spine):
+    canvas = _draw(spine, float(spine.vertebrae[3].centre[0]))
+    row = int(canvas.corners_px[3, 4, 0])
+    canal = np.nonzero(canvas.structure[row] == Structure.CANAL)[0]
+    body = np.nonzero(canvas.instance[row] == 4)[0]
+    assert canal.min() > body.max() - 2
+    assert Tissue.CSF in canvas.tissue[0][row, canal]
