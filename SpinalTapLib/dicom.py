@@ -16,6 +16,9 @@ from .quiet import quiet_readers
 logger = logging.getLogger(__name__)
 
 IMAGE_READER = "GDCMImageIO"
+_MR_STORAGE = (b"1.2.840.10008.5.1.4.1.1.4\0", b"1.2.840.10008.5.1.4.1.1.4.1\0")
+"""SOP classes of MR and enhanced MR images, as they stand in a file (DICOM PS3.6, Table A-1)."""
+_START_BYTES = 1024
 _TAGS = {
     "uid": "0020|000e",
     "number": "0020|0011",
@@ -72,38 +75,56 @@ def whole_number(text: str) -> int:
         return 1 << 31
 
 
-def scan_folder(folder: Path) -> list[DicomFile]:
-    """Return the images in a folder and its sub-folders, what was taken first first."""
-    paths = (Path(root) / name for root, _, names in os.walk(folder) for name in names)
-    return _read_headers(paths)
+def scan_folder(folder: Path) -> tuple[list[DicomFile], list[Path]]:
+    """Find the images in a folder and its sub-folders.
+
+    Returns
+    -------
+    files : list of DicomFile
+        Images of any series; what was taken first comes first.
+    damaged : list of Path
+        Files that should hold an MR image, but can't be read.
+    """
+    return _read_headers(Path(root) / name for root, _, names in os.walk(folder) for name in names)
 
 
-def scan_series(path: Path) -> list[DicomFile]:
-    """Return the images beside a file that are of its series, itself first; an empty list if it holds no image."""
-    own = _read_headers([path])
+def scan_series(path: Path) -> tuple[list[DicomFile], list[Path]]:
+    """Find the images beside a file that are of its series; otherwise as `scan_folder`.
+
+    The file itself comes first. If it is not an image, no files are returned.
+    """
+    own, damaged = _read_headers([path])
     if not own:
-        return []
-    beside = _read_headers(other for other in path.parent.iterdir() if other.name != path.name)
-    return own + [file for file in beside if file.tags["uid"] == own[0].tags["uid"]]
+        return [], damaged
+    files, damaged = _read_headers(other for other in path.parent.iterdir() if other.name != path.name)
+    return own + [file for file in files if file.tags["uid"] == own[0].tags["uid"]], damaged
 
 
-def _read_headers(paths: Iterable[Path]) -> list[DicomFile]:
+def _read_headers(paths: Iterable[Path]) -> tuple[list[DicomFile], list[Path]]:
+    files, damaged = [], []
     with quiet_readers():
-        found = [_read_header(path) for path in paths if _looks_like_dicom(path)]
-    return sorted((file for file in found if file is not None), key=lambda file: file.order)
+        for path in paths:
+            start = _start(path)
+            if start[128:132] != b"DICM" and start[:2] not in (b"\x02\x00", b"\x08\x00"):
+                continue
+            file = _read_header(path)
+            if file is not None:
+                files.append(file)
+            elif any(storage in start for storage in _MR_STORAGE):
+                damaged.append(path)
+    return sorted(files, key=lambda file: file.order), sorted(damaged)
 
 
-def _looks_like_dicom(path: Path) -> bool:
-    """Tell cheaply, from the first bytes: the DICM mark, or a first tag of group 2 or 8 where that is left out."""
+def _start(path: Path) -> bytes:
+    """Return a file's beginning: DICOM has its mark at 128, or, where that is left out, a tag of group 2 or 8 at 0."""
     try:
-        if not path.is_file():
-            return False
+        if not path.is_file():  # a pipe would never end
+            return b""
         with path.open("rb") as file:
-            start = file.read(132)
+            return file.read(_START_BYTES)
     except OSError as error:
         logger.debug("Skipped %s: %s", path, error)
-        return False
-    return start[128:] == b"DICM" or start[:2] in (b"\x02\x00", b"\x08\x00")
+        return b""
 
 
 def _read_header(path: Path) -> DicomFile | None:

@@ -71,7 +71,7 @@ def read_image(path: Path, series: str | int | None = None) -> Reading:
     with quiet_readers():
         reader_name = sitk.ImageFileReader.GetImageIOFromFileName(str(path))
     if reader_name not in _READERS:
-        raise ValueError(f"{path} is not a NIfTI, NRRD, MetaImage or DICOM file, or is damaged at its beginning.")
+        raise ValueError(f"{path} is not a NIfTI, NRRD, MetaImage or DICOM file, or it is damaged or cut short.")
     if reader_name == "GDCMImageIO":
         return _read_dicom(path, scan_series(path), series)
     warnings = ["A series can only be chosen from DICOM; the choice was ignored."] if series is not None else []
@@ -140,10 +140,15 @@ def _explain(path: Path, format_name: str, error: str) -> str:
     )
 
 
-def _read_dicom(path: Path, files: list[DicomFile], series: str | int | None) -> Reading:
+def _read_dicom(path: Path, found: tuple[list[DicomFile], list[Path]], series: str | int | None) -> Reading:
+    files, damaged = found
     stacks = stack_files(files)
+    if not stacks and (damaged or path.is_file()):
+        raise ValueError(f"{path} holds no DICOM image that can be read; its files are damaged or cut short.")
     # A file stands for the stack that it belongs to, which is the first.
     stack, warnings = choose_series(stacks[:1] if path.is_file() else stacks, series, str(path))
+    if damaged:
+        warnings.append(f"Left out, as damaged or cut short: {len(damaged)} of the DICOM files, such as {damaged[0]}.")
     where = f"{path} ({stack.title})"
     image, more = read_stack(stack, where)
     return Reading(image, stack.first.tags["description"] or _stem(path), where, tuple(warnings + more))
