@@ -1,0 +1,143 @@
+"""The door of the command line: the parser, and one exit code for every way that a run can end."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import logging
+import signal
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+from .. import __version__
+from ..progress import Cancelled
+from . import checking, segmenting, synthetic
+
+DONE, FAILED, BAD_INPUT, NOTHING_FOUND, CANCELLED = 0, 1, 2, 3, 130
+"""Exit codes; FAILED means a fault of the program itself."""
+
+_VALUES_WITH_MINUS = ("--seed-box",)
+"""Options whose value may begin with a minus, which argparse would take for another option."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print one line and exit with 2."""
+        self.exit(BAD_INPUT, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = Parser(
+        prog="spinaltap",
+        description="Find, name and model every vertebra in a spine MRI.",
+        epilog="Exit codes: 0 done, 2 bad input or usage, 3 no vertebra found, 130 cancelled, 1 a fault of the program.",
+    )
+    parser.add_argument("--version", action="version", version=f"spinaltap {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for group in (segmenting, synthetic, checking):
+        group.add_commands(commands)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; never raises.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Without the program's name; those of the process if not given.
+    """
+    given = _join_values(sys.argv[1:] if arguments is None else arguments)
+    try:
+        with _terminate_as_interrupt():
+            options = make_parser().parse_args(given)
+            _set_up_logging(getattr(options, "verbose", False))
+            return int(options.run(options))
+    except SystemExit as done:  # argparse: --help, --version, bad usage
+        return done.code if isinstance(done.code, int) else BAD_INPUT
+    except (KeyboardInterrupt, Cancelled):
+        return _end("Cancelled; nothing was written.", CANCELLED)
+    except BrokenPipeError:  # whoever read our results has gone, such as `| head`
+        sys.stdout = None  # type: ignore[assignment]  # or the interpreter complains when it flushes at exit
+        return DONE
+    except ValueError as error:
+        logging.getLogger(__name__).debug("Bad input", exc_info=True)
+        return _end(str(error), BAD_INPUT)
+    except OSError as error:
+        logging.getLogger(__name__).debug("The file system refused", exc_info=True)
+        return _end(_file_sentence(error), BAD_INPUT)
+    except MemoryError:
+        return _end("There is not enough memory for this scan; close other programs or use a smaller one.", FAILED)
+    except Exception as error:
+        return _end(_fault_sentence(error, given), FAILED)
+
+
+def _end(sentence: str, code: int) -> int:
+    sys.stderr.write(f"{'' if code == CANCELLED else 'spinaltap: '}{' '.join(sentence.split())}\n")
+    return code
+
+
+def _file_sentence(error: OSError) -> str:
+    """Return a plain sentence for a failure of the file system."""
+    where = f" {error.filename}" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"The disk is full: writing{where} stopped, and nothing was left behind."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"No permission to use{where or ' the file'}: {error.strerror}."
+    return f"The file system refused{where}: {error.strerror or error}."
+
+
+def _fault_sentence(error: Exception, arguments: Sequence[str]) -> str:
+    """Write the log of an unforeseen error and return the sentence that says where it is."""
+    text = f"spinaltap {__version__}\n{' '.join(arguments)}\n\n{traceback.format_exc()}"
+    summary = f"Something went wrong inside SpinalTap ({type(error).__name__})"
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="spinaltap-", suffix=".log", delete=False) as log:
+            log.write(text)
+    except OSError:
+        return f"{summary}: {error}."
+    return f"{summary}; please report it with the log {Path(log.name)}."
+
+
+def _join_values(arguments: Sequence[str]) -> list[str]:
+    """Join ``--seed-box -1,2,3,...`` to ``--seed-box=-1,2,3,...``."""
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] in _VALUES_WITH_MINUS:
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
+def _set_up_logging(verbose: bool) -> None:
+    level = logging.DEBUG if verbose else logging.ERROR
+    logging.basicConfig(stream=sys.stderr, format="%(name)s: %(message)s", level=level, force=True)
+    for name in ("matplotlib", "PIL"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+@contextmanager
+def _terminate_as_interrupt() -> Iterator[None]:
+    """Let a polite kill (SIGTERM) end a run as Ctrl+C does, with everything cleaned up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,196 @@
+"""The one road through the house: a volume goes in, a spine comes out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from .detector import Detections, PartDetector
+from .device import choose_device
+from .evidence import Evidence, slices_of
+from .geometry import SeedBox, Spine
+from .labelling import label, unanchored
+from .linking import link
+from .measurements import measure
+from .progress import Cancelled, CancelledCallback, ProgressCallback, Stages
+from .segmentation import segment_bodies
+from .volume import SagittalVolume, working_volume
+from .weights import DEFAULT_NAME, load_network
+
+__all__ = ["Cancelled", "Options", "reseed_spine", "segment_spine"]
+
+METHODS = ("fused", "detector", "ladder")
+STRUCTURES = ("bodies", "all")
+MAX_STEPS = 26
+"""S1 to C2 is 23 steps; more than 26 no spine has."""
+
+_WEIGHTS = {"prepare": 0.03, "load": 0.03, "detect": 0.74, "link": 0.01, "bodies": 0.13, "label": 0.03, "measure": 0.03}
+"""Expected share of the time of each stage, measured on a whole spine on two cores."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run.
+
+    Attributes
+    ----------
+    steps : int or None
+        Vertebrae to name above the one that the count starts from; None: as many as there are.
+    method : str
+        One of `METHODS`: the detector's geometry with the ladder's order, or one of them alone.
+    device : str
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+    structures : str
+        ``"bodies"``, or ``"all"`` for discs and canal too.
+    model : str
+        Name or path of the part network's weights.
+    """
+
+    steps: int | None = None
+    method: str = "fused"
+    device: str = "auto"
+    structures: str = "bodies"
+    model: str = DEFAULT_NAME
+
+    def __post_init__(self) -> None:
+        for name, value, allowed in (("method", self.method, METHODS), ("structures", self.structures, STRUCTURES)):
+            if value not in allowed:
+                raise ValueError(f"There is no {name} {value!r}; use one of {', '.join(allowed)}.")
+        if self.steps is not None and not 0 <= self.steps <= MAX_STEPS:
+            raise ValueError(f"The number of steps must be auto or between 0 and {MAX_STEPS}; got {self.steps}.")
+
+
+def segment_spine(
+    volume: SagittalVolume,
+    seed: SeedBox | None = None,
+    *,
+    options: Options | None = None,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelledCallback | None = None,
+) -> Spine:
+    """Find, name and segment every vertebra in a scan.
+
+    Parameters
+    ----------
+    volume : SagittalVolume
+        From `load_volume` or `volume_from_array`.
+    seed : SeedBox, optional
+        A box around one vertebra of known level, from which to count.
+    options : Options, optional
+        How to run.
+    progress, cancelled : callable, optional
+        See `progress.ProgressCallback` and `progress.CancelledCallback`.
+
+    Returns
+    -------
+    Spine
+        Without vertebrae if none was found. Its label map lies on the grid of `volume`.
+
+    Raises
+    ------
+    ValueError
+        In one sentence: missing weights, a device that is not there, a box with no vertebra in it.
+    Cancelled
+        If `cancelled` returned True.
+
+    Examples
+    --------
+    >>> spine = segment_spine(load_volume("scan.nii.gz"))
+    >>> spine["L4"].centroid_lps_mm
+    """
+    options = options or Options()
+    device = choose_device(options.device)
+    stages = Stages(_WEIGHTS, progress, cancelled)
+    with stages.stage("prepare", "Preparing the slices"):
+        working = working_volume(volume)
+    with stages.stage("load", "Loading the network"):
+        network, card = load_network(options.model, device)
+    with stages.stage("detect", "Looking for vertebrae") as report:
+        detections, device = _detect(network, device, working, report)
+    with stages.stage("link", "Joining the slices"):
+        candidates = tuple(link(detections))
+    with stages.stage("bodies", "Drawing the bodies"):
+        bodies = segment_bodies(detections, unanchored(candidates), volume, options.structures)
+    spine = Spine(
+        vertebrae=(),
+        model={"name": str(card["name"]), "sha256": str(card["sha256"])},
+        device=device,
+        evidence=Evidence(detections, candidates, bodies),
+    )
+    return _name(spine, seed, options, stages)
+
+
+def reseed_spine(
+    spine: Spine,
+    seed: SeedBox | None,
+    *,
+    options: Options | None = None,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelledCallback | None = None,
+) -> Spine:
+    """Count the levels of a spine again, without running the detector.
+
+    Parameters
+    ----------
+    spine : Spine
+        An answer of `segment_spine` (or of this function), with its evidence.
+    seed : SeedBox or None
+        The box to count from; None counts from what the detector saw.
+    options : Options, optional
+        Only `steps` and `method` matter.
+    progress, cancelled : callable, optional
+        As for `segment_spine`.
+
+    Raises
+    ------
+    ValueError
+        If the spine has no evidence, or the box has no vertebra in it.
+    Cancelled
+        If `cancelled` returned True.
+    """
+    stages = Stages({"label": 0.5, "measure": 0.5}, progress, cancelled)
+    return _name(spine, seed, options or Options(), stages)
+
+
+def _detect(
+    network: Any, device: str, working: SagittalVolume, report: Callable[[float, str], None]
+) -> tuple[Detections, str]:
+    """Run the detector; if a graphics card runs out of memory, run it again on the processor."""
+
+    def progress(stage: str, fraction: float, message: str) -> None:
+        report(fraction, message)  # raises Cancelled, so the detector needs no callback of its own for that
+
+    try:
+        return PartDetector(network, device).detect(working, progress), device
+    except torch.OutOfMemoryError:
+        _log.warning("The graphics card has too little free memory; running on the processor.")
+    torch.cuda.empty_cache()
+    return PartDetector(network.cpu(), "cpu").detect(working, progress), "cpu"
+
+
+def _name(spine: Spine, seed: SeedBox | None, options: Options, stages: Stages) -> Spine:
+    """Give a spine with evidence its vertebrae: levels, label map, measurements."""
+    evidence = spine.evidence
+    if not isinstance(evidence, Evidence):
+        raise ValueError("This result does not hold what a recount needs; segment the scan again.")
+    with stages.stage("label", "Counting the levels"):
+        vertebrae, anchor, warnings = label(evidence.candidates, seed, options.steps)
+        label_map = evidence.label_map(vertebrae)
+        vertebrae = tuple(replace(v, slices=slices_of(label_map, v.label_value)) for v in vertebrae)
+    with stages.stage("measure", "Measuring"):
+        vertebrae = tuple(measure(vertebrae))
+    return replace(
+        spine,
+        vertebrae=vertebrae,
+        anchor=anchor,
+        label_map=label_map,
+        seed=seed,
+        warnings=(*evidence.detections.working.warnings, *warnings),
+        seconds={**spine.seconds, **stages.seconds},
+    )
