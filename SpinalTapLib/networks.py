@@ -134,5 +134,56 @@ def split_output(output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torc
     return heatmaps, vectors.unflatten(1, (N_CORNERS, 2)), logits
 
 
-NETWORKS: dict[str, type[PartNetwork]] = {"PartNetwork": PartNetwork}
+LADDER_CHANNELS = 4
+"""Inputs of the ladder: the slice through the current vertebra, its two neighbours, and the vertebra as a mask."""
+RUNG_OUTPUTS = 2 * N_CORNERS + 2
+"""What the ladder says of one neighbour: four corners (row, column), the lateral shift, and whether it is there."""
+
+
+class LadderNetwork(nn.Module):
+    """Small VGG that looks at one vertebra in its own frame and finds the next one, above and below.
+
+    Parameters
+    ----------
+    widths : sequence of int
+        Channels of each level; every level halves the sides.
+    side_px : int
+        Side of the square crop, a multiple of ``2 ** len(widths)``.
+
+    Notes
+    -----
+    `forward` takes (n, 4, side, side) and returns (n, 2, 10): for the neighbour above and the one below, the four
+    corners relative to the crop's centre as (row, column) in units of the current vertebra's size, in the order of
+    `geometry.CORNERS`, the lateral shift of its middle in the same unit, and a logit: is there a neighbour at all?
+    """
+
+    def __init__(self, widths: Sequence[int] = (16, 32, 48, 64, 96), side_px: int = 96) -> None:
+        super().__init__()
+        if side_px % 2 ** len(widths) or side_px < 2 ** len(widths):
+            raise ValueError(f"The ladder's crop side must be a multiple of {2 ** len(widths)} px; got {side_px}.")
+        self.widths = tuple(int(w) for w in widths)
+        self.side_px = int(side_px)
+        w = self.widths
+        self.blocks = nn.ModuleList(_double_convolution(a, b) for a, b in zip((LADDER_CHANNELS, *w[:-1]), w))
+        cells = (side_px // 2 ** len(w)) ** 2
+        self.head = nn.Sequential(
+            nn.Flatten(), nn.Linear(w[-1] * cells, 128), nn.ReLU(inplace=True), nn.Linear(128, 2 * RUNG_OUTPUTS)
+        )
+        self.apply(_initialise)
+        nn.init.normal_(self.head[-1].weight, std=0.01)
+
+    @property
+    def arguments(self) -> dict[str, object]:
+        """What a model card must hold to build the same network again."""
+        return {"class": type(self).__name__, "widths": list(self.widths), "side_px": self.side_px}
+
+    def forward(self, crop: torch.Tensor) -> torch.Tensor:
+        """Return what is seen above and below, (n, 4, side, side) -> (n, 2, 10)."""
+        x = crop
+        for block in self.blocks:
+            x = functional.max_pool2d(block(x), 2)
+        return self.head(x).unflatten(1, (2, RUNG_OUTPUTS))
+
+
+NETWORKS: dict[str, type[nn.Module]] = {"PartNetwork": PartNetwork, "LadderNetwork": LadderNetwork}
 """Networks that a model card may name."""

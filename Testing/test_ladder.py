@@ -1,0 +1,160 @@
+"""The ladder's loop, driven by a perfect stand-in for the network and by ones that drift, skip and hallucinate."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from SpinalTapLib.ladder import MAX_RUNGS, climb
+from SpinalTapLib.rungs import CROP_SIZES, Rung, look_at, propose, quadrilateral_mask
+
+SHAPE = (15, 900, 400)
+
+
+def _spine(n: int = 24) -> list[Rung]:
+    """A curved row of vertebrae that shrink upwards, the lowest first."""
+    rungs, centre, row_step = [], np.array([820.0, 200.0]), 37.0
+    for i in range(n):
+        factor = 0.975**i
+        angle = 0.35 * np.cos(i / 4)
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        half = np.array([[-13, -17], [-13, 17], [13, 17], [13, -17]]) * factor
+        rungs.append(Rung(7 + 3 * np.sin(i / 5), centre + half @ turn.T))
+        centre = centre - turn[:, 0] * row_step * factor
+    return rungs
+
+
+def _perfect(spine: list[Rung]):
+    """A network that always knows the nearest vertebra's true neighbours."""
+
+    def look(rung: Rung) -> tuple[Rung, Rung]:
+        i = int(np.argmin([np.linalg.norm(r.centre - rung.centre) for r in spine]))
+        nothing = replace(rung, presence=0.01)
+        above = spine[i + 1] if i + 1 < len(spine) else nothing
+        return above, spine[i - 1] if i else nothing
+
+    return look
+
+
+def test_a_perfect_network_climbs_every_rung_in_order_and_stops():
+    spine = _spine()
+    result = climb(_perfect(spine), spine[0], SHAPE)
+    assert len(result.rungs) == 24
+    assert all(np.allclose(a.corners, b.corners) for a, b in zip(result.rungs, spine, strict=True))
+    assert result.reason == "no further vertebra is seen"
+
+
+def test_climbing_down_is_climbing_up_backwards():
+    spine = _spine()
+    up = climb(_perfect(spine), spine[0], SHAPE).rungs
+    down = climb(_perfect(spine), spine[-1], SHAPE, upwards=False).rungs
+    assert [tuple(r.centre) for r in up] == [tuple(r.centre) for r in reversed(down)]
+
+
+@pytest.mark.parametrize("steps", [0, 1, 6, 23])
+def test_steps_limits_the_rungs_above_the_start(steps):
+    spine = _spine()
+    assert len(climb(_perfect(spine), spine[0], SHAPE, steps=steps).rungs) == steps + 1
+
+
+def test_a_loose_start_is_forgotten_after_one_rung():
+    spine = _spine()
+    loose = Rung(spine[0].slice + 1, spine[0].centre + (spine[0].corners - spine[0].centre) * 1.4 + [9, -8])
+    result = climb(_perfect(spine), loose, SHAPE)
+    assert len(result.rungs) == 24
+    assert np.allclose(result.rungs[5].corners, spine[5].corners)
+
+
+def test_a_network_that_drifts_stays_on_course_when_detections_pull_it_back():
+    spine, rng = _spine(), np.random.default_rng(0)
+
+    def drifting(rung: Rung) -> tuple[Rung, Rung]:
+        above, below = _perfect(spine)(rung)
+        return replace(above, corners=above.corners + rng.normal(3, 3, 2)), below
+
+    def snap(proposal: Rung) -> Rung | None:
+        distances = [np.linalg.norm(r.centre - proposal.centre) for r in spine]
+        i = int(np.argmin(distances))
+        return replace(spine[i], found=i) if distances[i] < 0.6 * proposal.size else None
+
+    result = climb(drifting, spine[0], SHAPE, snap=snap)
+    assert [r.found for r in result.rungs[1:]] == list(range(1, 24))
+
+
+def test_a_network_that_skips_is_stopped_at_the_gap():
+    spine = _spine()
+
+    def skipping(rung: Rung) -> tuple[Rung, Rung]:
+        above, below = _perfect(spine)(rung)
+        return _perfect(spine)(above)[0], below
+
+    result = climb(skipping, spine[0], SHAPE)
+    assert len(result.rungs) == 1 and "too far" in result.reason
+
+
+def test_a_network_that_hallucinates_for_ever_ends_all_the_same():
+    def always(rung: Rung) -> tuple[Rung, Rung]:
+        up = replace(rung, corners=rung.corners - [1.2 * rung.size, 0], presence=0.99)
+        return up, up
+
+    inside = climb(always, _spine()[0], (15, 100000, 400))
+    assert len(inside.rungs) == MAX_RUNGS + 1 and "no spine" in inside.reason
+    bounded = climb(always, _spine()[0], SHAPE)
+    assert bounded.reason == "the image ends there"
+
+
+def test_a_network_that_runs_in_circles_is_stopped():
+    spine = _spine()
+
+    def circling(rung: Rung) -> tuple[Rung, Rung]:
+        i = int(np.argmin([np.linalg.norm(r.centre - rung.centre) for r in spine]))
+        return (spine[i + 1] if i < 3 else spine[i - 1]), spine[0]
+
+    result = climb(circling, spine[0], SHAPE)
+    assert len(result.rungs) == 4 and "had counted" in result.reason
+
+
+def test_a_network_that_returns_nonsense_ends_the_climb():
+    result = climb(lambda r: (replace(r, corners=np.full((4, 2), np.nan)),) * 2, _spine()[0], SHAPE)
+    assert len(result.rungs) == 1 and "measured" in result.reason
+
+
+def test_what_the_network_sees_does_not_depend_on_place_angle_and_scale():
+    rng = np.random.default_rng(1)
+    waves = rng.normal(size=(6, 2)) * 0.08
+
+    def paint(points: np.ndarray) -> np.ndarray:
+        return np.cos(points @ waves.T).sum(-1)
+
+    grid = np.stack(np.meshgrid(np.arange(300.0), np.arange(300.0), indexing="ij"), -1)
+    rung = Rung(0.0, np.array([[137.0, 133], [137, 167], [163, 167], [163, 133]]))
+    angle, scale, shift = 0.4, 1.2, np.array([12.0, -9.0])
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) * scale
+    moved = replace(rung, corners=(rung.corners - 150) @ turn.T + 150 + shift)
+    back = (grid - 150 - shift) @ np.linalg.inv(turn).T + 150
+    one, other = paint(grid), paint(back)
+    seen, seen_moved = look_at([one] * 3, rung, 64), look_at([other] * 3, moved, 64)
+    assert np.abs(seen - seen_moved).max() < 0.25
+    assert np.corrcoef(seen[1].ravel(), seen_moved[1].ravel())[0, 1] > 0.995
+
+
+def test_the_mask_has_the_area_of_the_quadrilateral():
+    rung = Rung(0.0, np.array([[137.0, 133], [140, 167], [163, 165], [165, 133]]))
+    side = 96
+    r, c = rung.corners.T
+    area = 0.5 * abs(np.dot(r, np.roll(c, 1)) - np.dot(c, np.roll(r, 1)))
+    pixel = CROP_SIZES * rung.size / side
+    assert quadrilateral_mask(rung, side).sum() * pixel**2 == pytest.approx(area, rel=0.03)
+
+
+def test_a_proposal_in_the_vertebras_own_frame_lands_in_the_image():
+    rung = Rung(5.0, np.array([[137.0, 133], [137, 167], [163, 167], [163, 133]]))
+    values = np.zeros((2, 10))
+    values[0, :8] = (rung.to_own(rung.corners - [37, 0])).ravel()
+    values[0, 8], values[0, 9] = 4.0 / rung.size, 3.0
+    above, below = propose(rung, values, slice_mm=4.0, pixel_mm=1.0)
+    assert np.allclose(above.corners, rung.corners - [37, 0])
+    assert above.slice == pytest.approx(6.0)
+    assert above.presence > 0.95 and below.presence == pytest.approx(0.5)
