@@ -51,6 +51,13 @@ class Vertebra:
         return vector / max(float(np.linalg.norm(vector)), 1e-9)
 
     @property
+    def left(self) -> np.ndarray:
+        """Unit vector, shape (3,), LPS, across the body's own sagittal plane, to the patient's left."""
+        c = self.corners_lps_mm
+        vector = np.cross(c[1] - c[0] + c[2] - c[3], c[0] + c[1] - c[2] - c[3])
+        return vector / max(float(np.linalg.norm(vector)), 1e-9)
+
+    @property
     def height_mm(self) -> float:
         """Mean of the anterior and the posterior height, mm."""
         c = self.corners_lps_mm

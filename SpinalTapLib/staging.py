@@ -1,0 +1,222 @@
+"""All or nothing: one file, or a whole result folder, is written completely or leaves no trace."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import platform
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+_log = logging.getLogger(__name__)
+
+_MARK = ".spinaltap-"
+_MAX_AGE_S = 24 * 3600.0  # no run takes a day: an older staging folder is a dead run's, whoever wrote it
+_REASONS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EACCES: "it is not writable",
+    errno.EPERM: "it is not writable",
+    errno.EROFS: "the file system is read-only",
+    errno.EFBIG: "the file would be larger than the file system allows",
+}
+
+
+def write_whole(path: str | Path, data: bytes) -> None:
+    """Write `data` to `path` through a temporary name, so that nobody ever sees half a file.
+
+    Raises
+    ------
+    ValueError
+        If the file can't be written; nothing is left of it then, and an older file of that name is as it was.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}{_MARK}{uuid.uuid4().hex[:8]}")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        raise ValueError(f"Could not write {path}: {reason(error)}.") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def reason(error: OSError) -> str:
+    """Return why a write failed, in words."""
+    return _REASONS.get(error.errno or 0, (error.strerror or str(error)).strip().rstrip(".").lower())
+
+
+@contextlib.contextmanager
+def staged_folder(target: str | Path, outdated: Collection[str] = ()) -> Iterator[Path]:
+    """Give a hidden, empty folder whose files move to `target` when the block ends well.
+
+    Parameters
+    ----------
+    target : path
+        The folder to fill; made if it does not exist, its parents too. Files in it that the block does not
+        write again stay untouched, save those in `outdated`.
+    outdated : collection of str
+        Relative paths (``"surfaces/L6.stl"``) of an earlier result's files, which go when the new ones come.
+
+    Yields
+    ------
+    Path
+        The staging folder, on the same file system as `target`.
+
+    Raises
+    ------
+    ValueError
+        If the folder can't be made or written, or the disk is full. As after any other exception, `target` is
+        then exactly as it was.
+    """
+    target = Path(target).expanduser().resolve()
+    made: list[Path] = []
+    stage: Path | None = None
+    try:
+        try:
+            made = _make_parents(target)
+            _remove_stale(target)
+            stage = _make_stage(target)
+            yield stage
+            _move_in(stage, target, outdated)
+        except OSError as error:
+            raise ValueError(f"Could not write the output folder {target}: {reason(error)}.") from error
+    except BaseException:
+        if stage is not None:
+            shutil.rmtree(stage, ignore_errors=True)
+        for folder in reversed(made):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
+    shutil.rmtree(stage, ignore_errors=True)
+
+
+def check_writable(target: str | Path) -> None:
+    """Raise ValueError now, before minutes of work, if a result could not be written to the folder `target`."""
+    target = Path(target).expanduser().resolve()
+    made: list[Path] = []
+    try:
+        made = _make_parents(target)
+        _make_stage(target).rmdir()
+    except OSError as error:
+        raise ValueError(f"Could not write the output folder {target}: {reason(error)}.") from error
+    finally:
+        for folder in reversed(made):
+            folder.rmdir()
+
+
+def _make_parents(target: Path) -> list[Path]:
+    """Make the folders above `target`; return those that were missing, outermost first."""
+    blocked = next((p for p in (target, *target.parents) if p.exists() and not p.is_dir()), None)
+    if blocked is not None:
+        raise ValueError(f"Could not write the output folder {target}: {blocked} is a file, not a folder.")
+    missing = [parent for parent in reversed(target.parents) if not parent.exists()]
+    made: list[Path] = []
+    try:
+        for folder in missing:
+            folder.mkdir()
+            made.append(folder)
+    except OSError:
+        for folder in reversed(made):
+            folder.rmdir()
+        raise
+    return made
+
+
+def _homes(target: Path) -> tuple[Path, ...]:
+    """Return where a staging folder may stand: beside the target, or inside one that is a mount point or walled in."""
+    if target.exists() and target.stat().st_dev != target.parent.stat().st_dev:
+        return (target,)
+    return (target.parent, target) if target.exists() else (target.parent,)
+
+
+def _make_stage(target: Path) -> Path:
+    if target.exists() and not os.access(target, os.W_OK):
+        raise PermissionError(errno.EACCES, "not writable")
+    name = f".{target.name}{_MARK}{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    failure: OSError | None = None
+    for home in _homes(target):
+        try:
+            (home / name).mkdir()
+            return home / name
+        except OSError as error:
+            failure = error
+    raise failure or OSError("no place for temporary files")
+
+
+def _remove_stale(target: Path) -> None:
+    """Remove the staging folders that killed runs for the same target have left."""
+    for home in _homes(target):
+        if not home.is_dir():
+            continue
+        for folder in home.glob(f".{_escaped(target.name)}{_MARK}*"):
+            if folder.is_dir() and _is_stale(folder):
+                _log.info("Removing %s, left by an earlier run that did not end well.", folder)
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _escaped(name: str) -> str:
+    return re.sub(r"([*?\[])", r"[\1]", name)
+
+
+def _is_stale(folder: Path) -> bool:
+    if time.time() - folder.stat().st_mtime > _MAX_AGE_S:
+        return True
+    found = re.search(re.escape(_MARK) + r"(.*)-(\d+)-[0-9a-f]{8}$", folder.name)
+    # Windows has no harmless way to ask after a process (signal 0 would end it), so there age alone counts.
+    if found is None or found.group(1) != platform.node() or os.name == "nt":
+        return False
+    try:
+        os.kill(int(found.group(2)), 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _move_in(stage: Path, target: Path, outdated: Collection[str]) -> None:
+    """Move every file of `stage` to `target`; on any failure put everything back."""
+    new = sorted(str(p.relative_to(stage)) for p in stage.rglob("*") if p.is_file())
+    if not target.exists():
+        stage.rename(target)
+        return
+    attic = stage / ".replaced"
+    moves: list[tuple[Path, Path]] = []
+    made: list[Path] = []
+    try:
+        for name in sorted({*new, *outdated}):
+            if (target / name).is_file():
+                _move(target / name, attic / name, moves, made)
+        for name in new:
+            _move(stage / name, target / name, moves, made)
+    except BaseException:
+        for source, place in reversed(moves):
+            place.rename(source)
+        for folder in reversed(made):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
+    _remove_empty({(target / name).parent for name in outdated} - {target})
+
+
+def _move(source: Path, place: Path, moves: list[tuple[Path, Path]], made: list[Path]) -> None:
+    """Rename `source` to `place`, noting what was moved and which folders were made for it."""
+    for folder in reversed([p for p in place.parents if not p.exists()]):
+        folder.mkdir()
+        made.append(folder)
+    source.rename(place)
+    moves.append((source, place))
+
+
+def _remove_empty(folders: Collection[Path]) -> None:
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
