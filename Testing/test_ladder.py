@@ -99,7 +99,9 @@ def test_a_network_that_hallucinates_for_ever_ends_all_the_same():
         up = replace(rung, corners=rung.corners - [1.2 * rung.size, 0], presence=0.99)
         return up, up
 
-    inside = climb(always, _spine()[0], (15, 100000, 400))
+    start = _spine()[0]
+    far_down = replace(start, corners=start.corners + [90000, 0])
+    inside = climb(always, far_down, (15, 100000, 400))
     assert len(inside.rungs) == MAX_RUNGS + 1 and "no spine" in inside.reason
     bounded = climb(always, _spine()[0], SHAPE)
     assert bounded.reason == "the image ends there"
