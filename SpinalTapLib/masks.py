@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from .geometry import Vertebra
-from .volume import SagittalVolume
 
 MIDDLE_FIFTH = 0.2
 """Part of a plate's length over which a middle height is averaged: even where one pixel is 1.6 mm wide."""
@@ -24,21 +23,14 @@ class BodyMasks:
     ----------
     label_map : ndarray, shape (slice, row, column)
         Label values.
-    volume : SagittalVolume
-        The volume on whose grid the label map lies.
-
-    Raises
-    ------
-    ValueError
-        If the two do not have the same shape.
+    matrix : ndarray, shape (4, 4)
+        (slice, row, column, 1) of the label map to LPS mm.
     """
 
-    def __init__(self, label_map: np.ndarray, volume: SagittalVolume) -> None:
-        if label_map.shape != volume.array.shape:
-            raise ValueError(f"A label map of {label_map.shape} does not lie on a volume of {volume.array.shape}.")
+    def __init__(self, label_map: np.ndarray, matrix: np.ndarray) -> None:
         self._labels = label_map
-        self._volume = volume
-        self._spacing = volume.spacing_mm
+        self._to_index = np.linalg.inv(matrix)
+        self._spacing = np.linalg.norm(matrix[:3, :3], axis=0)
         self._pixel_mm = self._spacing[1:]
 
     def middle_height_mm(self, vertebra: Vertebra) -> float | None:
@@ -82,11 +74,15 @@ class BodyMasks:
 
     def _in_plane_mm(self, points_lps_mm: np.ndarray) -> np.ndarray:
         """Return (row, column) positions in the slice plane, mm."""
-        return self._volume.to_index(points_lps_mm)[..., 1:] * self._pixel_mm
+        return self._index(points_lps_mm)[..., 1:] * self._pixel_mm
+
+    def _index(self, points_lps_mm: np.ndarray) -> np.ndarray:
+        """Return (slice, row, column) as fractions."""
+        return points_lps_mm @ self._to_index[:3, :3].T + self._to_index[:3, 3]
 
     def _central_slices(self, vertebra: Vertebra) -> Iterator[np.ndarray]:
         """Yield the label slices at a vertebra's mid-slice, shape (row, column)."""
-        middle = round(float(self._volume.to_index(vertebra.corners_lps_mm)[:, 0].mean()))
+        middle = round(float(self._index(vertebra.corners_lps_mm)[:, 0].mean()))
         reach = int(AVERAGED_MM / self._spacing[0] + 1e-6)
         for k in range(max(middle - reach, 0), min(middle + reach, len(self._labels) - 1) + 1):
             yield self._labels[k]

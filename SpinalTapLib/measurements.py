@@ -39,7 +39,6 @@ import numpy as np
 from .curves import signed_angle_deg, upper_plate
 from .geometry import Spine, Vertebra
 from .masks import BodyMasks
-from .volume import SagittalVolume
 
 HEIGHT_LOSS_RANGES = ((40.0, "severe"), (25.0, "moderate"), (20.0, "mild"))
 """Least height loss in per cent, and the word for it (Genant et al., J Bone Miner Res 8:1137, 1993)."""
@@ -54,21 +53,21 @@ _UNSURE = ("rebuilt", "cut by")  # flags of bodies whose corners were not all se
 _OWN_FLAGS = ("height loss", "offset")  # words that every flag made here ends with or holds
 
 
-def measure_spine(spine: Spine, volume: SagittalVolume | None = None) -> Spine:
+def measure_spine(spine: Spine, matrix: np.ndarray | None = None) -> Spine:
     """Return the spine with `measurements` and measured `flags` of every vertebra; those of before are replaced.
 
     Parameters
     ----------
     spine : Spine
-        Vertebrae from the bottom up; with a `label_map` the middle heights too.
-    volume : SagittalVolume, optional
-        The volume on whose grid the label map lies.
+        Vertebrae from the bottom up.
+    matrix : ndarray, shape (4, 4), optional
+        (slice, row, column, 1) of the spine's label map to LPS mm: with both the middle heights too.
     """
-    masks = BodyMasks(spine.label_map, volume) if volume is not None and spine.label_map is not None else None
-    return replace(spine, vertebrae=measure_vertebrae(spine.vertebrae, masks))
+    masks = BodyMasks(spine.label_map, matrix) if matrix is not None and spine.label_map is not None else None
+    return replace(spine, vertebrae=measure(spine.vertebrae, masks))
 
 
-def measure_vertebrae(vertebrae: Sequence[Vertebra], masks: BodyMasks | None = None) -> tuple[Vertebra, ...]:
+def measure(vertebrae: Sequence[Vertebra], masks: BodyMasks | None = None) -> tuple[Vertebra, ...]:
     """Return the vertebrae, from the bottom up, with their measurements and measured flags."""
     own = [measure_body(vertebra, masks) for vertebra in vertebrae]
     measured = []
