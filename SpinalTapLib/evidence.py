@@ -11,6 +11,7 @@ from . import levels
 from .detector import Detections
 from .geometry import Vertebra
 from .linking import Candidate
+from .volume import SagittalVolume
 
 SAME_PLACE_MM = 0.5
 """A vertebra whose centroid is this near to a candidate's is that candidate."""
@@ -22,6 +23,8 @@ class Evidence:
 
     Attributes
     ----------
+    volume : SagittalVolume
+        The scan.
     detections : Detections
         All slices of the working volume, with the mask probabilities.
     candidates : tuple of Candidate
@@ -31,6 +34,7 @@ class Evidence:
         the disc below it, `levels.CANAL_VALUE` in the canal.
     """
 
+    volume: SagittalVolume
     detections: Detections
     candidates: tuple[Candidate, ...]
     bodies: np.ndarray

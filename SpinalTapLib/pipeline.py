@@ -15,7 +15,7 @@ from .evidence import Evidence, slices_of
 from .geometry import SeedBox, Spine
 from .labelling import label, unanchored
 from .linking import link
-from .measurements import measure
+from .measurements import measure_spine
 from .progress import Cancelled, CancelledCallback, ProgressCallback, Stages
 from .segmentation import segment_bodies
 from .volume import SagittalVolume, working_volume
@@ -121,7 +121,7 @@ def segment_spine(
         vertebrae=(),
         model={"name": str(card["name"]), "sha256": str(card["sha256"])},
         device=device,
-        evidence=Evidence(detections, candidates, bodies),
+        evidence=Evidence(volume, detections, candidates, bodies),
     )
     return _name(spine, seed, options, stages)
 
@@ -183,14 +183,14 @@ def _name(spine: Spine, seed: SeedBox | None, options: Options, stages: Stages) 
         vertebrae, anchor, warnings = label(evidence.candidates, seed, options.steps)
         label_map = evidence.label_map(vertebrae)
         vertebrae = tuple(replace(v, slices=slices_of(label_map, v.label_value)) for v in vertebrae)
-    with stages.stage("measure", "Measuring"):
-        vertebrae = tuple(measure(vertebrae))
-    return replace(
+    named = replace(
         spine,
         vertebrae=vertebrae,
         anchor=anchor,
         label_map=label_map,
         seed=seed,
-        warnings=(*evidence.detections.working.warnings, *warnings),
-        seconds={**spine.seconds, **stages.seconds},
+        warnings=(*evidence.volume.warnings, *warnings),
     )
+    with stages.stage("measure", "Measuring"):
+        named = measure_spine(named, evidence.volume)
+    return replace(named, seconds={**spine.seconds, **stages.seconds})

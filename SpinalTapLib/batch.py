@@ -1,0 +1,179 @@
+"""Batch: every scan in a folder, one after the other; a bad one stops none of the others."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from .pipeline import Options
+from .progress import CancelledCallback, ProgressCallback
+from .runs import RESULT_NAME, segment_file
+from .staging import check_writable, write_whole
+
+DONE, EMPTY, BAD, SKIPPED = "done", "no vertebra found", "failed", "already done"
+"""What can become of a scan."""
+
+SUMMARY_NAME = "batch.csv"
+
+_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr")
+_DICOM_MAGIC = b"DICM"
+_DICOM_MAGIC_AT = 128  # PS3.10: after a preamble of 128 bytes
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A scan to segment: its `path` (a file, or a folder of DICOM files), and its result folder's relative `name`."""
+
+    path: Path
+    name: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the summary."""
+
+    scan: str
+    folder: str
+    outcome: str
+    vertebrae: int = 0
+    levels: str = ""
+    anchor: str = ""
+    seconds: float = 0.0
+    message: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+def find_scans(folder: Path, output: Path | None = None) -> tuple[Scan, ...]:
+    """Return the scans in a folder and its sub-folders, in the order of their paths.
+
+    Result folders, and everything below `output`, are left out. A folder of DICOM files is one scan.
+
+    Raises
+    ------
+    ValueError
+        If there is no such folder, or no scan in it.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"There is no folder {folder}; batch takes a folder of scans.")
+    paths = list(_walk(folder, output.resolve() if output else None))
+    if not paths:
+        raise ValueError(f"There is no scan (NIfTI, NRRD, MetaImage or DICOM) in {folder}.")
+    stems = [_stem(path, folder) for path in paths]
+    counts = Counter(stems)
+    return tuple(
+        Scan(path, stem if counts[stem] == 1 else str(path.relative_to(folder))) for path, stem in zip(paths, stems)
+    )
+
+
+def _walk(folder: Path, output: Path | None) -> Iterator[Path]:
+    if folder.resolve() == output or (folder / RESULT_NAME).is_file():
+        return
+    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    files = [entry for entry in entries if entry.is_file()]
+    if any(_is_dicom(file) for file in files):
+        yield folder
+    yield from (file for file in files if file.name.lower().endswith(_SUFFIXES))
+    for entry in entries:
+        if entry.is_dir():
+            yield from _walk(entry, output)
+
+
+def _is_dicom(path: Path) -> bool:
+    if path.suffix.lower() in (".dcm", ".ima"):
+        return True
+    if path.suffix:
+        return False
+    with path.open("rb") as file:
+        return file.read(_DICOM_MAGIC_AT + len(_DICOM_MAGIC))[_DICOM_MAGIC_AT:] == _DICOM_MAGIC
+
+
+def _stem(path: Path, root: Path) -> str:
+    """Return the relative path without the suffix of an image; the folder's own name for the root itself."""
+    relative = str(path.relative_to(root)) if path != root else root.resolve().name
+    suffix = next((s for s in _SUFFIXES if path.is_file() and relative.lower().endswith(s)), "")
+    return relative[: len(relative) - len(suffix)]
+
+
+class Batch:
+    """A run over many scans, with a summary that is up to date after each of them.
+
+    Parameters
+    ----------
+    output : Path
+        Gets a result folder a scan, and ``batch.csv``.
+    options : Options
+        The same for all scans.
+    surface_format : str
+        ``"stl"``, ``"ply"`` or ``"obj"``.
+    again : bool
+        Segment scans that have a result already, too.
+
+    Raises
+    ------
+    ValueError
+        If the output folder can't be written.
+    """
+
+    def __init__(self, output: Path, options: Options, surface_format: str = "stl", again: bool = False) -> None:
+        check_writable(output)
+        self.summary = output / SUMMARY_NAME
+        self._output = output
+        self._options = options
+        self._surface_format = surface_format
+        self._again = again
+        self._rows: list[Row] = []
+
+    def run(
+        self, scan: Scan, progress: ProgressCallback | None = None, cancelled: CancelledCallback | None = None
+    ) -> Row:
+        """Segment one scan and bring the summary up to date; a bad scan gives a row, never an exception."""
+        folder = self._output / scan.name
+        if (folder / RESULT_NAME).is_file() and not self._again:
+            row = Row(str(scan.path), str(folder), SKIPPED)
+        else:
+            row = self._segment(scan, folder, progress, cancelled)
+        self._rows.append(row)
+        self.summary.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(self.summary, _table(self._rows).encode())
+        return row
+
+    def _segment(
+        self, scan: Scan, folder: Path, progress: ProgressCallback | None, cancelled: CancelledCallback | None
+    ) -> Row:
+        began = time.perf_counter()
+        try:
+            spine = segment_file(
+                scan.path,
+                folder,
+                options=self._options,
+                surface_format=self._surface_format,
+                progress=progress,
+                cancelled=cancelled,
+            )
+        except ValueError as error:
+            return Row(str(scan.path), str(folder), BAD, message=str(error))
+        return Row(
+            scan=str(scan.path),
+            folder=str(folder) if spine.vertebrae else "",
+            outcome=DONE if spine.vertebrae else EMPTY,
+            vertebrae=len(spine.vertebrae),
+            levels=" ".join(v.level or str(v.label_value) for v in spine.vertebrae),
+            anchor=spine.anchor,
+            seconds=round(time.perf_counter() - began, 1),
+            warnings=tuple(spine.warnings),
+        )
+
+
+def _table(rows: list[Row]) -> str:
+    """Return the rows as CSV."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, [field.name for field in fields(Row)])
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({**asdict(row), "warnings": " ".join(row.warnings)})
+    return text.getvalue()

@@ -1,0 +1,225 @@
+"""The commands that name vertebrae: segment, reseed, batch."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..geometry import SeedBox
+from .console import Console
+
+if TYPE_CHECKING:
+    from ..geometry import Spine
+    from ..pipeline import Options
+
+NOTHING_FOUND = 3
+
+
+def add_commands(commands: Any) -> None:
+    """Add the commands of this file to the parser's sub-commands."""
+    segment = commands.add_parser("segment", help="find, name and model the vertebrae in one scan")
+    segment.add_argument("input", metavar="INPUT", help="NIfTI, NRRD, MetaImage, a DICOM folder or file")
+    segment.add_argument("--output", required=True, metavar="DIR", help="folder for the results")
+    segment.add_argument("--series", metavar="UID|N|NAME", help="DICOM series to take: UID, number or description")
+    _add_seed(segment)
+    _add_run(segment)
+    segment.add_argument("--json", action="store_true", help="print spine.json instead of the table")
+    segment.set_defaults(run=run_segment)
+
+    reseed = commands.add_parser("reseed", help="count the levels of a result again; the detector does not run")
+    reseed.add_argument("folder", metavar="DIR", help="result folder of segment")
+    reseed.add_argument("--output", metavar="DIR", help="folder for the new results (default: the same)")
+    reseed.add_argument("--input", metavar="INPUT", help="where the scan is now, if it was moved")
+    _add_seed(reseed)
+    _add_count(reseed)
+    _add_display(reseed)
+    reseed.add_argument("--json", action="store_true", help="print spine.json instead of the table")
+    reseed.set_defaults(run=run_reseed)
+
+    batch = commands.add_parser("batch", help="segment every scan in a folder")
+    batch.add_argument("folder", metavar="FOLDER", help="searched with its sub-folders")
+    batch.add_argument("--output", required=True, metavar="DIR", help="gets one result folder a scan, and batch.csv")
+    batch.add_argument("--again", action="store_true", help="also scans that have a result already")
+    _add_run(batch)
+    batch.set_defaults(run=run_batch)
+
+
+def _add_seed(parser: argparse.ArgumentParser) -> None:
+    box = parser.add_mutually_exclusive_group()
+    box.add_argument("--seed-box", metavar="X,Y,Z,SX,SY,SZ", help="box around one vertebra: centre and size, mm, LPS")
+    box.add_argument("--seed-roi", metavar="ROI.mrk.json", help="the same box, saved by 3D Slicer")
+    parser.add_argument("--seed-level", metavar="LEVEL", help="level of the vertebra in the box (default: S1)")
+
+
+def _add_count(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--steps", default="auto", metavar="auto|N", help="vertebrae to name above the first one")
+    parser.add_argument("--method", default="fused", choices=("fused", "detector", "ladder"))
+
+
+def _add_display(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--surface-format", default="stl", choices=("stl", "ply", "obj"), help="default: stl")
+    parser.add_argument("--quiet", action="store_true", help="no progress; warnings are still shown")
+    parser.add_argument("--verbose", action="store_true", help="show the library's log")
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    _add_count(parser)
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    parser.add_argument("--structures", default="bodies", choices=("bodies", "all"), help="all: discs and canal too")
+    parser.add_argument("--model", default="parts", help=argparse.SUPPRESS)
+    _add_display(parser)
+
+
+def run_segment(arguments: argparse.Namespace) -> int:
+    """Segment one scan."""
+    seed = seed_of(arguments)
+    console = Console(quiet=arguments.quiet)
+    from ..runs import segment_file
+
+    spine = segment_file(
+        Path(arguments.input),
+        Path(arguments.output),
+        seed,
+        series=arguments.series,
+        options=options_of(arguments),
+        surface_format=arguments.surface_format,
+        progress=console.progress,
+    )
+    return _report(spine, Path(arguments.output), console, arguments.json)
+
+
+def run_reseed(arguments: argparse.Namespace) -> int:
+    """Count a result's levels again."""
+    seed = seed_of(arguments)
+    console = Console(quiet=arguments.quiet)
+    from ..pipeline import Options
+    from ..runs import reseed_folder
+
+    folder = Path(arguments.folder)
+    output = Path(arguments.output) if arguments.output else folder
+    spine = reseed_folder(
+        folder,
+        output,
+        seed,
+        scan=Path(arguments.input) if arguments.input else None,
+        options=Options(steps=steps_of(arguments.steps), method=arguments.method),
+        surface_format=arguments.surface_format,
+        progress=console.progress,
+    )
+    return _report(spine, output, console, arguments.json)
+
+
+def run_batch(arguments: argparse.Namespace) -> int:
+    """Segment every scan of a folder."""
+    console = Console(quiet=arguments.quiet)
+    from ..batch import BAD, EMPTY, Batch, find_scans
+
+    output = Path(arguments.output)
+    scans = find_scans(Path(arguments.folder), output)
+    batch = Batch(output, options_of(arguments), arguments.surface_format, again=arguments.again)
+    rows = []
+    for number, scan in enumerate(scans, 1):
+        console.line(f"[{number} of {len(scans)}] {scan.path}")
+        row = batch.run(scan, progress=console.progress)
+        rows.append(row)
+        console.clear()
+        for warning in row.warnings:
+            console.warn(warning)
+        print(f"{row.outcome:<20} {row.vertebrae:>3} vertebrae  {row.folder}", flush=True)
+        if row.message:
+            console.line(row.message)
+    print(f"Summary: {batch.summary}")
+    outcomes = {row.outcome for row in rows}
+    return 2 if BAD in outcomes else NOTHING_FOUND if EMPTY in outcomes else 0
+
+
+def seed_of(arguments: argparse.Namespace) -> SeedBox | None:
+    """Return the seed box that the user asked for, if any."""
+    level = arguments.seed_level or "S1"
+    if arguments.seed_box:
+        return parse_seed_box(arguments.seed_box, level)
+    if arguments.seed_roi:
+        from ..levels import level as known
+        from ..markups import read_seed_roi
+
+        return read_seed_roi(arguments.seed_roi, known(level).name)
+    if arguments.seed_level:
+        raise ValueError("--seed-level names the vertebra in a box: give the box too, with --seed-box or --seed-roi.")
+    return None
+
+
+def parse_seed_box(text: str, level: str = "S1") -> SeedBox:
+    """Read a box from ``"X,Y,Z,SX,SY,SZ"``: centre and full size, LPS, mm.
+
+    Raises
+    ------
+    ValueError
+        If these are not six numbers, a size is not above zero, or there is no such level.
+
+    Examples
+    --------
+    >>> parse_seed_box("1,-20,-300,40,40,36").center_lps_mm.tolist()
+    [1.0, -20.0, -300.0]
+    """
+    import numpy as np
+
+    from ..levels import level as known
+
+    try:
+        numbers = np.array([float(part) for part in text.split(",")])
+    except ValueError:
+        numbers = np.empty(0)
+    if numbers.shape != (6,):
+        raise ValueError(
+            f"The seed box {text!r} can't be read; give six numbers X,Y,Z,SX,SY,SZ without spaces: "
+            "its centre and its size in millimetres, LPS."
+        )
+    return SeedBox(numbers[:3], numbers[3:], level=known(level).name)
+
+
+def steps_of(text: str) -> int | None:
+    """Return the number of steps, or None for ``"auto"``."""
+    if text == "auto":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"--steps takes auto or a whole number; got {text!r}.") from None
+
+
+def options_of(arguments: argparse.Namespace) -> Options:
+    """Return the pipeline's options as the user asked for them."""
+    from ..pipeline import Options
+
+    return Options(
+        steps=steps_of(arguments.steps),
+        method=arguments.method,
+        device=arguments.device,
+        structures=arguments.structures,
+        model=arguments.model,
+    )
+
+
+def _report(spine: Spine, folder: Path, console: Console, as_json: bool) -> int:
+    """Show warnings and results; return the exit code."""
+    console.clear()
+    for warning in spine.warnings:
+        console.warn(warning)
+    if not spine.vertebrae:
+        console.line(f"spinaltap: no vertebra found; nothing was written to {folder}.")
+        return NOTHING_FOUND
+    if as_json:
+        content = json.loads((folder / "spine.json").read_text(encoding="utf-8"))
+        print(json.dumps(content, indent=1))
+        return 0
+    from ..levels import label_name
+
+    print(f"{'level':<12} {'confidence':>10} {'height mm':>10}  notes")
+    for vertebra in reversed(spine.vertebrae):
+        name = vertebra.level or label_name(vertebra.label_value)
+        row = f"{name:<12} {vertebra.confidence:>10.2f} {vertebra.height_mm:>10.1f}  {', '.join(vertebra.flags)}"
+        print(row.rstrip())
+    print(f"Results: {folder}")
+    return 0
