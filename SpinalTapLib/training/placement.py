@@ -11,7 +11,7 @@ from .config import PlacementConfig
 from .tissues import Structure
 
 if TYPE_CHECKING:
-    from .anatomy import Canvas
+    from .drawing import Canvas
 
 SUPERSAMPLING = 2
 """Label samples a tile pixel along each axis; their average is the partial volume in the plane."""

@@ -1,0 +1,56 @@
+"""Chance: the one source of random numbers for tiles, on any device."""
+
+from __future__ import annotations
+
+import torch
+
+
+class Chance:
+    """Random numbers for a batch of tiles.
+
+    Scalars (one or a few a tile) are drawn on the CPU and moved, so that deciding which tiles get an artefact never
+    waits for a GPU; whole fields are drawn on the device.
+
+    Parameters
+    ----------
+    seed : int
+        The same seed and device give the same numbers.
+    device : torch.device or str
+        Where fields are drawn and where every result lies.
+    """
+
+    def __init__(self, seed: int, device: torch.device | str = "cpu") -> None:
+        self.device = torch.device(device)
+        self.scalars = torch.Generator().manual_seed(seed & 0x7FFF_FFFF_FFFF_FFFF)
+        self._fields = self.scalars
+        if self.device.type != "cpu":
+            self._fields = torch.Generator(self.device).manual_seed(seed & 0x7FFF_FFFF_FFFF_FFFF)
+
+    def uniform(self, low: float, high: float, *shape: int) -> torch.Tensor:
+        """Return numbers spread evenly over [low, high)."""
+        return (torch.rand(shape, generator=self.scalars) * (high - low) + low).to(self.device, non_blocking=True)
+
+    def normal(self, sd: float, *shape: int) -> torch.Tensor:
+        """Return numbers from a normal distribution with mean 0."""
+        return (torch.randn(shape, generator=self.scalars) * sd).to(self.device, non_blocking=True)
+
+    def lognormal(self, sd: float, *shape: int) -> torch.Tensor:
+        """Return factors exp(N(0, sd))."""
+        return self.normal(sd, *shape).exp()
+
+    def integers(self, low: int, high: int, *shape: int) -> torch.Tensor:
+        """Return whole numbers from `low` up to, but without, `high`."""
+        return torch.randint(low, high, shape, generator=self.scalars).to(self.device, non_blocking=True)
+
+    def choice(self, weights: list[float], n: int) -> torch.Tensor:
+        """Return `n` indices into `weights`, drawn in proportion to them, on the CPU."""
+        return torch.multinomial(torch.tensor(weights, dtype=torch.float64), n, True, generator=self.scalars)
+
+    def happens(self, probability: float, n: int) -> torch.Tensor:
+        """Return the indices of those of `n` tiles to which something happens."""
+        chosen = torch.rand(n, generator=self.scalars) < probability
+        return chosen.nonzero().flatten().to(self.device, non_blocking=True)
+
+    def field(self, *shape: int) -> torch.Tensor:
+        """Return white noise with mean 0 and sd 1, drawn on the device."""
+        return torch.randn(shape, generator=self._fields, device=self.device)

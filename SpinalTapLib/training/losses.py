@@ -1,0 +1,82 @@
+"""Losses of the part network: L1 for heatmaps, L2 for vectors, cross-entropy and Dice for the mask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from ..networks import BACKGROUND, split_output
+from .config import LossConfig
+from .targets import Targets
+
+CLASS_WEIGHTS = (0.3, 1.0, 2.0, 2.0, 1.0, 1.0, 1.0)
+"""Weights of the mask classes in the cross-entropy: background is easy, S1 and C2 are rare and are the anchors."""
+
+
+@dataclass(frozen=True)
+class Losses:
+    """The parts of the loss, each a scalar tensor; `total` is their weighted sum."""
+
+    total: torch.Tensor
+    heatmap: torch.Tensor
+    vector: torch.Tensor
+    entropy: torch.Tensor
+    dice: torch.Tensor
+
+    def numbers(self) -> dict[str, float]:
+        """Return the parts as plain numbers."""
+        return {name: float(getattr(self, name).detach()) for name in ("total", "heatmap", "vector", "entropy", "dice")}
+
+
+def part_losses(output: torch.Tensor, targets: Targets, config: LossConfig) -> Losses:
+    """Return the losses of a batch.
+
+    Parameters
+    ----------
+    output : Tensor, shape (n, 20, rows, columns)
+        What the network answered, in any precision; losses are computed in single precision.
+    targets : Targets
+    config : LossConfig
+    """
+    heatmaps, vectors, logits = split_output(output.float())
+    heatmap = heatmap_loss(heatmaps, targets.heatmaps, config.heatmap_peak)
+    vector = vector_loss(vectors, targets.vectors, targets.vector_weight)
+    log_probability = logits.log_softmax(1)
+    entropy = entropy_loss(log_probability, targets.structure)
+    dice = dice_loss(log_probability.exp(), targets.structure)
+    total = config.heatmap * heatmap + config.vector * vector + config.mask * (entropy + dice)
+    return Losses(total, heatmap, vector, entropy, dice)
+
+
+def heatmap_loss(heatmaps: torch.Tensor, target: torch.Tensor, peak: float) -> torch.Tensor:
+    """Return the mean over pixels and channels of |difference| x (1 + peak x target)."""
+    return ((heatmaps - target).abs() * (1 + peak * target)).mean()
+
+
+def vector_loss(vectors: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Return the mean squared length of the error, in squared vector units, over the supervised pixels."""
+    squared = (vectors - target).square().sum(2)
+    return (squared * weight).sum() / weight.sum().clamp(min=1)
+
+
+def entropy_loss(log_probability: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Return the cross-entropy with soft targets, averaged with `CLASS_WEIGHTS`."""
+    weight = torch.tensor(CLASS_WEIGHTS, device=target.device)[None, :, None, None]
+    weighted = target * weight
+    return -(weighted * log_probability).sum() / weighted.sum().clamp(min=1e-6)
+
+
+def dice_loss(probability: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Return one minus the mean soft Dice of the classes present in the batch, background left out.
+
+    The Dice of a class is taken over the whole batch, 2 sum(p t) / (sum(p^2) + sum(t^2)): with soft targets this
+    form, unlike that with plain sums, is largest where p = t.
+    """
+    axes = (0, 2, 3)
+    keep = torch.arange(probability.shape[1], device=target.device) != BACKGROUND
+    overlap = 2 * (probability * target).sum(axes)[keep]
+    size = (probability.square().sum(axes) + target.square().sum(axes))[keep]
+    present = (target.sum(axes)[keep] > 1).float()
+    dice = overlap / size.clamp(min=1e-6)
+    return (present * (1 - dice)).sum() / present.sum().clamp(min=1)

@@ -1,0 +1,284 @@
+"""train(): from a config to network weights with a card. Seeded, resumable, on CPU or GPU."""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..device import choose_device, describe, processor_count
+from ..networks import PartNetwork
+from ..progress import Cancelled, CancelledCallback, ProgressCallback
+from ..staging import reason, write_whole
+from ..weights import load_network, save_network
+from .averaging import Average, recalibrate
+from .checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from .config import TrainConfig
+from .dataset import CanvasSource, make_loader
+from .losses import part_losses
+from .schedule import learning_rate, progress_of
+from .tiles import Tiles
+
+CHECKPOINT_NAME = "checkpoint.pt"
+LOG_NAME = "log.jsonl"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Run:
+    """What changes while a network is trained."""
+
+    config: TrainConfig
+    device: torch.device
+    amp_dtype: torch.dtype | None
+    network: PartNetwork
+    average: Average
+    optimiser: torch.optim.Optimizer
+    step: int = 0
+    earlier_minutes: float = 0.0
+    stream: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def minutes(self) -> float:
+        """Wall-clock minutes spent, earlier parts of the run included."""
+        return self.earlier_minutes + (time.monotonic() - self.began) / 60
+
+    @property
+    def progress(self) -> float:
+        return progress_of(self.step, self.minutes, self.config)
+
+
+def train(
+    config: TrainConfig,
+    output: str | Path,
+    resume: str | Path | None = None,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelledCallback | None = None,
+    source: CanvasSource | None = None,
+) -> Path:
+    """Train a part network on synthetic spines alone.
+
+    Parameters
+    ----------
+    config : TrainConfig
+    output : path
+        Folder for ``<name>.pt`` and its card ``<name>.json``, ``checkpoint.pt``, ``log.jsonl`` and ``config.json``.
+    resume : path, optional
+        A checkpoint (or the folder that holds one) of a stopped run to go on from.
+    progress : callable, optional
+        See `progress.ProgressCallback`.
+    cancelled : callable, optional
+        Asked at every step; True writes a checkpoint and ends the run with `Cancelled`.
+    source : callable, optional
+        Makes the iterator of canvases from a random generator, in place of random spines.
+
+    Returns
+    -------
+    Path
+        The weights.
+
+    Raises
+    ------
+    ValueError
+        If the output can't be written, the checkpoint does not fit, or the training diverges.
+    Cancelled
+        If the caller has cancelled.
+    """
+    folder = Path(output)
+    run = _prepared(config, resume)
+    _write_config(folder, config)
+    tiles = make_loader(config, run.device, run.stream, source)
+    _optimise(run, tiles, folder, progress, cancelled)
+    recalibrate(run.average.network, tiles, config.recalibration_batches, run.amp_dtype)
+    weights = folder / f"{config.name}.pt"
+    try:
+        save_network(weights, run.average.network, _card(run))
+    except OSError as error:
+        raise ValueError(f"Could not write {weights}: {reason(error)}.") from error
+    return weights
+
+
+def _prepared(config: TrainConfig, resume: str | Path | None) -> _Run:
+    """Build the network and all that follows it, from nothing, from weights or from a checkpoint."""
+    device = torch.device(choose_device(config.device))
+    torch.manual_seed(config.seed)
+    network = PartNetwork(config.widths)
+    if config.initial_weights is not None:
+        network = _initial(config)
+    network = network.train().to(device, memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(
+        network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=device.type == "cuda"
+    )
+    average = Average(network, config.ema_decay)
+    run = _Run(config, device, _precision(config.precision, device), network, average, optimiser)
+    if resume is not None:
+        path = Path(resume)
+        _restore(run, read_checkpoint(path / CHECKPOINT_NAME if path.is_dir() else path, config))
+    return run
+
+
+def _initial(config: TrainConfig) -> PartNetwork:
+    """Return the network that a fine-tuning starts from."""
+    network, _ = load_network(str(config.initial_weights))
+    if network.widths != config.widths:
+        raise ValueError(
+            f"The initial weights {config.initial_weights} have widths {network.widths}; the config asks for "
+            f"{config.widths}."
+        )
+    return network.requires_grad_(True)
+
+
+def _restore(run: _Run, checkpoint: Checkpoint) -> None:
+    """Put a run where its checkpoint left it."""
+    run.network.load_state_dict(checkpoint.network)
+    run.average.network.load_state_dict(checkpoint.average)
+    run.optimiser.load_state_dict(checkpoint.optimiser)
+    run.step, run.earlier_minutes, run.stream = checkpoint.step, checkpoint.minutes, checkpoint.streams
+
+
+def _optimise(
+    run: _Run,
+    tiles: Iterator[Tiles],
+    folder: Path,
+    progress: ProgressCallback | None,
+    cancelled: CancelledCallback | None,
+) -> None:
+    """Take steps until the run is done; log and keep checkpoints on the way."""
+    kept, sums = time.monotonic(), _Sums()
+    while run.progress < 1:
+        sums.add(_step(run, next(tiles)))
+        if run.step % run.config.log_every == 0:
+            sums.report(run, folder, progress)
+            sums = _Sums()
+        stop = cancelled is not None and cancelled()
+        if stop or time.monotonic() - kept > 60 * run.config.checkpoint_minutes:
+            _keep(run, folder)
+            kept = time.monotonic()
+        if stop:
+            raise Cancelled
+    _keep(run, folder)
+
+
+def _step(run: _Run, tiles: Tiles) -> dict[str, torch.Tensor]:
+    """Take one optimiser step; return the losses as tensors, so that a GPU is not waited for."""
+    rate = learning_rate(run.step, run.progress, run.config)
+    for group in run.optimiser.param_groups:
+        group["lr"] = rate
+    image = tiles.image.contiguous(memory_format=torch.channels_last)
+    with torch.autocast(run.device.type, run.amp_dtype, enabled=run.amp_dtype is not None):
+        output = run.network(image)
+    losses = part_losses(output, tiles.targets, run.config.loss)
+    run.optimiser.zero_grad(set_to_none=True)
+    losses.total.backward()
+    torch.nn.utils.clip_grad_norm_(run.network.parameters(), run.config.gradient_clip)
+    run.optimiser.step()
+    run.step += 1
+    run.average.follow(run.network, run.step)
+    return {name: value.detach() for name, value in vars(losses).items()}
+
+
+class _Sums:
+    """Losses of the steps since the last line of the log."""
+
+    def __init__(self) -> None:
+        self._losses: dict[str, torch.Tensor] = {}
+        self._count = 0
+        self._began = time.monotonic()
+
+    def add(self, losses: dict[str, torch.Tensor]) -> None:
+        for name, value in losses.items():
+            self._losses[name] = self._losses[name] + value if name in self._losses else value
+        self._count += 1
+
+    def report(self, run: _Run, folder: Path, progress: ProgressCallback | None) -> None:
+        """Add a line to the log and tell the caller; raise ValueError if the losses are no longer numbers."""
+        means = {name: float(value) / self._count for name, value in self._losses.items()}
+        if means["total"] != means["total"]:
+            raise ValueError(
+                f"The training has diverged at step {run.step}: lower 'learning_rate' and resume from the checkpoint."
+            )
+        seconds = (time.monotonic() - self._began) / self._count
+        line = {
+            "step": run.step,
+            "minutes": round(run.minutes, 3),
+            "learning_rate": run.optimiser.param_groups[0]["lr"],
+            "seconds_a_step": round(seconds, 4),
+            **{name: round(value, 5) for name, value in means.items()},
+        }
+        _append(folder / LOG_NAME, json.dumps(line) + "\n")
+        if progress is not None:
+            progress("training", run.progress, f"Step {run.step}, loss {means['total']:.3f}, {seconds:.2f} s a step")
+
+
+def _keep(run: _Run, folder: Path) -> None:
+    """Write a checkpoint; on failure say so and go on, the last good one is still there."""
+    checkpoint = Checkpoint(
+        run.step,
+        run.minutes,
+        run.stream + 1,
+        run.network.arguments,
+        run.network.state_dict(),
+        run.average.network.state_dict(),
+        run.optimiser.state_dict(),
+        run.config.as_dict(),
+    )
+    try:
+        write_checkpoint(folder / CHECKPOINT_NAME, checkpoint)
+    except ValueError as error:
+        _log.warning("%s The training goes on; the last good checkpoint is kept.", error)
+
+
+def _append(path: Path, text: str) -> None:
+    """Add a line to the log; a full disk must not end the training."""
+    try:
+        with path.open("a", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        _log.warning("Could not write to %s: %s.", path, reason(error))
+
+
+def _write_config(folder: Path, config: TrainConfig) -> None:
+    """Make the output folder and put the settings in it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"Cannot use {folder} as the output folder: {reason(error)}.") from error
+    write_whole(folder / "config.json", (json.dumps(config.as_dict(), indent=2) + "\n").encode())
+
+
+def _precision(name: str, device: torch.device) -> torch.dtype | None:
+    """Return the type of the network's arithmetic, or None for single precision."""
+    if name == "bf16":
+        return torch.bfloat16
+    if name == "fp32":
+        return None
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else None
+    # On processors that must emulate it, half precision is slower than single.
+    has_bf16 = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return torch.bfloat16 if has_bf16 is not None and has_bf16() else None
+
+
+def _card(run: _Run) -> dict[str, Any]:
+    """Return what a reader of the weights should know."""
+    return {
+        "task": "Corners, centroids and structures of vertebrae in sagittal MRI slices at 1 mm a pixel",
+        "trained_on": "synthetic spines only (SpinalTapLib.training)",
+        "steps": run.step,
+        "tiles": run.step * run.config.batch,
+        "minutes": round(run.minutes, 1),
+        "hardware": f"{describe(run.device.type)}, {processor_count()} cores of {platform.machine()}",
+        "torch": torch.__version__,
+        "seed": run.config.seed,
+        "config": run.config.as_dict(),
+        "scores": {},
+    }
