@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from . import levels
 from .detector import Detections
 from .geometry import Vertebra
 from .linking import Candidate
+from .segmentation import Bodies, separate_bodies
 from .volume import SagittalVolume
 
 SAME_PLACE_MM = 0.5
 """A vertebra whose centroid is this near to a candidate's is that candidate."""
+
+PROBABILITY_STEPS = 255
+"""Mask probabilities are kept in so many steps: exact in a byte, and far finer than the network is sure of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,18 +29,20 @@ class Evidence:
     volume : SagittalVolume
         The scan.
     detections : Detections
-        All slices of the working volume, with the mask probabilities.
+        All slices of the working volume, with the mask probabilities in `PROBABILITY_STEPS`.
     candidates : tuple of Candidate
         From the bottom up.
-    bodies : ndarray, shape (slice, row, column), uint16
-        On the scan's grid: `levels.unanchored_value(i)` in the body of candidate i, `levels.disc_value` of that in
-        the disc below it, `levels.CANAL_VALUE` in the canal.
+    bodies : Bodies
+        One solid for each candidate (and the discs and the canal where asked for).
+    structures : str
+        What `bodies` holds: one of `segmentation.STRUCTURES`.
     """
 
     volume: SagittalVolume
     detections: Detections
     candidates: tuple[Candidate, ...]
-    bodies: np.ndarray
+    bodies: Bodies
+    structures: str = "bodies"
 
     def index_of(self, vertebra: Vertebra) -> int | None:
         """Return which candidate a vertebra is, or None if it is none of them."""
@@ -48,22 +53,49 @@ class Evidence:
         nearest = int(distances.argmin())
         return nearest if distances[nearest] <= SAME_PLACE_MM else None
 
-    def label_map(self, vertebrae: Sequence[Vertebra]) -> np.ndarray:
-        """Return the bodies with the label values of `vertebrae`; candidates that are none of them become background.
-
-        Returns
-        -------
-        ndarray, shape (slice, row, column), uint16
-        """
-        table = np.zeros(int(self.bodies.max(initial=0)) + 1 + 2 * levels.DISC_BASE, np.uint16)
-        table[levels.CANAL_VALUE] = levels.CANAL_VALUE
+    def values(self, vertebrae: Sequence[Vertebra]) -> tuple[int, ...]:
+        """Return each candidate's label value, 0 for those that are none of the vertebrae."""
+        values = [0] * len(self.candidates)
         for vertebra in vertebrae:
             index = self.index_of(vertebra)
             if index is not None:
-                own = levels.unanchored_value(index)
-                table[own] = vertebra.label_value
-                table[levels.disc_value(own)] = levels.disc_value(vertebra.label_value)
-        return table[self.bodies]
+                values[index] = vertebra.label_value
+        return tuple(values)
+
+    def label_map(self, vertebrae: Sequence[Vertebra]) -> np.ndarray:
+        """Return the label map of the vertebrae, uint16, shape (slice, row, column) on the scan's grid."""
+        return self.bodies.label_map(self.values(vertebrae))
+
+
+def gather(
+    volume: SagittalVolume, detections: Detections, candidates: Sequence[Candidate], structures: str = "bodies"
+) -> Evidence:
+    """Give every candidate its body and keep everything.
+
+    The probabilities are rounded first, so that evidence that was stored and read again gives the same bodies.
+    """
+    detections = replace(detections, probabilities=rounded(detections.probabilities))
+    bodies = separate_bodies(detections, candidates, volume, structures)
+    return Evidence(volume, detections, tuple(candidates), bodies, structures)
+
+
+def rounded(probabilities: np.ndarray) -> np.ndarray:
+    """Return probabilities, any shape, in `PROBABILITY_STEPS`, float16."""
+    return from_steps(to_steps(probabilities))
+
+
+def to_steps(probabilities: np.ndarray) -> np.ndarray:
+    """Return probabilities, (slices, ...), as whole steps, uint8."""
+    out = np.empty(probabilities.shape, np.uint8)
+    for k, plane in enumerate(probabilities):  # slice by slice: the whole in single precision would be 100s of MB
+        out[k] = np.rint(np.clip(plane.astype(np.float32), 0, 1) * PROBABILITY_STEPS)
+    return out
+
+
+def from_steps(steps: np.ndarray) -> np.ndarray:
+    """Return whole steps, uint8, as probabilities, float16."""
+    table = (np.arange(PROBABILITY_STEPS + 1, dtype=np.float32) / PROBABILITY_STEPS).astype(np.float16)
+    return table[steps]
 
 
 def slices_of(label_map: np.ndarray, value: int) -> tuple[int, ...]:

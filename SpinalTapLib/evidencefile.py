@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .detector import Detections
-from .evidence import Evidence
+from .evidence import Evidence, from_steps, gather, to_steps
 from .geometry import CORNERS
 from .linking import Candidate
 from .parts import SliceVertebra
@@ -26,18 +26,20 @@ _COMPRESSION = 1  # the masks are mostly 0 or 1: higher levels take five times a
 
 
 def evidence_bytes(evidence: Evidence) -> bytes:
-    """Return the evidence as the content of an ``.npz`` file; the scan itself is not part of it.
+    """Return the evidence as the content of an ``.npz`` file.
 
-    Probabilities are rounded to 1/255.
+    Neither the scan nor the bodies are part of it: the one is read again, the others follow from the rest.
     """
     members = evidence.detections.vertebrae
     position = {id(member): i for i, member in enumerate(members)}
     candidates = evidence.candidates
     chains = [[position[id(member)] for member in candidate.members] for candidate in candidates]
+    texts = {"members": chains, "flags": [list(c.flags) for c in candidates], "structures": evidence.structures}
     arrays = {
         "format": np.array(FORMAT),
-        "probabilities": np.rint(evidence.detections.probabilities.astype(np.float32) * 255).astype(np.uint8),
-        "bodies": evidence.bodies,
+        "probabilities": to_steps(evidence.detections.probabilities),
+        "scan_shape": np.array(evidence.volume.array.shape),
+        "scan_matrix": evidence.volume.matrix,
         "part_slice": np.array([m.slice for m in members], int),
         "part_corners": np.array([m.corners for m in members], float).reshape(-1, 4, 2),
         "part_centroid": np.array([m.centroid for m in members], float).reshape(-1, 2),
@@ -49,7 +51,7 @@ def evidence_bytes(evidence: Evidence) -> bytes:
         "mid_slice": np.array([c.mid_slice for c in candidates], int),
         "evidence": np.array([c.evidence for c in candidates], float).reshape(len(candidates), -1),
         "score": np.array([c.score for c in candidates], float),
-        "texts": np.array(json.dumps({"members": chains, "flags": [list(c.flags) for c in candidates]})),
+        "texts": np.array(json.dumps(texts)),
     }
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=_COMPRESSION) as archive:
@@ -92,7 +94,8 @@ def _evidence(stored: dict[str, Any], volume: SagittalVolume, path: Path) -> Evi
     working = working_volume(volume)
     probabilities = stored["probabilities"]
     shape = (len(probabilities), *probabilities.shape[2:])
-    if stored["bodies"].shape != volume.array.shape or shape != working.array.shape:
+    same_grid = tuple(stored["scan_shape"]) == volume.array.shape and shape == working.array.shape
+    if not same_grid or not np.allclose(stored["scan_matrix"], volume.matrix, atol=1e-3):
         raise ValueError(f"{path} was made from another scan than {volume.name}; give the scan that it was made from.")
     texts = json.loads(str(stored["texts"]))
     members = tuple(_members(stored))
@@ -110,8 +113,8 @@ def _evidence(stored: dict[str, Any], volume: SagittalVolume, path: Path) -> Evi
         )
         for i, chain in enumerate(chosen)
     )
-    detections = Detections(working, members, (probabilities / np.float32(255)).astype(np.float16))
-    return Evidence(volume, detections, candidates, stored["bodies"])
+    detections = Detections(working, members, from_steps(probabilities))
+    return gather(volume, detections, candidates, str(texts["structures"]))
 
 
 def _members(stored: dict[str, Any]) -> list[SliceVertebra]:

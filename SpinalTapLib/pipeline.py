@@ -7,24 +7,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from .detector import Detections, PartDetector
 from .device import choose_device
-from .evidence import Evidence, slices_of
-from .geometry import SeedBox, Spine
-from .labelling import label, unanchored
+from .evidence import Evidence, gather, slices_of
+from .geometry import SeedBox, Spine, Vertebra
+from .labelling import label
 from .linking import link
 from .measurements import measure_spine
 from .progress import Cancelled, CancelledCallback, ProgressCallback, Stages
-from .segmentation import segment_bodies
+from .segmentation import STRUCTURES
 from .volume import SagittalVolume, working_volume
 from .weights import DEFAULT_NAME, load_network
 
 __all__ = ["Cancelled", "Options", "reseed_spine", "segment_spine"]
 
 METHODS = ("fused", "detector", "ladder")
-STRUCTURES = ("bodies", "all")
 MAX_STEPS = 26
 """S1 to C2 is 23 steps; more than 26 no spine has."""
 
@@ -116,12 +116,12 @@ def segment_spine(
     with stages.stage("link", "Joining the slices"):
         candidates = tuple(link(detections))
     with stages.stage("bodies", "Drawing the bodies"):
-        bodies = segment_bodies(detections, unanchored(candidates), volume, options.structures)
+        evidence = gather(volume, detections, candidates, options.structures)
     spine = Spine(
         vertebrae=(),
         model={"name": str(card["name"]), "sha256": str(card["sha256"])},
         device=device,
-        evidence=Evidence(volume, detections, candidates, bodies),
+        evidence=evidence,
     )
     return _name(spine, seed, options, stages)
 
@@ -182,7 +182,7 @@ def _name(spine: Spine, seed: SeedBox | None, options: Options, stages: Stages) 
     with stages.stage("label", "Counting the levels"):
         vertebrae, anchor, warnings = label(evidence.candidates, seed, options.steps)
         label_map = evidence.label_map(vertebrae)
-        vertebrae = tuple(replace(v, slices=slices_of(label_map, v.label_value)) for v in vertebrae)
+        vertebrae = tuple(_with_body(v, evidence, label_map) for v in vertebrae)
     named = replace(
         spine,
         vertebrae=vertebrae,
@@ -192,5 +192,13 @@ def _name(spine: Spine, seed: SeedBox | None, options: Options, stages: Stages) 
         warnings=(*evidence.volume.warnings, *warnings),
     )
     with stages.stage("measure", "Measuring"):
-        named = measure_spine(named, evidence.volume)
+        named = measure_spine(named, evidence.volume.matrix)
     return replace(named, seconds={**spine.seconds, **stages.seconds})
+
+
+def _with_body(vertebra: Vertebra, evidence: Evidence, label_map: np.ndarray) -> Vertebra:
+    """Add what only the body tells: the slices that show it, and the notes on its shape."""
+    index = evidence.index_of(vertebra)
+    notes = evidence.bodies.flags[index] if index is not None else ()
+    flags = tuple(dict.fromkeys((*vertebra.flags, *notes)))
+    return replace(vertebra, slices=slices_of(label_map, vertebra.label_value), flags=flags)

@@ -39,7 +39,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="spinaltap",
         description="Find, name and model every vertebra in a spine MRI.",
-        epilog="Exit codes: 0 done, 2 bad input or usage, 3 no vertebra found, 130 cancelled, 1 a fault of the program.",
+        epilog="Exit codes: 0 done, 1 a program fault, 2 bad input or usage, 3 no vertebra found, 130 cancelled.",
     )
     parser.add_argument("--version", action="version", version=f"spinaltap {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
