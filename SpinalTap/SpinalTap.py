@@ -1,0 +1,226 @@
+"""SpinalTap: find, name and model every vertebra in a spine MRI. The 3D Slicer module, a thin shell.
+
+What is decided is decided in ``SpinalTapLib.session``, what is shown is in ``SpinalTapPanel``.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import qt
+import slicer
+import vtk
+from slicer import vtkMRMLScalarVolumeNode
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+# Installed, SpinalTapLib stands beside this file, where Slicer looks by itself; in the source tree, one folder up.
+_HERE = Path(__file__).resolve().parent
+if not (_HERE / "SpinalTapLib").is_dir() and str(_HERE.parent) not in sys.path:
+    sys.path.append(str(_HERE.parent))
+
+from SpinalTapPanel.choices import Device, Method, Structures  # noqa: E402 - after the path is set
+
+MOST_STEPS = 30  # more than any spine has; 23 reach from S1 to C2
+
+
+class SpinalTap(ScriptedLoadableModule):
+    """What the module says about itself."""
+
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = _("SpinalTap")
+        parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
+        parent.dependencies = []
+        parent.contributors = ["SpinalTap maintainers (SlicerSpinalTap)"]
+        parent.helpText = _(
+            "Finds, names and models every vertebra in a spine MRI. Choose the scan, click Segment spine, and check "
+            "that the S1 box lies on S1; drag it if not. "
+            '<a href="https://github.com/SlicerSpinalTap/SlicerSpinalTap#readme">How to use it</a>. '
+            "Nothing leaves your computer. Not a medical device."
+        )
+        parent.acknowledgementText = _(
+            "The methods are those of R. Windsor, A. Jamaludin, T. Kadir and A. Zisserman: The Spinal Tap: Learning "
+            "Full Spine Segmentations without Training Examples (poster), and The Ladder Algorithm: Finding Repetitive "
+            "Structures in Medical Images by Induction (ISBI 2020). Code, weights and training data are new."
+        )
+        from SpinalTapLib.resources import resource_path
+
+        parent.icon = qt.QIcon(str(resource_path("Icons", "SpinalTap.svg")))
+        slicer.app.connect("startupCompleted()", onStartupCompleted)
+
+
+def onStartupCompleted():
+    """Make codes and sample scans known; reads two small files and no network."""
+    from SpinalTapLib.resources import resource_path
+    from SpinalTapPanel import samples
+
+    slicer.modules.terminologies.logic().LoadTerminologyFromFile(str(resource_path("Terminology", "SpinalTap.term.json")))
+    samples.register()
+
+
+@parameterNodeWrapper
+class SpinalTapParameterNode:
+    """What the user has chosen; saved with the scene.
+
+    inputVolume - The scan. device, steps (0: as many as are in view), structures, method - The advanced part.
+    """
+
+    inputVolume: vtkMRMLScalarVolumeNode
+    device: Device = Device.AUTO
+    steps: Annotated[int, WithinRange(0, MOST_STEPS)] = 0
+    structures: Structures = Structures.BODIES
+    method: Method = Method.FUSED
+
+
+class SpinalTapWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """Loads the panel and keeps parameter node and session together."""
+
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = self.session = self.panel = None
+        self._parameterNode = self._parameterNodeGuiTag = None
+
+    def setup(self):
+        ScriptedLoadableModuleWidget.setup(self)
+        from SpinalTapLib.resources import resource_path
+        from SpinalTapPanel.panel import Panel
+        from SpinalTapPanel.setup import SetupSection
+
+        uiWidget = slicer.util.loadUI(str(resource_path("UI", "SpinalTap.ui")))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = SpinalTapLogic()
+        self.session = self.logic.makeSession()
+        self.setupSection = SetupSection(self.ui, lambda: self.panel and self.panel.refresh())
+        self.setupSection.check()
+        self.panel = Panel(self.ui, self.session, self.setupSection)
+        self.ui.sampleButton.connect("clicked()", self.onMakePracticeScan)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndClose)
+        self.initializeParameterNode()
+
+    def cleanup(self):
+        """The application ends or the module is reloaded: nothing of ours may go on running."""
+        self.setParameterNode(None)
+        self.removeObservers()
+        if self.panel is not None:
+            self.panel.close()
+            self.session.close()
+            self.panel = self.session = None
+
+    def enter(self):
+        self.initializeParameterNode()
+        self.setupSection.check()
+
+    def exit(self):
+        """Nothing to do: a run goes on in the background, and the S1 box keeps working in other modules."""
+
+    def onReload(self):
+        """Forget our own Python modules, so that the reload takes them anew."""
+        for name in [name for name in sys.modules if name.split(".")[0] in ("SpinalTapLib", "SpinalTapPanel")]:
+            del sys.modules[name]
+        ScriptedLoadableModuleWidget.onReload(self)
+
+    def onSceneStartClose(self, caller, event):
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, caller, event):
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self):
+        """Observe the scene's parameter node, and take the first scan if none is chosen."""
+        self.setParameterNode(self.logic.getParameterNode())
+        if not self._parameterNode.inputVolume:
+            first = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+            if first is not None:
+                self._parameterNode.inputVolume = first
+
+    def setParameterNode(self, node):
+        if self._parameterNode is not None:
+            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+            self.removeObserver(self._parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameters)
+        self._parameterNode = node
+        if node is not None:
+            self._parameterNodeGuiTag = node.connectGui(self.ui)
+            self.addObserver(node.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameters)
+            self.onParameters()
+
+    def onParameters(self, caller=None, event=None):
+        """Hand the choices to the session."""
+        self.session.settings = self.logic.settings(self._parameterNode)
+        volume = self._parameterNode.inputVolume
+        volumeId = volume.GetID() if volume is not None else None
+        if volumeId != self.session.volume:
+            self.session.set_volume(volumeId)
+
+    def onMakePracticeScan(self):
+        from SpinalTapPanel import samples
+
+        with slicer.util.tryWithErrorDisplay(_("The practice scan could not be drawn."), waitCursor=True):
+            self._parameterNode.inputVolume = samples.make_practice_scan()
+
+
+class SpinalTapLogic(ScriptedLoadableModuleLogic):
+    """Use SpinalTap without the panel.
+
+    >>> rows = SpinalTapLogic().process(slicer.util.getNode("t2_lumbar"))   # doctest: +SKIP
+    """
+
+    def __init__(self):
+        ScriptedLoadableModuleLogic.__init__(self)
+
+    def getParameterNode(self):
+        return SpinalTapParameterNode(super().getParameterNode())
+
+    @staticmethod
+    def settings(parameters):
+        """Return the advanced choices of a parameter node as the session's settings."""
+        from SpinalTapLib.ports import Settings
+
+        return Settings(
+            device=parameters.device.value,
+            steps=parameters.steps or None,
+            structures=parameters.structures.value,
+            method=parameters.method.value,
+        )
+
+    @staticmethod
+    def makeSession():
+        """Return a session on the application's scene, with a worker process of its own."""
+        from SpinalTapLib.scene import SlicerScene
+        from SpinalTapLib.session import Session
+        from SpinalTapLib.workerlink import WorkerLink
+
+        return Session(SlicerScene(slicer.mrmlScene), WorkerLink())
+
+    def process(self, volumeNode, settings=None, timeoutSeconds=600.0):
+        """Segment a volume and wait; the nodes are in the scene afterwards.
+
+        Returns the table's rows (see ``SpinalTapLib.ports.Row``), top vertebra first. Raises RuntimeError with one
+        sentence if the scan cannot be segmented.
+        """
+        session = self.makeSession()
+        try:
+            if settings is not None:
+                session.settings = settings
+            session.set_volume(volumeNode.GetID())
+            session.segment()
+            session.wait(timeoutSeconds)
+            if session.failure is not None:
+                raise RuntimeError(session.failure.sentence)
+            return session.rows
+        finally:
+            session.close()

@@ -1,0 +1,37 @@
+"""The choices of the advanced part, with the words that the panel shows for them."""
+
+from enum import Enum
+
+from slicer.i18n import tr as _
+
+
+class Device(Enum):
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+    MPS = "mps"
+
+    def label(self):
+        return {
+            "auto": _("Automatic"), "cpu": _("Processor"),
+            "cuda": _("NVIDIA graphics card"), "mps": _("Apple graphics"),
+        }[self.value]  # fmt: skip
+
+
+class Structures(Enum):
+    BODIES = "bodies"
+    ALL = "all"
+
+    def label(self):
+        return {"bodies": _("Vertebral bodies"), "all": _("Bodies, discs and spinal canal")}[self.value]
+
+
+class Method(Enum):
+    FUSED = "fused"
+    DETECTOR = "detector"
+    LADDER = "ladder"
+
+    def label(self):
+        return {
+            "fused": _("Both together (best)"), "detector": _("Part detector only"), "ladder": _("Ladder only"),
+        }[self.value]  # fmt: skip

@@ -1,0 +1,283 @@
+"""The panel: shows a session and turns clicks into its commands. It decides nothing."""
+
+from __future__ import annotations
+
+import logging
+
+import ctk
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from .table import ResultsTable
+
+POLL_MS = 80  # as often as the session wants to be asked
+ICON_PX = 20
+PICTURE_SCALE = 2  # the picture is drawn for screens with twice the pixels
+FORMATS = ("stl", "obj", "ply")
+
+# Button, the session's word on whether it may be pressed, the session's command.
+COMMANDS = (
+    ("segmentButton", "can_segment", "segment"),
+    ("cancelButton", "can_cancel", "cancel"),
+    ("resetBoxButton", "can_put_box_on_s1", "put_box_on_s1"),
+    ("undoButton", "can_undo", "undo"),
+)
+
+
+class Panel:
+    """A face of a session (see `SpinalTapLib.ports.Face`).
+
+    Parameters
+    ----------
+    ui : object
+        The widgets of ``SpinalTap.ui``.
+    session : SpinalTapLib.session.Session
+        What the panel shows.
+    setup : SpinalTapPanel.setup.SetupSection
+        Knows what is missing.
+    """
+
+    def __init__(self, ui, session, setup):
+        self._ui, self._session, self._setup = ui, session, setup
+        self._said = ""
+        self._table = ResultsTable(ui.resultsTable, self._jump, self._show_relabelling)
+        ui.exportFolderEdit.filters = ctk.ctkPathLineEdit.Dirs
+        if not ui.exportFolderEdit.currentPath:
+            ui.exportFolderEdit.currentPath = qt.QStandardPaths.writableLocation(qt.QStandardPaths.DocumentsLocation)
+        self._show_picture()
+        self._make_level_menu()
+        self._connect()
+        self._timer = qt.QTimer()
+        self._timer.interval = POLL_MS
+        self._timer.connect("timeout()", self._poll)
+        self._timer.start()
+        session.subscribe(self)
+        self.refresh()
+
+    def close(self):
+        """Stop listening and asking; the session lives on until its owner closes it."""
+        self._timer.stop()
+        self._session.unsubscribe(self)
+
+    # --- what the session tells -------------------------------------------------------------------------------
+
+    def session_changed(self, change):
+        """Show what has changed."""
+        from SpinalTapLib.ports import Change
+
+        if change == Change.PROGRESS:
+            self._show_progress()
+        elif change == Change.PREVIEW:
+            self._show_hint()
+        else:
+            if change in (Change.RESULT, Change.VOLUME):
+                self._said = ""
+            self.refresh()
+
+    def ask_about_edits(self, names):
+        """Ask what to do with segments that were changed by hand and are about to be replaced."""
+        from SpinalTapLib.ports import EditAnswer
+
+        if slicer.app.testingEnabled():
+            return EditAnswer.KEEP_COPY
+        box = qt.QMessageBox(slicer.util.mainWindow())
+        box.setIcon(qt.QMessageBox.Question)
+        box.setWindowTitle(_("SpinalTap"))
+        box.setText(_("These segments were changed by hand: {names}.").format(names=", ".join(names)))
+        box.setInformativeText(_("The new result replaces them. Keep a copy of the changed ones?"))
+        keep = box.addButton(_("Keep a copy"), qt.QMessageBox.AcceptRole)
+        discard = box.addButton(_("Discard them"), qt.QMessageBox.DestructiveRole)
+        box.addButton(qt.QMessageBox.Cancel)
+        box.setDefaultButton(keep)
+        box.exec_()
+        clicked = box.clickedButton()
+        answers = ((keep, EditAnswer.KEEP_COPY), (discard, EditAnswer.DISCARD))
+        return next((answer for button, answer in answers if button == clicked), EditAnswer.CANCEL)
+
+    # --- showing ------------------------------------------------------------------------------------------------
+
+    def refresh(self):
+        """Show everything anew."""
+        self._table.fill(self._session.rows)
+        for name, can, _command in COMMANDS:
+            self._allow(name, getattr(self._session, can))
+        self._allow("exportButton", self._session.can_export)
+        self._show_segment_button()
+        self._show_toggles()
+        self._show_relabelling()
+        self._show_warnings()
+        self._show_hint()
+        self._show_progress()
+        self._show_log()
+        has_result = bool(self._session.rows)
+        self._ui.resultsGroup.visible = has_result
+        self._ui.exportGroup.visible = has_result
+        self._ui.sampleButton.visible = self._session.volume is None
+
+    def _is_running(self):
+        from SpinalTapLib.ports import State
+
+        return self._session.state == State.RUNNING
+
+    def _allow(self, name, can, reason=""):
+        button = getattr(self._ui, name)
+        button.enabled = bool(can) and not reason
+        shortcut = button.shortcut.toString(qt.QKeySequence.NativeText)
+        button.toolTip = "\n".join(filter(None, (reason or can.reason, shortcut)))
+
+    def _show_segment_button(self):
+        running = self._is_running()
+        self._allow("segmentButton", self._session.can_segment, self._setup.problem)
+        self._ui.segmentButton.visible = not running
+        self._ui.cancelButton.visible = running
+        self._ui.progressBar.visible = running
+
+    def _show_toggles(self):
+        for name, can, shown in (
+            ("showBoxCheckBox", self._session.can_place_box, self._session.box_is_shown),
+            ("show3DCheckBox", self._session.can_show_3d, self._session.is_shown_3d),
+        ):
+            button = getattr(self._ui, name)
+            self._allow(name, can)
+            button.blockSignals(True)
+            button.checked = shown
+            button.blockSignals(False)
+
+    def _show_relabelling(self):
+        self._allow("shiftUpButton", self._session.can_shift_up)
+        self._allow("shiftDownButton", self._session.can_shift_down)
+        one = len(self._table.chosen) == 1
+        self._allow("pinButton", self._session.can_pin_level, "" if one else _("Choose one vertebra in the table first."))
+
+    def _show_progress(self):
+        progress = self._session.progress
+        self._ui.progressBar.value = round(100 * progress.fraction)
+        if self._is_running():
+            text = progress.sentence
+        else:
+            can = self._session.can_segment
+            text = self._setup.problem or self._said or ("" if can else can.reason) or progress.sentence
+        self._ui.statusLabel.text = text
+        self._ui.statusLabel.visible = bool(text)
+
+    def _show_warnings(self):
+        failure = self._session.failure
+        lines = [failure.sentence] if failure else []
+        if failure and failure.details:
+            lines[0] += " " + _("The log at the bottom has the details.")
+        lines += self._session.warnings
+        style = qt.QStyle.SP_MessageBoxCritical if failure else qt.QStyle.SP_MessageBoxWarning
+        self._ui.warningIcon.pixmap = self._ui.warningFrame.style().standardIcon(style).pixmap(ICON_PX, ICON_PX)
+        self._ui.warningLabel.text = "\n\n".join(lines)
+        self._ui.warningFrame.visible = bool(lines)
+
+    def _show_hint(self):
+        usual = _("Drag the box onto S1, the top of the sacrum: every level is counted again from there.")
+        self._ui.boxHint.text = self._session.preview or usual
+
+    def _show_log(self, *_ignored):
+        if not self._ui.logSection.collapsed:
+            self._ui.logText.plainText = self._session.log
+
+    def _show_picture(self):
+        from SpinalTapLib.resources import resource_path
+
+        pixmap = qt.QPixmap(str(resource_path("Icons", "S1Box.png")))
+        pixmap.setDevicePixelRatio(PICTURE_SCALE)
+        self._ui.boxPicture.pixmap = pixmap
+
+    def _make_level_menu(self):
+        from SpinalTapLib.levels import LEVELS
+
+        menu = qt.QMenu(self._ui.pinButton)
+        regions = (("S", _("Sacrum")), ("L", _("Lumbar")), ("T", _("Thoracic")), ("C", _("Cervical")))
+        for letter, region in regions:
+            part = menu.addMenu(region)
+            for level in LEVELS:
+                if level.name.startswith(letter):
+                    part.addAction(level.name)
+        menu.connect("triggered(QAction*)", self._pin)
+        self._ui.pinButton.setMenu(menu)
+
+    # --- clicks -------------------------------------------------------------------------------------------------
+
+    def _connect(self):
+        for name, _can, command in COMMANDS:
+            getattr(self._ui, name).connect("clicked()", self._presser(command))
+        self._ui.shiftUpButton.connect("clicked()", lambda: self._give("shift_labels", 1))
+        self._ui.shiftDownButton.connect("clicked()", lambda: self._give("shift_labels", -1))
+        self._ui.showBoxCheckBox.connect("toggled(bool)", self._toggle_box)
+        self._ui.show3DCheckBox.connect("toggled(bool)", lambda shown: self._give("show_3d", shown))
+        self._ui.exportButton.connect("clicked()", self._export)
+        self._ui.logSection.connect("contentsCollapsed(bool)", self._show_log)
+        self._ui.copyLogButton.connect("clicked()", lambda: slicer.app.clipboard().setText(self._session.log))
+
+    def _presser(self, command):
+        return lambda: self._give(command)
+
+    def _give(self, command, *arguments):
+        """Give the session a command; what it cannot do is said in the status line, never in a traceback box."""
+        self._said = ""
+        try:
+            return getattr(self._session, command)(*arguments)
+        except ValueError as problem:
+            self._said = str(problem)
+        except Exception as problem:
+            logging.exception("SpinalTap could not carry out %s", command)
+            self._said = _("Something went wrong: {reason} The log of the application has the details.").format(
+                reason=f"{type(problem).__name__}."
+            )
+        finally:
+            self.refresh()
+        return None
+
+    def _poll(self):
+        try:
+            self._session.poll()
+        except Exception:
+            self._timer.stop()  # once, not twelve times a second
+            logging.exception("SpinalTap's panel stopped following the work")
+            self._said = _("The panel stopped following the work; reload the module. The application's log has details.")
+            self.refresh()
+
+    def _toggle_box(self, shown):
+        if shown:
+            self._give("place_box")
+        else:
+            self._give("show_box", False)
+
+    def _jump(self, row):
+        if self._session.can_jump:
+            self._give_quietly("jump_to", row.level)
+
+    def _give_quietly(self, command, *arguments):
+        # Without a refresh: the table would be filled again while the user walks through it.
+        try:
+            getattr(self._session, command)(*arguments)
+        except ValueError as problem:
+            self._said = str(problem)
+            self._show_progress()
+
+    def _pin(self, action):
+        chosen = self._table.chosen
+        if len(chosen) == 1:
+            self._give("pin_level", chosen[0].index, action.text)
+
+    def _export(self):
+        ui = self._ui
+        levels = None
+        if ui.exportLevelsSelector.currentIndex == 1:
+            levels = tuple(row.level for row in self._table.chosen)
+            if not levels:
+                self._said = _("Choose the vertebrae to export in the table first, or set Levels to All.")
+                self._show_progress()
+                return
+        folder = ui.exportFolderEdit.currentPath
+        with slicer.util.WaitCursor():
+            files = self._give("export", folder, FORMATS[ui.exportFormatSelector.currentIndex], levels,
+                               ui.exportMergedCheckBox.checked)  # fmt: skip
+        if files:
+            ui.exportFolderEdit.addCurrentPathToHistory()
+            self._said = _("{count} file(s) written to {folder}.").format(count=len(files), folder=folder)
+            self._show_progress()

@@ -1,0 +1,119 @@
+"""What must be in place before a scan can be segmented, checked without importing anything heavy and without network.
+
+>>> [need.key for need in check_needs() if not need.met]   # doctest: +SKIP
+['torch']
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from .resources import resource_path
+
+OLDEST_SLICER = (5, 6)
+"""The first 3D Slicer with the Python (3.9) and the parameter nodes that the module is written for."""
+
+OLDEST_TORCH = "2.2"
+MODELS = ("parts",)
+"""Networks without which nothing can be found."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """One thing that must be in place.
+
+    Attributes
+    ----------
+    key : str
+        ``"slicer"``, ``"torch"``, ``"weights"``, or the name of a Python package.
+    name : str
+        What users call it.
+    met : bool
+        True if it is there.
+    sentence : str
+        One plain sentence: what is there, or what is missing and what to do.
+    """
+
+    key: str
+    name: str
+    met: bool
+    sentence: str
+
+
+def check_needs(slicer_version: tuple[int, int] | None = None) -> tuple[Need, ...]:
+    """Check everything and return the list, met or not.
+
+    Parameters
+    ----------
+    slicer_version : tuple of int, optional
+        Major and minor version of the 3D Slicer that runs this, if one does.
+    """
+    found = [_torch(), *(_package(line) for line in _required_packages()), *(_weights(name) for name in MODELS)]
+    if slicer_version is not None:
+        found.insert(0, _slicer(slicer_version))
+    return tuple(found)
+
+
+def _slicer(version: tuple[int, int]) -> Need:
+    met = tuple(version) >= OLDEST_SLICER
+    here = ".".join(map(str, version))
+    wanted = ".".join(map(str, OLDEST_SLICER))
+    sentence = f"3D Slicer {here}." if met else f"This is 3D Slicer {here}; SpinalTap needs {wanted} or later."
+    return Need("slicer", "3D Slicer", met, sentence)
+
+
+def _torch() -> Need:
+    version = _version("torch")
+    if version is None:
+        return Need("torch", "PyTorch", False, "PyTorch, which runs the network, is not installed yet.")
+    if _numbers(version) < _numbers(OLDEST_TORCH):
+        return Need("torch", "PyTorch", False, f"PyTorch {version} is too old; version {OLDEST_TORCH} is needed.")
+    return Need("torch", "PyTorch", True, f"PyTorch {version}.")
+
+
+def _required_packages() -> list[str]:
+    lines = resource_path("requirements.txt").read_text(encoding="utf-8").splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
+def _package(requirement: str) -> Need:
+    name, _, bound = requirement.partition(">=")
+    version = _version(name)
+    if version is None:
+        return Need(name, name, False, f"The Python package {name} is not installed yet.")
+    if bound and _numbers(version) < _numbers(bound):
+        return Need(name, name, False, f"The Python package {name} {version} is too old; {bound} is needed.")
+    return Need(name, name, True, f"{name} {version}.")
+
+
+def _weights(name: str) -> Need:
+    path, label = resource_path("Models", f"{name}.pt"), f"Network weights ({name})"
+    if not path.is_file():
+        return Need("weights", label, False, f"The file {path.name} is missing: install SpinalTap again.")
+    try:
+        expected = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["sha256"]
+    except (OSError, ValueError, KeyError):
+        return Need("weights", label, False, f"The card of {path.name} cannot be read: install SpinalTap again.")
+    if _sha256(path) != expected:
+        return Need("weights", label, False, f"The file {path.name} is damaged or altered: install SpinalTap again.")
+    return Need("weights", label, True, f"Weights verified (SHA-256 {expected[:8]}…).")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version.split("+")[0])[:3])
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
