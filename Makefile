@@ -40,11 +40,11 @@ TEST_READY = $(VENV)/.test-ready
 .DELETE_ON_ERROR:
 
 ifeq ($(SCAN),)
-RESULT = $(DEMO)/phantom/result
+RESULT = $(DEMO)/phantom-7-whole-t2
 demo: $(RUN_READY)
 	@echo "Drawing a synthetic whole spine ..."
-	@$(SPINALTAP) phantom --output $(DEMO)/phantom --seed 7 --region whole
-	@$(SPINALTAP) segment $(DEMO)/phantom/phantom.nii.gz --output $(RESULT)
+	@$(SPINALTAP) phantom --output $(DEMO) --seed 7 --region whole --sequence t2 >/dev/null
+	@$(SPINALTAP) segment $(DEMO)/phantom-7-whole-t2.nii.gz --output $(RESULT)
 else
 RESULT = $(DEMO)/scan
 demo: $(RUN_READY)
