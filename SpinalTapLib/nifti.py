@@ -1,6 +1,6 @@
-"""What ITK repairs or overlooks without a word in a NIfTI file: sizes, spacings and transforms that can't be.
+"""What ITK repairs or overlooks without a word in a NIfTI file: sizes, spacings and transforms that can't be, NaN.
 
-Offsets are those of nifti1.h and nifti2.h (https://nifti.nimh.nih.gov).
+Offsets are those of nifti1.h (https://nifti.nimh.nih.gov/pub/dist/src/niftilib/nifti1.h).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -20,27 +21,50 @@ NO_ORIENTATION = "The file does not say how the image lies in the body; its firs
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK_BYTES = 1 << 20
-_HEADER_BYTES = 540
+_HEADER_BYTES = 348
+_FLOATS = {16: "f4", 64: "f8"}
+"""Data types that can hold what is not a number, by their code."""
 
 
 @dataclass(frozen=True)
-class _Layout:
-    """Where the fields of one version of the header lie: `struct` formats and byte offsets."""
+class NiftiHeader:
+    """The fields of a NIfTI-1 header that matter here, as they stand in the file.
 
-    header_bytes: int
-    magic: int
+    Attributes
+    ----------
+    path : Path
+        The file that was asked for.
+    voxel_file : Path
+        The file that holds the voxels: the same, or the ``.img`` of a pair.
+    order : str
+        Byte order, ``"<"`` or ``">"``.
+    magic : bytes
+        ``n+1`` for one file, ``ni1`` for a pair; empty for Analyze 7.5.
+    type_code, bits : int
+        Data type of a voxel, and its size.
+    sizes : tuple of int
+        Number of dimensions, then seven sizes.
+    pixel_sizes : tuple of float
+        Distance between voxels along the first three axes.
+    offset : float
+        Where the voxels start, bytes.
+    codes : tuple of int
+        Kind of the qform and of the sform; 0 for none.
+    sform : ndarray, shape (3, 4)
+        Voxel index to RAS.
+    """
+
+    path: Path
+    voxel_file: Path
+    order: str
+    magic: bytes
+    type_code: int
     bits: int
-    sizes: tuple[str, int]
-    pixel_sizes: tuple[str, int]
-    data_offset: tuple[str, int]
-    codes: tuple[str, int]
-    rows: tuple[str, int]
-
-
-_VERSIONS = (
-    _Layout(348, 344, 72, ("8h", 40), ("8f", 76), ("f", 108), ("2h", 252), ("12f", 280)),
-    _Layout(540, 4, 14, ("8q", 16), ("8d", 104), ("q", 168), ("2i", 344), ("12d", 400)),
-)
+    sizes: tuple[int, ...]
+    pixel_sizes: tuple[float, float, float]
+    offset: float
+    codes: tuple[int, int]
+    sform: np.ndarray
 
 
 def stored_bytes(path: Path) -> int:
@@ -70,15 +94,54 @@ def stored_bytes(path: Path) -> int:
     return total
 
 
-def check_nifti(path: Path, total_bytes: int) -> list[str]:
-    """Check a NIfTI file's header, and that the file is as long as the header says.
+def is_nifti2(path: Path) -> bool:
+    """Return whether a file is NIfTI-2, which ITK does not know."""
+    return _start(path)[4:7] in (b"n+2", b"ni2")
+
+
+def read_header(path: Path) -> NiftiHeader:
+    """Read the header of a file that ITK takes for NIfTI: ``.nii``, or either file of a pair; gzipped or not.
+
+    Raises
+    ------
+    ValueError
+        If the header is cut short.
+    """
+    content = _start(_partner(path, ".img", ".hdr"))
+    order = next((order for order in "<>" if struct.pack(f"{order}i", _HEADER_BYTES) == content[:4]), "")
+    if len(content) < _HEADER_BYTES or not order:
+        raise ValueError(f"{path} has no complete NIfTI header; copy or download it again.")
+
+    def field(kind: str, offset: int) -> tuple:
+        return struct.unpack_from(order + kind, content, offset)
+
+    magic = content[344:347]
+    # nifti_io never takes voxels from inside the header, whatever the offset says.
+    offset = field("f", 108)[0]
+    return NiftiHeader(
+        path=path,
+        voxel_file=_partner(path, ".hdr", ".img"),
+        order=order,
+        magic=magic if magic in (b"n+1", b"ni1") else b"",
+        type_code=field("h", 70)[0],
+        bits=field("h", 72)[0],
+        sizes=field("8h", 40),
+        pixel_sizes=field("3f", 80),
+        offset=max(offset, _HEADER_BYTES) if magic == b"n+1" and offset >= 0 else offset,
+        codes=field("2h", 252),
+        sform=np.reshape(field("12f", 280), (3, 4)),
+    )
+
+
+def check_header(header: NiftiHeader, total_bytes: int) -> list[str]:
+    """Check a header, and that the file is as long as the header says.
 
     Parameters
     ----------
-    path : Path
-        A file that ITK takes for NIfTI: ``.nii``, ``.nii.gz`` or the ``.hdr`` or ``.img`` of a pair.
+    header : NiftiHeader
+        From `read_header`.
     total_bytes : int
-        `stored_bytes` of the file that holds the voxels.
+        `stored_bytes` of its `voxel_file`.
 
     Returns
     -------
@@ -90,20 +153,76 @@ def check_nifti(path: Path, total_bytes: int) -> list[str]:
     ValueError
         If the file is Analyze 7.5, is shorter than promised, or has spacings or axes that can't be.
     """
-    header = _read_header(path)
-    for layout in _VERSIONS:
-        for order in "<>":
-            if len(header) >= layout.header_bytes and struct.unpack_from(f"{order}i", header)[0] == layout.header_bytes:
-                return _check_header(path, header, layout, order, total_bytes)
-    raise ValueError(f"{path} has no complete NIfTI header; copy or download it again.")
+    path = header.path
+    if not header.magic:
+        raise ValueError(f"{path} is an Analyze 7.5 file, which does not say which side is left; convert it to NIfTI.")
+    dimensions = min(max(header.sizes[0], 1), 7)
+    promised = header.bits // 8
+    for extent in header.sizes[1 : 1 + dimensions]:  # in Python's own integers, which don't overflow
+        promised *= max(extent, 1)
+    if not 0 <= header.offset <= total_bytes or int(header.offset) + promised > total_bytes:
+        raise ValueError(
+            f"{path} is cut short: its header promises {promised} bytes of voxels, and the file holds {total_bytes} "
+            "bytes in all; copy or download it again."
+        )
+    if not all(np.isfinite(size) and size > 0 for size in header.pixel_sizes[:dimensions]):
+        numbers = " x ".join(f"{size:g}" for size in header.pixel_sizes[:dimensions])
+        raise ValueError(
+            f"{path} has a voxel spacing of {numbers} mm, and every spacing must be above zero; repair its header."
+        )
+    return _check_axes(header)
 
 
-def voxel_file(path: Path) -> Path:
-    """Return the file that holds the voxels: `path`, or the ``.img`` that goes with a ``.hdr``."""
-    return _partner(path, ".hdr", ".img")
+def _check_axes(header: NiftiHeader) -> list[str]:
+    qform, sform = (code > 0 for code in header.codes)
+    if not (qform or sform):
+        return [NO_ORIENTATION]
+    if not sform:
+        return []
+    steps = header.sform[:, :3]
+    lengths = np.linalg.norm(steps, axis=0)
+    axes = steps / np.where(lengths > 0, lengths, 1)
+    sound = np.isfinite(header.sform).all() and np.abs(axes.T @ axes - np.eye(3)).max() <= ORTHONORMAL_TOLERANCE
+    if not sound and not qform:
+        raise ValueError(
+            f"{header.path} has a direction matrix that is not orthonormal (its sform is sheared, singular or not a "
+            "number); resample it onto a grid with perpendicular axes first."
+        )
+    if not sound:
+        return ["The file's sform is sheared or singular; its qform was used instead."]
+    if np.abs(lengths / np.asarray(header.pixel_sizes) - 1).max() > ORTHONORMAL_TOLERANCE:
+        return ["The file's sform scales the voxels differently from its pixdim; the spacing was taken from pixdim."]
+    return []
+
+
+def numberless_voxels(header: NiftiHeader) -> np.ndarray:
+    """Find the voxels that are NaN or infinite, for which nifti_io puts zero.
+
+    Parameters
+    ----------
+    header : NiftiHeader
+        A header that `check_header` has let pass.
+
+    Returns
+    -------
+    ndarray, bool, shape (k, j, i)
+        True where there is no number; of size 0 if the data type can't hold such.
+    """
+    if header.type_code not in _FLOATS:
+        return np.zeros(0, bool)
+    kind = np.dtype(header.order + _FLOATS[header.type_code])
+    sizes = header.sizes[1:4]
+    mask = np.zeros(sizes[0] * sizes[1] * sizes[2], bool)
+    with _opened(header.voxel_file) as file:
+        file.read(int(header.offset))
+        for start in range(0, len(mask), _CHUNK_BYTES):
+            values = np.frombuffer(file.read(len(mask[start : start + _CHUNK_BYTES]) * kind.itemsize), kind)
+            mask[start : start + len(values)] = ~np.isfinite(values)
+    return mask.reshape(sizes[::-1])
 
 
 def _partner(path: Path, have: str, want: str) -> Path:
+    """Return the other file of a ``.hdr`` and ``.img`` pair, or the path itself."""
     for tail in (have, have + ".gz"):
         if path.name.lower().endswith(tail):
             stem = path.name[: -len(tail)]
@@ -112,65 +231,15 @@ def _partner(path: Path, have: str, want: str) -> Path:
     return path
 
 
-def _read_header(path: Path) -> bytes:
-    with _partner(path, ".img", ".hdr").open("rb") as file:
-        start = file.read(_HEADER_BYTES)
-        if not start.startswith(_GZIP_MAGIC):
-            return start
-        file.seek(0)
-        with gzip.open(file) as unzipped:
-            return unzipped.read(_HEADER_BYTES)
+def _opened(path: Path) -> BinaryIO:
+    with path.open("rb") as file:
+        zipped = file.read(2) == _GZIP_MAGIC
+    return gzip.open(path) if zipped else path.open("rb")  # type: ignore[return-value]
 
 
-def _check_header(path: Path, header: bytes, layout: _Layout, order: str, total_bytes: int) -> list[str]:
-    def numbers(field: tuple[str, int]) -> tuple:
-        return struct.unpack_from(order + field[0], header, field[1])
-
-    magic = header[layout.magic : layout.magic + 3]
-    if magic not in (b"n+1", b"ni1", b"n+2", b"ni2"):
-        raise ValueError(f"{path} is an Analyze 7.5 file, which does not say which side is left; convert it to NIfTI.")
-    sizes = numbers(layout.sizes)
-    count = min(max(int(sizes[0]), 1), 7)
-    bits = struct.unpack_from(f"{order}h", header, layout.bits)[0]
-    # In Python's own integers: the product of a damaged header's sizes would overflow.
-    promised = bits // 8
-    for extent in sizes[1 : 1 + count]:
-        promised *= max(int(extent), 1)
-    offset = float(numbers(layout.data_offset)[0])
-    if not 0 <= offset <= total_bytes or int(offset) + promised > total_bytes:
-        raise ValueError(
-            f"{path} is cut short: its header promises {promised} bytes of voxels, and the file holds {total_bytes} "
-            "bytes in all; copy or download it again."
-        )
-    pixel_sizes = numbers(layout.pixel_sizes)[1:4]
-    _check_spacing(path, pixel_sizes[:count])
-    return _check_axes(path, numbers(layout.codes), np.reshape(numbers(layout.rows), (3, 4)), pixel_sizes)
-
-
-def _check_spacing(path: Path, pixel_sizes: tuple[float, ...]) -> None:
-    if not all(np.isfinite(size) and size > 0 for size in pixel_sizes):
-        numbers = " x ".join(f"{size:g}" for size in pixel_sizes)
-        raise ValueError(
-            f"{path} has a voxel spacing of {numbers} mm, and every spacing must be above zero; repair its header."
-        )
-
-
-def _check_axes(path: Path, codes: tuple[int, int], rows: np.ndarray, pixel_sizes: tuple[float, ...]) -> list[str]:
-    qform, sform = (code > 0 for code in codes)
-    if not (qform or sform):
-        return [NO_ORIENTATION]
-    if not sform:
-        return []
-    lengths = np.linalg.norm(rows[:, :3], axis=0)
-    axes = rows[:, :3] / np.where(lengths > 0, lengths, 1)
-    sound = np.isfinite(rows).all() and np.abs(axes.T @ axes - np.eye(3)).max() <= ORTHONORMAL_TOLERANCE
-    if not sound and not qform:
-        raise ValueError(
-            f"{path} has a direction matrix that is not orthonormal (its sform is sheared, singular or not a number); "
-            "resample it onto a grid with perpendicular axes first."
-        )
-    if not sound:
-        return ["The file's sform is sheared or singular; its qform was used instead."]
-    if np.abs(lengths / np.asarray(pixel_sizes) - 1).max() > ORTHONORMAL_TOLERANCE:
-        return ["The file's sform scales the voxels differently from its pixdim; the spacing was taken from pixdim."]
-    return []
+def _start(path: Path) -> bytes:
+    try:
+        with _opened(path) as file:
+            return file.read(_HEADER_BYTES)
+    except (EOFError, OSError, zlib.error):  # not a whole gzip file
+        return b""

@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from .checks import check_size
 from .dicom import DicomFile, scan_folder, scan_series
 from .grid import check_geometry
-from .nifti import NO_ORIENTATION, check_nifti, stored_bytes, voxel_file
+from .nifti import NO_ORIENTATION, check_header, is_nifti2, numberless_voxels, read_header, stored_bytes
 from .quiet import quiet_readers
 from .series import choose_series
 from .stacks import read_stack, stack_files
@@ -71,17 +71,19 @@ def read_image(path: Path, series: str | int | None = None) -> Reading:
     with quiet_readers():
         reader_name = sitk.ImageFileReader.GetImageIOFromFileName(str(path))
     if reader_name not in _READERS:
+        if is_nifti2(path):
+            raise ValueError(f"{path} is a NIfTI-2 file, which can't be read here; save it as NIfTI-1.")
         raise ValueError(f"{path} is not a NIfTI, NRRD, MetaImage or DICOM file, or it is damaged or cut short.")
     if reader_name == "GDCMImageIO":
         return _read_dicom(path, scan_series(path), series)
     warnings = ["A series can only be chosen from DICOM; the choice was ignored."] if series is not None else []
     if reader_name == "NiftiImageIO":
-        voxels = voxel_file(path)
-        warnings += check_nifti(path, total_bytes if voxels == path else stored_bytes(voxels))
-    image = _read_file(path, reader_name)
+        image, more = _read_nifti(path, total_bytes)
+    else:
+        image, more = _read_file(path, reader_name), []
     if reader_name == "NrrdImageIO" and not image.HasMetaDataKey("NRRD_space"):
-        warnings.append(NO_ORIENTATION)
-    return Reading(image, _stem(path), str(path), tuple(warnings))
+        more.append(NO_ORIENTATION)
+    return Reading(image, _stem(path), str(path), tuple(warnings + more))
 
 
 def _check_access(path: Path) -> None:
@@ -95,6 +97,22 @@ def _check_access(path: Path) -> None:
         raise ValueError(f"{path} is neither a file nor a folder.")
     if not os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0)):
         raise ValueError(f"{path} may not be read by this user; change its permissions.")
+
+
+def _read_nifti(path: Path, total_bytes: int) -> tuple[sitk.Image, list[str]]:
+    header = read_header(path)
+    if header.voxel_file != path:
+        total_bytes = stored_bytes(header.voxel_file)
+    warnings = check_header(header, total_bytes)
+    image = _read_file(path, "NiftiImageIO")
+    lost = numberless_voxels(header)
+    if lost.any():
+        array = sitk.GetArrayFromImage(image)
+        array[lost] = np.nan
+        whole = sitk.GetImageFromArray(array)
+        whole.CopyInformation(image)
+        image = whole
+    return image, warnings
 
 
 def _read_file(path: Path, reader_name: str) -> sitk.Image:

@@ -17,7 +17,7 @@ MIN_SLICE_MM = 2.0
 """Thinner slices are averaged: the networks were trained on 2-D acquisitions, with their signal-to-noise."""
 
 # Slices that are this much (in slices) short of the wanted thickness are not worth another slice in the group.
-_GROUP_SLACK = 0.02
+_GROUP_SLACK = 0.05
 
 
 def working_volume(
