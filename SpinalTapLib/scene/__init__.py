@@ -1,0 +1,11 @@
+"""The MRML scene of 3D Slicer: results become nodes, nodes become volumes and boxes.
+
+The files of this package are the only ones in the library that import `slicer`. RAS lives here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from .adapter import SlicerScene
+from .places import worker_python
+
+__all__ = ["SlicerScene", "worker_python"]

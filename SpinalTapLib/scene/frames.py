@@ -1,0 +1,166 @@
+"""Frame: where a volume lay when it was segmented, and the ways between voxels, its own space and the world."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+
+RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""RAS to LPS and back: both are the same flip of the first two axes."""
+
+_SAME_PLACE_MM = 1e-3  # positions closer than this count as equal: a header's rounding, not a move
+_SHEAR_TOLERANCE = 0.01  # largest cosine between two axes (0.6 degrees), as in `grid.ORTHONORMAL_TOLERANCE`
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A volume's place.
+
+    Attributes
+    ----------
+    ijk_to_local : ndarray, shape (4, 4)
+        (i, j, k, 1) to RAS mm in the volume's own space, below its parent transform.
+    local_to_world : ndarray, shape (4, 4)
+        The parent transform: own space to world, RAS mm; the identity without a parent.
+    """
+
+    ijk_to_local: np.ndarray
+    local_to_world: np.ndarray
+
+    @property
+    def ijk_to_world(self) -> np.ndarray:
+        """(i, j, k, 1) to RAS world, mm, shape (4, 4)."""
+        return self.local_to_world @ self.ijk_to_local
+
+    @property
+    def local_from_lps(self) -> np.ndarray:
+        """LPS world, mm, to RAS mm in the volume's own space, shape (4, 4)."""
+        return np.linalg.inv(self.local_to_world) @ RAS_FROM_LPS
+
+    def to_local(self, points_lps_mm: np.ndarray) -> np.ndarray:
+        """Return points, shape (..., 3), LPS world, in the volume's own RAS space."""
+        return moved(points_lps_mm, self.local_from_lps)
+
+    def to_text(self) -> str:
+        """Return the frame for a node attribute."""
+        return json.dumps([self.ijk_to_local.ravel().tolist(), self.local_to_world.ravel().tolist()])
+
+    @classmethod
+    def from_text(cls, text: str | None) -> Frame | None:
+        """Return the frame that `to_text` wrote, or None if there is none."""
+        try:
+            pair = np.array(json.loads(text or ""), dtype=float).reshape(2, 4, 4)
+        except (TypeError, ValueError):
+            return None
+        return cls(pair[0], pair[1]) if np.isfinite(pair).all() else None
+
+
+def frame_of(volume: Any) -> Frame:
+    """Return where a volume node lies now.
+
+    Raises
+    ------
+    ValueError
+        If a transform above it bends, shears or flattens space.
+    """
+    matrix = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    return Frame(array_of(matrix), parent_to_world(volume))
+
+
+def parent_to_world(node: Any) -> np.ndarray:
+    """Return the transform above a node, to world, RAS mm, shape (4, 4).
+
+    Raises
+    ------
+    ValueError
+        If it bends, shears or flattens space.
+    """
+    parent = node.GetParentTransformNode()
+    if parent is None:
+        return np.eye(4)
+    if not parent.IsTransformToWorldLinear():
+        raise ValueError(
+            f"{node.GetName()!r} lies under the transform {parent.GetName()!r}, which bends space; "
+            "harden the transform first (Data module, right click), or take the volume out of it."
+        )
+    matrix = vtk.vtkMatrix4x4()
+    parent.GetMatrixTransformToWorld(matrix)
+    result = array_of(matrix)
+    lengths = np.linalg.norm(result[:3, :3], axis=0)
+    if not np.isfinite(result).all() or lengths.min() < 1e-6:
+        raise ValueError(f"The transform {parent.GetName()!r} above {node.GetName()!r} flattens space; correct it.")
+    cosines = np.abs((result[:3, :3] / lengths).T @ (result[:3, :3] / lengths) - np.eye(3))
+    if cosines.max() > _SHEAR_TOLERANCE:
+        raise ValueError(
+            f"{node.GetName()!r} lies under the transform {parent.GetName()!r}, which shears space; "
+            "harden the transform first (Data module, right click), or take the volume out of it."
+        )
+    return result
+
+
+def reframed(before: Frame, now: Frame, name: str) -> Frame:
+    """Return the frame to place nodes with: made for `before`, the volume being at `now`.
+
+    A volume that was moved by the transform above it takes its results along; a hardened transform changes nothing.
+
+    Raises
+    ------
+    ValueError
+        If the volume's own geometry has changed otherwise.
+    """
+    if np.abs(before.ijk_to_local - now.ijk_to_local).max() < _SAME_PLACE_MM:
+        return before
+    if np.abs(before.ijk_to_world - now.ijk_to_world).max() < _SAME_PLACE_MM:
+        return Frame(now.ijk_to_local, now.local_to_world)
+    raise ValueError(f"The geometry of {name!r} has changed since it was segmented; segment it again.")
+
+
+def array_of(matrix: Any) -> np.ndarray:
+    """Return a vtkMatrix4x4 as an array, shape (4, 4)."""
+    return np.array([[matrix.GetElement(i, j) for j in range(4)] for i in range(4)])
+
+
+def matrix_of(array: np.ndarray) -> Any:
+    """Return an array, shape (4, 4), as a vtkMatrix4x4."""
+    matrix = vtk.vtkMatrix4x4()
+    for i in range(4):
+        for j in range(4):
+            matrix.SetElement(i, j, float(array[i, j]))
+    return matrix
+
+
+def moved(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Return points, shape (..., 3), moved by a matrix, shape (4, 4)."""
+    return np.asarray(points, dtype=float) @ matrix[:3, :3].T + matrix[:3, 3]
+
+
+def moved_surface(surface: Any, matrix: np.ndarray) -> Any:
+    """Return a copy of a vtkPolyData, moved by a matrix, its faces still pointing outwards."""
+    transform = vtk.vtkTransform()
+    transform.SetMatrix(matrix_of(matrix))
+    mover = vtk.vtkTransformPolyDataFilter()
+    mover.SetTransform(transform)
+    mover.SetInputData(surface)
+    mover.Update()
+    result = vtk.vtkPolyData()
+    if np.linalg.det(matrix[:3, :3]) > 0:
+        result.ShallowCopy(mover.GetOutput())
+        return result
+    turner = vtk.vtkReverseSense()
+    turner.SetInputConnection(mover.GetOutputPort())
+    turner.ReverseCellsOn()
+    turner.Update()
+    result.ShallowCopy(turner.GetOutput())
+    return result
+
+
+def transform_id(volume: Any) -> str | None:
+    """Return the ID of the transform node above a volume, or None."""
+    parent: slicer.vtkMRMLTransformNode | None = volume.GetParentTransformNode()
+    return parent.GetID() if parent is not None else None

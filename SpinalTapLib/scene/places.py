@@ -1,0 +1,24 @@
+"""Where things lie in a Slicer installation."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import slicer
+
+
+def worker_python() -> str:
+    """Return the Python that the worker runs in: Slicer's ``PythonSlicer``, or this one outside of Slicer."""
+    app = getattr(slicer, "app", None)
+    if app is not None:
+        suffix = ".exe" if sys.platform == "win32" else ""
+        for folder in (Path(app.applicationDirPath()), Path(getattr(app, "slicerHome", "")) / "bin"):
+            found = folder / f"PythonSlicer{suffix}"
+            if found.is_file():
+                return str(found)
+        on_path = shutil.which("PythonSlicer")
+        if on_path:
+            return on_path
+    return sys.executable
