@@ -101,6 +101,7 @@ def _corners(spine: SyntheticSpine, grid: Grid) -> np.ndarray:
             out[i, :, 1] = (points[:, 0] - grid.y0_mm) / grid.pixel_mm
     beyond = (out < -0.5).any(-1) | (out > np.array([grid.rows, grid.columns]) - 0.5).any(-1)
     out[beyond] = np.nan
+    out[beyond[:, 4]] = np.nan  # a corner without a centroid would have nothing to point at
     return out
 
 
