@@ -17,7 +17,6 @@ from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
-    ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
@@ -60,10 +59,12 @@ class SpinalTap(ScriptedLoadableModule):
 
 def onStartupCompleted():
     """Make codes and sample scans known; reads two small files and no network."""
-    from SpinalTapLib.resources import resource_path
     from SpinalTapPanel import samples
 
-    slicer.modules.terminologies.logic().LoadTerminologyFromFile(str(resource_path("Terminology", "SpinalTap.term.json")))
+    from SpinalTapLib.resources import resource_path
+
+    codes = resource_path("Terminology", "SpinalTap.term.json")
+    slicer.modules.terminologies.logic().LoadTerminologyFromFile(str(codes))
     samples.register()
 
 
@@ -92,9 +93,10 @@ class SpinalTapWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
-        from SpinalTapLib.resources import resource_path
         from SpinalTapPanel.panel import Panel
         from SpinalTapPanel.setup import SetupSection
+
+        from SpinalTapLib.resources import resource_path
 
         uiWidget = slicer.util.loadUI(str(resource_path("UI", "SpinalTap.ui")))
         self.layout.addWidget(uiWidget)
@@ -200,9 +202,10 @@ class SpinalTapLogic(ScriptedLoadableModuleLogic):
     @staticmethod
     def makeSession():
         """Return a session on the application's scene, with a worker process of its own."""
+        from SpinalTapLib.workerlink import WorkerLink
+
         from SpinalTapLib.scene import SlicerScene
         from SpinalTapLib.session import Session
-        from SpinalTapLib.workerlink import WorkerLink
 
         return Session(SlicerScene(slicer.mrmlScene), WorkerLink())
 

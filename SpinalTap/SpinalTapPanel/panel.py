@@ -147,8 +147,8 @@ class Panel:
     def _show_relabelling(self):
         self._allow("shiftUpButton", self._session.can_shift_up)
         self._allow("shiftDownButton", self._session.can_shift_down)
-        one = len(self._table.chosen) == 1
-        self._allow("pinButton", self._session.can_pin_level, "" if one else _("Choose one vertebra in the table first."))
+        can, one = self._session.can_pin_level, len(self._table.chosen) == 1
+        self._allow("pinButton", can, _("Choose one vertebra in the table first.") if can and not one else "")
 
     def _show_progress(self):
         progress = self._session.progress
@@ -238,7 +238,7 @@ class Panel:
         except Exception:
             self._timer.stop()  # once, not twelve times a second
             logging.exception("SpinalTap's panel stopped following the work")
-            self._said = _("The panel stopped following the work; reload the module. The application's log has details.")
+            self._said = _("The panel stopped following the work; reload the module. The application's log says why.")
             self.refresh()
 
     def _toggle_box(self, shown):

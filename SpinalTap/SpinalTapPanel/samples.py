@@ -19,6 +19,7 @@ LUMBAR_SHA256 = "380bbd7ad8c90fdfc5f43ab297190fe49b8b7e8eea69fabba42b4b30d28c844
 def register():
     """Put both into the Sample Data module. Nothing is downloaded or drawn before the user clicks there."""
     import SampleData
+
     from SpinalTapLib.resources import resource_path
 
     add = SampleData.SampleDataLogic.registerCustomSampleDataSource

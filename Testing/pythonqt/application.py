@@ -1,5 +1,7 @@
 """The application side of the stand-in: slicer.app, module and widget base classes, a UI loader."""
 
+# ruff: noqa: N802, N803, N815 - the names are those of Qt and Slicer
+
 from __future__ import annotations
 
 import importlib
@@ -86,7 +88,7 @@ class ModuleParent(QtCore.QObject):
         super().__init__()
         self._facts = {"path": str(path)}
 
-    def _fact(name, kind=str, empty=""):  # noqa: N805
+    def _fact(name, kind=str, empty=""):
         return QtCore.Property(
             kind, lambda self: self._facts.get(name, empty), lambda self, v: self._facts.__setitem__(name, v)
         )

@@ -1,5 +1,7 @@
 """PythonQt's manners: what a wrapped object lets one read, set, call and connect."""
 
+# ruff: noqa: N802 - the names are those of Qt and Slicer
+
 from __future__ import annotations
 
 import enum
@@ -15,6 +17,7 @@ SLOT_ERRORS: list[BaseException] = []
 """Exceptions that slots have raised; PythonQt would print them and go on."""
 
 _ALIASES = {"name": "objectName"}  # PythonQt's own name for the objectName
+_RENAMED = {"exec_": "exec"}  # PythonQt keeps the old name
 _WRAPPERS: weakref.WeakValueDictionary[int, Wrapped] = weakref.WeakValueDictionary()
 _SLOTS: dict[tuple[int, str, object], object] = {}
 
@@ -76,6 +79,7 @@ class Wrapped:
             return wrap(qobject.property(name))
         if name in _signal_names(qobject):
             return SignalHandle(self, name)
+        name = _RENAMED.get(name, name)
         if not name.startswith("_") and callable(getattr(type(qobject), name, None)):
             return _caller(getattr(qobject, name))
         raise AttributeError(f"{type(qobject).__name__} has no attribute named '{name}'")

@@ -63,11 +63,9 @@ def _module(name, **content):
 
 
 def new_scene():
-    """Give `slicer.mrmlScene` a fresh, real scene with the node classes of the modules that are used."""
+    """Give `slicer.mrmlScene` a fresh, real scene."""
     import slicer
 
     scene = slicer.vtkMRMLScene()
-    for cls in ("vtkMRMLScriptedModuleNode",):
-        scene.RegisterNodeClass(getattr(slicer, cls)())
     slicer.mrmlScene = scene
     return scene

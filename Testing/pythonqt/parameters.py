@@ -4,6 +4,8 @@ It knows the types that the module uses (node, bool, int, enum) and refuses othe
 as Slicer's own does. Enums are written by name, and shown by the ``label`` method of the enum.
 """
 
+# ruff: noqa: N802, N803, N807 - the names are those of Qt and Slicer
+
 from __future__ import annotations
 
 import enum
@@ -81,21 +83,21 @@ class _Kind:
         raise RuntimeError(f"Unable to create GUI connector from datatype '{self.type}' to widget type '{name}'")
 
 
-def parameterNodeWrapper(cls):  # noqa: N802
+def parameterNodeWrapper(cls):
     """Make the class a typed view of a parameter node."""
     kinds = {name: _Kind(hint) for name, hint in typing.get_type_hints(cls, include_extras=True).items()}
     defaults = {name: getattr(cls, name, None) for name in kinds}
     for name, kind in kinds.items():
         setattr(cls, name, _property(name, kind))
 
-    def __init__(self, parameterNode):  # noqa: N807
+    def __init__(self, parameterNode):
         self.parameterNode = parameterNode
         self._connections, self._updating = {}, False
         for name, kind in kinds.items():
             if not parameterNode.HasParameter(name) and parameterNode.GetNodeReferenceID(name) is None:
                 kind.write(parameterNode, name, defaults[name])
 
-    def connectGui(self, gui):  # noqa: N802
+    def connectGui(self, gui):
         tag = len(self._connections)
         connections = []
         for widget in vars(gui).values():
@@ -109,7 +111,7 @@ def parameterNodeWrapper(cls):  # noqa: N802
             signal.connect(slot)
         return tag
 
-    def disconnectGui(self, tag):  # noqa: N802
+    def disconnectGui(self, tag):
         _, slots, observer = self._connections.pop(tag)
         for signal, slot in slots:
             signal.disconnect(slot)

@@ -1,5 +1,7 @@
 """The few CTK and qMRML widgets that the panel uses, as plain PySide6 widgets on the real MRML scene."""
 
+# ruff: noqa: N801, N802, N815 - the names are those of Qt and Slicer
+
 from __future__ import annotations
 
 from PySide6 import QtCore, QtGui, QtWidgets
@@ -7,7 +9,7 @@ from PySide6 import QtCore, QtGui, QtWidgets
 HEADER_PX = 26
 
 
-class ctkCollapsibleButton(QtWidgets.QWidget):  # noqa: N801
+class ctkCollapsibleButton(QtWidgets.QWidget):
     """A section with a header that folds it away."""
 
     contentsCollapsed = QtCore.Signal(bool)
@@ -85,7 +87,7 @@ class ctkCollapsibleButton(QtWidgets.QWidget):  # noqa: N801
         painter.end()
 
 
-class ctkPathLineEdit(QtWidgets.QWidget):  # noqa: N801
+class ctkPathLineEdit(QtWidgets.QWidget):
     """A path with a browse button."""
 
     currentPathChanged = QtCore.Signal(str)
@@ -140,7 +142,7 @@ class ctkPathLineEdit(QtWidgets.QWidget):  # noqa: N801
         """In CTK: remember the path in the settings."""
 
 
-class qMRMLWidget(QtWidgets.QWidget):  # noqa: N801
+class qMRMLWidget(QtWidgets.QWidget):
     """A widget that hands the scene on to those inside it."""
 
     mrmlSceneChanged = QtCore.Signal(object)
@@ -164,7 +166,7 @@ def _flag(name):
     )
 
 
-class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
+class qMRMLNodeComboBox(QtWidgets.QWidget):
     """A list of the scene's nodes of some types."""
 
     currentNodeChanged = QtCore.Signal(object)
@@ -256,11 +258,8 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
             self._combo.addItem(node.GetName())
             self._ids.append(node.GetID())
         self._combo.setPlaceholderText("Select a Volume")
-        if before in self._ids:
-            index = self._ids.index(before)
-        else:
-            index = 0 if self._ids else -1  # without "None" the first node is taken
-        self._combo.setCurrentIndex(index)
+        first = 0 if self._ids else -1  # without "None" the first node is taken
+        self._combo.setCurrentIndex(self._ids.index(before) if before in self._ids else first)
         self._combo.blockSignals(False)
         if self._get_id() != before:
             self.currentNodeChanged.emit(self.currentNode())
