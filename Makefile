@@ -12,6 +12,7 @@ PYTEST ?=
 
 # PyTorch: the build for NVIDIA cards only where there is one. On Linux the processor build is asked for by its
 # full version, so that no CUDA package can slip in when its index is out of reach (the install stops instead).
+# Only PyTorch itself comes from there (--no-deps); what it needs comes from the usual index in the next step.
 # Another build: make demo TORCH="torch==2.12.0" TORCH_INDEX=https://...
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 TORCH_VERSION = 2.13.0
@@ -84,7 +85,7 @@ $(VENV_READY):
 
 $(RUN_READY): $(VENV_READY) pyproject.toml
 	@: >$(LOG)
-	$(call pip_install,PyTorch $(TORCH_KIND) (about 200 MB; more with CUDA),--retries 1 --timeout 30 $(TORCH_FLAGS) "$(TORCH)")
+	$(call pip_install,PyTorch $(TORCH_KIND) (about 200 MB; more with CUDA),--no-deps --retries 1 --timeout 20 $(TORCH_FLAGS) "$(TORCH)")
 	$(call pip_install,SpinalTap and its libraries,--editable .)
 	@touch $@
 
