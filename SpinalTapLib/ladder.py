@@ -118,8 +118,9 @@ def climb(
         if reason:
             return Climb(tuple(rungs), reason)
         rungs.append(taken)
-    wanted = steps is not None and len(rungs) == int(steps) + 1
-    return Climb(tuple(rungs), "the wanted number of vertebrae was reached" if wanted else "no spine has more vertebrae")
+    reached = steps is not None and len(rungs) == int(steps) + 1
+    reason = "the wanted number of vertebrae was reached" if reached else "no spine has more vertebrae"
+    return Climb(tuple(rungs), reason)
 
 
 def _why_not(rungs: Sequence[Rung], proposal: Rung, shape: Sequence[int]) -> str:

@@ -166,11 +166,10 @@ class LadderNetwork(nn.Module):
         w = self.widths
         self.blocks = nn.ModuleList(_double_convolution(a, b) for a, b in zip((LADDER_CHANNELS, *w[:-1]), w))
         cells = (side_px // 2 ** len(w)) ** 2
-        self.head = nn.Sequential(
-            nn.Flatten(), nn.Linear(w[-1] * cells, 128), nn.ReLU(inplace=True), nn.Linear(128, 2 * RUNG_OUTPUTS)
-        )
+        last = nn.Linear(128, 2 * RUNG_OUTPUTS)
+        self.head = nn.Sequential(nn.Flatten(), nn.Linear(w[-1] * cells, 128), nn.ReLU(inplace=True), last)
         self.apply(_initialise)
-        nn.init.normal_(self.head[-1].weight, std=0.01)
+        nn.init.normal_(last.weight, std=0.01)
 
     @property
     def arguments(self) -> dict[str, object]:

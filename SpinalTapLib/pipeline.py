@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from .device import choose_device
 from .evidence import Evidence, gather, slices_of
 from .geometry import SeedBox, Spine, Vertebra
 from .labelling import label
+from .ladder import LadderLook, Look
 from .linking import link
 from .measurements import measure_spine
 from .progress import Cancelled, CancelledCallback, ProgressCallback, Stages
@@ -23,6 +25,9 @@ from .volume import SagittalVolume, working_volume
 from .weights import DEFAULT_NAME, load_network
 
 __all__ = ["Cancelled", "Options", "reseed_spine", "segment_spine"]
+
+LADDER_NAME = "ladder"
+"""Name of the ladder's weights."""
 
 METHODS = ("fused", "detector", "ladder")
 MAX_STEPS = 26
@@ -50,6 +55,8 @@ class Options:
         ``"bodies"``, or ``"all"`` for discs and canal too.
     model : str
         Name or path of the part network's weights.
+    ladder : str
+        Name or path of the ladder's weights.
     """
 
     steps: int | None = None
@@ -57,6 +64,7 @@ class Options:
     device: str = "auto"
     structures: str = "bodies"
     model: str = DEFAULT_NAME
+    ladder: str = LADDER_NAME
 
     def __post_init__(self) -> None:
         for name, value, allowed in (("method", self.method, METHODS), ("structures", self.structures, STRUCTURES)):
@@ -180,7 +188,11 @@ def _name(spine: Spine, seed: SeedBox | None, options: Options, stages: Stages) 
     if not isinstance(evidence, Evidence):
         raise ValueError("This result does not hold what a recount needs; segment the scan again.")
     with stages.stage("label", "Counting the levels"):
-        vertebrae, anchor, warnings = label(evidence.candidates, seed, options.steps)
+        working = evidence.detections.working
+        look = _look(options, working) if evidence.candidates else None
+        vertebrae, anchor, warnings = label(
+            evidence.candidates, seed, options.steps, working=working, look=look, method=options.method
+        )
         label_map = evidence.label_map(vertebrae)
         vertebrae = tuple(_with_body(v, evidence, label_map) for v in vertebrae)
     named = replace(
@@ -194,6 +206,19 @@ def _name(spine: Spine, seed: SeedBox | None, options: Options, stages: Stages) 
     with stages.stage("measure", "Measuring"):
         named = measure_spine(named, evidence.volume.matrix)
     return replace(named, seconds={**spine.seconds, **stages.seconds})
+
+
+@lru_cache(maxsize=2)
+def _ladder_network(name: str) -> Any:
+    """Return the ladder network, loaded once a process: a recount must not wait for it."""
+    return load_network(name)[0]
+
+
+def _look(options: Options, working: SagittalVolume) -> Look | None:
+    """Return the ladder's view of a volume, or None where the detector alone decides."""
+    if options.method == "detector":
+        return None
+    return LadderLook(_ladder_network(options.ladder), working)
 
 
 def _with_body(vertebra: Vertebra, evidence: Evidence, label_map: np.ndarray) -> Vertebra:

@@ -13,7 +13,7 @@ CROP_SIZES = 4.8
 """Side of the square that the ladder looks at, in sizes of the current vertebra: it shows two neighbours each way."""
 
 NEIGHBOUR_MM = 5.0
-"""Lateral distance of the two neighbouring planes that the ladder sees, mm; one slice where slices lie further apart."""
+"""Lateral distance of the two neighbouring planes that the ladder sees, mm; one slice where they lie further apart."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ class Rung:
         c = self.corners
         height = np.linalg.norm(c[0] - c[3]) + np.linalg.norm(c[1] - c[2])
         depth = np.linalg.norm(c[0] - c[1]) + np.linalg.norm(c[3] - c[2])
-        return float(np.sqrt(max(height * depth, 1e-6)) / 2)
+        return max(float(height * depth), 1e-6) ** 0.5 / 2
 
     def frame(self) -> np.ndarray:
         """Return the (2, 2) matrix whose columns are the vertebra's own row and column axes, px."""

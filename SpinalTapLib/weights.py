@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
-from .networks import NETWORKS, PartNetwork
+from .networks import NETWORKS
 from .resources import resource_path
 
 DEFAULT_NAME = "parts"
@@ -21,14 +22,14 @@ WEIGHTS_SUFFIX = ".pt"
 CARD_SUFFIX = ".json"
 
 
-def save_network(path: Path | str, network: PartNetwork, card: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def save_network(path: Path | str, network: nn.Module, card: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Write a network's weights, in half precision, and beside them their card.
 
     Parameters
     ----------
     path : Path or str
         The weights file; the suffix becomes ``.pt``, the card's ``.json``. Missing folders are made.
-    network : PartNetwork
+    network : PartNetwork or LadderNetwork
         On any device, in any precision.
     card : mapping, optional
         What a reader should know: data recipe, steps, hardware, time, scores. ``name``, ``network`` and ``sha256``
@@ -69,7 +70,7 @@ def save_network(path: Path | str, network: PartNetwork, card: Mapping[str, Any]
 
 def load_network(
     name_or_path: Path | str = DEFAULT_NAME, device: torch.device | str = "cpu"
-) -> tuple[PartNetwork, dict[str, Any]]:
+) -> tuple[Any, dict[str, Any]]:
     """Read a network and its card, and verify that the weights are those that the card describes.
 
     Parameters
@@ -81,7 +82,7 @@ def load_network(
 
     Returns
     -------
-    network : PartNetwork
+    network : PartNetwork or LadderNetwork
         In single precision and evaluation mode.
     card : dict
         At least ``name``, ``network`` and ``sha256``.
@@ -161,7 +162,7 @@ def _read_card(path: Path) -> dict[str, Any]:
     return card
 
 
-def _build(arguments: Mapping[str, Any], path: Path) -> PartNetwork:
+def _build(arguments: Mapping[str, Any], path: Path) -> nn.Module:
     """Return an untrained network as the card describes it."""
     options = dict(arguments)
     kind = NETWORKS.get(str(options.pop("class", None)))

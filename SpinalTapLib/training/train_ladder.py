@@ -1,0 +1,181 @@
+"""train_ladder(): from nothing to the ladder's weights, on pairs of lumbar vertebrae of synthetic spines alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from ..networks import LadderNetwork
+from ..progress import Cancelled, CancelledCallback, ProgressCallback
+from ..weights import save_network
+from .averaging import Average
+from .climbing import RungExample, draw_scene, make_examples
+
+
+@dataclass(frozen=True)
+class LadderConfig:
+    """Everything that decides what a training run of the ladder does.
+
+    Attributes
+    ----------
+    steps, batch : int
+        Optimiser steps and examples a step.
+    deadline_minutes : float or None
+        Ends the run after so many minutes; the learning rate falls with whichever of the two is further on.
+    scenes : int
+        Scenes that a worker keeps to choose from.
+    examples_per_scene : int
+        Examples made of a scene, under several contrasts, before another one takes its place.
+    """
+
+    name: str = "ladder"
+    widths: tuple[int, ...] = (16, 32, 48, 64, 96)
+    side_px: int = 96
+    seed: int = 2020
+    steps: int = 5000
+    deadline_minutes: float | None = None
+    batch: int = 32
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    ema_decay: float = 0.998
+    workers: int = 1
+    scenes: int = 60
+    examples_per_scene: int = 48
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for item in dataclasses.fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, (int, float)) and item.name not in ("seed", "weight_decay", "workers") and value <= 0:
+                raise ValueError(f"The training setting {item.name!r} must be above zero; got {value!r}.")
+
+
+class _ExampleStream(IterableDataset):
+    """Batches of examples without end, reproducible from the seed."""
+
+    def __init__(self, config: LadderConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+        worker = get_worker_info()
+        rng = np.random.default_rng([self.config.seed, 5, worker.id if worker else 0])
+        examples = self._examples(rng)
+        while True:
+            batch = [next(examples) for _ in range(self.config.batch)]
+            crop, target, weight = (np.stack([getattr(e, name) for e in batch]) for name in ("crop", "target", "weight"))
+            yield torch.from_numpy(crop), torch.from_numpy(target), torch.from_numpy(weight)
+
+    def _examples(self, rng: np.random.Generator) -> Iterator[RungExample]:
+        scenes, due, count = [draw_scene(rng)], 0, 6
+        while True:
+            made = make_examples(scenes[rng.integers(len(scenes))], rng, count, self.config.side_px)
+            yield from made
+            due += count * (2 if len(scenes) < self.config.scenes else 1)
+            if due >= self.config.examples_per_scene:
+                due = 0
+                if len(scenes) < self.config.scenes:
+                    scenes.append(draw_scene(rng))
+                else:
+                    scenes[rng.integers(len(scenes))] = draw_scene(rng)
+
+
+def ladder_loss(output: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the loss of the geometry (sizes, Huber) and of the presence (cross-entropy).
+
+    Parameters
+    ----------
+    output, target : Tensor, shape (n, 2, 10)
+    weight : Tensor, shape (n, 2, 2)
+        Whether the geometry and the presence of each neighbour are known.
+    """
+    geometry = functional.smooth_l1_loss(output[..., :9], target[..., :9], beta=0.05, reduction="none")
+    geometry = (geometry[..., :8].mean(-1) + 0.3 * geometry[..., 8]) * weight[..., 0]
+    presence = functional.binary_cross_entropy_with_logits(output[..., 9], target[..., 9], reduction="none")
+    known = weight.sum((0, 1)).clamp(min=1)
+    return geometry.sum() / known[0], (presence * weight[..., 1]).sum() / known[1]
+
+
+def train_ladder(
+    config: LadderConfig,
+    output: str | Path,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelledCallback | None = None,
+) -> Path:
+    """Train the ladder network.
+
+    Parameters
+    ----------
+    config : LadderConfig
+    output : path
+        Folder for ``<name>.pt`` and its card.
+    progress, cancelled : callable, optional
+        See `progress`.
+
+    Returns
+    -------
+    Path
+        The weights.
+
+    Raises
+    ------
+    Cancelled
+        If the caller has cancelled.
+    """
+    torch.manual_seed(config.seed)
+    network = LadderNetwork(config.widths, config.side_px).train()
+    average = Average(network, config.ema_decay)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    loader = DataLoader(_ExampleStream(config), batch_size=None, num_workers=config.workers, worker_init_fn=_one_thread)
+    began, step, done = time.monotonic(), 0, 0.0
+    for crop, target, weight in loader:
+        minutes = (time.monotonic() - began) / 60
+        done = max(step / config.steps, minutes / config.deadline_minutes if config.deadline_minutes else 0.0)
+        if done >= 1:
+            break
+        if cancelled is not None and cancelled():
+            raise Cancelled
+        for group in optimiser.param_groups:
+            group["lr"] = config.learning_rate * max(0.01, min(1.0, step / 50) * (1 + math.cos(math.pi * done)) / 2)
+        geometry, presence = ladder_loss(network(crop), target, weight)
+        optimiser.zero_grad(set_to_none=True)
+        (4 * geometry + 0.5 * presence).backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        optimiser.step()
+        step += 1
+        average.follow(network, step)
+        if progress is not None and step % 20 == 0:
+            progress("training", done, f"Step {step}, geometry {geometry.item():.4f}, presence {presence.item():.4f}")
+    weights = Path(output) / f"{config.name}.pt"
+    save_network(weights, average.network, _card(config, step, (time.monotonic() - began) / 60))
+    return weights
+
+
+def _one_thread(_worker: int) -> None:
+    torch.set_num_threads(1)
+
+
+def _card(config: LadderConfig, steps: int, minutes: float) -> dict[str, Any]:
+    return {
+        "task": "From one vertebra to the next: corners, lateral shift and presence of its neighbours",
+        "trained_on": "pairs of lumbar vertebrae (S1-L5 to L1-T12) of synthetic spines only (SpinalTapLib.training)",
+        "steps": steps,
+        "examples": steps * config.batch,
+        "minutes": round(minutes, 1),
+        "hardware": f"{torch.get_num_threads()} threads of {platform.machine()}",
+        "torch": torch.__version__,
+        "seed": config.seed,
+        "config": dataclasses.asdict(config),
+        "scores": {},
+    }
