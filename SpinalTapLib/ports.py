@@ -168,7 +168,7 @@ class SceneListener(Protocol):
     """What a scene calls when the user acts on the nodes; the session is one."""
 
     def box_moving(self) -> None:
-        """The S1 box moves under the mouse."""
+        """The S1 box moves under the mouse (told at most ten times a second)."""
 
     def box_released(self) -> None:
         """A drag of the S1 box has ended."""
@@ -213,17 +213,28 @@ class Scene(Protocol):
     def edited_segments(self, volume: str) -> Mapping[str, str]:
         """Return the segments changed by hand since they were made: name to fingerprint."""
 
-    def show(self, volume: str, result: Result, provenance: Mapping[str, str], discard: Mapping[str, str]) -> None:
-        """Put a result into the scene: update in place, keep copies of hand edits not named in `discard`.
+    def show(
+        self, volume: str, result: Result, provenance: Mapping[str, str], fresh: bool, discard: Mapping[str, str]
+    ) -> None:
+        """Put a result into the scene, updating in place; if it fails, the scene is as it was before the call.
 
-        If it fails, the scene is as it was before the call.
+        Parameters
+        ----------
+        fresh : bool
+            True after a new segmentation: bodies changed by hand are replaced, and a copy of them kept. False
+            after a recount: bodies keep the shape that the user gave them, and only change their names.
+        discard : mapping of str to str
+            Hand edits, name to fingerprint as from `edited_segments`, that the user does not want to keep.
         """
 
     def restore(self, volume: str, folder: Path) -> Result | None:
         """Return the result that the scene holds for `volume`, its exchange folder filled in `folder`; or None."""
 
+    def has_box(self, volume: str) -> bool:
+        """Return True if there is an S1 box."""
+
     def box(self, volume: str) -> SeedBox | None:
-        """Return the S1 box in LPS world, or None if there is none."""
+        """Return the S1 box in LPS world, or None if there is none; raise ValueError if it cannot be used."""
 
     def box_is_users(self, volume: str) -> bool:
         """Return True if the user placed or dragged the box, False if it only marks the S1 that was found."""
@@ -237,8 +248,8 @@ class Scene(Protocol):
     def box_is_shown(self, volume: str) -> bool:
         """Return True if there is an S1 box and it is visible."""
 
-    def volume_centre(self, volume: str) -> np.ndarray:
-        """Return the volume's centre, shape (3,), LPS world, mm."""
+    def volume_bounds(self, volume: str) -> np.ndarray:
+        """Return the volume's ends along the world's axes, shape (3, 2), LPS, mm."""
 
     def jump(self, point_lps_mm: np.ndarray) -> None:
         """Move all slice views to the point, shape (3,)."""
@@ -270,3 +281,6 @@ class Worker(Protocol):
 
     def log_tail(self, lines: int = 20) -> str:
         """Return the last lines of the process's log."""
+
+    def close(self) -> None:
+        """End the process and clean up after it."""

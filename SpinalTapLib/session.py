@@ -8,17 +8,25 @@ Examples
 >>> session = Session(scene, worker)                                     # doctest: +SKIP
 >>> session.set_volume("vtkMRMLScalarVolumeNode1")                       # doctest: +SKIP
 >>> session.segment(); session.wait(); [row.level for row in session.rows]   # doctest: +SKIP
-['S1', 'L5', 'L4', 'L3', 'L2', 'L1']
+['L1', 'L2', 'L3', 'L4', 'L5', 'S1']
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from .ports import Can, Face, Failure, Progress, Result, Row, Scene, Settings, State, Worker
+from . import levels, seeds
+from .core import SessionCore
+from .geometry import SeedBox, Vertebra
+from .markups import vertebra_name
+from .permits import require
+from .ports import Change, Failure
+from .rows import summary
+from .troubles import sentence_for
 
 
-class Session:
+class Session(SessionCore):
     """One user's work on one volume at a time.
 
     A command that cannot be given now raises ValueError with the sentence that its ``can_<command>`` carries;
@@ -39,186 +47,87 @@ class Session:
         See above.
     """
 
-    def __init__(self, scene: Scene, worker: Worker, settings: Settings | None = None) -> None:
-        raise NotImplementedError
-
-    # --- what a face reads -------------------------------------------------------------------------------
-
-    @property
-    def state(self) -> State:
-        """Where the session stands."""
-        raise NotImplementedError
-
-    @property
-    def volume(self) -> str | None:
-        """Node ID of the chosen volume, or None."""
-        raise NotImplementedError
-
-    @property
-    def progress(self) -> Progress:
-        """Fraction and sentence of the running command; the sentence of the last one when none runs."""
-        raise NotImplementedError
-
-    @property
-    def failure(self) -> Failure | None:
-        """Why the last command failed, or None."""
-        raise NotImplementedError
-
-    @property
-    def result(self) -> Result | None:
-        """The result in the scene, or None."""
-        raise NotImplementedError
-
-    @property
-    def rows(self) -> tuple[Row, ...]:
-        """The results table, from the top vertebra down as on a sagittal image."""
-        raise NotImplementedError
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """Plain sentences about the result (no S1 or C2 in view, low confidence, ...)."""
-        raise NotImplementedError
-
-    @property
-    def preview(self) -> str:
-        """One sentence while the S1 box is dragged ("Let go to make this vertebra S1"), else an empty text."""
-        raise NotImplementedError
-
-    @property
-    def box_is_shown(self) -> bool:
-        """True if there is an S1 box and it is visible."""
-        raise NotImplementedError
-
-    @property
-    def is_shown_3d(self) -> bool:
-        """True if the surfaces are visible in 3-D."""
-        raise NotImplementedError
-
-    @property
-    def log(self) -> str:
-        """Versions, device, weights, the last command and the last lines of the worker's log, as one text."""
-        raise NotImplementedError
-
-    # --- may a command be given? -------------------------------------------------------------------------
-
-    @property
-    def can_segment(self) -> Can:
-        """For `segment`."""
-        raise NotImplementedError
-
-    @property
-    def can_cancel(self) -> Can:
-        """For `cancel`."""
-        raise NotImplementedError
-
-    @property
-    def can_reseed(self) -> Can:
-        """For `reseed`."""
-        raise NotImplementedError
-
-    @property
-    def can_shift_up(self) -> Can:
-        """For ``shift_labels(+1)``."""
-        raise NotImplementedError
-
-    @property
-    def can_shift_down(self) -> Can:
-        """For ``shift_labels(-1)``."""
-        raise NotImplementedError
-
-    @property
-    def can_pin_level(self) -> Can:
-        """For `pin_level`."""
-        raise NotImplementedError
-
-    @property
-    def can_undo(self) -> Can:
-        """For `undo`."""
-        raise NotImplementedError
-
-    @property
-    def can_jump(self) -> Can:
-        """For `jump_to`."""
-        raise NotImplementedError
-
-    @property
-    def can_export(self) -> Can:
-        """For `export`."""
-        raise NotImplementedError
-
-    @property
-    def can_place_box(self) -> Can:
-        """For `place_box`."""
-        raise NotImplementedError
-
-    @property
-    def can_put_box_on_s1(self) -> Can:
-        """For `put_box_on_s1`."""
-        raise NotImplementedError
-
-    @property
-    def can_show_3d(self) -> Can:
-        """For `show_3d`."""
-        raise NotImplementedError
-
-    # --- subscription and time ---------------------------------------------------------------------------
-
-    def subscribe(self, face: Face) -> None:
-        """Tell `face` about every change from now on."""
-        raise NotImplementedError
-
-    def unsubscribe(self, face: Face) -> None:
-        """Stop telling `face`; unknown faces are ignored."""
-        raise NotImplementedError
-
-    def poll(self) -> None:
-        """Take in what the worker has sent. Call it every 50-100 ms on the thread that owns the scene."""
-        raise NotImplementedError
-
-    def wait(self, timeout_s: float = 600.0) -> State:
-        """Poll until nothing runs, for scripts and tests; raise TimeoutError after `timeout_s` seconds."""
-        raise NotImplementedError
-
-    def close(self) -> None:
-        """End the worker, stop listening to the scene and remove temporary files. Closing twice is fine."""
-        raise NotImplementedError
-
-    # --- commands ----------------------------------------------------------------------------------------
-
     def set_volume(self, volume: str | None) -> None:
         """Choose the volume by node ID; a result that the scene already holds for it is taken up again.
 
         A run on another volume is cancelled first.
         """
-        raise NotImplementedError
+        if volume == self._volume:
+            return
+        self._stop()
+        if self._volume is not None:
+            self._shelf[self._volume] = (self._result, self._history)
+        self._volume, self._failure, self._preview = volume, None, ""
+        self._result, self._history = self._shelf.pop(volume, (None, [])) if volume else (None, [])
+        self._scene.watch_volume(volume)
+        self._runner.say("")
+        if volume is not None and self._result is None:
+            self._restore(volume)
+        self._tell(Change.VOLUME, Change.STATE, Change.RESULT, Change.BOX)
 
     def segment(self) -> None:
-        """Start the network on the chosen volume; a box that the user has placed is the seed."""
-        raise NotImplementedError
+        """Start the network on the chosen volume; a box that the user has placed is the seed.
+
+        So is the mark that the present result was counted from, until `put_box_on_s1` takes it back.
+        """
+        require(self.can_segment)
+        volume = str(self._volume)
+        discard = self._ask_about_edits(volume)
+        if discard is None:
+            return
+        try:
+            seed = self._scene.box(volume) if self._scene.box_is_users(volume) else None
+            seed = seed or (self._result.spine.seed if self._result is not None else None)
+            self._failure = None
+            notes = {"fresh": True, "discard": discard}
+            self._runner.segment(self._scene.read_volume(volume), seed, self.settings, notes)
+        except (ValueError, OSError, MemoryError) as error:
+            self._fail(Failure(sentence_for(error)))
+            return
+        self._tell(Change.STATE, Change.PROGRESS)
 
     def cancel(self) -> None:
         """Stop what runs, at once; the scene is as it was before the command."""
-        raise NotImplementedError
+        require(self.can_cancel)
+        self._stop()
+        self._tell(Change.STATE, Change.PROGRESS)
 
     def reseed(self, level: str = "S1") -> None:
         """Recount from the box as it lies now, which marks `level`; the network does not run again."""
-        raise NotImplementedError
+        box = self._scene.box(self._volume) if self._volume else None  # says why, if it cannot be read
+        require(self.can_reseed)
+        if box is not None:
+            self._recount(replace(box, level=levels.level(level).name))
 
     def shift_labels(self, steps: int) -> None:
         """Rename every vertebra `steps` levels up (+1: L5 becomes L4) or down (-1)."""
-        raise NotImplementedError
+        require(self.can_shift_up if steps > 0 else self.can_shift_down)
+        self._recount(self._shifted(steps))
 
     def pin_level(self, index: int, level: str) -> None:
         """Say that the vertebra `index` (see `Row.index`) is `level`, and recount the others from it."""
-        raise NotImplementedError
+        require(self.can_pin_level)
+        name = levels.level(level).name
+        vertebrae = self._vertebrae()
+        if not 0 <= index < len(vertebrae):
+            raise ValueError(f"There is no vertebra number {index}; the result has {len(vertebrae)}.")
+        self._recount(seeds.box_around(vertebrae[index], name))
 
     def undo(self) -> None:
         """Go back to the result before the last command that changed it."""
-        raise NotImplementedError
+        require(self.can_undo)
+        before = self._history[-1]
+        if self._show(before, {"fresh": False}):
+            self._history.pop()
+            self._result, self._failure = before, None
+            self._put_box(before)
+            self._runner.say(f"Undone. {summary(before.spine)}")
+        self._tell(Change.RESULT, Change.STATE, Change.BOX, Change.PROGRESS)
 
     def jump_to(self, level: str) -> None:
         """Move all slice views to that vertebra (a `Row.level`)."""
-        raise NotImplementedError
+        require(self.can_jump)
+        self._scene.jump(self._vertebra(level).centroid_lps_mm)
 
     def export(
         self, folder: Path | str, file_format: str = "stl", levels: tuple[str, ...] | None = None, merged: bool = False
@@ -235,21 +144,62 @@ class Session:
             `Row.level` names; all of them by default.
         merged : bool
             One file for all instead of one each.
+
+        Raises
+        ------
+        ValueError
+            In one sentence; no file of this export is left behind then.
         """
-        raise NotImplementedError
+        require(self.can_export)
+        from .export import export_surfaces
+
+        volume = str(self._volume)
+        wanted = {self._vertebra(name).level or name for name in levels} if levels is not None else None
+        surfaces = {k: s for k, s in self._scene.surfaces(volume).items() if wanted is None or k in wanted}
+        return export_surfaces(surfaces, Path(folder), self._scene.volume_name(volume), file_format, merged)
 
     def place_box(self) -> None:
         """Show the S1 box: where it was, else on the S1 that was found, else in the volume's lower middle."""
-        raise NotImplementedError
+        require(self.can_place_box)
+        volume = str(self._volume)
+        if not self._scene.has_box(volume):
+            box = seeds.box_of(self._result.spine)[0] if self._result is not None else None
+            self._scene.place_box(volume, box or seeds.first_box(self._scene.volume_bounds(volume)), by_user=False)
+        self._scene.show_box(volume, True)
+        self._tell(Change.BOX)
 
     def put_box_on_s1(self) -> None:
         """Put the box back on the S1 that the program found by itself, and recount from there."""
-        raise NotImplementedError
+        require(self.can_put_box_on_s1)
+        self._recount(None)
 
     def show_box(self, visible: bool) -> None:
         """Show or hide the box."""
-        raise NotImplementedError
+        if self._volume is not None:
+            self._scene.show_box(self._volume, visible)
+            self._tell(Change.BOX)
 
     def show_3d(self, visible: bool = True) -> None:
         """Show or hide the surfaces in 3-D."""
-        raise NotImplementedError
+        require(self.can_show_3d)
+        self._scene.show_3d(str(self._volume), visible)
+        self._tell(Change.RESULT)
+
+    # --- vertebrae ---------------------------------------------------------------------------------------
+
+    def _vertebrae(self) -> tuple[Vertebra, ...]:
+        return self._result.spine.vertebrae if self._result is not None else ()
+
+    def _vertebra(self, name: str) -> Vertebra:
+        for vertebra in self._vertebrae():
+            if vertebra_name(vertebra) == name:
+                return vertebra
+        raise ValueError(f"{name} was not found in this scan.")
+
+    def _shifted(self, steps: int) -> SeedBox:
+        """Return a mark that moves all names by `steps` levels."""
+        for vertebra in self._vertebrae():
+            place = levels.COMMON.index(vertebra.level) + steps if vertebra.level in levels.COMMON else -1
+            if 0 <= place < len(levels.COMMON):
+                return seeds.box_around(vertebra, levels.COMMON[place])
+        raise ValueError("The names cannot be moved any further: the spine would end.")

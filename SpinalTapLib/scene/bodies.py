@@ -34,9 +34,8 @@ def bodies(labels: np.ndarray) -> dict[int, Body]:
     """Return each label's body in a label map, shape (k, j, i); zero is background."""
     labels = np.asarray(labels)
     boxes = ndimage.find_objects(labels.astype(np.int32, copy=False))
-    return {
-        value: Body(box, fingerprint(labels[box] == value)) for value, box in enumerate(boxes, start=1) if box is not None
-    }
+    found = {value: box for value, box in enumerate(boxes, start=1) if box is not None}
+    return {value: Body(box, fingerprint(labels[box] == value)) for value, box in found.items()}
 
 
 def fingerprint(mask: np.ndarray) -> str:

@@ -13,7 +13,6 @@ import vtk
 RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """RAS to LPS and back: both are the same flip of the first two axes."""
 
-_SAME_PLACE_MM = 1e-3  # positions closer than this count as equal: a header's rounding, not a move
 _SHEAR_TOLERANCE = 0.01  # largest cosine between two axes (0.6 degrees), as in `grid.ORTHONORMAL_TOLERANCE`
 
 
@@ -102,23 +101,6 @@ def parent_to_world(node: Any) -> np.ndarray:
             "harden the transform first (Data module, right click), or take the volume out of it."
         )
     return result
-
-
-def reframed(before: Frame, now: Frame, name: str) -> Frame:
-    """Return the frame to place nodes with: made for `before`, the volume being at `now`.
-
-    A volume that was moved by the transform above it takes its results along; a hardened transform changes nothing.
-
-    Raises
-    ------
-    ValueError
-        If the volume's own geometry has changed otherwise.
-    """
-    if np.abs(before.ijk_to_local - now.ijk_to_local).max() < _SAME_PLACE_MM:
-        return before
-    if np.abs(before.ijk_to_world - now.ijk_to_world).max() < _SAME_PLACE_MM:
-        return Frame(now.ijk_to_local, now.local_to_world)
-    raise ValueError(f"The geometry of {name!r} has changed since it was segmented; segment it again.")
 
 
 def array_of(matrix: Any) -> np.ndarray:

@@ -195,7 +195,7 @@ def _swap(segmentation: Any, gone: Iterable[str], new: Iterable[Any]) -> None:
 
 def _give_values(segmentation: Any, kept: Mapping[str, int]) -> None:
     """Write the label values of kept segments into their label maps, so that saved files carry them too."""
-    maps = {}
+    maps: dict[str, tuple[Any, list[str]]] = {}
     for segment_id in segmentation.GetSegmentIDs():
         image = segmentation.GetSegment(segment_id).GetRepresentation(MASK)
         if image is not None and image.GetPointData().GetScalars() is not None:

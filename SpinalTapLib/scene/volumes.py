@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import slicer
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from ..volume import SagittalVolume, volume_from_array
@@ -38,8 +37,13 @@ def problem(node: Any) -> str:
     return ""
 
 
-def sagittal_volume(node: Any) -> tuple[SagittalVolume, Frame]:
+def sagittal_volume(node: Any, frame: Frame | None = None) -> tuple[SagittalVolume, Frame]:
     """Return a volume node as a `SagittalVolume` in LPS world, and where it lay.
+
+    Parameters
+    ----------
+    frame : Frame, optional
+        Where it lay at an earlier time that the answer shall be true for; where it lies now by default.
 
     Raises
     ------
@@ -49,7 +53,7 @@ def sagittal_volume(node: Any) -> tuple[SagittalVolume, Frame]:
     reason = problem(node)
     if reason:
         raise ValueError(reason)
-    frame = frame_of(node)
+    frame = frame or frame_of(node)
     array = np.array(array_kji(node.GetImageData()))  # a copy: the run must not see later edits
     matrix = (RAS_FROM_LPS @ frame.ijk_to_world)[:, [2, 1, 0, 3]]
     return volume_from_array(array, matrix, node.GetName() or "volume"), frame
@@ -98,13 +102,9 @@ def labels_kji(label_map: np.ndarray, matrix_lps: np.ndarray, frame: Frame) -> n
     return turned[tuple(slice(None, None, -1 if flip else 1) for flip in flips)]
 
 
-def centre_lps_mm(node: Any) -> np.ndarray:
-    """Return the middle of a volume, shape (3,), LPS world, mm."""
+def bounds_lps_mm(node: Any) -> np.ndarray:
+    """Return a volume's ends along the world's axes, shape (3, 2), LPS, mm."""
     bounds = np.zeros(6)
     node.GetRASBounds(bounds)
-    return bounds.reshape(3, 2).mean(1) * [-1, -1, 1]
-
-
-def is_volume(node: Any) -> bool:
-    """Return True for any kind of volume node."""
-    return isinstance(node, slicer.vtkMRMLVolumeNode)
+    ends = bounds.reshape(3, 2) * np.array([[-1.0], [-1.0], [1.0]])
+    return np.sort(ends, axis=1)

@@ -1,0 +1,263 @@
+"""The core of a session: what it knows, whom it tells, and what it does with the worker's and the scene's news."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from . import about, seeds
+from .ears import Ears
+from .geometry import SeedBox
+from .permits import Permits
+from .ports import Change, EditAnswer, Face, Failure, Progress, Result, Row, Scene, Settings, State, Worker
+from .rows import rows_of, summary, warnings_of
+from .runner import Runner
+from .troubles import sentence_for
+
+MOST_UNDOS = 20
+_POLL_S = 0.02  # how often a script that waits looks for news
+
+_log = logging.getLogger(__name__)
+
+
+class SessionCore(Permits):
+    """All of `session.Session` but the commands."""
+
+    def __init__(self, scene: Scene, worker: Worker, settings: Settings | None = None) -> None:
+        self.settings = settings or Settings()
+        self._scene = scene
+        self._worker = worker
+        self._runner = Runner(worker)
+        self._faces: list[Face] = []
+        self._volume: str | None = None
+        self._result: Result | None = None
+        self._history: list[Result] = []
+        self._shelf: dict[str, tuple[Result | None, list[Result]]] = {}  # results of the volumes not chosen now
+        self._failure: Failure | None = None
+        self._preview = ""
+        self._recount_wanted = False
+        scene.listen(Ears(self))
+
+    # --- what a face reads -------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """Where the session stands."""
+        if self._runner.job is not None:
+            return State.RUNNING
+        if self._failure is not None:
+            return State.FAILED
+        if self._volume is None:
+            return State.EMPTY
+        return State.READY if self._result is None else State.DONE
+
+    @property
+    def volume(self) -> str | None:
+        """Node ID of the chosen volume, or None."""
+        return self._volume
+
+    @property
+    def progress(self) -> Progress:
+        """Fraction and sentence of the running command; the sentence of the last one when none runs."""
+        return self._runner.progress
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why the last command failed, or None."""
+        return self._failure
+
+    @property
+    def result(self) -> Result | None:
+        """The result in the scene, or None."""
+        return self._result
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The results table, from the top vertebra down as on a sagittal image."""
+        return rows_of(self._result.spine) if self._result is not None else ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Plain sentences about the result (no S1 or C2 in view, low confidence, ...)."""
+        return warnings_of(self._result.spine) if self._result is not None else ()
+
+    @property
+    def preview(self) -> str:
+        """One sentence while the S1 box is dragged ("Let go to make this vertebra S1"), else an empty text."""
+        return self._preview
+
+    @property
+    def box_is_shown(self) -> bool:
+        """True if there is an S1 box and it is visible."""
+        return self._volume is not None and self._scene.box_is_shown(self._volume)
+
+    @property
+    def is_shown_3d(self) -> bool:
+        """True if the surfaces are visible in 3-D."""
+        return self._volume is not None and self._result is not None and self._scene.is_shown_3d(self._volume)
+
+    @property
+    def log(self) -> str:
+        """Versions, device, weights, the last command and the last lines of the worker's log, as one text."""
+        return about.log_text(self._result, self._failure, self.settings, self.progress, self._worker.log_tail())
+
+    # --- subscription and time ---------------------------------------------------------------------------
+
+    def subscribe(self, face: Face) -> None:
+        """Tell `face` about every change from now on."""
+        if face not in self._faces:
+            self._faces.append(face)
+
+    def unsubscribe(self, face: Face) -> None:
+        """Stop telling `face`; unknown faces are ignored."""
+        if face in self._faces:
+            self._faces.remove(face)
+
+    def poll(self) -> None:
+        """Take in what the worker has sent. Call it every 50-100 ms on the thread that owns the scene."""
+        news, outcome = self._runner.poll()
+        if isinstance(outcome, Result):
+            self._finish(outcome)
+        elif outcome is not None:
+            self._fail(outcome)
+        elif news:
+            self._tell(Change.PROGRESS)
+
+    def wait(self, timeout_s: float = 600.0) -> State:
+        """Poll until nothing runs, for scripts and tests; raise TimeoutError after `timeout_s` seconds."""
+        end = time.monotonic() + timeout_s
+        while self.state is State.RUNNING:
+            if time.monotonic() > end:
+                raise TimeoutError(f"The segmentation has not ended within {timeout_s:g} s; it is still running.")
+            time.sleep(_POLL_S)
+            self.poll()
+        return self.state
+
+    def close(self) -> None:
+        """End the worker, stop listening to the scene and remove temporary files. Closing twice is fine."""
+        self._scene.listen(None)
+        self._scene.watch_volume(None)
+        self._runner.close()
+        self._faces.clear()
+        self._shelf.clear()
+        self._volume = self._result = self._failure = None
+        self._history = []
+
+    # --- results -----------------------------------------------------------------------------------------
+
+    def _finish(self, result: Result) -> None:
+        """Put the worker's answer into the scene."""
+        job = self._runner.job
+        notes: dict[str, Any] = job.notes if job is not None else {}
+        result = self._with_origin(result)
+        self._runner.done(summary(result.spine))
+        first = self._result is None
+        if not self._show(result, notes):
+            return
+        if self._result is not None:
+            self._history = [*self._history, self._result][-MOST_UNDOS:]
+        self._result, self._failure = result, None
+        dragged_meanwhile, self._recount_wanted = self._recount_wanted, False
+        if not dragged_meanwhile:
+            self._put_box(result)
+        if first and result.spine.vertebrae:
+            self._scene.jump(result.spine.vertebrae[len(result.spine.vertebrae) // 2].centroid_lps_mm)
+        self._runner.keep_only(self._folders())
+        self._tell(Change.RESULT, Change.STATE, Change.BOX, Change.PROGRESS)
+        if dragged_meanwhile:
+            self._recount_from_box()
+
+    def _show(self, result: Result, notes: Mapping[str, Any]) -> bool:
+        """Show a result in the scene; if that fails, the scene is as it was, and the failure is told."""
+        try:
+            origin = about.provenance(result, self.settings)
+            self._scene.show(str(self._volume), result, origin, notes["fresh"], notes.get("discard") or {})
+            return True
+        except Exception as error:  # whatever it is: the user gets a sentence, the log the rest
+            _log.exception("The result could not be put into the scene")
+            self._fail(Failure(f"The result could not be put into the scene. {sentence_for(error)}", repr(error)))
+            return False
+
+    def _with_origin(self, result: Result) -> Result:
+        """Return a recount with the model and device of the run that it goes back to."""
+        if result.spine.model or self._result is None:
+            return result
+        before = self._result.spine
+        seconds = {**before.seconds, **result.spine.seconds}
+        return replace(result, spine=replace(result.spine, model=before.model, device=before.device, seconds=seconds))
+
+    def _put_box(self, result: Result) -> None:
+        box, by_user = seeds.box_of(result.spine)
+        if box is not None and self._volume is not None:
+            self._scene.place_box(self._volume, box, by_user)
+
+    def _recount(self, seed: SeedBox | None) -> None:
+        """Let the worker count again."""
+        if self._result is None:
+            return
+        self._failure = None
+        try:
+            self._runner.reseed(self._result, seed, self.settings, {"fresh": False})
+        except (ValueError, OSError) as error:
+            self._fail(Failure(sentence_for(error)))
+            return
+        self._tell(Change.STATE, Change.PROGRESS)
+
+    def _recount_from_box(self) -> None:
+        """Count again from where the box was let go; one that is let go while the worker works comes next."""
+        if self._runner.job is not None:
+            self._recount_wanted = True
+        elif self._volume is not None and self._result is not None and not self._no_recount():
+            try:
+                box = self._scene.box(self._volume)
+            except ValueError as error:
+                self._fail(Failure(str(error)))
+                return
+            if box is not None:
+                self._recount(box)
+
+    def _fail(self, failure: Failure) -> None:
+        self._recount_wanted = False
+        self._runner.done("", 0.0)
+        self._failure = failure
+        self._runner.keep_only(self._folders())
+        self._tell(Change.STATE, Change.PROGRESS)
+
+    def _stop(self) -> None:
+        self._recount_wanted = False
+        self._runner.cancel()
+        self._runner.keep_only(self._folders())
+
+    def _restore(self, volume: str) -> None:
+        """Take up the result that a loaded scene holds."""
+        try:
+            self._result = self._scene.restore(volume, self._runner.new_folder())
+        except (ValueError, OSError) as error:
+            _log.warning("The stored result was not taken up: %s", error)
+            self._runner.say(sentence_for(error))
+            return
+        if self._result is not None:
+            self._runner.say(summary(self._result.spine))
+
+    def _folders(self) -> list[Any]:
+        shelved = [r for result, history in self._shelf.values() for r in (result, *history)]
+        return [r.folder for r in (self._result, *self._history, *shelved) if r is not None]
+
+    def _forget_result(self) -> None:
+        self._result, self._history, self._failure, self._preview = None, [], None, ""
+
+    def _ask_about_edits(self, volume: str) -> Mapping[str, str] | None:
+        """Return the hand edits to discard, or None if the user wants to cancel; without a face, none is discarded."""
+        edits = self._scene.edited_segments(volume)
+        if not edits or not self._faces:
+            return {}
+        answer = self._faces[0].ask_about_edits(tuple(edits))
+        return None if answer is EditAnswer.CANCEL else edits if answer is EditAnswer.DISCARD else {}
+
+    def _tell(self, *changes: Change) -> None:
+        for change in changes:
+            for face in tuple(self._faces):
+                face.session_changed(change)

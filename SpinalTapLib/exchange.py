@@ -1,0 +1,147 @@
+"""The exchange folder: how a scan goes to the worker and its answers come back, without a byte of it in JSON lines.
+
+``volume.npy`` and ``volume.json`` hold the scan; ``evidence.npz``, ``index.npy`` (which structure each voxel belongs
+to) and ``surfaces.npz`` (one mesh a structure) are written once a run; each answer, ``<name>.json``, then only says
+which structure has which label value, so that a recount moves a few kilobytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .answers import answer_of, spine_of
+from .ports import Result
+from .staging import write_whole
+
+if TYPE_CHECKING:
+    from .evidence import Evidence
+    from .geometry import Spine
+    from .volume import SagittalVolume
+
+EVIDENCE = "evidence.npz"
+_VOLUME, _ABOUT, _INDEX, _SURFACES = "volume.npy", "volume.json", "index.npy", "surfaces.npz"
+
+_MESH = ("points", "triangles", "normals")
+
+
+def write_volume(folder: Path, volume: SagittalVolume) -> None:
+    """Write the scan; raise OSError if the disk is full."""
+    np.save(folder / _VOLUME, volume.array)
+    about = {"matrix": volume.matrix.tolist(), "name": volume.name, "warnings": list(volume.warnings)}
+    (folder / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
+
+
+def read_volume(folder: Path) -> SagittalVolume:
+    """Return the scan that `write_volume` wrote (without its own file's grid)."""
+    from .volume import SagittalVolume
+
+    about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+    array = np.load(folder / _VOLUME, allow_pickle=False)
+    return SagittalVolume(array, np.array(about["matrix"]), about["name"], None, tuple(about["warnings"]))
+
+
+def has_shapes(folder: Path) -> bool:
+    """Return True if `write_shapes` has been here."""
+    return (folder / _INDEX).is_file() and (folder / _SURFACES).is_file()
+
+
+def write_shapes(folder: Path, evidence: Evidence, progress: Callable[[int, int], None]) -> None:
+    """Write what no recount changes: the index map and one surface a structure.
+
+    Parameters
+    ----------
+    progress : callable
+        Called before each surface with its number, from 1, and how many there are.
+    """
+    from .surfaces import body_surface
+
+    np.save(folder / _INDEX, evidence.bodies.index)
+    meshes: dict[str, Any] = {}
+    solids = evidence.bodies.solids
+    for i, solid in enumerate(solids):
+        progress(i + 1, len(solids))
+        if solid is not None and (solid.field > 0).any():
+            meshes.update(_mesh(i, body_surface(solid)))
+    with (folder / _SURFACES).open("wb") as file:
+        np.savez(file, **meshes)
+
+
+def write_answer(folder: Path, name: str, spine: Spine) -> None:
+    """Write a spine with evidence as ``<name>.json``."""
+    evidence: Any = spine.evidence
+    answer = answer_of(spine)
+    answer["values"] = [int(value) for value in evidence.bodies.values(evidence.values(spine.vertebrae))]
+    answer["matrix"] = evidence.volume.matrix.tolist()
+    write_whole(folder / f"{name}.json", json.dumps(answer).encode())
+
+
+def read_answer(folder: Path, name: str) -> Result:
+    """Return the result that an exchange folder holds under that name.
+
+    Raises
+    ------
+    ValueError
+        If it is not there or damaged.
+    """
+    try:
+        answer = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+        values = np.array([0, *answer["values"]], np.uint16)
+        label_map = values[np.load(folder / _INDEX, allow_pickle=False)]
+        surfaces = {int(values[1 + i]): mesh for i, mesh in read_surfaces(folder).items() if values[1 + i]}
+        matrix = np.array(answer["matrix"], float).reshape(4, 4)
+    except (OSError, KeyError, IndexError, TypeError, ValueError) as error:
+        raise ValueError(f"The worker's answer could not be read ({error}); run it again.") from error
+    return Result(spine_of(answer, label_map), matrix, surfaces, folder)
+
+
+def read_surfaces(folder: Path) -> dict[int, Any]:
+    """Return the surfaces of an exchange folder: position of the structure to vtkPolyData, LPS, mm."""
+    with np.load(folder / _SURFACES, allow_pickle=False) as file:
+        numbers = sorted({int(name.split("_")[1]) for name in file.files})
+        return {i: _surface(*(file[f"{part}_{i}"] for part in _MESH)) for i in numbers}
+
+
+def memory_of(result: Result) -> dict[str, Any]:
+    """Return what a scene keeps of a result, for JSON: the answer, without label values of structures."""
+    return {**answer_of(result.spine), "matrix": np.asarray(result.matrix).tolist()}
+
+
+def result_of(memory: Mapping[str, Any], label_map: np.ndarray, folder: Path) -> Result:
+    """Return the result that `memory_of` wrote, with the label map that the scene's segments make."""
+    try:
+        matrix = np.array(memory["matrix"], float).reshape(4, 4)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"The stored result is damaged ({error}); segment the volume again.") from error
+    return Result(spine_of(memory, label_map), matrix, {}, folder)
+
+
+def _mesh(i: int, surface: Any) -> dict[str, np.ndarray]:
+    from vtkmodules.util.numpy_support import vtk_to_numpy
+
+    from .surfaces import mesh_arrays
+
+    points, triangles = mesh_arrays(surface)
+    normals = vtk_to_numpy(surface.GetPointData().GetNormals())
+    return {f"points_{i}": points.astype(np.float32), f"triangles_{i}": triangles, f"normals_{i}": normals}
+
+
+def _surface(points: np.ndarray, triangles: np.ndarray, normals: np.ndarray) -> Any:
+    """Return a mesh as vtkPolyData; made here, because `surfaces` loads more than a face wants to wait for."""
+    from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray
+    from vtkmodules.vtkCommonCore import vtkPoints
+    from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
+
+    surface, places, cells = vtkPolyData(), vtkPoints(), vtkCellArray()
+    places.SetData(numpy_to_vtk(points, deep=True))
+    cells.SetData(3, numpy_to_vtkIdTypeArray(np.ascontiguousarray(triangles, np.int64).ravel(), deep=True))
+    surface.SetPoints(places)
+    surface.SetPolys(cells)
+    directions = numpy_to_vtk(np.ascontiguousarray(normals), deep=True)
+    directions.SetName("Normals")
+    surface.GetPointData().SetNormals(directions)
+    return surface

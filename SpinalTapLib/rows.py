@@ -1,0 +1,59 @@
+"""The results table and the warnings: what a face shows of a spine."""
+
+from __future__ import annotations
+
+from .geometry import Spine
+from .markups import vertebra_name
+from .ports import Row
+from .terms import colour
+
+SURE, LIKELY = 0.9, 0.6
+"""Confidence from which on a level is called sure or likely; below, it is to be checked."""
+
+UNKNOWN_LEVELS = (
+    "Neither S1 nor C2 is surely in view, so the levels are not known: the vertebrae are numbered from the bottom up. "
+    'Choose a vertebra whose level you know and say which it is ("This is ..."), or drag the S1 box onto S1.'
+)
+
+
+def rows_of(spine: Spine) -> tuple[Row, ...]:
+    """Return the table's rows, from the top of the image down."""
+    rows = [
+        Row(
+            index=i,
+            level=vertebra_name(vertebra),
+            colour=colour(vertebra.label_value),
+            confidence=vertebra.confidence,
+            confidence_words=words(vertebra.confidence),
+            height_mm=vertebra.height_mm,
+            note="; ".join(vertebra.flags),
+        )
+        for i, vertebra in enumerate(spine.vertebrae)
+    ]
+    return tuple(rows[::-1])
+
+
+def words(confidence: float) -> str:
+    """Return a confidence, 0-1, in words."""
+    return "sure" if confidence >= SURE else "likely" if confidence >= LIKELY else "check"
+
+
+def warnings_of(spine: Spine) -> tuple[str, ...]:
+    """Return the spine's warnings in a panel's words, and one more for levels that are to be checked."""
+    warnings = [text for text in spine.warnings if "--seed" not in text]  # those speak to the command line
+    if spine.anchor == "none" and spine.vertebrae:
+        warnings.insert(0, UNKNOWN_LEVELS)
+    doubtful = [vertebra_name(v) for v in reversed(spine.vertebrae) if v.confidence < LIKELY]
+    if doubtful:
+        which = "it" if len(doubtful) == 1 else "them"
+        warnings.append(f"Check {', '.join(doubtful)}: the program is not sure of {which}.")
+    return tuple(warnings)
+
+
+def summary(spine: Spine) -> str:
+    """Return the result in one sentence: ``"7 vertebrae, T12 to S1, counted from S1."``."""
+    count = len(spine.vertebrae)
+    names = [vertebra_name(vertebra) for vertebra in spine.vertebrae]
+    span = f", {names[-1]} to {names[0]}" if count > 1 else f", {names[0]}" if count else ""
+    source = {"S1": ", counted from S1", "C2": ", counted from C2", "pinned": ", counted from your mark"}
+    return f"{count} {'vertebra' if count == 1 else 'vertebrae'}{span}{source.get(spine.anchor, '')}."

@@ -1,0 +1,177 @@
+"""Runner: one request at a time to the worker, its exchange folders, and what comes of it."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+import time
+import weakref
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import exchange
+from .answers import seed_out
+from .ports import Failure, Progress, Result, Settings, Worker
+from .troubles import sentence_for
+
+if TYPE_CHECKING:
+    from .geometry import SeedBox
+    from .volume import SagittalVolume
+
+SLOW_S = 3.0
+"""From this time on, the progress sentence tells the seconds, so that a long step does not look like a standstill."""
+
+
+@dataclass
+class Job:
+    """A request that the worker is busy with.
+
+    Attributes
+    ----------
+    kind : str
+        ``"segment"`` or ``"reseed"``.
+    notes : dict
+        Whatever the caller wants to find again when the job is done.
+    """
+
+    number: int
+    kind: str
+    folder: Path
+    answer: str
+    notes: dict[str, Any] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
+
+
+class Runner:
+    """Sends requests and turns the worker's messages into progress, a result or a failure.
+
+    Parameters
+    ----------
+    worker : Worker
+        The link to the worker process.
+    """
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._number = 0
+        self._home: Path | None = None
+        self._step = Progress()
+        self._warmed: Path | None = None
+        self.job: Job | None = None
+
+    @property
+    def progress(self) -> Progress:
+        """How far the job is."""
+        if self.job is None:
+            return self._step
+        seconds = time.monotonic() - self.job.began
+        more = f" ({seconds:.0f} s)" if seconds >= SLOW_S else ""
+        return Progress(self._step.fraction, self._step.sentence + more)
+
+    def new_folder(self) -> Path:
+        """Make an exchange folder; raise OSError if there is no place for it."""
+        if self._home is None:
+            self._home = Path(tempfile.mkdtemp(prefix="spinaltap-"))
+            self._cleaner = weakref.finalize(self, shutil.rmtree, self._home, ignore_errors=True)
+        return Path(tempfile.mkdtemp(dir=self._home))
+
+    def keep_only(self, folders: Iterable[Path | None]) -> None:
+        """Remove the exchange folders that nothing needs any more."""
+        wanted = {folder for folder in folders if folder is not None}
+        for folder in self._home.iterdir() if self._home is not None else ():
+            if folder not in wanted and (self.job is None or folder != self.job.folder):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def segment(self, volume: SagittalVolume, seed: SeedBox | None, settings: Settings, notes: dict[str, Any]) -> None:
+        """Send a volume to the worker; raise OSError if the disk is full, ValueError if the worker cannot start."""
+        folder = self.new_folder()
+        try:
+            exchange.write_volume(folder, volume)
+            self._send("segment", folder, seed, settings, notes)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def reseed(self, result: Result, seed: SeedBox | None, settings: Settings, notes: dict[str, Any]) -> None:
+        """Ask for a recount of a result that has an exchange folder."""
+        if result.folder is None:
+            raise ValueError("This result holds nothing to count again from; segment the volume again.")
+        self._send("reseed", result.folder, seed, settings, notes)
+
+    def warm(self, folder: Path) -> None:
+        """Let the worker get ready for a recount, if it has nothing else to do; asking again costs nothing."""
+        if self.job is None and self._warmed != folder:
+            self._number += 1
+            self._worker.send({"id": self._number, "command": "warm", "folder": str(folder)})
+            self._warmed = folder
+
+    def cancel(self) -> None:
+        """Stop the job by ending the worker and its children."""
+        job, self.job = self.job, None
+        if job is not None:
+            self._worker.kill()
+            self._warmed = None
+            self._step = Progress(0.0, "Cancelled; the scene is as it was.")
+
+    def poll(self) -> tuple[bool, Result | Failure | None]:
+        """Take in messages; return whether there was news, and what the job came to, if it has ended.
+
+        The job stays in `job` until `done` is called, so that its notes can be read.
+        """
+        news = False
+        for message in self._worker.receive():
+            outcome = self._take(message)
+            news = True
+            if outcome is not None:
+                return True, outcome
+        return news and self.job is not None, None
+
+    def done(self, sentence: str, fraction: float = 1.0) -> None:
+        """Forget the job; `sentence` is what there is to say about it."""
+        self.job = None
+        self._step = Progress(fraction, sentence)
+
+    def say(self, sentence: str) -> None:
+        """Say something while no job runs."""
+        if self.job is None:
+            self._step = Progress(0.0, sentence)
+
+    def close(self) -> None:
+        """End the worker and remove all exchange folders."""
+        self.job = None
+        self._worker.close()
+        if self._home is not None:
+            with contextlib.suppress(OSError):
+                self._cleaner()
+            self._home = None
+
+    def _send(self, kind: str, folder: Path, seed: Any, settings: Settings, notes: dict[str, Any]) -> None:
+        self._number += 1
+        job = Job(self._number, kind, folder, f"answer-{self._number}", notes)
+        request = {"id": job.number, "command": kind, "folder": str(folder), "answer": job.answer}
+        self._worker.send({**request, "seed": seed_out(seed), "settings": asdict(settings)})
+        self.job, self._warmed = job, folder
+        self._step = Progress(0.0, "Starting" if kind == "segment" else "Counting again")
+
+    def _take(self, message: Mapping[str, Any]) -> Result | Failure | None:
+        job, event = self.job, message.get("event")
+        if event == "died":
+            self._warmed = None
+        if job is None or (event != "died" and message.get("id") != job.number):
+            return None  # of a request that nobody waits for any more
+        if event == "progress":
+            self._step = Progress(float(message["fraction"]), str(message["sentence"]))
+        elif event == "done":
+            return self._answer(job)
+        elif event in ("failed", "died"):
+            return Failure(str(message["sentence"]), self._worker.log_tail())
+        return None
+
+    def _answer(self, job: Job) -> Result | Failure:
+        try:
+            return exchange.read_answer(job.folder, job.answer)
+        except (ValueError, OSError, MemoryError) as error:
+            return Failure(sentence_for(error), self._worker.log_tail())

@@ -1,0 +1,197 @@
+"""SlicerScene: the MRML scene as a session sees it (see `ports.Scene`)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import slicer
+
+from .. import exchange
+from ..geometry import SeedBox
+from ..ports import Result, SceneListener
+from ..volume import SagittalVolume
+from . import box, memory, nodes, segments, views, volumes
+from .frames import RAS_FROM_LPS, Frame, frame_of, moved, moved_surface, parent_to_world, transform_id
+from .observers import Observers
+from .showing import Showing
+
+_log = logging.getLogger(__name__)
+
+
+class SlicerScene:
+    """Reads volumes and boxes from a scene, and puts results into it.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene, optional
+        The application's scene by default.
+    """
+
+    def __init__(self, scene: Any = None) -> None:
+        self._scene = slicer.mrmlScene if scene is None else scene
+        self._observers = Observers(self._scene)
+        self._frames: dict[str, Frame] = {}  # where each volume lay when it was last read
+
+    # --- listening ---------------------------------------------------------------------------------------
+
+    def listen(self, listener: SceneListener | None) -> None:
+        """Report what happens to the chosen nodes to `listener` from now on; None ends it."""
+        self._observers.listen(listener)
+
+    def watch_volume(self, volume: str | None) -> None:
+        """Make `volume` the one whose removal, box and result are reported."""
+        self._observers.watch(volume)
+
+    # --- volumes -----------------------------------------------------------------------------------------
+
+    def volume_name(self, volume: str) -> str:
+        """Return the volume's name."""
+        return str(self._node(volume).GetName())
+
+    def volume_problem(self, volume: str) -> str:
+        """Return why the node cannot be segmented, in one sentence, or an empty text."""
+        return volumes.problem(self._scene.GetNodeByID(volume))
+
+    def read_volume(self, volume: str) -> SagittalVolume:
+        """Return the volume as a `SagittalVolume` in LPS world, the transforms above it included."""
+        read, self._frames[volume] = volumes.sagittal_volume(self._scene.GetNodeByID(volume))
+        return read
+
+    def volume_bounds(self, volume: str) -> np.ndarray:
+        """Return the volume's ends along the world's axes, shape (3, 2), LPS, mm."""
+        return volumes.bounds_lps_mm(self._node(volume))
+
+    # --- results -----------------------------------------------------------------------------------------
+
+    def edited_segments(self, volume: str) -> Mapping[str, str]:
+        """Return the segments changed by hand since they were made: name to fingerprint."""
+        node = self._find(volume, nodes.SEGMENTATION)
+        if node is None:
+            return {}
+        made = segments.ours(node)
+        return {made[segment_id].GetName(): found for segment_id, found in segments.edited(node).items()}
+
+    def show(
+        self, volume: str, result: Result, provenance: Mapping[str, str], fresh: bool, discard: Mapping[str, str]
+    ) -> None:
+        """Put a result into the scene, updating in place; see `ports.Scene.show`."""
+        node = self._node(volume)
+        showing = Showing(self._scene, node, self._frame(volume))
+        with self._observers.quiet():
+            showing.show(result, provenance, fresh, discard)
+        self._observers.refresh()
+
+    def restore(self, volume: str, folder: Path) -> Result | None:
+        """Return the result that the scene holds for `volume`, its exchange folder filled in `folder`; or None."""
+        node = self._node(volume)
+        segmentation, text = self._find(volume, nodes.SEGMENTATION), self._find(volume, nodes.MEMORY)
+        frame = Frame.from_text(segmentation.GetAttribute(memory.FRAME)) if segmentation is not None else None
+        if frame is None or text is None or volumes.problem(node):
+            return None
+        shape = node.GetImageData().GetDimensions()[::-1]
+        labels = memory.label_map_of(segmentation, shape, memory.matrix_in(text.GetText()), frame)
+        result = memory.result_from(text.GetText(), labels, folder)
+        self._frames[volume] = frame
+        if result.folder is not None:
+            exchange.write_volume(folder, volumes.sagittal_volume(node, frame)[0])
+        return result
+
+    def surfaces(self, volume: str) -> Mapping[str, Any]:
+        """Return segment name to closed surface (vtkPolyData), LPS world, mm, with the user's own edits."""
+        node = self._find(volume, nodes.SEGMENTATION)
+        if node is None:
+            raise ValueError("The segmentation is no longer in the scene; segment the spine again.")
+        to_lps = RAS_FROM_LPS @ parent_to_world(node)
+        return {name: moved_surface(surface, to_lps) for name, surface in segments.closed_surfaces(node).items()}
+
+    # --- the box -----------------------------------------------------------------------------------------
+
+    def has_box(self, volume: str) -> bool:
+        """Return True if there is an S1 box."""
+        return self._find(volume, nodes.BOX) is not None
+
+    def box(self, volume: str) -> SeedBox | None:
+        """Return the S1 box in LPS world, or None if there is none; raise ValueError if it cannot be used."""
+        node = self._find(volume, nodes.BOX)
+        if node is None:
+            return None
+        return box.moved(box.read(node), self._then_from_now(volume))
+
+    def box_is_users(self, volume: str) -> bool:
+        """Return True if the user placed or dragged the box, False if it only marks the S1 that was found."""
+        node = self._find(volume, nodes.BOX)
+        return node is not None and box.is_users(node)
+
+    def place_box(self, volume: str, box_: SeedBox, by_user: bool) -> None:
+        """Make the S1 box or move it; a box that is being dragged is left alone."""
+        if self._observers.is_dragging:
+            return
+        owner = self._node(volume)
+        with self._observers.quiet():
+            node = self._find(volume, nodes.BOX)
+            if node is None:
+                node = nodes.make(self._scene, owner, nodes.BOX, box.NAME)
+                box.set_up(node)
+                node.SetAndObserveTransformNodeID(transform_id(owner))
+                nodes.place_beside(self._scene, owner, node)
+            world = box.moved(box_, np.linalg.inv(self._then_from_now(volume)))
+            box.write(node, world, np.linalg.inv(parent_to_world(node)) @ RAS_FROM_LPS)
+            box.mark(node, by_user)
+        self._observers.refresh()
+
+    def show_box(self, volume: str, visible: bool) -> None:
+        """Show or hide the S1 box."""
+        node = self._find(volume, nodes.BOX)
+        if node is not None:
+            if node.GetDisplayNode() is None:
+                node.CreateDefaultDisplayNodes()
+                box.set_up(node)
+            node.GetDisplayNode().SetVisibility(visible)
+
+    def box_is_shown(self, volume: str) -> bool:
+        """Return True if there is an S1 box and it is visible."""
+        node = self._find(volume, nodes.BOX)
+        return node is not None and node.GetDisplayNode() is not None and bool(node.GetDisplayNode().GetVisibility())
+
+    # --- views -------------------------------------------------------------------------------------------
+
+    def jump(self, point_lps_mm: np.ndarray) -> None:
+        """Move all slice views to the point, shape (3,)."""
+        views.jump(self._scene, moved(point_lps_mm, RAS_FROM_LPS))
+
+    def show_3d(self, volume: str, visible: bool) -> None:
+        """Show or hide the surfaces in 3-D."""
+        node = self._find(volume, nodes.SEGMENTATION)
+        if node is not None:
+            views.show_3d(self._scene, node, visible)
+
+    def is_shown_3d(self, volume: str) -> bool:
+        """Return True if the surfaces are shown in 3-D."""
+        node = self._find(volume, nodes.SEGMENTATION)
+        return node is not None and views.is_shown_3d(node)
+
+    # --- helpers -----------------------------------------------------------------------------------------
+
+    def _node(self, volume: str) -> Any:
+        node = self._scene.GetNodeByID(volume)
+        if node is None:
+            raise ValueError("The volume is no longer in the scene; choose another one.")
+        return node
+
+    def _find(self, volume: str, role: str) -> Any:
+        node = self._scene.GetNodeByID(volume)
+        return nodes.find(self._scene, node, role) if node is not None else None
+
+    def _frame(self, volume: str) -> Frame:
+        """Return where the volume lay when it was read, or where it lies if it was not read yet."""
+        return self._frames.get(volume) or frame_of(self._node(volume))
+
+    def _then_from_now(self, volume: str) -> np.ndarray:
+        """Return the LPS matrix, shape (4, 4), from where the volume lies now to where it lay when it was read."""
+        now, then = frame_of(self._node(volume)), self._frame(volume)
+        ras = then.ijk_to_world @ np.linalg.inv(now.ijk_to_world)
+        return RAS_FROM_LPS @ ras @ RAS_FROM_LPS

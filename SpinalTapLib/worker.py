@@ -1,0 +1,233 @@
+"""The worker: the library's road in a child process that stays warm, spoken to in JSON lines.
+
+``python -m SpinalTapLib.worker`` reads one request a line from standard input and writes one message a line to
+standard output; everything that anybody prints goes to standard error, which is the log. Requests::
+
+    {"id": 1, "command": "segment", "folder": F, "answer": NAME, "seed": {...} or null, "settings": {...}}
+    {"id": 2, "command": "reseed",  "folder": F, "answer": NAME, "seed": {...} or null, "settings": {...}}
+    {"id": 3, "command": "warm",    "folder": F or null}
+
+Messages: ``progress`` (stage, fraction, sentence), ``alive`` (twice a second while a request is worked on), ``done``,
+``failed`` (sentence). Scans and results lie in the exchange folder F (see `exchange`). The process ends with its
+parent, however that ends, and takes its own children along.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import importlib
+import json
+import logging
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from . import exchange
+from .answers import seed_in
+from .troubles import sentence_for
+
+HEARTBEAT_S = 0.5
+"""Time between two signs of life: a face that hears nothing for longer than a second seems to hang."""
+
+_PARENT_CHECK_S = 1.0
+_PR_SET_PDEATHSIG = 1  # from linux/prctl.h
+_SURFACE_SHARE = 0.12  # of the time of a whole run, measured on a whole spine on two cores
+
+_log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Works on one request at a time.
+
+    Parameters
+    ----------
+    road : str
+        Name of the module with `segment_spine`, `reseed_spine` and `Options`.
+    out : text file
+        Where the messages go.
+    """
+
+    def __init__(self, road: str, out: TextIO) -> None:
+        self._road_name = road
+        self._out = out
+        self._lock = threading.Lock()
+        self._spine: Any = None
+        self._folder: Path | None = None
+
+    def work(self, request: Mapping[str, Any]) -> None:
+        """Do what a request asks for; whatever goes wrong becomes a message."""
+        number = request.get("id")
+        commands = {"segment": self._segment, "reseed": self._reseed, "warm": self._warm}
+        try:
+            with self._heartbeat(number):
+                commands[request["command"]](request)
+            self._say(number, "done", answer=request.get("answer"))
+        except Exception as error:
+            _log.exception("%s failed", request.get("command"))
+            self._say(number, "failed", sentence=sentence_for(error))
+            if not isinstance(error, ValueError):
+                self._spine = self._folder = None  # whatever is left of it is not to be trusted, and memory is wanted
+
+    def _segment(self, request: Mapping[str, Any]) -> None:
+        folder = Path(request["folder"])
+        report = self._reporter(request, 1 - _SURFACE_SHARE)
+        report("start", 0.0, "Starting the network")
+        road = self._road()
+        volume = exchange.read_volume(folder)
+        options = road.Options(**request["settings"])
+        spine = road.segment_spine(volume, seed_in(request["seed"]), options=options, progress=report)
+        if not spine.vertebrae:
+            raise ValueError(
+                f"No vertebra was found in {volume.name!r}. SpinalTap looks for the spine in sagittal MRI scans; "
+                "check that this is one, and that its orientation is right."
+            )
+        from .evidencefile import evidence_bytes
+
+        (folder / exchange.EVIDENCE).write_bytes(evidence_bytes(spine.evidence))
+        self._shapes(request, folder, spine)
+        exchange.write_answer(folder, request["answer"], spine)
+        self._spine, self._folder = spine, folder
+
+    def _reseed(self, request: Mapping[str, Any]) -> None:
+        folder = Path(request["folder"])
+        road = self._road()
+        spine = self._take_up(folder)
+        options = road.Options(**request["settings"])
+        report = self._reporter(request, 1.0)
+        spine = road.reseed_spine(spine, seed_in(request["seed"]), options=options, progress=report)
+        if not exchange.has_shapes(folder):
+            self._shapes(request, folder, spine)
+        exchange.write_answer(folder, request["answer"], spine)
+        self._spine = spine
+
+    def _warm(self, request: Mapping[str, Any]) -> None:
+        self._road()
+        if request.get("folder"):
+            self._take_up(Path(request["folder"]))
+
+    def _take_up(self, folder: Path) -> Any:
+        """Return the last spine of that folder, from memory or from its evidence."""
+        if self._spine is None or self._folder != folder:
+            from .evidencefile import read_evidence
+            from .geometry import Spine
+
+            evidence = read_evidence(folder / exchange.EVIDENCE, exchange.read_volume(folder))
+            self._spine, self._folder = Spine((), evidence=evidence), folder
+        return self._spine
+
+    def _shapes(self, request: Mapping[str, Any], folder: Path, spine: Any) -> None:
+        report = self._reporter(request, 1.0)
+
+        def progress(number: int, whole: int) -> None:
+            fraction = 1 - _SURFACE_SHARE * (1 - (number - 1) / whole)
+            report("surfaces", fraction, f"Making surface {number} of {whole}")
+
+        exchange.write_shapes(folder, spine.evidence, progress)
+
+    def _road(self) -> Any:
+        return importlib.import_module(self._road_name)
+
+    def _reporter(self, request: Mapping[str, Any], share: float) -> Callable[[str, float, str], None]:
+        def report(stage: str, fraction: float, sentence: str) -> None:
+            self._say(request.get("id"), "progress", stage=stage, fraction=fraction * share, sentence=sentence)
+
+        return report
+
+    @contextlib.contextmanager
+    def _heartbeat(self, number: Any) -> Iterator[None]:
+        done = threading.Event()
+
+        def beat() -> None:
+            while not done.wait(HEARTBEAT_S):
+                self._say(number, "alive")
+
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def _say(self, number: Any, event: str, **more: Any) -> None:
+        line = json.dumps({"id": number, "event": event, **more})
+        with self._lock, contextlib.suppress(BrokenPipeError, ValueError):  # nobody listens: the end is near
+            self._out.write(line + "\n")
+            self._out.flush()
+
+
+def end_group() -> None:
+    """End this process and its children at once."""
+    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():  # only a group of our own: see `workerlink`
+        os.killpg(os.getpid(), signal.SIGKILL)
+    os._exit(1)
+
+
+def end_with_parent() -> None:
+    """End when the parent ends, even by signal 9; standard input's end is the other sign (see `main`)."""
+    parent = os.getppid()
+    if sys.platform == "linux":
+        # Taken by a thread of its own, because Python would run a handler only between two of its steps.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+        def wait() -> None:
+            signal.sigwait({signal.SIGTERM})
+            end_group()
+
+        threading.Thread(target=wait, daemon=True).start()
+    if os.name == "posix":
+
+        def watch() -> None:
+            while os.getppid() == parent:
+                time.sleep(_PARENT_CHECK_S)
+            end_group()
+
+        threading.Thread(target=watch, daemon=True).start()
+
+
+def _private_stdout() -> TextIO:
+    """Return a file on the real standard output, and lead everything else that is printed to the log."""
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return out
+
+
+def _requests() -> Iterator[dict[str, Any]]:
+    """Yield requests; when standard input ends, the parent is gone, and so is this process, even in mid-request."""
+    waiting: queue.Queue[dict[str, Any]] = queue.Queue()
+
+    def read() -> None:
+        for line in sys.stdin:
+            if line.strip():
+                waiting.put(json.loads(line))
+        end_group()
+
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        yield waiting.get()
+
+
+def main() -> None:
+    """Work until the parent ends."""
+    parser = argparse.ArgumentParser(description="Works for SpinalTap's panel; not meant to be started by hand.")
+    parser.add_argument("--road", default="SpinalTapLib.pipeline")
+    road = parser.parse_args().road
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
+    worker = Worker(road, _private_stdout())
+    end_with_parent()
+    for request in _requests():
+        worker.work(request)
+
+
+if __name__ == "__main__":
+    main()
