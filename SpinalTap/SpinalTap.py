@@ -4,6 +4,7 @@ What is decided is decided in ``SpinalTapLib.session``, what is shown is in ``Sp
 """
 
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
@@ -202,12 +204,11 @@ class SpinalTapLogic(ScriptedLoadableModuleLogic):
     @staticmethod
     def makeSession():
         """Return a session on the application's scene, with a worker process of its own."""
+        from SpinalTapLib.scene import SlicerScene, worker_python
+        from SpinalTapLib.session import Session
         from SpinalTapLib.workerlink import WorkerLink
 
-        from SpinalTapLib.scene import SlicerScene
-        from SpinalTapLib.session import Session
-
-        return Session(SlicerScene(slicer.mrmlScene), WorkerLink())
+        return Session(SlicerScene(), WorkerLink(worker_python()))
 
     def process(self, volumeNode, settings=None, timeoutSeconds=600.0):
         """Segment a volume and wait; the nodes are in the scene afterwards.
@@ -227,3 +228,76 @@ class SpinalTapLogic(ScriptedLoadableModuleLogic):
             return session.rows
         finally:
             session.close()
+
+
+class SpinalTapTest(ScriptedLoadableModuleTest):
+    """The real thing, once: a practice scan in, nodes counted, the S1 box moved, levels changed, STL written."""
+
+    def setUp(self):
+        slicer.mrmlScene.Clear()
+
+    def runTest(self):
+        self.setUp()
+        self.test_PracticeScanToSurfaces()
+
+    def test_PracticeScanToSurfaces(self):
+        from SpinalTapPanel import samples
+
+        from SpinalTapLib.needs import check_needs
+
+        missing = [need.sentence for need in check_needs() if not need.met]
+        if missing:
+            self.delayDisplay(_("Skipped: {what}").format(what=" ".join(missing)))
+            return
+        self.delayDisplay(_("Drawing a practice scan"))
+        volume = samples.make_practice_scan()
+        session = SpinalTapLogic.makeSession()
+        try:
+            self.segmentTwice(session, volume)
+            self.moveBoxToL5AndBack(session)
+            self.exportSurfaces(session)
+        finally:
+            session.close()
+        self.delayDisplay(_("Test passed"))
+
+    def segmentTwice(self, session, volume):
+        """The second run updates the nodes of the first."""
+        session.set_volume(volume.GetID())
+        for _run in range(2):
+            session.segment()
+            session.wait()
+            self.assertIsNone(session.failure)
+            levels = [row.level for row in session.rows]
+            self.assertEqual(levels[-3:], ["L4", "L5", "S1"])
+            segmentation = self.only("vtkMRMLSegmentationNode").GetSegmentation()
+            self.assertEqual(segmentation.GetNumberOfSegments(), len(levels))
+            self.assertEqual(self.count("vtkMRMLMarkupsFiducialNode"), len(levels))
+            self.assertEqual(self.only("vtkMRMLTableNode").GetNumberOfRows(), len(levels))
+
+    def moveBoxToL5AndBack(self, session):
+        before = [row.level for row in session.rows]
+        left, posterior, superior = session.result.spine["L5"].centroid_lps_mm
+        box = self.only("vtkMRMLMarkupsROINode")
+        box.SetCenterWorld([-left, -posterior, superior])  # RAS
+        box.InvokeEvent(slicer.vtkMRMLMarkupsNode.PointEndInteractionEvent)
+        session.wait()
+        after = [row.level for row in session.rows]
+        self.assertEqual(after[after.index("S1") - 1], "L5")
+        self.assertEqual(session.result.spine["S1"].centroid_lps_mm.round(1).tolist(),
+                         [round(float(x), 1) for x in (left, posterior, superior)])  # fmt: skip
+        session.undo()
+        session.wait()
+        self.assertEqual([row.level for row in session.rows], before)
+
+    def exportSurfaces(self, session):
+        with tempfile.TemporaryDirectory() as folder:
+            files = session.export(folder)
+            self.assertEqual(len(files), len(session.rows))
+            self.assertTrue(all(file.suffix == ".stl" and file.stat().st_size > 1000 for file in files))
+
+    def count(self, className):
+        return slicer.mrmlScene.GetNumberOfNodesByClass(className)
+
+    def only(self, className):
+        self.assertEqual(self.count(className), 1, className)
+        return slicer.mrmlScene.GetFirstNodeByClass(className)

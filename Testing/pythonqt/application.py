@@ -60,6 +60,7 @@ class Application(QtCore.QObject):
 
     applicationName = QtCore.Property(str, lambda self: "Slicer stand-in")
     majorVersion = QtCore.Property(int, lambda self: self._version[0])
+    slicerHome = QtCore.Property(str, lambda self: str(Path(__file__).parent))
     minorVersion = QtCore.Property(int, lambda self: self._version[1])
 
     def testingEnabled(self):
@@ -67,6 +68,12 @@ class Application(QtCore.QObject):
 
     def moduleManager(self):
         return self._manager
+
+    def applicationDirPath(self):
+        return str(Path(__file__).parent)
+
+    def layoutManager(self):
+        """There are no views."""
 
     def processEvents(self):
         QtWidgets.QApplication.processEvents()
@@ -81,17 +88,18 @@ class Application(QtCore.QObject):
         QtWidgets.QApplication.restoreOverrideCursor()
 
 
+def _fact(name, kind=str, empty=""):
+    return QtCore.Property(
+        kind, lambda self: self._facts.get(name, empty), lambda self, v: self._facts.__setitem__(name, v)
+    )
+
+
 class ModuleParent(QtCore.QObject):
     """qSlicerScriptedLoadableModule: what a module says about itself."""
 
     def __init__(self, path):
         super().__init__()
         self._facts = {"path": str(path)}
-
-    def _fact(name, kind=str, empty=""):
-        return QtCore.Property(
-            kind, lambda self: self._facts.get(name, empty), lambda self, v: self._facts.__setitem__(name, v)
-        )
 
     title = _fact("title")
     helpText = _fact("helpText")

@@ -1,0 +1,321 @@
+"""The module itself: loaded, set up, used, closed and reloaded as the application does it.
+
+Tested against a stand-in for PythonQt, CTK and qMRML (see `pythonqt`) and on Slicer's real MRML libraries.
+"""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+from panel_support import ROOT, click, process_events, pythonqt, slicer, wait_until
+
+from fake_session import FakeSession
+from SpinalTapLib.ports import Settings, State
+
+MODULE = ROOT / "SpinalTap" / "SpinalTap.py"
+
+
+class SampleDataLogic:
+    """Takes what Slicer's own SampleDataLogic takes."""
+
+    registered: list = []  # noqa: RUF012
+
+    @staticmethod
+    def registerCustomSampleDataSource(  # noqa: N802
+        category="Custom", sampleName=None, uris=None, fileNames=None, nodeNames=None, customDownloader=None,  # noqa: N803
+        thumbnailFileName=None, loadFileType="VolumeFile", loadFiles=None, loadFileProperties={}, checksums=None,  # noqa: B006, N803
+    ):  # fmt: skip
+        SampleDataLogic.registered.append(SimpleNamespace(**locals()))
+
+
+@pytest.fixture(autouse=True)
+def no_swallowed_exceptions(monkeypatch):
+    pythonqt.SLOT_ERRORS.clear()
+    monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: pythonqt.SLOT_ERRORS.append(error))
+    yield
+    assert not pythonqt.SLOT_ERRORS
+
+
+@pytest.fixture
+def terminologies():
+    return slicer.vtkSlicerTerminologiesModuleLogic()
+
+
+@pytest.fixture
+def spinaltap(monkeypatch, terminologies):
+    """The module, imported anew, in a new scene, its description read."""
+    pythonqt.new_scene()
+    SampleDataLogic.registered.clear()
+    monkeypatch.setitem(sys.modules, "SampleData", SimpleNamespace(SampleDataLogic=SampleDataLogic))
+    sys.modules.pop("SpinalTap", None)
+    module = importlib.import_module("SpinalTap")
+    slicer.modules.spinaltap = SimpleNamespace(path=str(MODULE))
+    slicer.modules.terminologies = SimpleNamespace(logic=lambda: terminologies)
+    return module
+
+
+class Application:
+    """The module's widget as the application holds it, on a fake session."""
+
+    def __init__(self, spinaltap, monkeypatch):
+        from pythonqt.application import WidgetParent
+
+        self.spinaltap, self.sessions = spinaltap, []
+
+        def make_session():
+            self.sessions.append(FakeSession())
+            return self.sessions[-1]
+
+        monkeypatch.setattr(spinaltap.SpinalTapLogic, "makeSession", staticmethod(make_session))
+        self.parent = WidgetParent()
+        self.parent.resize(400, 900)
+        self.parent.show()
+        self.widget = spinaltap.SpinalTapWidget(pythonqt.wrap(self.parent))
+        slicer.modules.SpinalTapWidget = self.widget
+        slicer.modules.spinaltap.widgetRepresentation = lambda: pythonqt.wrap(self.parent)
+        self.widget.setup()
+
+    @property
+    def session(self):
+        return self.sessions[-1]
+
+
+@pytest.fixture
+def application(spinaltap, monkeypatch):
+    application = Application(spinaltap, monkeypatch)
+    yield application
+    slicer.modules.SpinalTapWidget.cleanup()
+    application.parent.hide()
+
+
+def add_volume(name="scan"):
+    import numpy as np
+
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+    slicer.util.updateVolumeFromArray(node, np.zeros((3, 4, 5), np.int16))
+    return node
+
+
+# --- loading -----------------------------------------------------------------------------------------------------
+
+
+def test_importing_the_module_is_quick_and_loads_nothing_heavy():
+    code = (
+        "import sys; sys.path[:0] = ['Testing']; import panel_support, time; before = set(sys.modules);"
+        "start = time.perf_counter(); import SpinalTap; seconds = time.perf_counter() - start;"
+        "new = {name.split('.')[0] for name in set(sys.modules) - before};"
+        "print(round(seconds, 3), sorted(new & {'torch', 'skimage', 'scipy', 'SimpleITK', 'urllib', 'requests', 'ssl'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    seconds, heavy = done.stdout.strip().splitlines()[-1].split(" ", 1)
+    assert heavy == "[]"
+    assert float(seconds) < 0.3
+
+
+def test_module_describes_itself_and_carries_its_icon(spinaltap):
+    from pythonqt.application import ModuleParent
+
+    parent = pythonqt.wrap(ModuleParent(MODULE))
+    spinaltap.SpinalTap(parent)
+    assert parent.title == "SpinalTap"
+    assert parent.categories == ("Segmentation",)
+    assert len(parent.contributors) == 1 and "(" in parent.contributors[0]
+    assert "Not a medical device" in parent.helpText and "https://" in parent.helpText
+    assert "Windsor" in parent.acknowledgementText and "Ladder" in parent.acknowledgementText
+    assert not parent.icon.isNull()
+
+
+def test_start_up_makes_codes_and_samples_known_and_touches_no_network(spinaltap, terminologies, monkeypatch):
+    import socket
+
+    monkeypatch.setattr(socket, "socket", None)
+    spinaltap.onStartupCompleted()
+    category = slicer.vtkSlicerTerminologyCategory()
+    assert terminologies.GetNthCategoryInTerminology("SpinalTap vertebrae", 0, category)
+    practice, lumbar = SampleDataLogic.registered
+    assert practice.customDownloader is not None
+    assert lumbar.uris.startswith("https://raw.githubusercontent.com/spinalcordtoolbox/sct_tutorial_data/")
+    assert lumbar.uris.endswith("/" + lumbar.fileNames)
+    assert lumbar.checksums.startswith("SHA256:") and len(lumbar.checksums) == len("SHA256:") + 64
+    assert lumbar.customDownloader is None
+
+
+def test_checksum_of_the_real_sample_is_that_of_the_development_copy():
+    import hashlib
+    import os
+    from pathlib import Path
+
+    from SpinalTapPanel import samples
+
+    path = Path(os.environ.get("SPINALTAP_DATA", "")) / "sct" / "t2_lumbar.nii.gz"
+    if not path.is_file():
+        pytest.skip("SPINALTAP_DATA does not name a folder with sct/t2_lumbar.nii.gz")
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == samples.LUMBAR_SHA256
+
+
+def test_panel_is_ready_in_half_a_second(application):
+    from pythonqt.application import WidgetParent
+
+    start = time.perf_counter()
+    widget = application.spinaltap.SpinalTapWidget(pythonqt.wrap(WidgetParent()))
+    widget.setup()
+    seconds = time.perf_counter() - start
+    widget.cleanup()
+    assert seconds < 0.5
+
+
+# --- choosing ----------------------------------------------------------------------------------------------------
+
+
+def test_first_scan_is_chosen_by_itself_and_another_on_request(application):
+    assert application.session.volume is None
+    first, second = add_volume("first"), add_volume("second")
+    application.widget.enter()
+    assert application.session.volume == first.GetID()
+    application.widget.ui.inputSelector.setCurrentNode(second)
+    assert application.session.volume == second.GetID()
+    slicer.mrmlScene.RemoveNode(second)
+    assert application.session.volume != second.GetID()
+
+
+def test_advanced_choices_reach_the_session_and_the_saved_scene(application):
+    ui = application.widget.ui
+    assert application.session.settings == Settings()
+    words = [ui.deviceSelector.itemText(i) for i in range(ui.deviceSelector.count)]
+    assert words == ["Automatic", "Processor", "NVIDIA graphics card", "Apple graphics"]
+    ui.deviceSelector.currentIndex = 1
+    ui.stepsSpinBox.value = 6
+    ui.structuresSelector.currentIndex = 1
+    ui.methodSelector.currentIndex = 2
+    assert application.session.settings == Settings(device="cpu", steps=6, structures="all", method="ladder")
+    node = slicer.mrmlScene.GetSingletonNode("SpinalTap", "vtkMRMLScriptedModuleNode")
+    assert node.GetParameter("structures") == "ALL" and node.GetParameter("steps") == "6"
+    ui.stepsSpinBox.value = 0
+    assert application.session.settings.steps is None
+
+
+def test_choices_are_those_of_the_pipeline():
+    import dataclasses
+
+    from SpinalTapLib.pipeline import Options
+    from SpinalTapPanel.choices import Device, Method, Structures
+
+    names = {field.name for field in dataclasses.fields(Options)}
+    assert {"device", "steps", "structures", "method"} <= names
+    defaults = Options()
+    assert (Device(defaults.device), Structures(defaults.structures), Method(defaults.method)) == (
+        Device.AUTO, Structures.BODIES, Method.FUSED,
+    )  # fmt: skip
+
+
+def test_practice_scan_is_drawn_chosen_and_lies_as_patients_lie(application, monkeypatch):
+    import numpy as np
+
+    from SpinalTapLib.training import phantom as phantoms
+    from SpinalTapLib.volume import volume_from_array
+
+    matrix = np.array([[4.0, 0, 0, -20], [0, 0, 1, -90], [0, -1, 0, 60], [0, 0, 0, 1]])
+    image = volume_from_array(np.arange(3 * 4 * 5, dtype=np.float32).reshape(3, 4, 5), matrix)
+    monkeypatch.setattr(phantoms, "draw_phantom", lambda seed, region: SimpleNamespace(image=image))
+    click(application.widget.ui.sampleButton)
+    node = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+    assert application.session.volume == node.GetID()
+    array = slicer.util.arrayFromVolume(node)
+    assert array.shape == (3, 4, 5)
+    ras = [0.0] * 4
+    ijk_to_ras = slicer.util.arrayFromVTKMatrix(_ijk_to_ras(node))
+    ras = ijk_to_ras @ [4, 3, 2, 1]  # column 4, row 3, slice 2
+    lps = matrix @ [2, 3, 4, 1]
+    assert np.allclose(ras[:3], lps[:3] * [-1, -1, 1])
+
+
+def _ijk_to_ras(node):
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    return matrix
+
+
+# --- closing -----------------------------------------------------------------------------------------------------
+
+
+def test_closing_the_scene_while_it_runs_leaves_an_empty_panel_that_works(application):
+    add_volume()
+    application.widget.enter()
+    click(application.widget.ui.segmentButton)
+    assert application.session.state is State.RUNNING
+    slicer.mrmlScene.Clear(0)
+    process_events()
+    assert application.session.volume is None
+    assert application.widget._parameterNode.inputVolume is None
+    volume = add_volume("next")
+    application.widget.ui.inputSelector.setCurrentNode(volume)
+    assert application.session.volume == volume.GetID()
+
+
+def test_reloading_while_it_runs_ends_the_old_session_and_takes_new_code(application, monkeypatch):
+    add_volume()
+    application.widget.enter()
+    click(application.widget.ui.segmentButton)
+    old_session, old_module = application.session, sys.modules["SpinalTapLib.ports"]
+    logic = application.spinaltap.SpinalTapLogic
+    real = importlib.util.spec_from_file_location
+
+    def keep_fake(name, path, **kwargs):
+        spec = real(name, path, **kwargs)
+        execute = spec.loader.exec_module
+
+        def exec_module(module):
+            execute(module)
+            if name == "SpinalTap":
+                module.SpinalTapLogic.makeSession = staticmethod(logic.makeSession)
+
+        spec.loader.exec_module = exec_module
+        return spec
+
+    monkeypatch.setattr(importlib.util, "spec_from_file_location", keep_fake)
+    try:
+        application.widget.onReload()
+        process_events()
+        assert ("close",) in old_session.calls
+        assert not old_session.faces
+        assert slicer.modules.SpinalTapWidget is not application.widget
+        assert sys.modules["SpinalTapLib.ports"] is not old_module
+        assert len(application.sessions) == 2
+        assert slicer.modules.SpinalTapWidget.ui.segmentButton.visible
+    finally:
+        slicer.modules.SpinalTapWidget.cleanup()
+        _restore_library(old_module)
+
+
+def _restore_library(_module):
+    """Other tests hold classes of the library as it was: let later imports find one library again."""
+    for name in [name for name in sys.modules if name.split(".")[0] in ("SpinalTapLib", "SpinalTapPanel")]:
+        del sys.modules[name]
+    sys.modules.update(LIBRARY)
+
+
+LIBRARY = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "SpinalTapLib"}
+
+
+def test_cleanup_twice_and_unloading_the_module_are_fine(application):
+    application.widget.cleanup()
+    application.widget.cleanup()
+    assert ("close",) in application.session.calls
+    slicer.app.moduleManager().moduleAboutToBeUnloaded("SpinalTap")
+
+
+def test_leaving_the_module_lets_the_run_go_on(application):
+    add_volume()
+    application.widget.enter()
+    click(application.widget.ui.segmentButton)
+    application.widget.exit()
+    assert application.session.state is State.RUNNING
+    polls = application.session.calls.count(("poll",))
+    wait_until(lambda: application.session.calls.count(("poll",)) > polls, seconds=3)
