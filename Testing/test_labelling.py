@@ -1,0 +1,140 @@
+"""Labelling: where the count starts, what it does with S1 boxes, and what it does when nothing is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from SpinalTapLib.geometry import SeedBox
+from SpinalTapLib.labelling import label
+from SpinalTapLib.networks import BODY, C2, S1
+from SpinalTapLib.rungs import Rung
+from SpinalTapLib.volume import volume_from_array
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    centroid_lps_mm: np.ndarray
+    corners_lps_mm: np.ndarray
+    evidence: np.ndarray
+    score: float = 0.9
+    flags: tuple[str, ...] = ()
+    slices: tuple[int, ...] = (6, 7, 8)
+
+
+def _found(n: int, special: dict[int, int] | None = None) -> list[Found]:
+    """A straight column of n bodies, 30 mm apart, the lowest at z = 0; `special` gives single ones a class."""
+    half = np.array([[0, -15, 11], [0, 15, 11], [0, 15, -11], [0, -15, -11]], float)
+    out = []
+    for i in range(n):
+        evidence = np.zeros(7)
+        evidence[(special or {}).get(i, BODY)] = 0.9
+        centre = np.array([0.0, 0.0, 30.0 * i])
+        out.append(Found(centre, centre + half, evidence))
+    return out
+
+
+def _levels(vertebrae) -> list[str | None]:
+    return [v.level for v in vertebrae]
+
+
+def _box(z: float, level: str = "S1", size: float = 30.0) -> SeedBox:
+    return SeedBox(np.array([0.0, 0.0, z]), np.full(3, size), level=level)
+
+
+def test_the_count_starts_at_the_s1_that_the_detector_is_sure_of():
+    vertebrae, anchor, warnings = label(_found(4, {0: S1}))
+    assert _levels(vertebrae) == ["S1", "L5", "L4", "L3"] and anchor == "S1" and not warnings
+
+
+def test_what_lies_below_s1_is_left_out():
+    vertebrae, _, _ = label(_found(4, {1: S1}))
+    assert _levels(vertebrae) == ["S1", "L5", "L4"]
+
+
+def test_without_s1_the_count_goes_down_from_c2():
+    vertebrae, anchor, _ = label(_found(4, {3: C2}))
+    assert _levels(vertebrae) == ["C5", "C4", "C3", "C2"] and anchor == "C2"
+
+
+def test_without_s1_and_c2_no_level_is_claimed_and_a_warning_says_so():
+    vertebrae, anchor, warnings = label(_found(3))
+    assert _levels(vertebrae) == [None] * 3 and anchor == "none"
+    assert [v.label_value for v in vertebrae] == [101, 102, 103]
+    assert "not known" in warnings[0] and "--" not in warnings[0]
+
+
+def test_a_box_pins_its_level_and_the_rest_follow_both_ways():
+    vertebrae, anchor, _ = label(_found(5), _box(60.0, "L3"))
+    assert _levels(vertebrae) == ["L5", "L4", "L3", "L2", "L1"] and anchor == "pinned"
+
+
+@pytest.mark.parametrize("offset", [(0, 12, 0), (0, -12, 0), (0, 0, 12), (0, 0, -12), (8, 6, 6)])
+@pytest.mark.parametrize("size", [20.0, 42.0])
+def test_a_loosely_drawn_box_still_marks_its_vertebra(offset, size):
+    box = SeedBox(np.array(offset, float), np.full(3, size))
+    vertebrae, _, _ = label(_found(5), box)
+    assert vertebrae[0].level == "S1" and vertebrae[0].centroid_lps_mm[2] == 0
+
+
+def test_a_box_on_another_vertebra_than_the_s1_that_is_seen_is_obeyed_but_doubted():
+    plain, _, _ = label(_found(5, {0: S1}))
+    vertebrae, _, warnings = label(_found(5, {0: S1}), _box(30.0))
+    assert {v.level: v.centroid_lps_mm[2] for v in vertebrae}["S1"] == 30.0
+    assert "looks like S1" in warnings[0] and "below" in warnings[0]
+    assert vertebrae[-1].confidence < plain[-1].confidence
+
+
+def test_a_box_far_from_every_vertebra_is_refused_in_words():
+    with pytest.raises(ValueError, match="no vertebra in the S1 box"):
+        label(_found(4), _box(-200.0))
+
+
+def test_steps_limit_the_names_above_s1():
+    assert len(label(_found(20, {0: S1}), steps=6)[0]) == 7
+
+
+def test_a_count_that_does_not_end_at_the_c2_that_is_seen_warns():
+    vertebrae, _, warnings = label(_found(20, {0: S1, 19: C2}))
+    assert "looks like C2" in warnings[0]
+    assert all(v.confidence < 0.9 for v in vertebrae)
+
+
+def test_one_vertebra_more_than_usual_becomes_a_flagged_t13():
+    vertebrae, _, warnings = label(_found(25, {0: S1, 24: C2}))
+    assert "T13" in _levels(vertebrae) and vertebrae[-1].level == "C2" and "one more" in warnings[0]
+
+
+def test_a_vertebra_that_only_the_ladder_sees_is_counted():
+    found = _found(8, {0: S1})
+    volume = volume_from_array(np.random.default_rng(0).random((9, 320, 120)), _matrix())
+    truth = [_rung(volume, f) for f in found]
+
+    def look(rung: Rung) -> tuple[Rung, Rung]:
+        i = int(np.argmin([np.linalg.norm(r.centre - rung.centre) for r in truth]))
+        nothing = replace(rung, presence=0.0)
+        return truth[i + 1] if i < 7 else nothing, truth[i - 1] if i else nothing
+
+    vertebrae, _, _ = label(found[:3] + found[4:], working=volume, look=look)
+    assert _levels(vertebrae) == ["S1", "L5", "L4", "L3", "L2", "L1", "T12", "T11"]
+    missed = vertebrae[3]
+    assert np.allclose(missed.centroid_lps_mm, found[3].centroid_lps_mm, atol=1e-6)
+    assert missed.confidence < vertebrae[2].confidence and missed.flags
+
+
+def _matrix() -> np.ndarray:
+    matrix = np.eye(4)
+    matrix[:3, 0], matrix[:3, 1], matrix[:3, 2] = (4, 0, 0), (0, 0, -1), (0, 1, 0)
+    matrix[:3, 3] = (-16, -60, 270)
+    return matrix
+
+
+def _rung(volume, found: Found) -> Rung:
+    index = volume.to_index(found.corners_lps_mm)
+    return Rung(float(index[:, 0].mean()), index[:, 1:], 0.95)
+
+
+def test_nothing_found_gives_nothing():
+    assert label([]) == ((), "none", ())
