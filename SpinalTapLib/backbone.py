@@ -1,0 +1,115 @@
+"""The backbone: of all bodies that were followed, those that together make one spine, in order.
+
+The way from body to body is found by dynamic programming: each body brings its score, each step costs what makes it
+unlike a step up a spine. What lies off the best way is an island: a bladder, a skin fold, a round organ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+FREE_TURN_DEGREES = 30.0
+"""A step may leave a body's own axis by this much at no cost: a slip of a third of the depth makes 20 degrees."""
+
+TURN_COST = 1 / 30
+"""Cost of each further degree, at either end of a step."""
+
+USUAL_STEP = 1.35
+"""Distance of neighbouring centroids, in mean heights of the two bodies."""
+
+LEAST_STEP = (0.75, 0.95)
+"""Steps shorter than the first are impossible (bodies do not share bone); below the second they cost."""
+
+MISSING_COST = 0.4
+"""Cost of each body that a step skips."""
+
+FREE_SIZE_RATIO = 1.6
+"""Neighbours may differ in size (square root of the area) by this factor at no cost."""
+
+SIZE_COST = 2.0
+"""Cost of each further e-fold."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bodies:
+    """Bodies in the frame of the slices: (across, row, column), mm; rows run down.
+
+    Attributes
+    ----------
+    centroids : ndarray, shape (n, 3)
+    up : ndarray, shape (n, 3)
+        Unit axes from the lower to the upper endplate.
+    heights, depths : ndarray, shape (n,)
+        mm.
+    scores : ndarray, shape (n,)
+        What each body is worth, up to 1; one that is worth less than nothing is taken only to save a gap.
+    """
+
+    centroids: np.ndarray
+    up: np.ndarray
+    heights: np.ndarray
+    depths: np.ndarray
+    scores: np.ndarray
+
+
+def missing_between(bodies: Bodies) -> np.ndarray:
+    """Return how many bodies would fit between each two, (n, n), rounded; meaningful for true steps only."""
+    return np.maximum(np.rint(_ratios(bodies) / USUAL_STEP) - 1, 0)
+
+
+def step_costs(bodies: Bodies) -> np.ndarray:
+    """Return the cost of going up from body i to body j at [i, j]; infinite where j is not above i."""
+    step = bodies.centroids[None] - bodies.centroids[:, None]
+    length = np.maximum(np.linalg.norm(step, axis=-1), 1e-9)
+    cost = np.zeros_like(length)
+    for end in (bodies.up[:, None], bodies.up[None]):
+        cosine = np.clip((step * end).sum(-1) / length, -1, 1)
+        cost += TURN_COST * np.maximum(np.rad2deg(np.arccos(cosine)) - FREE_TURN_DEGREES, 0)
+    ratio, missing = _ratios(bodies), missing_between(bodies)
+    impossible, short = LEAST_STEP
+    cost += np.maximum(short - ratio, 0) / (short - impossible) + MISSING_COST * missing
+    size = np.log(bodies.heights * bodies.depths) / 2
+    change = np.abs(size[None] - size[:, None]) / (1 + missing)
+    cost += SIZE_COST * np.maximum(change - np.log(FREE_SIZE_RATIO), 0)
+    # Rows run down, so that a body above has the smaller one.
+    return np.where((ratio >= impossible) & (step[..., 1] < 0), cost, np.inf)
+
+
+def backbone(bodies: Bodies) -> np.ndarray:
+    """Return the indices of the bodies that make the spine, from the bottom up.
+
+    Parameters
+    ----------
+    bodies : Bodies
+
+    Returns
+    -------
+    ndarray of int
+        The way up with the largest sum of scores less costs; empty only if there are no bodies.
+    """
+    n = len(bodies.scores)
+    if n == 0:
+        return np.zeros(0, int)
+    costs = step_costs(bodies)
+    order = np.argsort(-bodies.centroids[:, 1], kind="stable")
+    best, before = bodies.scores.astype(float).copy(), np.full(n, -1)
+    for position, j in enumerate(order):
+        below = order[:position]
+        if len(below):
+            gains = best[below] - costs[below, j]
+            k = int(np.argmax(gains))
+            if gains[k] > 0:
+                best[j] += gains[k]
+                before[j] = below[k]
+    way = [int(np.argmax(best))]
+    while before[way[-1]] >= 0:
+        way.append(int(before[way[-1]]))
+    return np.array(way[::-1])
+
+
+def _ratios(bodies: Bodies) -> np.ndarray:
+    """Return the distances of the centroids in mean heights of the two bodies, (n, n)."""
+    distance = np.linalg.norm(bodies.centroids[None] - bodies.centroids[:, None], axis=-1)
+    return distance / np.maximum((bodies.heights[None] + bodies.heights[:, None]) / 2, 1e-9)
