@@ -179,9 +179,9 @@ def _check_axes(header: NiftiHeader) -> list[str]:
         return [NO_ORIENTATION]
     if not sform:
         return []
-    steps = header.sform[:, :3]
+    steps = header.sform[:, :3].astype(float)  # wide enough for the square of any number in the file
     lengths = np.linalg.norm(steps, axis=0)
-    axes = steps / np.where(lengths > 0, lengths, 1)
+    axes = steps / np.where(np.isfinite(lengths) & (lengths > 0), lengths, 1)
     sound = np.isfinite(header.sform).all() and np.abs(axes.T @ axes - np.eye(3)).max() <= ORTHONORMAL_TOLERANCE
     if not sound and not qform:
         raise ValueError(
@@ -190,7 +190,7 @@ def _check_axes(header: NiftiHeader) -> list[str]:
         )
     if not sound:
         return ["The file's sform is sheared or singular; its qform was used instead."]
-    if np.abs(lengths / np.asarray(header.pixel_sizes) - 1).max() > ORTHONORMAL_TOLERANCE:
+    if not np.allclose(lengths, header.pixel_sizes, rtol=ORTHONORMAL_TOLERANCE, atol=0):
         return ["The file's sform scales the voxels differently from its pixdim; the spacing was taken from pixdim."]
     return []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,8 @@ def write(path: Path, image: sitk.Image | None = None) -> Path:
 
 def refusal(path: Path, capfd) -> str:
     """The one sentence that a path is refused with; nothing else may reach the terminal."""
-    with pytest.raises(ValueError) as refused:
+    with pytest.raises(ValueError) as refused, warnings.catch_warnings():
+        warnings.simplefilter("error")
         load_volume(path)
     assert capfd.readouterr() == ("", "")
     sentence = str(refused.value)

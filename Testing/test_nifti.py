@@ -12,6 +12,8 @@ from scan_files import PIXELS, SIZE, refusal, write
 
 from SpinalTapLib.volume import load_volume
 
+pytestmark = pytest.mark.filterwarnings("error")  # NumPy's warnings would reach the terminal too
+
 
 def nifti(path: Path, *changes: tuple[int, str, tuple]) -> Path:
     content = bytearray(write(path).read_bytes())

@@ -15,6 +15,8 @@ from scan_files import PIXELS, refusal, sagittal_image, write
 from SpinalTapLib.quiet import quiet_readers
 from SpinalTapLib.volume import load_volume
 
+pytestmark = pytest.mark.filterwarnings("error")  # NumPy's warnings would reach the terminal too
+
 
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nii", ".hdr", ".img.gz", ".nrrd", ".nhdr", ".mha", ".mhd"])
 def test_every_format_gives_the_same_volume(tmp_path, suffix, capfd):

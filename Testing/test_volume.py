@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from SpinalTapLib.volume import SagittalVolume, load_volume, volume_from_array
 
+pytestmark = pytest.mark.filterwarnings("error")  # NumPy's warnings would reach the terminal too
+
 
 def anatomy(shape=(5, 12, 9)) -> np.ndarray:
     return np.random.default_rng(3).integers(1, 1000, shape).astype(np.int16)

@@ -8,6 +8,8 @@ from frames import rotation, scaled
 
 from SpinalTapLib.volume import SagittalVolume, working_volume
 
+pytestmark = pytest.mark.filterwarnings("error")  # NumPy's warnings would reach the terminal too
+
 
 def blob(spacing: tuple[float, float, float], extent_mm=(60, 60, 60), turn=0.0) -> tuple[SagittalVolume, np.ndarray]:
     """A smooth blob (sd 6 mm) and its centre in LPS."""
