@@ -46,11 +46,18 @@ def test_a_scoliotic_spine_gives_one_chain_a_body(cobb: float) -> None:
 
 def test_a_straight_lateral_line_would_hop_to_the_neighbour() -> None:
     stack = scoliotic(50, height=19)
-    both = [i for i in range(stack.n_slices) if stack.sees(0, i) and stack.sees(1, i)]
-    start, end, neighbour = (
-        stack.corners_px(body, both[place]).mean(0)[0] for body, place in ((1, 0), (1, -1), (0, -1))
-    )
-    assert abs(start - neighbour) < abs(start - end)
+
+    def row(body: int, index: int) -> float:
+        return float(stack.corners_px(body, index).mean(0)[0])
+
+    hops = 0
+    for body in range(len(stack.centres)):
+        seen = [i for i in range(stack.n_slices) if stack.sees(body, i)]
+        for start, end in (seen[:1] + seen[-1:], seen[-1:] + seen[:1]):
+            beside = [k for k in (body - 1, body + 1) if 0 <= k < 9 and stack.sees(k, end)]
+            others = [abs(row(k, end) - row(body, start)) for k in beside]
+            hops += min(others, default=np.inf) < abs(row(body, end) - row(body, start))
+    assert hops >= 2
     assert_one_chain_a_body(stack)
 
 
