@@ -57,7 +57,7 @@ def evidence_bytes(evidence: Evidence) -> bytes:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=_COMPRESSION) as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+                np.lib.format.write_array(file, array, allow_pickle=False)
     return buffer.getvalue()
 
 
@@ -77,16 +77,24 @@ def read_evidence(path: str | Path, volume: SagittalVolume) -> Evidence:
         If the file is missing, damaged or of another version, or the scan is not the one that it was made from.
     """
     path = Path(path)
+    stored = _stored(path)
+    if stored.get("format") != FORMAT:
+        raise ValueError(f"{path} was written by another version of SpinalTap; segment the scan again.")
+    try:
+        return _evidence(stored, volume, path)
+    except (KeyError, IndexError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is not complete ({error}); segment the scan again.") from error
+
+
+def _stored(path: Path) -> dict[str, Any]:
+    """Return the arrays of an ``.npz`` file."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            stored = {name: file[name] for name in file.files}
-        if int(stored["format"]) != FORMAT:
-            raise ValueError(f"{path} was written by another version of SpinalTap; segment the scan again.")
-        return _evidence(stored, volume, path)
+            return {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise ValueError(f"There is no {path.name} in {path.parent}; segment the scan again.") from None
-    except (OSError, EOFError, KeyError, IndexError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path} is damaged ({error}); segment the scan again.") from error
+    except (OSError, EOFError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{path} is damaged; segment the scan again.") from error
 
 
 def _evidence(stored: dict[str, Any], volume: SagittalVolume, path: Path) -> Evidence:

@@ -1,0 +1,52 @@
+"""Fixtures that several files share. Nothing here needs the network, a display or real data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """Return the folder of real scans that SPINALTAP_DATA names; skip the test without it."""
+    name = os.environ.get("SPINALTAP_DATA", "")
+    if not name:
+        pytest.skip("SPINALTAP_DATA does not name a folder of real scans")
+    if not Path(name).is_dir():
+        pytest.fail(f"SPINALTAP_DATA names {name}, which is no folder")
+    return Path(name)
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the weights of a tiny network that has learnt nothing."""
+    import torch
+
+    from SpinalTapLib.networks import PartNetwork
+    from SpinalTapLib.weights import save_network
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "tiny.pt"
+    save_network(path, PartNetwork(widths=(2, 4, 4, 4, 4)))
+    return path
+
+
+@pytest.fixture
+def block_spine(monkeypatch: pytest.MonkeyPatch, tiny_weights: Path):
+    """Return a function that puts a perfect detector of a `BlockSpine` in the pipeline and returns both."""
+    from block_spine import BlockSpine
+
+    from SpinalTapLib import pipeline
+    from SpinalTapLib.weights import load_network
+
+    def put(**arguments):
+        spine = BlockSpine(**arguments)
+        detector = spine.detector()
+        monkeypatch.setattr(pipeline, "PartDetector", detector)
+        monkeypatch.setattr(pipeline, "load_network", lambda *_, **__: load_network(tiny_weights))
+        monkeypatch.setattr(pipeline, "_look", lambda *_: None)  # the detector's order counts; no ladder network
+        return spine, detector
+
+    return put
