@@ -47,7 +47,7 @@ def _frequencies(side: int, device: torch.device) -> torch.Tensor:
 
 
 def _transfer(n: int, side: int, config: AppearanceConfig, chance: Chance) -> torch.Tensor:
-    """Return the modulation transfer of each tile: Gaussian blur and, for some, a sharp end of k-space."""
+    """Return the modulation transfer of each tile: blur, and for some a sharp end of k-space or an edge filter."""
     frequency = _frequencies(side, chance.device).abs()
     blurred = torch.zeros(n, device=chance.device)
     chosen = chance.happens(config.blur, n)
@@ -60,7 +60,14 @@ def _transfer(n: int, side: int, config: AppearanceConfig, chance: Chance) -> to
     for axis, sigma in enumerate((blurred * ratio, blurred / ratio)):
         gaussian = torch.exp(-2 * (torch.pi * frequency[None] * sigma[:, None]).square())
         lines.append(gaussian * torch.sigmoid((cut[:, axis, None] - frequency[None]) / 0.004))
-    return lines[0][:, :, None] * lines[1][:, None, :]
+    transfer = lines[0][:, :, None] * lines[1][:, None, :]
+    chosen = chance.happens(config.sharpening, n)
+    if len(chosen):
+        squared = (frequency[:, None].square() + frequency[None].square())[None]
+        reach = chance.uniform(0.8, 3.0, len(chosen), 1, 1)
+        boost = 1 - torch.exp(-2 * torch.pi**2 * squared * reach.square())
+        transfer[chosen] *= 1 + chance.uniform(0.2, 1.3, len(chosen), 1, 1) * boost
+    return transfer
 
 
 def _along_phase(lines: torch.Tensor, chance: Chance) -> torch.Tensor:

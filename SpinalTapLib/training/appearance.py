@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch.nn import functional
 
 from ..tiling import normalise_tiles
 from .acquisition import acquire
@@ -18,7 +17,7 @@ from .placement import SUPERSAMPLING
 from .shading import draw_shading
 from .texture import apply_bodies, apply_texture
 from .tissues import N_TISSUES
-from .warp import Warp
+from .warp import Warp, halved
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def _object(
         offset = (tile[planes] * N_TISSUES).int()[:, None]
         fine = table.flatten().index_select(0, (where[planes] + offset).flatten())
         side = warp.index.shape[-1]
-        coarse = functional.avg_pool2d(fine.view(-1, 1, side, side), SUPERSAMPLING)[:, 0]
+        coarse = halved(fine.view(-1, side, side))
         total = torch.zeros((n, *coarse.shape[1:]), device=coarse.device).index_add_(0, tile[planes], coarse)
         return total / count[:, None, None]
 

@@ -63,7 +63,8 @@ def bloom_metal(image: torch.Tensor, tissue: torch.Tensor, chance: Chance) -> to
     void = torch.sigmoid((spread - level) * 40)
     rim = torch.sigmoid((torch.roll(spread, 3, 1) - level) * 40) * (1 - void)
     image = image.clone()
-    image[chosen] = image[chosen] * (1 - void) + rim * chance.uniform(0, 1.5, m, 1, 1) * image[chosen].amax((1, 2), True)
+    bright = chance.uniform(0, 1.5, m, 1, 1) * image[chosen].amax((1, 2), keepdim=True)
+    image[chosen] = image[chosen] * (1 - void) + rim * bright
     return image
 
 

@@ -64,12 +64,13 @@ class AppearanceConfig:
     partial_volume: float = 1.0  # tiles that average all planes of a thick slice, instead of the middle one
     coil: float = 0.65
     bias: float = 0.7
-    saturation_band: float = 0.35
+    saturation_band: float = 0.4
     seam: float = 0.06
     chemical_shift: float = 0.4
     flow_void: float = 0.25
     blur: float = 0.75  # point spread and coarser acquisition
     gibbs: float = 0.4
+    sharpening: float = 0.2  # edge-enhancing filter of the scanner
     ghosting: float = 0.15
     motion: float = 0.12
     zipper: float = 0.03
@@ -213,7 +214,7 @@ def config_from_dict(values: dict[str, Any], kind: type = TrainConfig, where: st
 
 def _typed(value: Any, hint: Any, name: str, where: str) -> Any:
     """Return the value as the type that the setting wants."""
-    if dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return config_from_dict(value, hint, f"{name!r} of {where}")
     if get_origin(hint) in (Union, UnionType):
         if value is None:
@@ -245,7 +246,9 @@ def load_config(path: str | Path) -> TrainConfig:
         text = file.read_text(encoding="utf-8")
     except OSError as error:
         known = ", ".join(sorted(p.stem for p in CONFIG_FOLDER.glob("*.json")))
-        raise ValueError(f"Cannot read the training config {file}: {error.strerror}. Known by name: {known}.") from error
+        raise ValueError(
+            f"Cannot read the training config {file} ({error.strerror}); known by name: {known}."
+        ) from error
     return config_from_dict(_parsed(file, text), where=str(file))
 
 

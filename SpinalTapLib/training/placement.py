@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .config import PlacementConfig
-from .tissues import Structure
+from .tissues import Structure, Tissue
 
 if TYPE_CHECKING:
     from .drawing import Canvas
@@ -59,9 +59,19 @@ def _centre(canvas: Canvas, rng: np.random.Generator, config: PlacementConfig) -
     elif place == 1 and (canvas.structure == Structure.C2).any():
         chosen = seen[seen >= len(canvas.corners_px) - 3]
     if place == 3 or not len(chosen):
-        return _drawn_in(canvas, rng.uniform(0, 1, 2) * canvas.structure.shape, rng, config)
+        return _drawn_in(canvas, _anywhere(canvas, rng), rng, config)
     vertebra = canvas.corners_px[rng.choice(chosen), 4]
     return _drawn_in(canvas, vertebra + rng.normal(0, config.jitter_mm / canvas.pixel_mm, 2), rng, config)
+
+
+def _anywhere(canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
+    """Return a random position; air is tried again a few times, there is little to learn from it."""
+    for _ in range(4):
+        centre = rng.uniform(0, 1, 2) * canvas.structure.shape
+        row, column = centre.astype(int)
+        if canvas.tissue[len(canvas.tissue) // 2, row, column] != Tissue.AIR:
+            break
+    return centre
 
 
 def _drawn_in(canvas: Canvas, centre: np.ndarray, rng: np.random.Generator, config: PlacementConfig) -> np.ndarray:
@@ -114,6 +124,6 @@ def _window(array: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     result = np.zeros((*array.shape[:-2], *(high - low)), array.dtype)
     first, last = np.clip(low, 0, shape), np.clip(high, 0, shape)
     if (last > first).all():
-        to = tuple(slice(a, b) for a, b in zip(first - low, last - low))
-        result[(..., *to)] = array[..., first[0] : last[0], first[1] : last[1]]
+        (r0, c0), (r1, c1) = first - low, last - low
+        result[..., r0:r1, c0:c1] = array[..., first[0] : last[0], first[1] : last[1]]
     return result

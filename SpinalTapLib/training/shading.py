@@ -58,13 +58,18 @@ def _spine_column(points: torch.Tensor, side: int, chance: Chance) -> torch.Tens
 
 
 def _coil(rows: torch.Tensor, columns: torch.Tensor, spine: torch.Tensor, chance: Chance) -> torch.Tensor:
-    """Return the fall-off with the distance d from coils under the back, 1 / (1 + (d / d0)^2), and along them."""
+    """Return the fall-off with the distance d from coils under the back, and along them.
+
+    For some 1 / (1 + (d / d0)^2), flat near the skin as after a scanner's correction; for some exp(-d / d0), steep
+    there, as from small coil elements without one.
+    """
     n, side = len(spine), rows.shape[1]
     back = (spine + chance.uniform(20, 100, n))[:, None, None]
     tilt = chance.normal(0.09, n, 1, 1)
     distance = (back - columns - tilt * (rows - side / 2)).clamp(min=0)
     depth = (chance.uniform(3.5, 5.3, n, 1, 1)).exp()  # 33-200 px
-    gain = 1 / (1 + (distance / depth).square())
+    steep = chance.uniform(0, 1, n, 1, 1) < 0.4
+    gain = torch.where(steep, torch.exp(-distance / (depth + 40)), 1 / (1 + (distance / depth).square()))
     period, phase = chance.uniform(40, 120, n, 1, 1), chance.uniform(0, 6.28, n, 1, 1)
     gain = gain * (1 + chance.uniform(0, 0.25, n, 1, 1) * (6.283 * rows / period + phase).cos() * gain)
     centre, reach = chance.normal(45, n, 1, 1) + side / 2, chance.uniform(70, 400, n, 1, 1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import torch
-from torch.nn import functional
 
 from ..networks import N_CORNERS, N_HEATMAPS, N_STRUCTURES, VECTOR_UNIT_PX
 from .placement import SUPERSAMPLING
@@ -118,6 +117,11 @@ def _parts(points: torch.Tensor, inside: torch.Tensor) -> tuple[torch.Tensor, to
 
 def _shares(structure: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
     """Return the share of each structure in each pixel; padding is background."""
-    found = [(structure == value).float() for value in range(1, N_STRUCTURES)]
-    shares = functional.avg_pool2d(torch.stack(found, 1), SUPERSAMPLING) * inside[:, None]
-    return torch.cat((1 - shares.sum(1, keepdim=True), shares), 1)
+    n, rows, columns = inside.shape
+    shares = torch.zeros((n, N_STRUCTURES, rows, columns), device=inside.device)
+    share = torch.full((n, 1, rows, columns), 1 / SUPERSAMPLING**2, device=inside.device)
+    for i in range(SUPERSAMPLING):
+        for j in range(SUPERSAMPLING):
+            found = structure[:, i::SUPERSAMPLING, j::SUPERSAMPLING] * inside
+            shares.scatter_add_(1, found[:, None].long(), share)
+    return shares

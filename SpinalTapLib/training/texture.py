@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from .chance import Chance
 from .tissues import N_TISSUES, Tissue
+from .warp import halved
 
 _STREAKED = {Tissue.MUSCLE: 0.35, Tissue.MUSCLE_FAT: 0.35, Tissue.FAT: 0.15, Tissue.ROOTS: 0.25, Tissue.LIGAMENT: 0.3}
 """Tissues with fibres or septa, and the largest relative sd of their streaks."""
@@ -69,7 +70,7 @@ def apply_bodies(image: torch.Tensor, instance: torch.Tensor, chance: Chance) ->
     factor[:, 0] = 1
     where = instance.flatten(1).int() + torch.arange(n, device=image.device, dtype=torch.int32)[:, None] * _MAX_BODIES
     full = factor.flatten().index_select(0, where.flatten()).view(instance.shape)
-    return image * functional.avg_pool2d(full[:, None], 2)[:, 0]
+    return image * halved(full)
 
 
 def _mottle(n: int, rows: int, columns: int, chance: Chance) -> torch.Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import torch
 
@@ -37,6 +38,13 @@ class Tiles:
     def pin_memory(self) -> Tiles:
         """Return the batch in page-locked memory (called by the DataLoader for GPUs)."""
         return Tiles(self.image.pin_memory(), self.targets.pin_memory())
+
+
+def joined(parts: Sequence[Tiles]) -> Tiles:
+    """Return several batches as one."""
+    names = [f.name for f in fields(Targets)]
+    targets = Targets(*(torch.cat([getattr(part.targets, name) for part in parts]) for name in names))
+    return Tiles(torch.cat([part.image for part in parts]), targets)
 
 
 @torch.no_grad()

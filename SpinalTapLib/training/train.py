@@ -114,7 +114,7 @@ def _prepared(config: TrainConfig, resume: str | Path | None) -> _Run:
     network = PartNetwork(config.widths)
     if config.initial_weights is not None:
         network = _initial(config)
-    network = network.train().to(device, memory_format=torch.channels_last)
+    network = network.train().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=device.type == "cuda"
     )
