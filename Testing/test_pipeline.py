@@ -129,7 +129,7 @@ def test_a_recount_does_not_run_the_detector(block_spine):
     again = reseed_spine(answer, box_on(answer.vertebrae[1], "S1"))
     assert detector.runs == 1
     assert [v.level for v in again.vertebrae] == ["S1", "L5", "L4", "L3", "L2"]
-    assert [v.level for v in answer.vertebrae][0] == "S1" and len(answer.vertebrae) == 6
+    assert answer.vertebrae[0].level == "S1" and len(answer.vertebrae) == 6
 
 
 def test_recounting_twice_brings_back_what_the_first_time_left_out(block_spine):
