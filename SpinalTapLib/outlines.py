@@ -1,0 +1,206 @@
+"""Outlines: each vertebra's own share of the mask, slice by slice.
+
+The mask head says where bodies are, not whose they are. The quadrilaterals that the corners and the vector field
+gave say whose: a pixel belongs to the vertebra whose quadrilateral is nearest, so that fused, touching and slipped
+bodies part midway between their facing endplates, wherever the mask itself runs on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from scipy import ndimage
+
+from .windows import Track, Window, soft_step, tracks_of
+
+REACH_MM = 4.0
+"""How far a body may bulge beyond the straight lines between its corners (lips, convex front)."""
+DENS_MM = 28.0
+"""How far C2 reaches above its corners: the dens, where the mask's own class says so."""
+SIDE_MM = 12.0
+"""How far a body may go on sideways past the last slice where its corners were found: corners are marked only
+where a slice shows half of the body's depth or more."""
+SIDE_SLICES = 2
+"""The same in slices, at least."""
+SIDE_GROWTH_MM = 1.5
+"""Bodies shrink towards their sides: there, a slice may exceed its inner neighbour by this much all around."""
+LEAST_COVER = 0.5
+"""Share of a quadrilateral that the mask must fill to be believed."""
+
+_BODY, _S1, _C2 = 1, 2, 3  # of networks.STRUCTURES
+_SPREAD = ndimage.generate_binary_structure(3, 3)
+_PLUS = ndimage.generate_binary_structure(3, 1)
+
+
+class Member(Protocol):
+    """A vertebra in one slice; `parts.SliceVertebra` is one."""
+
+    @property
+    def slice(self) -> int:
+        """Index of the working slice."""
+
+    @property
+    def corners(self) -> np.ndarray:
+        """Shape (4, 2), (row, column), px, in the order of `geometry.CORNERS`."""
+
+
+class Linked(Protocol):
+    """A vertebra in all its slices; `linking.Candidate` is one."""
+
+    @property
+    def members(self) -> Sequence[Member]:
+        """The vertebra in each slice that shows it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """One structure's probability in a window that follows it through the slices.
+
+    Attributes
+    ----------
+    probability : ndarray, shape (slices, rows, columns), float32
+        Above 0.5 inside; background beyond the image. The outermost slices are empty.
+    window : Window
+        Where each slice of `probability` lies in the working volume.
+    flags : tuple of str
+        Plain notes, such as ``"outline drawn from its corners"``.
+    """
+
+    probability: np.ndarray
+    window: Window
+    flags: tuple[str, ...] = ()
+
+
+def body_outlines(
+    probabilities: np.ndarray, candidates: Sequence[Linked], spacing_mm: Sequence[float]
+) -> tuple[Outline | None, ...]:
+    """Share the mask out among the vertebrae.
+
+    Parameters
+    ----------
+    probabilities : ndarray, shape (slices, 7, rows, columns)
+        Mask classes in the order of `networks.STRUCTURES`.
+    candidates : sequence
+        Linked vertebrae, from the bottom up.
+    spacing_mm : sequence of 3 floats
+        Between slices, rows and columns of the working volume, mm.
+
+    Returns
+    -------
+    tuple of Outline or None
+        One for each candidate; None where nothing of it was seen.
+    """
+    shape = (len(probabilities), *probabilities.shape[2:])
+    side = max(SIDE_SLICES, int(np.ceil(SIDE_MM / spacing_mm[0])))
+    found = tracks_of([c.members for c in candidates], shape, spacing_mm, reach_mm=REACH_MM + 3, side=side)
+    shares = {j: _Share.of(track, probabilities) for j, track in enumerate(found) if track is not None}
+    for index, maps in enumerate(probabilities):
+        _share_slice(maps, index, [share for share in shares.values() if share.track.window.shows(index)])
+    return tuple(_tidy(shares[j], side) if j in shares else None for j in range(len(found)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Share:
+    """A vertebra's growing part of the mask, shape of its track's window."""
+
+    track: Track
+    probability: np.ndarray
+    is_c2: bool
+
+    @classmethod
+    def of(cls, track: Track, probabilities: np.ndarray) -> _Share:
+        index = track.middle
+        rows, columns = track.window.slices(index, probabilities.shape[2:])
+        body, s1, c2 = probabilities[index, _BODY : _C2 + 1, rows, columns].astype(np.float32).sum((1, 2))
+        is_c2 = bool(c2 > max(body, s1))
+        track = track.taller(DENS_MM) if is_c2 else track
+        return cls(track, np.zeros(track.window.shape, np.float32), is_c2)
+
+    def at(self, index: int) -> np.ndarray:
+        """The part in working slice `index`."""
+        return self.probability[index - self.track.window.first]
+
+
+def _share_slice(maps: np.ndarray, index: int, here: Sequence[_Share]) -> None:
+    """Write each vertebra's part of one slice's mask, shape (7, rows, columns), into its share."""
+    size = maps.shape[1:]
+    nearest = np.full(size, np.inf, np.float32)
+    second = np.full(size, np.inf, np.float32)
+    owner = np.full(size, -1, np.int32)
+    for j, share in enumerate(here):
+        view = share.track.window.slices(index, size)
+        distance = share.track.distance(index)[share.track.window.inside(index, size)]
+        closer = distance < nearest[view]
+        second[view] = np.where(closer, nearest[view], np.minimum(second[view], distance))
+        owner[view] = np.where(closer, j, owner[view])
+        nearest[view] = np.where(closer, distance, nearest[view])
+    for j, share in enumerate(here):
+        view, own = share.track.window.slices(index, size), share.track.window.inside(index, size)
+        distance = share.track.distance(index)[own]
+        bone = maps[_BODY : _C2 + 1, view[0], view[1]].astype(np.float32)
+        margin = np.where(owner[view] == j, second[view] - distance, nearest[view] - distance) / 2
+        reach = np.full(distance.shape, REACH_MM / share.track.pixel_mm, np.float32)
+        if share.is_c2:
+            reach[bone[2] > 0.5] = DENS_MM / share.track.pixel_mm
+        limit = np.minimum(soft_step(margin), soft_step(reach - distance))
+        share.at(index)[own] = np.minimum(bone.sum(0), limit)
+
+
+def _tidy(raw: _Share, side: int) -> Outline | None:
+    """Turn a vertebra's raw share into one piece without holes or leaks."""
+    share, track = raw.probability, raw.track
+    flags = _fill_from_corners(share, track)
+    _stop_leaks(share, track, side)
+    for probability in share:
+        inside = probability > 0.5
+        probability[ndimage.binary_fill_holes(inside) & ~inside] = 1.0
+    piece = _main_piece(share > 0.5, track)
+    if piece is None:
+        return None
+    # The edge pixels around the piece stay as they are: they say where between the pixels it ends.
+    near = ndimage.binary_dilation(ndimage.binary_dilation(piece, _SPREAD), _PLUS)
+    share = np.where(near & ((share <= 0.5) | piece), share, 0).astype(np.float32)
+    return Outline(share, track.window, flags)
+
+
+def _fill_from_corners(share: np.ndarray, track: Track) -> tuple[str, ...]:
+    """Where the mask misses a body that its corners show, take the quadrilateral instead."""
+    cover = {}
+    for index in track.seen:
+        inside = track.distance(index) < 0
+        cover[index] = float((share[index - track.window.first][inside] > 0.5).mean()) if inside.any() else 1.0
+    good = [index for index, part in cover.items() if part >= LEAST_COVER]
+    weak = [i for i, part in cover.items() if part < LEAST_COVER and (not good or min(good) < i < max(good))]
+    for index in weak:
+        part = share[index - track.window.first]
+        np.maximum(part, soft_step(-track.distance(index)), out=part)
+    return ("outline drawn from its corners",) if weak else ()
+
+
+def _stop_leaks(share: np.ndarray, track: Track, side: int) -> None:
+    """Past the slices where corners were found, let each of the next `side` show no more than the one further in."""
+    growth = SIDE_GROWTH_MM / track.pixel_mm
+    for edge, step in ((track.seen[0], -1), (track.seen[-1], 1)):
+        for k in range(edge + step - track.window.first, edge + step * (side + 1) - track.window.first, step):
+            if not 0 <= k < len(share):
+                break
+            inner = share[k - step] > 0.5
+            outside = ndimage.distance_transform_edt(~inner).astype(np.float32) if inner.any() else np.inf
+            share[k] = np.minimum(share[k], soft_step(growth - outside))
+    share[[0, -1]] = 0
+
+
+def _main_piece(inside: np.ndarray, track: Track) -> np.ndarray | None:
+    """Return the connected piece that fills the quadrilaterals best, or None."""
+    pieces, count = ndimage.label(inside, _SPREAD)
+    if count == 0:
+        return None
+    votes = np.zeros(count + 1, int)
+    for index in track.seen:
+        votes += np.bincount(pieces[index - track.window.first][track.distance(index) < 0], minlength=count + 1)
+    votes[0] = 0
+    return pieces == votes.argmax() if votes.any() else None
+
