@@ -1,0 +1,155 @@
+"""Surfaces: a solid becomes a closed triangle mesh that can be printed or meshed further."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray, vtk_to_numpy
+from vtkmodules.vtkCommonCore import vtkPoints
+from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkImageData, vtkPolyData
+from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D, vtkPolyDataNormals, vtkWindowedSincPolyDataFilter
+
+from .solids import Solid
+
+EDGE_MM = 0.8
+"""Default length of a triangle's edges."""
+EDGE_RANGE_MM = (0.3, 3.0)
+"""Edges that can be asked for."""
+MAX_TRIANGLES = 20_000
+"""Default limit for one vertebra."""
+_LEAST_TRIANGLES = 100
+
+PASS_BAND = 0.1
+"""Of the windowed-sinc filter (Taubin et al., 1996): removes ripples shorter than about six edges, keeps the volume."""
+ITERATIONS = 20
+_CLEAR = 0.08
+"""Grid values within this part of an edge of the wall are moved off it: else needle-shaped triangles arise there."""
+_SHRINK = 1.03
+"""The next try's edges are this much longer than the triangle count asks for."""
+
+
+def body_surface(solid: Solid, edge_mm: float = EDGE_MM, max_triangles: int = MAX_TRIANGLES) -> vtkPolyData:
+    """Make the closed surface of a solid.
+
+    Parameters
+    ----------
+    solid : Solid
+        From `segmentation.separate_bodies`.
+    edge_mm : float
+        About how long the triangles' edges are, mm; longer where `max_triangles` asks for it.
+    max_triangles : int
+        At most so many triangles.
+
+    Returns
+    -------
+    vtkPolyData
+        Triangles only, LPS, mm; closed, manifold, without handles, seen from outside anticlockwise; with point normals.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range, or the solid is empty.
+    """
+    if not EDGE_RANGE_MM[0] <= edge_mm <= EDGE_RANGE_MM[1]:
+        low, high = EDGE_RANGE_MM
+        raise ValueError(f"The edges of a surface's triangles must be {low}-{high} mm long; got {edge_mm:g} mm.")
+    if max_triangles < _LEAST_TRIANGLES:
+        raise ValueError(f"A surface needs at least {_LEAST_TRIANGLES} triangles; got {max_triangles}.")
+    if not (solid.field > 0).any():
+        raise ValueError("There is nothing to make a surface of: the solid is empty.")
+    edge = edge_mm
+    for _ in range(8):
+        points, triangles = _meshed(solid, edge)
+        if len(triangles) > max_triangles:
+            edge *= _SHRINK * (len(triangles) / max_triangles) ** 0.5
+        elif _is_ball(triangles):
+            break
+        else:
+            edge *= _SHRINK  # another grid: a tie between voxels that touch at their corners falls otherwise there
+    return _finished(points, triangles, solid.volume_mm3)
+
+
+def _meshed(solid: Solid, edge_mm: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return points (n, 3), LPS mm, and triangles (m, 3) of the wall on a grid with cells of that size."""
+    steps = np.linalg.norm(solid.matrix[:3, :3], axis=0)
+    counts = np.ceil((np.array(solid.field.shape) - 1) * steps / edge_mm).astype(int) + 1
+    factors = (np.array(solid.field.shape) - 1) / np.maximum(counts - 1, 1)
+    field = ndimage.affine_transform(solid.field, factors, output_shape=tuple(counts), order=1)
+    clear = _CLEAR * edge_mm
+    field = np.where(np.abs(field) < clear, np.where(field > 0, clear, -clear), field)
+    field[[0, -1]] = field[:, [0, -1]] = field[:, :, [0, -1]] = -clear
+    image = vtkImageData()
+    image.SetDimensions(*(int(n) for n in counts[::-1]))
+    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(field, np.float32).ravel(), deep=1))
+    contour = vtkFlyingEdges3D()
+    contour.SetInputData(image)
+    contour.SetValue(0, 0.0)
+    contour.ComputeNormalsOff()
+    contour.ComputeGradientsOff()
+    contour.ComputeScalarsOff()
+    contour.Update()
+    points, triangles = mesh_arrays(contour.GetOutput())
+    index = points[:, ::-1] * factors
+    return index @ solid.matrix[:3, :3].T + solid.matrix[:3, 3], triangles
+
+
+def _finished(points: np.ndarray, triangles: np.ndarray, volume_mm3: float) -> vtkPolyData:
+    """Return the mesh smoothed, of the wanted volume, facing outwards, with normals."""
+    if enclosed_volume(points, triangles) < 0:
+        triangles = triangles[:, ::-1]
+    smoother = vtkWindowedSincPolyDataFilter()
+    smoother.SetInputData(poly_data(points, triangles))
+    smoother.SetNumberOfIterations(ITERATIONS)
+    smoother.SetPassBand(PASS_BAND)
+    smoother.BoundarySmoothingOff()
+    smoother.FeatureEdgeSmoothingOff()
+    smoother.NormalizeCoordinatesOn()
+    smoother.Update()
+    normals = vtkPolyDataNormals()
+    normals.SetInputData(smoother.GetOutput())
+    normals.SplittingOff()
+    normals.ConsistencyOff()
+    normals.Update()
+    return normals.GetOutput()
+
+
+def _is_ball(triangles: np.ndarray) -> bool:
+    """Return whether triangles (m, 3) form one closed surface without handles: Euler number 2, no edge left over."""
+    edges = np.sort(triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+    unique, counts = np.unique(edges[:, 0].astype(np.int64) * (int(edges.max()) + 1) + edges[:, 1], return_counts=True)
+    return bool((counts == 2).all()) and len(np.unique(triangles)) - len(unique) + len(triangles) == 2
+
+
+def poly_data(points: np.ndarray, triangles: np.ndarray) -> vtkPolyData:
+    """Return points, shape (n, 3), and triangles, shape (m, 3), as vtkPolyData."""
+    coordinates = vtkPoints()
+    coordinates.SetData(numpy_to_vtk(np.ascontiguousarray(points, np.float32), deep=1))
+    cells = vtkCellArray()
+    cells.SetData(3, numpy_to_vtkIdTypeArray(np.ascontiguousarray(triangles, np.int64).ravel(), deep=1))
+    out = vtkPolyData()
+    out.SetPoints(coordinates)
+    out.SetPolys(cells)
+    return out
+
+
+def mesh_arrays(surface: vtkPolyData) -> tuple[np.ndarray, np.ndarray]:
+    """Return the points, float64, shape (n, 3), and the triangles, int64, shape (m, 3), of a triangle mesh.
+
+    Raises
+    ------
+    ValueError
+        If the mesh has polygons other than triangles, or none at all.
+    """
+    cells = surface.GetPolys()
+    if cells.GetNumberOfCells() == 0:
+        raise ValueError("The surface is empty.")
+    if cells.GetMaxCellSize() != 3 or cells.IsHomogeneous() != 3:
+        raise ValueError("The surface has polygons that are not triangles.")
+    points = vtk_to_numpy(surface.GetPoints().GetData()).astype(np.float64)
+    return points, vtk_to_numpy(cells.GetConnectivityArray()).reshape(-1, 3).astype(np.int64)
+
+
+def enclosed_volume(points: np.ndarray, triangles: np.ndarray) -> float:
+    """Return the volume, mm³, inside a closed mesh; negative where its triangles face inwards."""
+    corners = (points - points.mean(0))[triangles]
+    return float(np.einsum("ij,ij->", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])) / 6)
