@@ -1,0 +1,104 @@
+"""Segments: the name, colour and codes that a label value carries into Slicer, DICOM and mesh files."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import levels
+
+TERMINOLOGY = "SpinalTap vertebrae"
+"""Name of the terminology that ships in Resources/Terminology."""
+ANATOMY_TERMINOLOGY = "Anatomic codes - DICOM master list"
+CATEGORY = ("SCT", "123037004", "Anatomical Structure")
+
+GENERIC_COLOUR = (170, 170, 170)
+DISC_COLOUR = (150, 200, 220)
+CANAL_COLOUR = (235, 225, 190)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What one label value stands for.
+
+    Attributes
+    ----------
+    value : int
+        Label value.
+    name : str
+        ``"L5"``, ``"L4-L5"``, ``"Spinal canal"``, ``"Vertebra 3"``.
+    colour : tuple of int
+        Red, green, blue, 0-255.
+    code, meaning : str
+        SNOMED CT code and its words.
+    """
+
+    value: int
+    name: str
+    colour: tuple[int, int, int]
+    code: str
+    meaning: str
+
+    @property
+    def identifier(self) -> str:
+        """The name in letters, digits, ``-`` and ``_`` only."""
+        return "".join(c if c.isalnum() or c == "-" else "_" for c in self.name)
+
+    @property
+    def terminology_entry(self) -> str:
+        """The seven parts of Slicer's ``TerminologyEntry`` tag: context, category, type, its modifier, anatomy."""
+        kind = "^".join(("SCT", self.code, self.meaning))
+        return "~".join((TERMINOLOGY, "^".join(CATEGORY), kind, "^^", ANATOMY_TERMINOLOGY, "^^", "^^"))
+
+
+def segments_in(label_map: np.ndarray) -> tuple[Segment, ...]:
+    """Return a segment for every value above 0 in a label map: vertebrae from the bottom up, discs, canal."""
+    counts = np.bincount(np.asarray(label_map).ravel()) if np.size(label_map) else np.zeros(1, int)
+    values = [int(v) for v in np.flatnonzero(counts) if v]
+    return tuple(segment_of(value, values) for value in sorted(values, key=_order))
+
+
+def segment_of(value: int, present: Collection[int] = ()) -> Segment:
+    """Return what a label value stands for.
+
+    Parameters
+    ----------
+    value : int
+        A value of the table in `levels`.
+    present : collection of int
+        All values of the label map: a disc is named by the vertebra above it and the next one below that is there.
+    """
+    known = levels.level_of_value(value)
+    if known is not None:
+        meaning = "Vertebra" if known.code == levels.GENERIC_VERTEBRA_CODE else known.meaning
+        return Segment(value, known.name, known.colour, known.code, meaning)
+    if value == levels.CANAL_VALUE:
+        return Segment(value, levels.label_name(value), CANAL_COLOUR, levels.CANAL_CODE, "Spinal canal")
+    if value > levels.DISC_BASE:
+        return Segment(value, _disc_name(value, present), DISC_COLOUR, levels.DISC_CODE, "Intervertebral disc")
+    # Without a level, neighbours still need colours that differ: those of the lumbar levels, walked through.
+    colour = levels.LEVELS[(value - levels.UNANCHORED_BASE) % len(levels.LEVELS)].colour
+    return Segment(value, levels.label_name(value), colour, levels.GENERIC_VERTEBRA_CODE, "Vertebra")
+
+
+def _disc_name(value: int, present: Iterable[int]) -> str:
+    """Return the name of a disc by its two neighbours."""
+    above = value - levels.DISC_BASE
+    lower = [v for v in present if _order(v) < _order(above) and _order(v)[0] == 0]
+    if not lower:
+        return levels.label_name(value)
+    return f"{levels.label_name(above)}-{levels.label_name(max(lower, key=_order))}"
+
+
+def _order(value: int) -> tuple[int, int]:
+    """Return a sorting key: vertebrae from the bottom up, then discs from the bottom up, then the canal."""
+    if value == levels.CANAL_VALUE:
+        return 2, 0
+    if value > levels.DISC_BASE:
+        return 1, _order(value - levels.DISC_BASE)[1]
+    for position, level in enumerate(levels.LEVELS):
+        if level.value == value:
+            return 0, position
+    return 0, value
