@@ -36,6 +36,8 @@ class Evidence:
         One solid for each candidate (and the discs and the canal where asked for).
     structures : str
         What `bodies` holds: one of `segmentation.STRUCTURES`.
+    ignored : frozenset of int
+        Candidates that the user has dropped.
     """
 
     volume: SagittalVolume
@@ -43,6 +45,12 @@ class Evidence:
     candidates: tuple[Candidate, ...]
     bodies: Bodies
     structures: str = "bodies"
+    ignored: frozenset[int] = frozenset()
+
+    @property
+    def counted(self) -> tuple[Candidate, ...]:
+        """The candidates that take part in the count."""
+        return tuple(c for i, c in enumerate(self.candidates) if i not in self.ignored)
 
     def index_of(self, vertebra: Vertebra) -> int | None:
         """Return which candidate a vertebra is, or None if it is none of them."""

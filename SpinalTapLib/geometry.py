@@ -128,6 +128,8 @@ class Spine:
         Device that the network ran on.
     evidence : object
         The kept detections that make a reseed possible without running the detector again.
+    earlier : Spine or None
+        The answer before the last change of levels, so that it can be taken back.
     """
 
     vertebrae: tuple[Vertebra, ...]
@@ -139,6 +141,7 @@ class Spine:
     model: Mapping[str, str] = field(default_factory=dict)
     device: str = "cpu"
     evidence: object = None
+    earlier: Spine | None = None
 
     def __getitem__(self, level: str) -> Vertebra:
         """Return the vertebra of that level; raise KeyError if it was not found."""

@@ -162,8 +162,27 @@ def reseed_spine(
     Cancelled
         If `cancelled` returned True.
     """
-    stages = Stages({"label": 0.5, "measure": 0.5}, progress, cancelled)
-    return _name(spine, seed, options or Options(), stages)
+    return recount(spine, spine, seed, options, Stages({"label": 0.5, "measure": 0.5}, progress, cancelled))
+
+
+def recount(
+    changed: Spine, earlier: Spine, seed: SeedBox | None, options: Options | None = None, stages: Stages | None = None
+) -> Spine:
+    """Count the levels of a changed spine, and keep the answer before the change.
+
+    Parameters
+    ----------
+    changed : Spine
+        With its evidence.
+    earlier : Spine
+        What `Spine.earlier` of the new answer will be.
+    seed : SeedBox or None
+        The box to count from.
+    options, stages : optional
+        How to run, and whom to tell.
+    """
+    stages = stages or Stages({"label": 0.5, "measure": 0.5}, None, None)
+    return replace(_name(changed, seed, options or Options(), stages), earlier=earlier)
 
 
 def _detect(
@@ -189,9 +208,9 @@ def _name(spine: Spine, seed: SeedBox | None, options: Options, stages: Stages) 
         raise ValueError("This result does not hold what a recount needs; segment the scan again.")
     with stages.stage("label", "Counting the levels"):
         working = evidence.detections.working
-        look = _look(options, working) if evidence.candidates else None
+        look = _look(options, working) if evidence.counted else None
         vertebrae, anchor, warnings = label(
-            evidence.candidates, seed, options.steps, working=working, look=look, method=options.method
+            evidence.counted, seed, options.steps, working=working, look=look, method=options.method
         )
         label_map = evidence.label_map(vertebrae)
         vertebrae = tuple(_with_body(v, evidence, label_map) for v in vertebrae)

@@ -1,0 +1,173 @@
+"""Editing: the user knows better. Shift all levels, pin one, drop a vertebra, add one; and take each of these back.
+
+None of them runs the detector again. Every answer keeps the one before it (`Spine.earlier`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from . import levels
+from .evidence import Evidence, gather
+from .geometry import SeedBox, Spine, Vertebra
+from .linking import Candidate
+from .networks import BODY, N_STRUCTURES
+from .parts import SliceVertebra
+from .pipeline import Options, recount, reseed_spine
+from .rungs import rung_from_points
+
+FLAG_ADDED = "added by hand"
+
+
+def box_around(vertebra: Vertebra, level: str) -> SeedBox:
+    """Return a box that marks a vertebra as a level, whatever it was called before."""
+    corners = vertebra.corners_lps_mm
+    size = np.ptp(corners, axis=0) * 0.6
+    return SeedBox(vertebra.centroid_lps_mm, np.maximum(size, 8.0), level=levels.level(level).name)
+
+
+def pin_level(spine: Spine, index: int, level: str, *, options: Options | None = None) -> Spine:
+    """Say that a vertebra is a certain level, and count the others from it.
+
+    Parameters
+    ----------
+    spine : Spine
+        With its evidence.
+    index : int
+        Position in ``spine.vertebrae``, 0 the lowest.
+    level : str
+        A name of `levels.LEVELS`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such vertebra or level.
+    """
+    return reseed_spine(spine, box_around(_vertebra(spine, index), level), options=options)
+
+
+def shift_levels(spine: Spine, steps: int, *, options: Options | None = None) -> Spine:
+    """Rename every vertebra so many levels up (+1: L5 becomes L4) or down (-1).
+
+    Raises
+    ------
+    ValueError
+        If there are no levels yet, or there is none so far up or down.
+    """
+    for index, vertebra in enumerate(spine.vertebrae):
+        if vertebra.level in levels.COMMON:
+            place = levels.COMMON.index(vertebra.level) + int(steps)
+            if not 0 <= place < len(levels.COMMON):
+                raise ValueError(f"The levels cannot be shifted by {steps:+d}: nothing lies beyond {vertebra.level}.")
+            return pin_level(spine, index, levels.COMMON[place], options=options)
+    raise ValueError("There are no levels to shift yet: first say which level one of the vertebrae is.")
+
+
+def drop_vertebra(spine: Spine, index: int, *, options: Options | None = None) -> Spine:
+    """Leave out a vertebra that is none, and count again.
+
+    Raises
+    ------
+    ValueError
+        If there is no such vertebra.
+    """
+    evidence = _evidence(spine)
+    found = evidence.index_of(_vertebra(spine, index))
+    if found is None:
+        raise ValueError("That vertebra was seen by the count only; it goes when the count changes.")
+    changed = replace(spine, evidence=replace(evidence, ignored=evidence.ignored | {found}))
+    return recount(changed, spine, _seed_without(spine, index), options)
+
+
+def add_vertebra(spine: Spine, box: SeedBox, *, options: Options | None = None) -> Spine:
+    """Add a vertebra that was missed, from a box drawn around its body, and count again.
+
+    Raises
+    ------
+    ValueError
+        If the box lies outside the scan or on a vertebra that was found.
+    """
+    evidence = _evidence(spine)
+    candidate = _candidate(evidence, box)
+    height = np.linalg.norm(candidate.corners_lps_mm[0] - candidate.corners_lps_mm[3])
+    for known in evidence.counted:
+        if np.linalg.norm(known.centroid_lps_mm - candidate.centroid_lps_mm) < 0.5 * height:
+            raise ValueError("There is a vertebra in that box already; draw the box around one that was missed.")
+    candidates = _in_order([*evidence.counted, candidate])
+    kept = gather(evidence.volume, evidence.detections, candidates, evidence.structures)
+    return recount(replace(spine, evidence=kept), spine, spine.seed, options)
+
+
+def undo(spine: Spine) -> Spine:
+    """Return the answer before the last change.
+
+    Raises
+    ------
+    ValueError
+        If nothing was changed.
+    """
+    if spine.earlier is None:
+        raise ValueError("There is nothing to take back.")
+    return spine.earlier
+
+
+def _vertebra(spine: Spine, index: int) -> Vertebra:
+    if not 0 <= index < len(spine.vertebrae):
+        raise ValueError(f"There is no vertebra number {index}; this spine has {len(spine.vertebrae)}, counted from 0.")
+    return spine.vertebrae[index]
+
+
+def _seed_without(spine: Spine, index: int) -> SeedBox | None:
+    """Return the box to count from once a vertebra is gone: none if that was the one in the box."""
+    if spine.seed is None:
+        return None
+    distances = [float(np.linalg.norm(v.centroid_lps_mm - spine.seed.center_lps_mm)) for v in spine.vertebrae]
+    return None if int(np.argmin(distances)) == index else spine.seed
+
+
+def _evidence(spine: Spine) -> Evidence:
+    if not isinstance(spine.evidence, Evidence):
+        raise ValueError("This result does not hold what a change needs; segment the scan again.")
+    return spine.evidence
+
+
+def _candidate(evidence: Evidence, box: SeedBox) -> Candidate:
+    """Return a box as a candidate: the same upright rectangle in every slice that the box reaches."""
+    working = evidence.detections.working
+    half = np.asarray(box.size_mm, float) / 2
+    across, up = (box.axes[:, int(np.abs(box.axes[row]).argmax())] for row in (1, 2))
+    across, up = across * np.sign(across[1]), up * np.sign(up[2])
+    depth, height = (half[int(np.abs(box.axes.T @ axis).argmax())] for axis in (across, up))
+    signs = np.array([[-1, 1], [1, 1], [1, -1], [-1, -1]])
+    corners = np.asarray(box.center_lps_mm) + signs[:, :1] * across * depth + signs[:, 1:] * up * height
+    rung = rung_from_points(working, corners)
+    inside = (rung.centre > 0).all() and (rung.centre < np.array(working.array.shape[1:])).all()
+    if not inside or not -0.5 <= rung.slice <= len(working.array) - 0.5:
+        raise ValueError("The box lies outside the scan; draw it around a vertebral body.")
+    reach = max(half[int(np.abs(box.axes[0]).argmax())] / float(working.spacing_mm[0]), 0.5)
+    slices = [k for k in range(len(working.array)) if abs(k - rung.slice) <= reach]
+    evidence_row = np.zeros(N_STRUCTURES)
+    evidence_row[BODY] = 1.0
+    members = tuple(SliceVertebra(k, rung.corners, rung.centre, 0.5, evidence_row) for k in slices)
+    return Candidate(
+        members, np.asarray(box.center_lps_mm, float), corners, round(rung.slice), evidence_row, 0.5,
+        (FLAG_ADDED,), tuple(slices),
+    )  # fmt: skip
+
+
+def _in_order(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """Return candidates from the bottom up: the new one, last, goes where it lengthens the spine least."""
+    *known, new = candidates
+    centres = [c.centroid_lps_mm for c in known]
+
+    def detour(place: int) -> float:
+        before, after = centres[place - 1 : place], centres[place : place + 1]
+        ends = [np.linalg.norm(p - new.centroid_lps_mm) for p in (*before, *after)]
+        direct = np.linalg.norm(before[0] - after[0]) if before and after else 0.0
+        return float(sum(ends) - direct)
+
+    place = min(range(len(known) + 1), key=detour)
+    return (*known[:place], new, *known[place:])
