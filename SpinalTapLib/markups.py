@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from .geometry import CORNERS, SeedBox, Vertebra
-from .levels import label_name, level_of_value
+from .levels import label_name
 from .levels import level as level_called
 from .staging import write_whole
+from .terms import colour
 
 SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/"
@@ -20,7 +21,6 @@ SCHEMA = (
 POINT_NAMES = (*(name.replace("_", " ") for name in CORNERS), "centroid")
 """The five points of a vertebra, in file order."""
 
-_UNANCHORED_COLOUR = (200, 200, 200)
 _GLYPH_MM = 3.0  # small beside a body of 15-30 mm, large enough to be clicked
 _SLICER_AXES = [-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0]  # RAS axes written in LPS: Slicer's own default
 
@@ -78,12 +78,11 @@ def _control_point(number: int, label: str, point: np.ndarray) -> dict[str, Any]
 
 
 def _display(vertebra: Vertebra) -> dict[str, Any]:
-    known = level_of_value(vertebra.label_value)
-    colour = [round(c / 255, 4) for c in (known.colour if known else _UNANCHORED_COLOUR)]
+    rgb = [round(part / 255, 4) for part in colour(vertebra.label_value)]
     return {
         "visibility": True,
-        "color": colour,
-        "selectedColor": colour,
+        "color": rgb,
+        "selectedColor": rgb,
         "propertiesLabelVisibility": False,
         "pointLabelsVisibility": False,  # five labels for each of 24 vertebrae would hide the image
         "glyphType": "Sphere3D",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from spines_by_hand import box_corners, column, moved, painted, rotation_about, spine_of, vertebra
 
 from SpinalTapLib.masks import BodyMasks
-from SpinalTapLib.measurements import height_loss, measure_body, measure_disc, measure_spine, measure
+from SpinalTapLib.measurements import height_loss, measure, measure_body, measure_disc, measure_spine
 
 
 def values_of(*vertebrae):
