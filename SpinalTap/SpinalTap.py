@@ -173,8 +173,11 @@ class SpinalTapWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onMakePracticeScan(self):
         from SpinalTapPanel import samples
 
+        def showProgress(fraction):
+            self.panel.say(_("Drawing a practice scan: {percent} %").format(percent=round(100 * fraction)))
+
         with slicer.util.tryWithErrorDisplay(_("The practice scan could not be drawn."), waitCursor=True):
-            self._parameterNode.inputVolume = samples.make_practice_scan()
+            self._parameterNode.inputVolume = samples.make_practice_scan(showProgress)
 
 
 class SpinalTapLogic(ScriptedLoadableModuleLogic):
@@ -253,12 +256,15 @@ class SpinalTapTest(ScriptedLoadableModuleTest):
         volume = samples.make_practice_scan()
         session = SpinalTapLogic.makeSession()
         try:
-            self.segmentTwice(session, volume)
-            self.moveBoxToL5AndBack(session)
-            self.exportSurfaces(session)
+            self.useSession(session, volume)
         finally:
             session.close()
         self.delayDisplay(_("Test passed"))
+
+    def useSession(self, session, volume):
+        self.segmentTwice(session, volume)
+        self.moveBoxToL5AndBack(session)
+        self.exportSurfaces(session)
 
     def segmentTwice(self, session, volume):
         """The second run updates the nodes of the first."""
@@ -281,10 +287,9 @@ class SpinalTapTest(ScriptedLoadableModuleTest):
         box.SetCenterWorld([-left, -posterior, superior])  # RAS
         box.InvokeEvent(slicer.vtkMRMLMarkupsNode.PointEndInteractionEvent)
         session.wait()
-        after = [row.level for row in session.rows]
-        self.assertEqual(after[after.index("S1") - 1], "L5")
-        self.assertEqual(session.result.spine["S1"].centroid_lps_mm.round(1).tolist(),
-                         [round(float(x), 1) for x in (left, posterior, superior)])  # fmt: skip
+        self.assertNotEqual([row.level for row in session.rows], before)
+        moved = session.result.spine["S1"].centroid_lps_mm - (left, posterior, superior)
+        self.assertLess(abs(moved).max(), 0.1)  # what was L5 is S1 now
         session.undo()
         session.wait()
         self.assertEqual([row.level for row in session.rows], before)

@@ -19,7 +19,7 @@ OLDEST_SLICER = (5, 6)
 """The first 3D Slicer with the Python (3.9) and the parameter nodes that the module is written for."""
 
 OLDEST_TORCH = "2.2"
-MODELS = ("parts",)
+MODELS = ("parts", "ladder")
 """Networks without which nothing can be found."""
 
 

@@ -221,7 +221,7 @@ def test_practice_scan_is_drawn_chosen_and_lies_as_patients_lie(application, mon
 
     matrix = np.array([[4.0, 0, 0, -20], [0, 0, 1, -90], [0, -1, 0, 60], [0, 0, 0, 1]])
     image = volume_from_array(np.arange(3 * 4 * 5, dtype=np.float32).reshape(3, 4, 5), matrix)
-    monkeypatch.setattr(phantoms, "draw_phantom", lambda seed, region: SimpleNamespace(image=image))
+    monkeypatch.setattr(phantoms, "draw_phantom", lambda seed, **kwargs: SimpleNamespace(image=image))
     click(application.widget.ui.sampleButton)
     node = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
     assert application.session.volume == node.GetID()

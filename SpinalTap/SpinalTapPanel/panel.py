@@ -60,6 +60,12 @@ class Panel:
         self._timer.stop()
         self._session.unsubscribe(self)
 
+    def say(self, sentence):
+        """Put a sentence into the status line at once."""
+        self._ui.statusLabel.text = sentence
+        self._ui.statusLabel.visible = True
+        self._ui.statusLabel.repaint()
+
     # --- what the session tells -------------------------------------------------------------------------------
 
     def session_changed(self, change):

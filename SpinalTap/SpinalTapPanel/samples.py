@@ -7,6 +7,7 @@ from slicer.i18n import tr as _
 
 CATEGORY = "SpinalTap"
 PRACTICE_SEED = 7
+PRACTICE_SLICE_MM = 5.0  # as thick as clinical slices get: fewer to draw
 
 # Spinal Cord Toolbox, tutorial data, MIT licence. A commit, not a branch, so that the checksum stays true.
 LUMBAR_URL = (
@@ -43,11 +44,14 @@ def register():
     )
 
 
-def make_practice_scan(seed=PRACTICE_SEED, region="lumbar"):
-    """Draw a synthetic spine, add it to the scene as a volume, show it, and return the node."""
+def make_practice_scan(progress=None):
+    """Draw a synthetic lumbar spine, add it to the scene as a volume, show it, and return the node.
+
+    ``progress`` is called with the fraction drawn: it takes some seconds.
+    """
     from SpinalTapLib.training.phantom import draw_phantom
 
-    image = draw_phantom(seed, region=region).image
+    image = draw_phantom(PRACTICE_SEED, region="lumbar", slice_mm=PRACTICE_SLICE_MM, progress=progress).image
     name = _("SpinalTap practice scan")
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", slicer.mrmlScene.GenerateUniqueName(name))
     slicer.util.updateVolumeFromArray(node, image.array.astype("int16"))

@@ -1,0 +1,169 @@
+"""Make the pictures of the README: the real panel, the real result, on a synthetic scan.
+
+    python docs/make_pictures.py [folder]
+
+Needs the test environment (``make test`` makes it) and the weights. The panel is drawn by the stand-in for Slicer's Qt
+side (`Testing/pythonqt`), the views by Slicer's own displayable managers, offscreen; inside 3D Slicer the frames around
+them look different. No real scan is shown.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "Testing"), str(ROOT / "SpinalTap"), str(ROOT)]
+
+import panel_support  # noqa: E402
+import slicer  # noqa: E402
+import vtk  # noqa: E402
+from panel_support import click, picture, process_events, pythonqt, use_style, wait_until  # noqa: E402
+from trame_slicer.core.slicer_app import SlicerApp  # noqa: E402
+from trame_slicer.views import SliceView, ThreeDView  # noqa: E402
+from trame_slicer.views.render_scheduler import NoScheduleRendering  # noqa: E402
+
+MARGIN_PX = 8
+VIEW_PX = (760, 760)
+LONGEST_RUN_S = 900
+WIDE_ENOUGH_MM = 1.05  # the 3-D picture leaves this much room around the spine
+
+
+class Desk:
+    """The module's widget on a scene with views, as the application would hold it."""
+
+    def __init__(self):
+        from pythonqt.application import WidgetParent
+
+        self.app = SlicerApp()
+        slicer.mrmlScene = self.app.scene
+        import SpinalTap
+
+        self.parent = WidgetParent()
+        self.parent.layout().setContentsMargins(MARGIN_PX, MARGIN_PX, MARGIN_PX, MARGIN_PX)
+        self.widget = SpinalTap.SpinalTapWidget(pythonqt.wrap(self.parent))
+        self.widget.setup()
+        self.ui, self.session = self.widget.ui, self.widget.session
+        self.ui.exportFolderEdit.currentPath = "/home/me/Documents/spine"
+        self.fit()
+
+    def fit(self):
+        """Give the panel the width of Slicer's and the height that it needs."""
+        for _ in range(3):
+            self.parent.resize(panel_support.PANEL_WIDTH_PX, self.parent.sizeHint().height())
+            self.parent.show()
+            process_events()
+
+    def segment(self):
+        """Press the button and wait; return a picture of the panel half-way."""
+        from SpinalTapLib.ports import State
+
+        click(self.ui.segmentButton)
+        halfway = None
+
+        def ended():
+            nonlocal halfway
+            if halfway is None and self.session.progress.fraction > 0.3:
+                self.fit()
+                halfway = self.parent.grab()
+            return self.session.state is not State.RUNNING
+
+        wait_until(ended, seconds=LONGEST_RUN_S)
+        if self.session.failure is not None:
+            raise SystemExit(self.session.failure.sentence)
+        return halfway
+
+
+def make_panel_pictures(desk, folder):
+    """The whole panel in light and dark, and its parts for the steps of the tutorial."""
+    desk.ui.resultsTable.selectRow(max(0, desk.ui.resultsTable.rowCount - 3))
+    process_events()
+    for dark, name in ((False, "panel-light.png"), (True, "panel-dark.png")):
+        use_style(dark)
+        desk.fit()
+        picture(desk.widget.parent, folder / name)
+    use_style(dark=False)
+    desk.fit()
+    picture(desk.ui.resultsGroup, folder / "table.png")
+
+
+def make_slice_picture(desk, volume, folder):
+    """The mid-sagittal slice with the segments and the S1 box."""
+    view = SliceView(desk.app.scene, desk.app.app_logic, "Sagittal", scheduled_render_strategy=NoScheduleRendering())
+    view.render_window().SetMultiSamples(0)
+    view.set_orientation("Sagittal")
+    view.set_background_volume_id(volume.GetID())
+    view.render_window().SetSize(*VIEW_PX)
+    view.update_size(*VIEW_PX)
+    view.fit_view_to_content()
+    segmentation = desk.app.scene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
+    segmentation.GetDisplayNode().SetOpacity2DFill(0.35)
+    for i in range(desk.app.scene.GetNumberOfNodesByClass("vtkMRMLMarkupsFiducialNode")):
+        desk.app.scene.GetNthNodeByClass(i, "vtkMRMLMarkupsFiducialNode").GetDisplayNode().SetVisibility(False)
+    left, posterior, superior = desk.session.result.spine["L5"].centroid_lps_mm
+    slice_node = view.get_view_node()
+    slice_node.JumpSliceByCentering(-left, -posterior, superior)
+    desk.session.jump_to("L5")
+    save(view, folder / "s1-box.png")
+
+
+def make_surface_picture(desk, folder):
+    """The surfaces, seen from the left and a little from behind."""
+    view = ThreeDView(desk.app.scene, desk.app.app_logic, "Spine", scheduled_render_strategy=NoScheduleRendering())
+    view.render_window().SetMultiSamples(4)
+    view.render_window().SetSize(460, 760)
+    view.set_box_visible(False)
+    view.set_background_gradient_color([38, 42, 54], [88, 96, 116])
+    view.get_view_node().SetAxisLabelsVisible(False)
+    for name in ("vtkMRMLMarkupsROINode", "vtkMRMLMarkupsFiducialNode"):
+        for i in range(desk.app.scene.GetNumberOfNodesByClass(name)):
+            desk.app.scene.GetNthNodeByClass(i, name).GetDisplayNode().SetVisibility(False)
+    desk.session.show_3d(True)
+    view.render()
+    camera = view.renderer().GetActiveCamera()
+    view.renderer().ResetCamera()
+    focus = camera.GetFocalPoint()
+    distance = camera.GetDistance()
+    camera.SetPosition(focus[0] - 0.85 * distance, focus[1] + 0.5 * distance, focus[2] + 0.1 * distance)
+    camera.SetViewUp(0, 0, 1)
+    view.renderer().ResetCamera()
+    camera.Zoom(1.25 / WIDE_ENOUGH_MM)
+    save(view, folder / "surfaces.png")
+
+
+def save(view, path):
+    """Render the view and write what it shows."""
+    view.render()
+    grab = vtk.vtkWindowToImageFilter()
+    grab.SetInput(view.render_window())
+    grab.ReadFrontBufferOff()
+    writer = vtk.vtkPNGWriter()
+    writer.SetFileName(str(path))
+    writer.SetInputConnection(grab.GetOutputPort())
+    writer.Write()
+
+
+def main(folder):
+    from SpinalTapPanel import samples
+
+    folder.mkdir(parents=True, exist_ok=True)
+    desk = Desk()
+    try:
+        volume = samples.make_practice_scan()
+        desk.widget._parameterNode.inputVolume = volume
+        halfway = desk.segment()
+        if halfway is not None:
+            halfway.save(str(folder / "panel-running.png"))
+        make_panel_pictures(desk, folder)
+        make_slice_picture(desk, volume, folder)
+        make_surface_picture(desk, folder)
+    finally:
+        desk.widget.cleanup()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "pictures")
