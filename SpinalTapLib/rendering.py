@@ -1,0 +1,189 @@
+"""Rendering: a picture of surfaces, made without a screen."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import vtkmodules.vtkRenderingFreeType
+import vtkmodules.vtkRenderingOpenGL2  # noqa: F401
+from vtkmodules.util.numpy_support import vtk_to_numpy
+from vtkmodules.vtkCommonCore import vtkObject
+from vtkmodules.vtkRenderingCore import (
+    vtkActor,
+    vtkBillboardTextActor3D,
+    vtkPolyDataMapper,
+    vtkRenderer,
+    vtkRenderWindow,
+    vtkWindowToImageFilter,
+)
+
+if TYPE_CHECKING:
+    from vtkmodules.vtkCommonDataModel import vtkPolyData
+
+Parts = Sequence[tuple["vtkPolyData", Sequence[int], str]]
+
+_log = logging.getLogger(__name__)
+
+BACKGROUND = (255, 255, 255)
+MARGIN = 1.06
+"""Room around the spine: its extent in the picture times this."""
+_PROBE_S = 60.0
+_LETTERS_MM = 9.0
+"""Height of the level names: less than the lowest body, so that they don't run into each other."""
+_GAP_MM = 4.0
+_NAME_MM = 26.0
+"""Room for a name beside the spine."""
+_INK = (0.25, 0.25, 0.25)
+_FINER = 2
+"""The picture is drawn this much larger and averaged: smooth edges on any graphics driver."""
+
+# Without EGL or OSMesa, VTK ends the whole process: so a child process tries first.
+_PROBE = """
+import vtkmodules.vtkRenderingOpenGL2
+from vtkmodules.vtkRenderingCore import vtkRenderer, vtkRenderWindow
+window = vtkRenderWindow()
+window.SetOffScreenRendering(1)
+window.SetSize(16, 16)
+window.AddRenderer(vtkRenderer())
+window.Render()
+"""
+
+
+def render_surfaces(
+    surfaces: Parts,
+    size: tuple[int, int] = (480, 960),
+    *,
+    azimuth_deg: float = 35.0,
+    elevation_deg: float = 0.0,
+    background: Sequence[int] = BACKGROUND,
+) -> np.ndarray | None:
+    """Draw surfaces from the front and the side, the head up.
+
+    Parameters
+    ----------
+    surfaces : sequence of (vtkPolyData, colour, name)
+        LPS, mm; colour as red, green, blue, 0-255; an empty name is not written.
+    size : (width, height)
+        Of the picture, pixels.
+    azimuth_deg : float
+        Where the viewer stands: 0 in front of the patient, 90 at the patient's left, 180 behind.
+    elevation_deg : float
+        How far the viewer looks down.
+    background : sequence of int
+        Red, green, blue, 0-255.
+
+    Returns
+    -------
+    ndarray of uint8, shape (height, width, 3), or None
+        None where there is nothing to draw, or this machine can't render (neither a screen, EGL nor OSMesa).
+    """
+    if not surfaces or not can_render():
+        return None
+    azimuth, elevation = np.radians(azimuth_deg), np.radians(elevation_deg)
+    towards = np.array([np.sin(azimuth) * np.cos(elevation), -np.cos(azimuth) * np.cos(elevation), np.sin(elevation)])
+    return _drawn(surfaces, size, towards, background)
+
+
+@functools.lru_cache(maxsize=1)
+def can_render() -> bool:
+    """Return whether VTK can render here; found out once, in a child process."""
+    if sys.platform != "linux":
+        return True
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _PROBE], capture_output=True, timeout=_PROBE_S, check=False, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        _log.info("Offscreen rendering could not be tried: %s", error)
+        return False
+    if done.returncode:
+        _log.info("This machine can't render offscreen (VTK needs EGL, OSMesa or a screen).")
+    return done.returncode == 0
+
+
+def _drawn(surfaces: Parts, size: tuple[int, int], towards: np.ndarray, background: Sequence[int]) -> np.ndarray:
+    """Return the picture as seen from the unit direction `towards`, LPS."""
+    right = np.cross((0.0, 0.0, 1.0), towards)
+    right = right / max(float(np.linalg.norm(right)), 1e-9)
+    up = np.cross(towards, right)
+    renderer = vtkRenderer()
+    renderer.SetBackground(*(c / 255 for c in background))
+    clouds = [vtk_to_numpy(surface.GetPoints().GetData()) for surface, _, _ in surfaces]
+    for surface, colour, _ in surfaces:
+        renderer.AddActor(_actor(surface, colour))
+    across, along = (np.concatenate([cloud @ axis for cloud in clouds]) for axis in (right, up))
+    named = any(name for _, _, name in surfaces)
+    reach = across.max() + (_GAP_MM + _NAME_MM if named else 0)
+    middle = right * (across.min() + reach) / 2 + up * (along.min() + along.max()) / 2
+    half = MARGIN / 2 * max(np.ptp(along), (reach - across.min()) * size[1] / size[0])
+    camera = renderer.GetActiveCamera()
+    camera.ParallelProjectionOn()
+    camera.SetParallelScale(half)
+    camera.SetFocalPoint(*middle)
+    camera.SetPosition(*(middle + 2000 * towards))
+    camera.SetViewUp(*up)
+    pixels = max(6, round(_LETTERS_MM / (2 * half) * size[1])) * _FINER
+    for (_, _, name), cloud in zip(surfaces, clouds):
+        if name:
+            side = right * ((cloud @ right).max() + _GAP_MM) + up * np.median(cloud @ up)
+            renderer.AddActor(_text(name, side + towards * 500, pixels))
+    renderer.ResetCameraClippingRange()
+    return _picture(renderer, size)
+
+
+def _actor(surface: vtkPolyData, colour: Sequence[int]) -> vtkActor:
+    mapper = vtkPolyDataMapper()
+    mapper.SetInputData(surface)
+    mapper.ScalarVisibilityOff()
+    actor = vtkActor()
+    actor.SetMapper(mapper)
+    looks = actor.GetProperty()
+    looks.SetColor(*(c / 255 for c in colour))
+    looks.SetAmbient(0.12)
+    looks.SetDiffuse(0.85)
+    looks.SetSpecular(0.12)
+    looks.SetSpecularPower(20)
+    return actor
+
+
+def _text(words: str, position: np.ndarray, pixels: int) -> vtkBillboardTextActor3D:
+    actor = vtkBillboardTextActor3D()
+    actor.SetInput(words)
+    actor.SetPosition(*position)
+    style = actor.GetTextProperty()
+    style.SetFontFamilyToArial()
+    style.SetFontSize(pixels)
+    style.SetColor(*_INK)
+    style.SetJustificationToLeft()
+    style.SetVerticalJustificationToCentered()
+    return actor
+
+
+def _picture(renderer: vtkRenderer, size: tuple[int, int]) -> np.ndarray:
+    """Return what a renderer shows, shape (height, width, 3)."""
+    window = vtkRenderWindow()
+    window.SetOffScreenRendering(1)
+    window.SetMultiSamples(0)
+    window.SetSize(size[0] * _FINER, size[1] * _FINER)
+    window.AddRenderer(renderer)
+    quiet = vtkObject.GetGlobalWarningDisplay()
+    vtkObject.GlobalWarningDisplayOff()  # without a screen, VTK complains before it takes EGL
+    window.Render()
+    vtkObject.SetGlobalWarningDisplay(quiet)
+    grab = vtkWindowToImageFilter()
+    grab.SetInput(window)
+    grab.SetInputBufferTypeToRGB()
+    grab.ReadFrontBufferOff()
+    grab.Update()
+    image = grab.GetOutput()
+    width, height, _ = image.GetDimensions()
+    pixels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, 3)[::-1]
+    window.Finalize()
+    small = pixels.reshape(size[1], _FINER, size[0], _FINER, 3).mean((1, 3))
+    return np.round(small).astype(np.uint8)
