@@ -86,6 +86,7 @@ def group(maps: PartMaps, slice_index: int = 0) -> tuple[SliceVertebra, ...]:
     centroids, scores, members = centroids[enough], scores[enough], members[enough]
     if not len(centroids):
         return ()
+    members = without_misfits(centroids, parts, members)
     corners, corner_scores = complete(centroids, parts, members)
     return _vertebrae(maps, slice_index, corners, centroids, scores, corner_scores)
 
@@ -160,6 +161,19 @@ def join(centroids: np.ndarray, parts: CornerParts) -> np.ndarray:
     order = np.argsort(-(closest - parts.scores), kind="stable")
     order = order[closest[order] <= 1]
     members[owner[order], parts.kinds[order]] = order
+    return members
+
+
+def without_misfits(centroids: np.ndarray, parts: CornerParts, members: np.ndarray) -> np.ndarray:
+    """Return the members, (n, 4), without the corner that points worst at its centroid, where all four make no body."""
+    whole = np.flatnonzero((members >= 0).all(1))
+    if not len(whole):
+        return members
+    with np.errstate(invalid="ignore", divide="ignore"):
+        odd = whole[~is_plausible(parts.positions[members[whole]])]
+    worst = misses(centroids, parts)[odd[:, None], members[odd]].argmax(1)
+    members = members.copy()
+    members[odd, worst] = -1
     return members
 
 

@@ -94,6 +94,17 @@ def test_a_missing_corner_is_rebuilt_from_the_other_three_and_named(corner: int)
     assert found[1].score < found[0].score
 
 
+def test_a_corner_that_makes_an_impossible_shape_gives_way_to_the_other_three() -> None:
+    spine = column_of_boxes(3)
+    maps = draw(spine, hide=[(1, 0)])
+    stray = spine[1].mean(0) + np.array([3, 8])  # inside the body: the outline would have a dent
+    add_peak(maps, 0, tuple(stray))
+    rows, columns = np.mgrid[-3:4, -3:4] + np.rint(stray).astype(int)[:, None, None]
+    target = spine[1].mean(0) + np.array([1.5, 0])
+    maps.vectors[0, 0, rows, columns], maps.vectors[0, 1, rows, columns] = target[0] - rows, target[1] - columns
+    assert assert_found(maps, spine)[1].rebuilt == ("superior_anterior",)
+
+
 def test_two_missing_corners_are_rebuilt_only_where_the_mask_is_sure() -> None:
     spine = column_of_boxes(3)
     maps = draw(spine, hide=[(1, 0), (1, 3)])
