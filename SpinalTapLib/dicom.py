@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from .elements import has_possible_lengths
 from .quiet import quiet_readers
 
 logger = logging.getLogger(__name__)
@@ -105,9 +106,9 @@ def _read_headers(paths: Iterable[Path]) -> tuple[list[DicomFile], list[Path]]:
     with quiet_readers():
         for path in paths:
             start = _start(path)
-            if start[128:132] != b"DICM" and start[:2] not in (b"\x02\x00", b"\x08\x00"):
+            if not _is_marked(start):
                 continue
-            file = _read_header(path)
+            file = _read_header(path) if has_possible_lengths(path) else None
             if file is not None:
                 files.append(file)
             elif any(storage in start for storage in _MR_STORAGE):
@@ -115,8 +116,17 @@ def _read_headers(paths: Iterable[Path]) -> tuple[list[DicomFile], list[Path]]:
     return sorted(files, key=lambda file: file.order), sorted(damaged)
 
 
+def is_dicom(path: Path) -> bool:
+    """Tell from its first bytes whether a file is DICOM; whether it holds an image is another question."""
+    return _is_marked(_start(path))
+
+
+def _is_marked(start: bytes) -> bool:
+    """Look for the mark at 128 or, where an old writer left that out, a tag of group 2 or 8 at 0."""
+    return start[128:132] == b"DICM" or start[:2] in (b"\x02\x00", b"\x08\x00")
+
+
 def _start(path: Path) -> bytes:
-    """Return a file's beginning: DICOM has its mark at 128, or, where that is left out, a tag of group 2 or 8 at 0."""
     try:
         if not path.is_file():  # a pipe would never end
             return b""

@@ -11,7 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from .checks import check_size
-from .dicom import DicomFile, scan_folder, scan_series
+from .dicom import DicomFile, is_dicom, scan_folder, scan_series
 from .grid import check_geometry
 from .nifti import NO_ORIENTATION, check_header, is_nifti2, numberless_voxels, read_header, stored_bytes
 from .quiet import quiet_readers
@@ -20,7 +20,7 @@ from .stacks import read_stack, stack_files
 
 logger = logging.getLogger(__name__)
 
-_READERS = {"NiftiImageIO": "NIfTI", "NrrdImageIO": "NRRD", "MetaImageIO": "MetaImage", "GDCMImageIO": "DICOM"}
+_READERS = {"NiftiImageIO": "NIfTI", "NrrdImageIO": "NRRD", "MetaImageIO": "MetaImage"}
 _SUFFIXES = (".nii.gz", ".nii", ".hdr.gz", ".img.gz", ".hdr", ".img", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm", ".ima")
 
 
@@ -67,6 +67,8 @@ def read_image(path: Path, series: str | int | None = None) -> Reading:
         return _read_dicom(path, scan_folder(path), series)
     if path.name.upper() == "DICOMDIR":
         return _read_dicom(path.parent, scan_folder(path.parent), series)
+    if is_dicom(path):
+        return _read_dicom(path, scan_series(path), series)
     total_bytes = stored_bytes(path)
     with quiet_readers():
         reader_name = sitk.ImageFileReader.GetImageIOFromFileName(str(path))
@@ -74,8 +76,6 @@ def read_image(path: Path, series: str | int | None = None) -> Reading:
         if is_nifti2(path):
             raise ValueError(f"{path} is a NIfTI-2 file, which can't be read here; save it as NIfTI-1.")
         raise ValueError(f"{path} is not a NIfTI, NRRD, MetaImage or DICOM file, or it is damaged or cut short.")
-    if reader_name == "GDCMImageIO":
-        return _read_dicom(path, scan_series(path), series)
     warnings = ["A series can only be chosen from DICOM; the choice was ignored."] if series is not None else []
     if reader_name == "NiftiImageIO":
         image, more = _read_nifti(path, total_bytes)

@@ -9,6 +9,7 @@ import pytest
 import SimpleITK as sitk
 from scan_files import refusal
 
+from SpinalTapLib.elements import has_possible_lengths
 from SpinalTapLib.volume import load_volume
 
 PIXELS = np.random.default_rng(2).integers(0, 1000, (6, 9, 7)).astype(np.int16)
@@ -250,3 +251,22 @@ def test_other_files_in_the_folder_do_no_harm(tmp_path, capfd):
     for path in (tmp_path, tmp_path / "DICOMDIR"):
         assert load_volume(path).array.shape == (6, 9, 7)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("place", ["meta header", "header"])
+def test_a_value_that_claims_to_be_longer_than_the_file_asks_for_no_memory(tmp_path, capfd, place):
+    paths = write_series(tmp_path)
+    content = paths[0].read_bytes()
+    # A private value of four-byte length in the meta header, or a tag (implicit, so always four bytes) in the header.
+    if place == "meta header":
+        damaged = content.replace(b"\2\0\1\0OB\0\0\2\0\0\0", b"\2\0\1\0OB\0\0\0\0\0\xe0")
+    else:
+        damaged = content.replace(b"\x18\0\x81\0\4\0\0\0", b"\x18\0\x81\0\0\0\0\xe0")
+    assert damaged != content
+    paths[0].write_bytes(damaged)
+    tracked = load_volume(tmp_path)
+    assert tracked.array.shape == (5, 9, 7)
+    assert "1 of the DICOM files" in tracked.warnings[0]
+    assert not has_possible_lengths(paths[0])
+    assert has_possible_lengths(paths[1])
+    assert "damaged or cut short" in refusal(paths[0], capfd)
