@@ -55,7 +55,7 @@ def time_segment(volume: SagittalVolume, options: Options, repeats: int = 3) -> 
         began = time.perf_counter()
         with tempfile.TemporaryDirectory(prefix="spinaltap-") as folder:
             if spine.vertebrae:
-                write_result(Path(folder) / "result", spine, volume)
+                write_result(spine, volume, Path(folder) / "result")
         spine.seconds["write"] = time.perf_counter() - began  # type: ignore[index]  # a plain dict here
         return spine
 

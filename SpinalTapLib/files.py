@@ -13,13 +13,16 @@ import SimpleITK as sitk
 
 from .geometry import Spine, Vertebra
 from .grid import SourceGrid, sagittal_grid
-from .levels import label_name
 from .markups import write_markups
+from .meshes import FORMATS as SURFACE_FORMATS
+from .meshes import NamedSurface, write_surface
 from .reading import read_image
 from .report import write_report
+from .seg_nrrd import write_seg_nrrd
 from .spinejson import read_spine_json, spine_from_json, spine_json
 from .staging import staged_folder, write_whole
 from .table import measurements_csv
+from .terms import colour
 from .volume import SagittalVolume
 
 JSON_NAME = "spine.json"
@@ -29,7 +32,8 @@ CSV_NAME = "measurements.csv"
 REPORT_NAME = "report.png"
 MARKUPS_FOLDER = "markups"
 SURFACES_FOLDER = "surfaces"
-SURFACE_FORMATS = ("stl", "ply", "obj")
+CONFIDENCE_TAG = "SpinalTap.Confidence"
+"""Tag of a segment in the ``.seg.nrrd``."""
 
 _NIFTI_HEADER_BYTES = 352
 
@@ -61,7 +65,7 @@ def write_result(
     surfaces : mapping of int to vtkPolyData, optional
         Label value to closed surface, LPS, mm; those of vertebrae are written.
     surface_format : str
-        One of `SURFACE_FORMATS`.
+        One of `meshes.FORMATS`.
     rendering : ndarray, shape (rows, columns, 3), uint8, optional
         Picture of the surfaces for the report.
     source : mapping, optional
@@ -77,11 +81,14 @@ def write_result(
     Raises
     ------
     ValueError
-        If the spine has no label map, or the folder can't be written, for example because the disk is full. The
-        folder is then exactly as it was, as after any other exception.
+        If the spine has no label map, two vertebrae have one name, the surface format is unknown, or the folder
+        can't be written, for example because the disk is full. The folder is then exactly as it was, as after any
+        other exception.
     """
     if spine.label_map is None:
         raise ValueError("This spine has no label map, so there is no result to write.")
+    if surface_format not in SURFACE_FORMATS:
+        raise ValueError(f"There is no surface format {surface_format!r}; use one of {', '.join(SURFACE_FORMATS)}.")
     names = file_names(spine)
     folder = Path(folder)
     with staged_folder(folder, _files_of_earlier_result(folder)) as stage:
@@ -95,7 +102,8 @@ def write_result(
             write_markups(stage / _markups_name(name), vertebra)
             surface = (surfaces or {}).get(vertebra.label_value)
             if surface is not None:
-                _write_surface(stage / SURFACES_FOLDER / f"{name}.{surface_format}", surface)
+                path = stage / SURFACES_FOLDER / f"{name}.{surface_format}"
+                write_surface(path, [NamedSurface(name, surface, colour(vertebra.label_value))])
         for name, content in (extra or {}).items():
             write_whole(stage / name, content)
     return folder
@@ -162,23 +170,14 @@ def _files_of_earlier_result(folder: Path) -> tuple[str, ...]:
 
 
 def _write_label_maps(stage: Path, spine: Spine, volume: SagittalVolume) -> None:
-    from .seg_nrrd import write_seg_nrrd
-
     labels = np.asarray(spine.label_map)
-    values = np.unique(labels[labels > 0])
     image = volume.to_source(labels.astype(np.uint8 if labels.max(initial=0) < 256 else np.uint16))
     path = stage / LABEL_MAP_NAME
     with _itk_errors(path):
         sitk.WriteImage(image, str(path), useCompression=True)
         _check_nifti(path, labels.size * image.GetSizeOfPixelComponent())
-    with _itk_errors(stage / SEGMENTATION_NAME):
-        write_seg_nrrd(stage / SEGMENTATION_NAME, image, {int(value): label_name(int(value)) for value in values})
-
-
-def _write_surface(path: Path, surface: Any) -> None:
-    from .meshes import write_surface
-
-    write_surface(path, surface)
+    tags = {v.label_value: {CONFIDENCE_TAG: f"{v.confidence:.4f}"} for v in spine.vertebrae}
+    write_seg_nrrd(stage / SEGMENTATION_NAME, image, tags=tags)
 
 
 @contextlib.contextmanager

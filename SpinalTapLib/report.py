@@ -18,6 +18,7 @@ from .report_sidebar import (
     draw_rendering,
     draw_table,
     draw_warnings,
+    tallest_sidebar,
 )
 from .report_style import AMBER, BACKGROUND, BRIGHT, GAP_PX, MARGIN_PX, MUTED, RULE, anchor_sentence
 from .report_views import CAPTION_PX, CAPTION_SIZE, draw_names, draw_scale_bar, draw_view
@@ -32,7 +33,6 @@ _PX_PER_MM = 1.6  # of a whole spine: a C5 of 12 mm is 19 px high, one line of t
 _VIEW_HEIGHT_PX = (900, 1440)
 _LARGEST_PX_PER_MM = 8.0  # of a small crop, so that pixels stay pixels
 _SIDE_WIDTH_PX = 820
-_TALLEST_SIDEBAR_PX = 3000
 
 
 def write_report(path: str | Path, spine: Spine, volume: SagittalVolume, rendering: np.ndarray | None = None) -> None:
@@ -67,7 +67,8 @@ def draw_report(spine: Spine, volume: SagittalVolume, rendering: np.ndarray | No
     front_left = MARGIN_PX + side.image.shape[1] + GAP_PX
     sidebar = front_left + front.image.shape[1] + MARGIN_PX + 10
     views_end = _HEADER_PX + CAPTION_PX + side.image.shape[0]
-    page = Page(views_end + _TALLEST_SIDEBAR_PX, sidebar + SIDEBAR_PX + MARGIN_PX, BACKGROUND)
+    room = max(views_end, _HEADER_PX + tallest_sidebar(spine)) + _FOOTER_PX
+    page = Page(room, sidebar + SIDEBAR_PX + MARGIN_PX, BACKGROUND)
     _draw_header(page, spine, volume)
     grey = spine_window(volume, spine.vertebrae)
     draw_view(page, side, _HEADER_PX, MARGIN_PX, spine, grey, _side_caption(side))

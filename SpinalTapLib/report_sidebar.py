@@ -27,6 +27,15 @@ _NUMBERS: tuple[tuple[str, str, int], ...] = (  # measurement, heading, right ed
 )
 _CONFIDENCE_LEFT, _NOTES_LEFT = 92, 480
 _CURVE_COLUMNS = 2
+_CURVES_PX = 130  # five angles
+_NOTE_LINES, _WARNING_LINES = 3, 4
+
+
+def tallest_sidebar(spine: Spine) -> int:
+    """Return a height, px, that the sidebar of this spine surely fits into."""
+    table = 80 + len(spine.vertebrae) * (_ROW_PX + (_NOTE_LINES - 1) * _LINE_PX)
+    warnings = 20 + len(spine.warnings) * (_WARNING_LINES * (_LINE_PX + 1) + 4)
+    return table + _CURVES_PX + warnings + LEAST_RENDERING_PX
 
 
 def draw_table(page: Page, top: int, left: int, spine: Spine) -> int:
@@ -59,7 +68,7 @@ def _draw_row(page: Page, top: int, left: int, vertebra: Vertebra) -> int:
         value = vertebra.measurements.get(key)
         words = "–" if value is None else f"{value:.1f}"
         page.text(words, base, left + right, _SIZE, MUTED if value is None else BRIGHT, align="right")
-    lines = wrap("; ".join(vertebra.flags), SIDEBAR_PX - _NOTES_LEFT, 13, 3)
+    lines = wrap("; ".join(vertebra.flags), SIDEBAR_PX - _NOTES_LEFT, 13, _NOTE_LINES)
     for i, line in enumerate(lines):
         page.text(line, base + i * _LINE_PX, left + _NOTES_LEFT, 13, AMBER)
     return top + _ROW_PX + _LINE_PX * max(len(lines) - 1, 0)
@@ -85,7 +94,7 @@ def draw_warnings(page: Page, top: int, left: int, spine: Spine) -> int:
     """Write the warnings, and return where they end."""
     for warning in spine.warnings:
         page.disc(top + 8, left + 4, 3, AMBER)
-        for line in wrap(warning, SIDEBAR_PX - 20, 13, 4):
+        for line in wrap(warning, SIDEBAR_PX - 20, 13, _WARNING_LINES):
             page.text(line, top + 13, left + 16, 13, AMBER)
             top += _LINE_PX + 1
         top += 4

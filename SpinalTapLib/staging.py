@@ -88,6 +88,8 @@ def staged_folder(target: str | Path, outdated: Collection[str] = ()) -> Iterato
             _move_in(stage, target, outdated)
         except OSError as error:
             raise ValueError(f"Could not write the output folder {target}: {reason(error)}.") from error
+        except ValueError as error:
+            raise ValueError(str(error).replace(str(stage), str(target))) from error  # users know the target only
     except BaseException:
         if stage is not None:
             shutil.rmtree(stage, ignore_errors=True)

@@ -99,6 +99,13 @@ def test_a_full_disk_is_told_in_one_sentence(tmp_path):
     assert tree(tmp_path) == {}
 
 
+def test_a_file_that_could_not_be_written_is_named_as_the_user_knows_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "replace", full_disk)
+    with pytest.raises(ValueError) as error, staged_folder(tmp_path / "out") as stage:
+        write_whole(stage / "one", b"1")
+    assert str(error.value) == f"Could not write {(tmp_path / 'out').resolve() / 'one'}: the disk is full."
+
+
 def test_a_file_where_the_folder_should_be_is_named(tmp_path):
     (tmp_path / "file").write_text("x")
     for target in (tmp_path / "file", tmp_path / "file" / "below" / "it"):
