@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from .files import JSON_NAME
 from .pipeline import Options
 from .progress import CancelledCallback, ProgressCallback
-from .runs import RESULT_NAME, segment_file
+from .resultfolder import segment_file
 from .staging import check_writable, write_whole
 
 DONE, EMPTY, BAD, SKIPPED = "done", "no vertebra found", "failed", "already done"
@@ -71,7 +72,7 @@ def find_scans(folder: Path, output: Path | None = None) -> tuple[Scan, ...]:
 
 
 def _walk(folder: Path, output: Path | None) -> Iterator[Path]:
-    if folder.resolve() == output or (folder / RESULT_NAME).is_file():
+    if folder.resolve() == output or (folder / JSON_NAME).is_file():
         return
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     files = [entry for entry in entries if entry.is_file()]
@@ -133,7 +134,7 @@ class Batch:
     ) -> Row:
         """Segment one scan and bring the summary up to date; a bad scan gives a row, never an exception."""
         folder = self._output / scan.name
-        if (folder / RESULT_NAME).is_file() and not self._again:
+        if (folder / JSON_NAME).is_file() and not self._again:
             row = Row(str(scan.path), str(folder), SKIPPED)
         else:
             row = self._segment(scan, folder, progress, cancelled)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import logging
 import signal
 import sys
@@ -17,6 +16,7 @@ from typing import Any, NoReturn
 
 from .. import __version__
 from ..progress import Cancelled
+from ..troubles import is_memory, sentence_for
 from . import checking, segmenting, synthetic
 
 DONE, FAILED, BAD_INPUT, NOTHING_FOUND, CANCELLED = 0, 1, 2, 3, 130
@@ -24,6 +24,9 @@ DONE, FAILED, BAD_INPUT, NOTHING_FOUND, CANCELLED = 0, 1, 2, 3, 130
 
 _VALUES_WITH_MINUS = ("--seed-box",)
 """Options whose value may begin with a minus, which argparse would take for another option."""
+
+
+_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 class Parser(argparse.ArgumentParser):
@@ -69,15 +72,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read our results has gone, such as `| head`
         sys.stdout = None  # type: ignore[assignment]  # or the interpreter complains when it flushes at exit
         return DONE
-    except ValueError as error:
-        logging.getLogger(__name__).debug("Bad input", exc_info=True)
-        return _end(str(error), BAD_INPUT)
-    except OSError as error:
-        logging.getLogger(__name__).debug("The file system refused", exc_info=True)
-        return _end(_file_sentence(error), BAD_INPUT)
-    except MemoryError:
-        return _end("There is not enough memory for this scan; close other programs or use a smaller one.", FAILED)
     except Exception as error:
+        logging.getLogger(__name__).debug("The run has failed", exc_info=True)
+        if is_memory(error):
+            return _end(sentence_for(error), FAILED)
+        if isinstance(error, (OSError, ImportError)) or (isinstance(error, ValueError) and _is_ours(error)):
+            return _end(sentence_for(error), BAD_INPUT)
         return _end(_fault_sentence(error, given), FAILED)
 
 
@@ -86,14 +86,10 @@ def _end(sentence: str, code: int) -> int:
     return code
 
 
-def _file_sentence(error: OSError) -> str:
-    """Return a plain sentence for a failure of the file system."""
-    where = f" {error.filename}" if error.filename else ""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"The disk is full: writing{where} stopped, and nothing was left behind."
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"No permission to use{where or ' the file'}: {error.strerror}."
-    return f"The file system refused{where}: {error.strerror or error}."
+def _is_ours(error: ValueError) -> bool:
+    """Return whether SpinalTap itself raised the error: then it carries a sentence for the user, else it is a fault."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and Path(frames[-1].filename).resolve().is_relative_to(_PACKAGE)
 
 
 def _fault_sentence(error: Exception, arguments: Sequence[str]) -> str:

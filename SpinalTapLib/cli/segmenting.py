@@ -76,7 +76,7 @@ def run_segment(arguments: argparse.Namespace) -> int:
     """Segment one scan."""
     seed = seed_of(arguments)
     console = Console(quiet=arguments.quiet)
-    from ..runs import segment_file
+    from ..resultfolder import segment_file
 
     spine = segment_file(
         Path(arguments.input),
@@ -95,7 +95,7 @@ def run_reseed(arguments: argparse.Namespace) -> int:
     seed = seed_of(arguments)
     console = Console(quiet=arguments.quiet)
     from ..pipeline import Options
-    from ..runs import reseed_folder
+    from ..resultfolder import reseed_folder
 
     folder = Path(arguments.folder)
     output = Path(arguments.output) if arguments.output else folder

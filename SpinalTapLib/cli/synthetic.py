@@ -14,6 +14,7 @@ from ..progress import CancelledCallback
 from .console import Console
 
 CANCELLED = 130
+LADDER = "ladder"
 
 
 def add_commands(commands: Any) -> None:
@@ -29,7 +30,7 @@ def add_commands(commands: Any) -> None:
     phantom.set_defaults(run=run_phantom)
 
     train = commands.add_parser("train", help="train a network on synthetic spines")
-    train.add_argument("--config", default="parts", metavar="NAME|FILE", help="recipe: parts, tiny, a .json or .toml")
+    train.add_argument("--config", default="parts", metavar="NAME|FILE", help="recipe: parts, ladder, tiny, or a .json or .toml file")
     train.add_argument("--output", required=True, metavar="DIR", help="folder for weights, card, log and checkpoint")
     train.add_argument("--resume", metavar="PATH", help="checkpoint (or its folder) to go on from")
     train.add_argument("--seed", type=int, metavar="N", help="instead of the recipe's")
@@ -71,26 +72,35 @@ def run_train(arguments: argparse.Namespace) -> int:
     """Train a network."""
     console = Console()
     from ..progress import Cancelled
-    from ..training.config import load_config
-    from ..training.train import train
 
-    config = load_config(arguments.config)
-    given = {
-        "seed": arguments.seed,
-        "steps": arguments.steps,
-        "deadline_minutes": arguments.minutes,
-        "device": arguments.device,
-    }
-    config = replace(config, **{name: value for name, value in given.items() if value is not None})
     try:
         with _interrupt_as_flag() as interrupted:
-            weights = train(config, arguments.output, arguments.resume, console.progress, interrupted)
+            weights = _train(arguments, console, interrupted)
     except Cancelled:
-        console.line(f"Stopped at a checkpoint; go on with --resume {arguments.output}")
+        console.line(f"Stopped; if {arguments.output} holds a checkpoint, go on with --resume {arguments.output}")
         return CANCELLED
     console.clear()
     print(weights)
     return 0
+
+
+def _train(arguments: argparse.Namespace, console: Console, interrupted: CancelledCallback) -> Path:
+    """Train the part network or the ladder network."""
+    given = {"seed": arguments.seed, "steps": arguments.steps, "deadline_minutes": arguments.minutes}
+    given = {name: value for name, value in given.items() if value is not None}
+    if arguments.config == LADDER:
+        from ..training.train_ladder import LadderConfig, train_ladder
+
+        if arguments.resume or arguments.device not in (None, "auto", "cpu"):
+            raise ValueError("The ladder is trained in one go and on the processor: leave --resume and --device out.")
+        return train_ladder(LadderConfig(**given), arguments.output, console.progress, interrupted)
+    from ..training.config import load_config
+    from ..training.train import train
+
+    if arguments.device is not None:
+        given["device"] = arguments.device
+    config = replace(load_config(arguments.config), **given)
+    return train(config, arguments.output, arguments.resume, console.progress, interrupted)
 
 
 @contextmanager

@@ -1,0 +1,215 @@
+"""From a scan on disk to a result folder, and from a result folder to another count of its levels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from .evidence import Evidence
+from .evidencefile import EVIDENCE_NAME, evidence_bytes, read_evidence
+from .files import JSON_NAME, file_name, read_result, write_result
+from .geometry import SeedBox, Spine
+from .pipeline import Options, reseed_spine, segment_spine
+from .progress import CancelledCallback, ProgressCallback, Stages
+from .rendering import render_surfaces
+from .spinejson import read_spine_json
+from .staging import check_writable
+from .surfaces import body_surface
+from .terms import colour
+from .volume import SagittalVolume, load_volume
+
+_SEGMENT_SHARES = {"read": 0.04, "segment": 0.81, "write": 0.15}
+_RESEED_SHARES = {"read": 0.3, "segment": 0.3, "write": 0.4}
+_WRITE_SHARES = {"surfaces": 0.4, "write": 0.6}
+"""Expected shares of the time."""
+
+
+def segment_file(
+    path: str | Path,
+    output: str | Path,
+    seed: SeedBox | None = None,
+    *,
+    series: str | int | None = None,
+    options: Options | None = None,
+    surface_format: str = "stl",
+    progress: ProgressCallback | None = None,
+    cancelled: CancelledCallback | None = None,
+) -> Spine:
+    """Read a scan, segment it and write the result folder.
+
+    Parameters
+    ----------
+    path, series
+        As for `load_volume`.
+    output : path
+        The result folder; checked before the long work begins.
+    seed, options, progress, cancelled
+        As for `segment_spine`.
+    surface_format : str
+        One of `meshes.FORMATS`.
+
+    Returns
+    -------
+    Spine
+        If it has no vertebrae, nothing was written.
+
+    Raises
+    ------
+    ValueError
+        In one sentence, if the scan can't be read, the run can't be done as asked, or the folder can't be written.
+    Cancelled
+        If `cancelled` returned True. As after any other exception, `output` is then as it was.
+    """
+    check_writable(output)
+    stages = Stages(_SEGMENT_SHARES, progress, cancelled)
+    with stages.stage("read", "Reading the scan"):
+        volume = load_volume(path, series)
+    with stages.stage("segment", "Preparing the slices") as report:
+        spine = segment_spine(volume, seed, options=options, progress=_inner(report), cancelled=cancelled)
+    source = {"path": str(Path(path).resolve()), **({"series": str(series)} if series is not None else {})}
+    return _finished(spine, volume, output, source, surface_format, stages)
+
+
+def reseed_folder(
+    folder: str | Path,
+    output: str | Path | None = None,
+    seed: SeedBox | None = None,
+    *,
+    scan: str | Path | None = None,
+    options: Options | None = None,
+    surface_format: str = "stl",
+    progress: ProgressCallback | None = None,
+    cancelled: CancelledCallback | None = None,
+) -> Spine:
+    """Count the levels of a result folder again and write the new result; the detector does not run.
+
+    Parameters
+    ----------
+    folder : path
+        Written by `segment_file` (or by this function).
+    output : path, optional
+        Where the new result goes; the same folder if not given.
+    scan : path, optional
+        Where the scan is now, if it is no longer where it was.
+    seed, options, surface_format, progress, cancelled
+        As for `segment_file`.
+
+    Raises
+    ------
+    ValueError
+        In one sentence, if the folder is no result, the scan is gone or is another one, or the box marks no vertebra.
+    Cancelled
+        If `cancelled` returned True.
+    """
+    folder = Path(folder)
+    output = folder if output is None else Path(output)
+    source = {k: v for k, v in read_spine_json(folder / JSON_NAME)["input"].items() if k in ("path", "series")}
+    check_writable(output)
+    stages = Stages(_RESEED_SHARES, progress, cancelled)
+    with stages.stage("read", "Reading the result"):
+        volume = _scan_again(source, scan)
+        spine = replace(read_result(folder), evidence=read_evidence(folder / EVIDENCE_NAME, volume))
+    with stages.stage("segment", "Counting the levels") as report:
+        spine = reseed_spine(spine, seed, options=options, progress=_inner(report), cancelled=cancelled)
+    if scan is not None:
+        source["path"] = str(Path(scan).resolve())
+    return _finished(spine, volume, output, source, surface_format, stages)
+
+
+def _finished(
+    spine: Spine,
+    volume: SagittalVolume,
+    output: str | Path,
+    source: Mapping[str, Any],
+    surface_format: str,
+    stages: Stages,
+) -> Spine:
+    """Write a spine that has vertebrae."""
+    spine = replace(spine, seconds={"read": stages.seconds["read"], **spine.seconds})
+    if not spine.vertebrae:
+        return spine
+    with stages.stage("write", "Making the surfaces") as report:
+        return write_folder(spine, volume, output, source, surface_format=surface_format, progress=_inner(report))
+
+
+def write_folder(
+    spine: Spine,
+    volume: SagittalVolume,
+    output: str | Path,
+    source: Mapping[str, Any] | None = None,
+    *,
+    surface_format: str = "stl",
+    progress: ProgressCallback | None = None,
+    cancelled: CancelledCallback | None = None,
+) -> Spine:
+    """Make the surfaces of a spine with evidence and write its result folder.
+
+    Parameters
+    ----------
+    spine, volume
+        From `segment_spine` and `load_volume`.
+    output : path
+        The result folder.
+    source : mapping, optional
+        What spine.json says about the input besides its name and geometry: its ``path``, its ``series``.
+    surface_format, progress, cancelled
+        As for `segment_file`.
+
+    Returns
+    -------
+    Spine
+        With the seconds of these two stages as well.
+    """
+    stages = Stages(_WRITE_SHARES, progress, cancelled)
+    with stages.stage("surfaces", "Making the surfaces") as report:
+        surfaces = {}
+        for value, surface in _surfaces(spine):
+            surfaces[value] = surface
+            report(len(surfaces) / (len(spine.vertebrae) + 1), "Making the surfaces")
+        rendering = _rendering(spine, surfaces)
+    spine = replace(spine, seconds={**spine.seconds, **stages.seconds})
+    with stages.stage("write", "Writing the files"):
+        write_result(
+            spine,
+            volume,
+            output,
+            surfaces=surfaces,
+            surface_format=surface_format,
+            rendering=rendering,
+            source=source,
+            extra={EVIDENCE_NAME: evidence_bytes(spine.evidence)} if isinstance(spine.evidence, Evidence) else None,
+        )
+    return replace(spine, seconds={**spine.seconds, **stages.seconds})
+
+
+def _surfaces(spine: Spine) -> Iterator[tuple[int, Any]]:
+    """Give the closed surface of every vertebra that has a body: label value and vtkPolyData, LPS, mm."""
+    evidence = spine.evidence
+    if not isinstance(evidence, Evidence):
+        return
+    for vertebra in spine.vertebrae:
+        index = evidence.index_of(vertebra)
+        solid = None if index is None else evidence.bodies.solids[index]
+        if solid is not None and (solid.field > 0).any():
+            yield vertebra.label_value, body_surface(solid)
+
+
+def _rendering(spine: Spine, surfaces: Mapping[int, Any]) -> Any:
+    """Return a picture of the vertebrae in 3-D for the report, or None where this machine can't draw it."""
+    shown = [vertebra for vertebra in spine.vertebrae if vertebra.label_value in surfaces]
+    return render_surfaces([(surfaces[v.label_value], colour(v.label_value), file_name(v)) for v in shown])
+
+
+def _scan_again(source: Mapping[str, Any], scan: str | Path | None) -> SagittalVolume:
+    """Read the scan that a result was made from."""
+    path = source.get("path") if scan is None else scan
+    if path is None or not Path(path).exists():
+        raise ValueError(f"The scan of this result is no longer at {path}; say where it is now with --input.")
+    return load_volume(path, source.get("series"))
+
+
+def _inner(report: Callable[[float, str], None]) -> ProgressCallback:
+    """Return the progress of the pipeline as a part of the whole run's."""
+    return lambda stage, fraction, message: report(fraction, message)
