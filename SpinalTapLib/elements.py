@@ -14,6 +14,7 @@ from typing import BinaryIO
 _MARK_ENDS = 132
 _UNDEFINED = 0xFFFFFFFF
 _META_GROUP = b"\x02\x00"
+_FIRST_GROUP = b"\x08\x00"
 _TRANSFER_SYNTAX = (0x0002, 0x0010)
 _PIXELS = (0x7FE0, 0x0010)
 _ITEM_GROUP = 0xFFFE
@@ -33,6 +34,8 @@ def has_possible_lengths(path: Path) -> bool:
     with path.open("rb") as file:
         if file.read(_MARK_ENDS)[128:] != b"DICM":  # left out by some old writers
             file.seek(0)
+        if _peek(file, 2) not in (_META_GROUP, _FIRST_GROUP):
+            return False
         return all(length <= size for length in _lengths(file))
 
 
@@ -42,6 +45,7 @@ def _lengths(file: BinaryIO) -> Iterator[int]:
     while _peek(file, 2) == _META_GROUP:  # always little-endian, and explicit
         element = _read_element(file, "<", explicit=True)
         if element is None:
+            yield _UNDEFINED  # GDCM would take the rest for something else, and its text for lengths
             return
         tag, _, length = element
         yield length
@@ -81,7 +85,7 @@ def _read_element(file: BinaryIO, order: str, explicit: bool) -> tuple[tuple[int
     if not explicit or group == _ITEM_GROUP:
         return (group, element), b"", struct.unpack_from(f"{order}I", head, 4)[0]
     kind = head[4:6]
-    if not kind.isupper():
+    if not (kind.isalpha() and kind.isupper()):
         return None
     if kind not in _LONG:
         return (group, element), kind, struct.unpack_from(f"{order}H", head, 6)[0]

@@ -38,3 +38,9 @@ def test_the_lengths_of_every_encoding_are_followed(tmp_path, syntax):
 
     assert has_possible_lengths(file(None))
     assert not has_possible_lengths(file(100_000))
+
+
+def test_a_meta_header_that_makes_no_sense_is_not_possible(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"\0" * 128 + b"DICM" + b"\2\0\x12\x006I\4\x001234")
+    assert not has_possible_lengths(path)
