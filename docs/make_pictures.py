@@ -104,10 +104,8 @@ def make_slice_picture(desk, volume, folder):
     segmentation.GetDisplayNode().SetOpacity2DFill(0.35)
     for i in range(desk.app.scene.GetNumberOfNodesByClass("vtkMRMLMarkupsFiducialNode")):
         desk.app.scene.GetNthNodeByClass(i, "vtkMRMLMarkupsFiducialNode").GetDisplayNode().SetVisibility(False)
-    left, posterior, superior = desk.session.result.spine["L5"].centroid_lps_mm
-    slice_node = view.get_view_node()
-    slice_node.JumpSliceByCentering(-left, -posterior, superior)
-    desk.session.jump_to("L5")
+    left, posterior, superior = desk.session.result.spine["S1"].centroid_lps_mm
+    view.get_view_node().JumpSliceByOffsetting(-left, -posterior, superior)
     save(view, folder / "s1-box.png")
 
 
