@@ -134,8 +134,8 @@ def _seed(seed: SeedBox | None) -> dict[str, Any] | None:
 def _seed_from(seed: Mapping[str, Any] | None) -> SeedBox | None:
     if seed is None:
         return None
-    numbers = (np.array(seed[key], dtype=float) for key in ("center_lps_mm", "size_mm", "axes"))
-    return SeedBox(*numbers, level=str(seed["level"]))
+    center, size, axes = (np.array(seed[key], dtype=float) for key in ("center_lps_mm", "size_mm", "axes"))
+    return SeedBox(center, size, axes, str(seed["level"]))
 
 
 def _vertebra(vertebra: Vertebra, volume: SagittalVolume) -> dict[str, Any]:

@@ -1,0 +1,51 @@
+"""Overlap of two masks: Dice and the average symmetric surface distance."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+
+def dice(first: np.ndarray, second: np.ndarray) -> float:
+    """Return twice the common volume over the sum of both, 0-1, of two masks of one shape; NaN if both are empty."""
+    total = np.count_nonzero(first) + np.count_nonzero(second)
+    return 2 * np.count_nonzero(first & second) / total if total else float("nan")
+
+
+def surface_distance_mm(first: np.ndarray, second: np.ndarray, spacing_mm: np.ndarray) -> float:
+    """Return the average symmetric surface distance of two masks, mm.
+
+    Parameters
+    ----------
+    first, second : ndarray of bool
+        Two masks of one shape, in any number of dimensions.
+    spacing_mm : ndarray, shape (dimensions,)
+        Distance between neighbouring elements along each axis.
+
+    Returns
+    -------
+    float
+        Mean, over the surface elements of both, of the distance to the nearest surface element of the other
+        (Heimann et al., IEEE TMI 28:1251, 2009); NaN if one of them is empty. A surface element belongs to the
+        mask and has a neighbour, across a face, that does not; outside of the array there is nothing.
+    """
+    if not first.any() or not second.any():
+        return float("nan")
+    box = _box(first | second)
+    surfaces = [_surface(mask[box]) for mask in (first, second)]
+    sums = [
+        ndimage.distance_transform_edt(~other, sampling=spacing_mm)[one].sum()
+        for one, other in (surfaces, surfaces[::-1])
+    ]
+    return float(sum(sums) / sum(np.count_nonzero(surface) for surface in surfaces))
+
+
+def _surface(mask: np.ndarray) -> np.ndarray:
+    return mask & ~ndimage.binary_erosion(mask)
+
+
+def _box(mask: np.ndarray) -> tuple[slice, ...]:
+    """Return the smallest box around a mask that is not empty."""
+    axes = range(mask.ndim)
+    spans = (np.flatnonzero(mask.any(tuple(other for other in axes if other != axis))) for axis in axes)
+    return tuple(slice(int(span[0]), int(span[-1]) + 1) for span in spans)

@@ -1,0 +1,258 @@
+"""Scoring: one scan's true label map against what was predicted for it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from .. import levels
+from ..geometry import CORNERS
+from ..grid import sagittal_grid
+from ..reading import read_image
+from ..spinejson import read_spine_json
+from .cases import Case
+from .matching import Body, bodies_in, match, positions, value_at
+from .overlap import dice, surface_distance_mm
+
+_SAME_GRID_MM = 0.01
+_TRUTH_ENDING = "_truth.json"
+
+
+@dataclass(frozen=True)
+class CaseScore:
+    """What was counted in one scan.
+
+    Attributes
+    ----------
+    name, subject, group : str
+        See `cases.Case`.
+    reference, predicted, matched : int
+        Number of true vertebrae, of predicted ones, and of pairs, without those cut by the image's edge.
+    identified, from_s1, shifted : int
+        Pairs with the right level; with the right number of steps above S1; right after the best single shift.
+    centroid_mm, corner_mm, dice_3d, distance_3d_mm, dice_2d, distance_2d_mm : tuple of float
+        One value for each pair (`corner_mm`: for each corner; Dice: for each true vertebra).
+    missing : bool
+        Whether there was no prediction at all.
+    """
+
+    name: str
+    subject: str
+    group: str
+    reference: int = 0
+    predicted: int = 0
+    matched: int = 0
+    identified: int = 0
+    from_s1: int = 0
+    shifted: int = 0
+    centroid_mm: tuple[float, ...] = ()
+    corner_mm: tuple[float, ...] = ()
+    dice_3d: tuple[float, ...] = ()
+    distance_3d_mm: tuple[float, ...] = ()
+    dice_2d: tuple[float, ...] = ()
+    distance_2d_mm: tuple[float, ...] = ()
+    missing: bool = False
+
+    @property
+    def all_right(self) -> bool:
+        """Whether every true vertebra was found and named, and nothing else was."""
+        return self.identified == self.reference == self.predicted
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """A label map in the sagittal frame with its bodies."""
+
+    labels: np.ndarray
+    matrix: np.ndarray
+    bodies: tuple[Body, ...]
+
+    @property
+    def spacing_mm(self) -> np.ndarray:
+        """Distance between neighbouring slices, rows and columns, mm, shape (3,)."""
+        return np.linalg.norm(self.matrix[:3, :3], axis=0)
+
+
+def score_case(case: Case, conversion: Mapping[int, int] | None = None) -> CaseScore:
+    """Score one scan.
+
+    Parameters
+    ----------
+    case : Case
+        Reference and prediction.
+    conversion : mapping of int to int, optional
+        The reference's label values to ours, where it uses others; values that it lacks are no vertebrae.
+
+    Raises
+    ------
+    ValueError
+        If a file can't be read.
+    """
+    image = read_image(case.reference).image
+    truth = _truth(image, case, conversion)
+    if case.prediction is None:
+        none = (0.0,) * sum(not body.cut for body in truth.bodies)
+        return CaseScore(case.name, case.subject, case.group, len(none), dice_3d=none, dice_2d=none, missing=True)
+    labels = _on_grid_of(image, read_image(case.prediction).image)
+    return score(truth, labels, _predicted_bodies(case.prediction, labels, truth.matrix), case)
+
+
+def score(truth: Truth, labels: np.ndarray, predicted: Sequence[Body], case: Case) -> CaseScore:
+    """Score predicted bodies and their label map, shape (slice, row, column), on the grid of the truth.
+
+    Predictions whose centroid lies in a body that the image's edge cuts are left out, like that body.
+    """
+    cut = {body.value for body in truth.bodies if body.cut}
+    reference = [body for body in truth.bodies if not body.cut]
+    counted = [p for p in predicted if value_at(truth.labels, truth.matrix, p.centroid_lps_mm) not in cut]
+    pairs = match(counted, reference, truth.labels, truth.matrix)
+    matched = [(counted[i], reference[k]) for i, k in sorted(pairs.items(), key=lambda pair: pair[1])]
+    found = {known.value: item for item, known in matched}
+    overlaps = [_overlap(truth, labels, known, found.get(known.value)) for known in reference]
+    dice_3d, distance_3d, dice_2d, distance_2d = zip(*overlaps) if overlaps else ((), (), (), ())
+    from_s1, shifted = _relative(matched, predicted, truth.bodies)
+    return CaseScore(
+        name=case.name,
+        subject=case.subject,
+        group=case.group,
+        reference=len(reference),
+        predicted=len(counted),
+        matched=len(matched),
+        identified=sum(item.value == known.value for item, known in matched),
+        from_s1=from_s1,
+        shifted=shifted,
+        centroid_mm=tuple(float(np.linalg.norm(p.centroid_lps_mm - t.centroid_lps_mm)) for p, t in matched),
+        corner_mm=tuple(distance for pair in matched for distance in _corner_distances(*pair)),
+        dice_3d=dice_3d,
+        distance_3d_mm=tuple(x for x in distance_3d if np.isfinite(x)),
+        dice_2d=dice_2d,
+        distance_2d_mm=tuple(x for x in distance_2d if np.isfinite(x)),
+    )
+
+
+def _relative(
+    matched: Sequence[tuple[Body, Body]], predicted: Sequence[Body], reference: Sequence[Body]
+) -> tuple[int, int]:
+    """Count the pairs with the right number of steps above S1, and those right after the best single shift."""
+    here, there = (
+        dict(zip(values, positions(values)))
+        for values in ([b.value for b in bodies] for bodies in (predicted, reference))
+    )
+    shifts: Counter[int] = Counter()
+    from_s1 = 0
+    for item, known in matched:
+        step, right = here[item.value], there[known.value]
+        if step is not None and right is not None:
+            shifts[step - right] += 1
+            from_s1 += step == right and item.value < levels.UNANCHORED_BASE  # a mere number is no count from S1
+    return from_s1, max(shifts.values(), default=0)
+
+
+def _corner_distances(predicted: Body, known: Body) -> tuple[float, ...]:
+    if predicted.corners_lps_mm is None or known.corners_lps_mm is None:
+        return ()
+    return tuple(float(d) for d in np.linalg.norm(predicted.corners_lps_mm - known.corners_lps_mm, axis=1))
+
+
+def _overlap(truth: Truth, labels: np.ndarray, known: Body, found: Body | None) -> tuple[float, float, float, float]:
+    """Return Dice and surface distance in 3-D and on the true body's mid-slice."""
+    if found is None:
+        return 0.0, float("nan"), 0.0, float("nan")
+    one, other = truth.labels == known.value, labels == found.value
+    rows = np.flatnonzero((one | other).any((0, 2)))
+    near = slice(rows[0], rows[-1] + 1)
+    one, other = one[:, near], other[:, near]
+    index = np.linalg.solve(truth.matrix[:3, :3], known.centroid_lps_mm - truth.matrix[:3, 3])
+    k = round(float(index[0]))
+    spacing = truth.spacing_mm
+    return (
+        dice(one, other),
+        surface_distance_mm(one, other, spacing),
+        dice(one[k], other[k]),
+        surface_distance_mm(one[k], other[k], spacing[1:]),
+    )
+
+
+def _truth(image: sitk.Image, case: Case, conversion: Mapping[int, int] | None) -> Truth:
+    labels, matrix = _sagittal(image, str(case.reference))
+    if conversion is not None:
+        labels = _converted(labels, conversion)
+    bodies = bodies_in(labels, matrix)
+    known = case.reference.parent / f"{case.name}{_TRUTH_ENDING}"
+    return Truth(labels, matrix, _with_corners(bodies, _truth_points(known)))
+
+
+def _converted(labels: np.ndarray, conversion: Mapping[int, int]) -> np.ndarray:
+    out = np.zeros_like(labels)
+    for old, new in conversion.items():
+        out[labels == old] = new
+    return out
+
+
+def _truth_points(path: Path) -> dict[int, dict[str, Any]]:
+    """Return what a phantom's truth says about each label value, or nothing where there is no such file."""
+    if not path.is_file():
+        return {}
+    try:
+        return {levels.level(name).value: entry for name, entry in json.loads(path.read_text(encoding="utf-8")).items()}
+    except (OSError, json.JSONDecodeError, AttributeError) as error:
+        raise ValueError(f"{path} can't be read: {error}.") from error
+
+
+def _with_corners(bodies: Sequence[Body], points: Mapping[int, dict[str, Any]]) -> tuple[Body, ...]:
+    """Take centroid and corners from a file where it has them: exact, and known where the label map is coarse."""
+    return tuple(
+        Body(
+            body.value,
+            np.array(points[body.value]["centroid_lps_mm"], dtype=float),
+            np.array([points[body.value]["corners_lps_mm"][name] for name in CORNERS], dtype=float),
+            body.cut,
+        )
+        if body.value in points
+        else body
+        for body in bodies
+    )
+
+
+def _predicted_bodies(path: Path, labels: np.ndarray, matrix: np.ndarray) -> tuple[Body, ...]:
+    """Return the vertebrae of spine.json where the label map is part of a result, else those of the label map."""
+    if not (path.parent / "spine.json").is_file():
+        return bodies_in(labels, matrix)
+    entries = read_spine_json(path.parent / "spine.json")["vertebrae"]
+    return _with_corners(
+        [Body(int(entry["label_value"]), np.zeros(3)) for entry in entries],
+        {int(entry["label_value"]): entry for entry in entries},
+    )
+
+
+def _sagittal(image: sitk.Image, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the labels, (slice, row, column), int32, and their matrix to LPS mm, of an image."""
+    grid = sagittal_grid(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection(), name)
+    array = np.rint(grid.to_sagittal(sitk.GetArrayFromImage(image))).astype(np.int32)
+    return np.ascontiguousarray(array), grid.matrix
+
+
+def _on_grid_of(reference: sitk.Image, prediction: sitk.Image) -> np.ndarray:
+    """Return the predicted labels, (slice, row, column), on the grid of the reference, resampled only if need be."""
+    same = reference.GetSize() == prediction.GetSize() and all(
+        np.allclose(reference.TransformIndexToPhysicalPoint(corner), prediction.TransformIndexToPhysicalPoint(corner),
+                    atol=_SAME_GRID_MM)
+        for corner in _corners(reference.GetSize())
+    )  # fmt: skip
+    if not same:
+        prediction = sitk.Resample(prediction, reference, sitk.Transform(), sitk.sitkNearestNeighbor)
+    else:
+        prediction.CopyInformation(reference)
+    return _sagittal(prediction, "the prediction")[0]
+
+
+def _corners(size: Sequence[int]) -> list[tuple[int, int, int]]:
+    i, j, k = (int(n) - 1 for n in size)
+    return [(0, 0, 0), (i, 0, 0), (0, j, 0), (0, 0, k)]
