@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+import numpy as np
+
 from .geometry import SeedBox, Spine
 from .pipeline import Options, reseed_spine, segment_spine
 from .resultfolder import write_folder
@@ -65,7 +67,7 @@ def time_reseed(volume: SagittalVolume, options: Options, repeats: int = 10) -> 
         raise ValueError(f"No vertebra was found in {volume.name}, so there is nothing to recount.")
     lowest = spine.vertebrae[0]
     edge = 1.2 * max(lowest.height_mm, lowest.depth_mm)
-    seed = SeedBox(lowest.centroid_lps_mm, [edge, edge, edge], level=lowest.level or "S1")
+    seed = SeedBox(lowest.centroid_lps_mm, np.full(3, edge), level=lowest.level or "S1")
     return _timing("reseed", volume, lambda: reseed_spine(spine, seed, options=options), repeats, ("label", "measure"))
 
 

@@ -39,7 +39,7 @@ _LETTERS_MM = 9.0
 _GAP_MM = 4.0
 _NAME_MM = 26.0
 """Room for a name beside the spine."""
-_INK = (0.25, 0.25, 0.25)
+_INK, _PALE_INK = (0.25, 0.25, 0.25), (0.85, 0.85, 0.85)
 _FINER = 2
 """The picture is drawn this much larger and averaged: smooth edges on any graphics driver."""
 
@@ -128,11 +128,12 @@ def _drawn(surfaces: Parts, size: tuple[int, int], towards: np.ndarray, backgrou
     camera.SetFocalPoint(*middle)
     camera.SetPosition(*(middle + 2000 * towards))
     camera.SetViewUp(*up)
+    ink = _INK if sum(background) > 1.5 * 255 else _PALE_INK
     pixels = max(6, round(_LETTERS_MM / (2 * half) * size[1])) * _FINER
     for (_, _, name), cloud in zip(surfaces, clouds):
         if name:
             side = right * ((cloud @ right).max() + _GAP_MM) + up * np.median(cloud @ up)
-            renderer.AddActor(_text(name, side + towards * 500, pixels))
+            renderer.AddActor(_text(name, side + towards * 500, pixels, ink))
     renderer.ResetCameraClippingRange()
     return _picture(renderer, size)
 
@@ -152,14 +153,16 @@ def _actor(surface: vtkPolyData, colour: Sequence[int]) -> vtkActor:
     return actor
 
 
-def _text(words: str, position: np.ndarray, pixels: int) -> vtkBillboardTextActor3D:
+def _text(
+    words: str, position: np.ndarray, pixels: int, ink: tuple[float, float, float]
+) -> vtkBillboardTextActor3D:
     actor = vtkBillboardTextActor3D()
     actor.SetInput(words)
     actor.SetPosition(*position)
     style = actor.GetTextProperty()
     style.SetFontFamilyToArial()
     style.SetFontSize(pixels)
-    style.SetColor(*_INK)
+    style.SetColor(*ink)
     style.SetJustificationToLeft()
     style.SetVerticalJustificationToCentered()
     return actor

@@ -7,13 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .evidence import Evidence
 from .evidencefile import EVIDENCE_NAME, evidence_bytes, read_evidence
-from .files import JSON_NAME, file_name, read_result, write_result
+from .files import JSON_NAME, read_result, write_result
 from .geometry import SeedBox, Spine
+from .levels import label_name
 from .pipeline import Options, reseed_spine, segment_spine
 from .progress import CancelledCallback, ProgressCallback, Stages
+from .quiet import quiet_readers
 from .rendering import render_surfaces
+from .report_style import BACKGROUND
 from .spinejson import read_spine_json
 from .staging import check_writable
 from .surfaces import body_surface
@@ -196,10 +201,15 @@ def _surfaces(spine: Spine) -> Iterator[tuple[int, Any]]:
             yield vertebra.label_value, body_surface(solid)
 
 
-def _rendering(spine: Spine, surfaces: Mapping[int, Any]) -> Any:
+def _rendering(spine: Spine, surfaces: Mapping[int, Any]) -> np.ndarray | None:
     """Return a picture of the vertebrae in 3-D for the report, or None where this machine can't draw it."""
-    shown = [vertebra for vertebra in spine.vertebrae if vertebra.label_value in surfaces]
-    return render_surfaces([(surfaces[v.label_value], colour(v.label_value), file_name(v)) for v in shown])
+    parts = [
+        (surfaces[v.label_value], colour(v.label_value), v.level or label_name(v.label_value).split()[-1])
+        for v in spine.vertebrae
+        if v.label_value in surfaces
+    ]
+    with quiet_readers():  # VTK complains on stderr where there is no screen, and draws all the same
+        return render_surfaces(parts, background=BACKGROUND)
 
 
 def _scan_again(source: Mapping[str, Any], scan: str | Path | None) -> SagittalVolume:

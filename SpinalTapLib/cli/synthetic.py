@@ -30,7 +30,7 @@ def add_commands(commands: Any) -> None:
     phantom.set_defaults(run=run_phantom)
 
     train = commands.add_parser("train", help="train a network on synthetic spines")
-    train.add_argument("--config", default="parts", metavar="NAME|FILE", help="recipe: parts, ladder, tiny, or a .json or .toml file")
+    train.add_argument("--config", default="parts", metavar="NAME|FILE", help="recipe: parts, ladder, tiny or a file")
     train.add_argument("--output", required=True, metavar="DIR", help="folder for weights, card, log and checkpoint")
     train.add_argument("--resume", metavar="PATH", help="checkpoint (or its folder) to go on from")
     train.add_argument("--seed", type=int, metavar="N", help="instead of the recipe's")
