@@ -14,7 +14,7 @@ in them. Figures are over all vertebrae of a group; intervals are 95 %, bootstra
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ import numpy as np
 
 from .bootstrap import Estimate, ratio
 from .cases import find_cases
+from .markdown import markdown_table
 from .scoring import CaseScore, score_case
 
 ALL = "all"
@@ -111,7 +112,7 @@ class Evaluation:
     def as_json(self) -> dict[str, Any]:
         """Return all figures and what was counted in each scan, ready for ``json.dumps``."""
         groups = {
-            group: {metric.name: _plain(asdict(self.estimate(metric, group))) for metric in METRICS}
+            group: {metric.name: plain(asdict(self.estimate(metric, group))) for metric in METRICS}
             for group in self.groups
         }
         return {"groups": groups, "scans": [asdict(score) for score in self.scores]}
@@ -151,16 +152,8 @@ def evaluate_folders(
     return Evaluation(tuple(scores))
 
 
-def markdown_table(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows, the heading first, as a Markdown table with aligned columns."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths))} |" for row in rows]
-    rule = f"| {' | '.join('-' * max(width, 3) for width in widths)} |"
-    return "\n".join([lines[0], rule, *lines[1:]]) + "\n"
-
-
-def _plain(values: Mapping[str, float]) -> dict[str, float | None]:
-    """Return the values with None for NaN, which JSON has no word for."""
+def plain(values: Mapping[str, float]) -> dict[str, float | None]:
+    """Return an estimate's values with None for NaN, which JSON has no word for."""
     return {key: None if np.isnan(value) else round(value, 5) for key, value in values.items()}
 
 
