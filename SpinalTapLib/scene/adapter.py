@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from .frames import RAS_FROM_LPS, Frame, frame_of, moved, moved_surface, parent_
 from .observers import Observers
 from .showing import Showing
 
-_log = logging.getLogger(__name__)
+_SAME_PLACE_MM = 1e-3  # a header's rounding, not a move
 
 
 class SlicerScene:
@@ -89,15 +88,15 @@ class SlicerScene:
         """Return the result that the scene holds for `volume`, its exchange folder filled in `folder`; or None."""
         node = self._node(volume)
         segmentation, text = self._find(volume, nodes.SEGMENTATION), self._find(volume, nodes.MEMORY)
-        frame = Frame.from_text(segmentation.GetAttribute(memory.FRAME)) if segmentation is not None else None
-        if frame is None or text is None or volumes.problem(node):
+        if segmentation is None or text is None or volumes.problem(node):
             return None
-        shape = node.GetImageData().GetDimensions()[::-1]
-        labels = memory.label_map_of(segmentation, shape, memory.matrix_in(text.GetText()), frame)
+        matrix = memory.matrix_in(text.GetText())
+        read, frame, above = self._read_for(node, segmentation, matrix)
+        labels = memory.label_map_of(segmentation, read.array.shape, matrix, above)
         result = memory.result_from(text.GetText(), labels, folder)
         self._frames[volume] = frame
         if result.folder is not None:
-            exchange.write_volume(folder, volumes.sagittal_volume(node, frame)[0])
+            exchange.write_volume(folder, read)
         return result
 
     def surfaces(self, volume: str) -> Mapping[str, Any]:
@@ -175,6 +174,21 @@ class SlicerScene:
         return node is not None and views.is_shown_3d(node)
 
     # --- helpers -----------------------------------------------------------------------------------------
+
+    def _read_for(self, node: Any, segmentation: Any, matrix: np.ndarray) -> tuple[SagittalVolume, Frame, np.ndarray]:
+        """Return a volume as a stored result saw it, where it lay, and the result's own space to that world.
+
+        The voxels may be stored in another order since: Slicer turns left-handed volumes when it loads them.
+        """
+        read, now = volumes.sagittal_volume(node)
+        if np.allclose(read.matrix, matrix, atol=_SAME_PLACE_MM):
+            return read, now, parent_to_world(segmentation)
+        then = Frame.from_text(segmentation.GetAttribute(memory.FRAME))
+        if then is not None:  # a transform above it may have changed since
+            read = volumes.sagittal_volume(node, then)[0]
+            if np.allclose(read.matrix, matrix, atol=_SAME_PLACE_MM):
+                return read, then, then.local_to_world
+        raise ValueError(f"{node.GetName()!r} is no longer where it was segmented; segment it again.")
 
     def _node(self, volume: str) -> Any:
         node = self._scene.GetNodeByID(volume)

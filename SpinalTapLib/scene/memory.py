@@ -12,8 +12,8 @@ import numpy as np
 from .. import exchange
 from ..ports import Result
 from . import segments
-from .frames import Frame, array_of, matrix_of
-from .volumes import array_kji, voxel_map
+from .frames import RAS_FROM_LPS
+from .volumes import array_kji, turn_between
 
 FRAME = "SpinalTap.Frame"
 """Attribute of the segmentation node: where the volume lay (see `Frame.to_text`)."""
@@ -68,49 +68,41 @@ def matrix_in(text: str) -> np.ndarray:
         raise ValueError(f"The stored result is damaged ({error}); segment the volume again.") from error
 
 
-def label_map_of(node: Any, shape_kji: tuple[int, ...], matrix_lps: np.ndarray, frame: Frame) -> np.ndarray:
+def label_map_of(node: Any, shape: tuple[int, ...], matrix_lps: np.ndarray, to_world: np.ndarray) -> np.ndarray:
     """Return SpinalTap's segments as a label map, uint16, (slice, row, column), hand edits included.
 
     Parameters
     ----------
-    shape_kji : tuple of int
-        Shape of the volume node's voxels.
+    shape : tuple of int
+        (slices, rows, columns).
     matrix_lps : ndarray, shape (4, 4)
         (slice, row, column, 1) to LPS of the label map.
-    frame : Frame
-        Where the volume lay.
+    to_world : ndarray, shape (4, 4)
+        The segmentation's own space to the world of `matrix_lps`, RAS.
     """
-    whole = np.zeros(shape_kji, np.uint16)
+    whole = np.zeros(shape, np.uint16)
     for segment in segments.ours(node).values():
-        image = segment.GetRepresentation(segments.MASK)
-        if image is None or image.GetPointData().GetScalars() is None:
-            continue
-        low = _offset(image, frame)
-        if low is not None:
-            _paste(whole, array_kji(image) == segment.GetLabelValue(), low, segment.GetLabelValue())
-    axes, flips = voxel_map(matrix_lps, frame)
-    turned = whole[tuple(slice(None, None, -1 if flip else 1) for flip in flips)]
-    return np.ascontiguousarray(turned.transpose(np.argsort(axes)))
+        image = segments.label_map(segment)
+        if image is not None:
+            to_index = np.linalg.inv(matrix_lps) @ RAS_FROM_LPS @ to_world @ segments.image_to_space(image)
+            _paste(whole, image, to_index, segment.GetLabelValue())
+    return whole
 
 
-def _offset(image: Any, frame: Frame) -> np.ndarray | None:
-    """Return the (k, j, i) of the volume at which a segment's label map begins; None if it has other voxels."""
-    matrix = matrix_of(np.eye(4))
-    image.GetImageToWorldMatrix(matrix)
-    to_voxels = np.linalg.inv(frame.ijk_to_local) @ array_of(matrix)
-    if np.abs(to_voxels[:3, :3] - np.eye(3)).max() > 1e-2:
-        return None
-    extent = image.GetExtent()
-    first = to_voxels @ [extent[0], extent[2], extent[4], 1.0]
-    return np.round(first[2::-1]).astype(int)
+def _paste(whole: np.ndarray, image: Any, to_index: np.ndarray, value: int) -> None:
+    """Write a value into `whole` where an image has it; an image with other voxels, or what lies outside, is dropped.
 
-
-def _paste(whole: np.ndarray, mask: np.ndarray, low: np.ndarray, value: int) -> None:
-    """Write a value into `whole` where a mask, which begins at `low`, is set; what lies outside is dropped."""
-    high = np.minimum(low + mask.shape, whole.shape)
-    start = np.maximum(low, 0)
-    if (high <= start).any():
+    `to_index`, shape (4, 4), leads from the image's (i, j, k, 1) to the indices of `whole`.
+    """
+    try:
+        axes, flips = turn_between(to_index)
+    except ValueError:
         return
-    there = whole[tuple(slice(a, b) for a, b in zip(start, high))]
-    here = mask[tuple(slice(a, b) for a, b in zip(start - low, high - low))]
-    there[here] = value
+    ends = np.array(image.GetExtent()).reshape(3, 2).T
+    low = np.round((np.c_[ends, [1, 1]] @ to_index[:3].T).min(0)).astype(int)
+    mask = array_kji(image).transpose(2 - axes) == value
+    mask = mask[tuple(slice(None, None, -1 if flip else 1) for flip in flips)]
+    start, stop = np.maximum(low, 0), np.minimum(low + mask.shape, whole.shape)
+    if (stop > start).all():
+        there = whole[tuple(slice(a, b) for a, b in zip(start, stop))]
+        there[mask[tuple(slice(a, b) for a, b in zip(start - low, stop - low))]] = value

@@ -13,7 +13,7 @@ from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from .. import levels, terms
 from .bodies import Body, bodies, fingerprint
-from .frames import Frame, matrix_of, moved_surface
+from .frames import Frame, array_of, matrix_of, moved_surface
 from .volumes import array_kji
 
 MASK = "Binary labelmap"
@@ -50,7 +50,7 @@ class Picture:
 def picture(labels: np.ndarray, surfaces: Mapping[int, Any], frame: Frame) -> Picture:
     """Return what a segmentation shall show; `surfaces` are in LPS world."""
     local = {value: moved_surface(surface, frame.local_from_lps) for value, surface in surfaces.items()}
-    return Picture(labels, bodies(labels), local, frame)
+    return Picture(labels, bodies(labels, frame.ijk_to_local), local, frame)
 
 
 def set_up(node: Any, volume: Any) -> None:
@@ -77,16 +77,31 @@ def tag(segment: Any, name: str) -> str:
 
 def edited(node: Any) -> dict[str, str]:
     """Return the IDs of segments whose shape the user has changed, with the fingerprints that they have now."""
-    now = {segment_id: fingerprint(mask(segment)) for segment_id, segment in ours(node).items()}
-    return {i: found for i, found in now.items() if found != tag(ours(node)[i], BODY_TAG)}
+    made = ours(node)
+    now = {segment_id: _fingerprint(segment) for segment_id, segment in made.items()}
+    return {segment_id: found for segment_id, found in now.items() if found != tag(made[segment_id], BODY_TAG)}
 
 
-def mask(segment: Any) -> np.ndarray:
-    """Return a segment's voxels, shape (k, j, i), on its own label map."""
+def label_map(segment: Any) -> Any:
+    """Return a segment's label map (vtkOrientedImageData), or None if it has no voxels."""
     image = segment.GetRepresentation(MASK)
     if image is None or 0 in image.GetDimensions() or image.GetPointData().GetScalars() is None:
-        return np.zeros((1, 1, 1), bool)
-    return array_kji(image) == segment.GetLabelValue()
+        return None
+    return image
+
+
+def image_to_space(image: Any) -> np.ndarray:
+    """Return (i, j, k, 1) of a vtkOrientedImageData to RAS, mm, of its node's own space, shape (4, 4)."""
+    matrix = matrix_of(np.eye(4))
+    image.GetImageToWorldMatrix(matrix)
+    return array_of(matrix)
+
+
+def _fingerprint(segment: Any) -> str:
+    image = label_map(segment)
+    if image is None:
+        return "empty"
+    return fingerprint(array_kji(image) == segment.GetLabelValue(), image_to_space(image))
 
 
 def keep_copy(node: Any, copy: Any, segment_ids: Iterable[str]) -> None:
@@ -130,8 +145,8 @@ def _segments(wanted: Mapping[int, Body], whole: Picture) -> list[Any]:
     """Return new segments that share one label map, cut to what it shows."""
     if not wanted:
         return []
-    low = np.min([[part.start for part in body.place] for body in wanted.values()], axis=0)
-    high = np.max([[part.stop for part in body.place] for body in wanted.values()], axis=0)
+    low = np.min([[part.start for part in body.box] for body in wanted.values()], axis=0)
+    high = np.max([[part.stop for part in body.box] for body in wanted.values()], axis=0)
     crop = whole.labels[tuple(slice(a, b) for a, b in zip(low, high))]
     values = np.where(np.isin(crop, list(wanted)), crop, 0).astype(np.uint8 if max(wanted) < 256 else np.uint16)
     image = _image(values, low, whole.frame)
@@ -197,16 +212,16 @@ def _give_values(segmentation: Any, kept: Mapping[str, int]) -> None:
     """Write the label values of kept segments into their label maps, so that saved files carry them too."""
     maps: dict[str, tuple[Any, list[str]]] = {}
     for segment_id in segmentation.GetSegmentIDs():
-        image = segmentation.GetSegment(segment_id).GetRepresentation(MASK)
-        if image is not None and image.GetPointData().GetScalars() is not None:
+        image = label_map(segmentation.GetSegment(segment_id))
+        if image is not None:
             maps.setdefault(image.GetAddressAsString(""), (image, []))[1].append(segment_id)
     for image, segment_ids in maps.values():
         before = {i: segmentation.GetSegment(i).GetLabelValue() for i in segment_ids}
-        after = _free_of_clashes({i: kept.get(i, value) for i, value in before.items()}, kept)
-        if after == before:
+        if not set(segment_ids) & set(kept):
             continue
+        after = _free_of_clashes({i: kept.get(i, value) for i, value in before.items()}, kept)
         voxels = vtk_to_numpy(image.GetPointData().GetScalars())
-        table = np.arange(max(int(voxels.max(initial=0)), *before.values()) + 1)
+        table = np.zeros(max(int(voxels.max(initial=0)), *before.values()) + 1, int)  # clears what was removed
         for segment_id, value in before.items():
             table[value] = after[segment_id]
         if table.max() > np.iinfo(voxels.dtype).max:

@@ -22,12 +22,12 @@ def problem(node: Any) -> str:
         return f"{name} is not a volume; choose a sagittal MRI of the spine."
     if node.IsA("vtkMRMLLabelMapVolumeNode"):
         return f"{name} is a label map, not an image; choose a sagittal MRI of the spine."
+    if node.IsA("vtkMRMLDiffusionTensorVolumeNode"):
+        return f"{name} is a tensor volume; choose a plain MRI with one grey value in each voxel."
     image = node.GetImageData()
     if image is None or image.GetPointData().GetScalars() is None or 0 in image.GetDimensions():
         return f"{name} holds no image; load the scan again."
     parts = image.GetNumberOfScalarComponents()
-    if node.IsA("vtkMRMLTensorVolumeNode") or node.IsA("vtkMRMLDiffusionTensorVolumeNode"):
-        return f"{name} is a tensor volume; choose a plain MRI with one grey value in each voxel."
     if parts != 1:
         return f"{name} has {parts} values in each voxel (colour, vector or 4-D); choose a volume with one."
     try:
@@ -65,41 +65,42 @@ def array_kji(image: Any) -> np.ndarray:
     return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(dimensions[::-1])
 
 
-def voxel_map(matrix_lps: np.ndarray, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
-    """Return how a label map's (slice, row, column) become the volume's (k, j, i).
+def turn_between(to_index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return how one voxel grid is turned against another.
 
     Parameters
     ----------
-    matrix_lps : ndarray, shape (4, 4)
-        (slice, row, column, 1) to LPS world, mm, at the time of `frame`.
+    to_index : ndarray, shape (4, 4)
+        Index (a, b, c, 1) in the one to index in the other.
 
     Returns
     -------
     axes : ndarray of int, shape (3,)
-        ``label_map.transpose(axes)`` has the axes k, j, i.
+        Which of a, b, c each axis of the other grid is.
     flips : ndarray of bool, shape (3,)
-        Which of k, j, i then run backwards.
+        Which axes of the other grid run against it.
 
     Raises
     ------
     ValueError
         If the two grids are not turns of one another.
     """
-    turn = np.linalg.inv(frame.ijk_to_world) @ RAS_FROM_LPS @ matrix_lps
-    whole = np.round(turn[:3, :3])
+    whole = np.round(to_index[:3, :3])
     square = np.abs(whole)
-    if np.abs(turn[:3, :3] - whole).max() > 0.01 or (square.sum(0) != 1).any() or (square.sum(1) != 1).any():
+    if np.abs(to_index[:3, :3] - whole).max() > 0.01 or (square.sum(0) != 1).any() or (square.sum(1) != 1).any():
         raise ValueError("The result does not lie on this volume's voxels; segment the volume again.")
-    axes = square.argmax(1)[::-1]
-    flips = whole[range(3), square.argmax(1)][::-1] < 0
-    return axes, flips
+    axes = square.argmax(1)
+    return axes, whole[range(3), axes] < 0
 
 
 def labels_kji(label_map: np.ndarray, matrix_lps: np.ndarray, frame: Frame) -> np.ndarray:
-    """Return a label map on the volume node's own voxels, shape (k, j, i); a view."""
-    axes, flips = voxel_map(matrix_lps, frame)
-    turned = label_map.transpose(axes)
-    return turned[tuple(slice(None, None, -1 if flip else 1) for flip in flips)]
+    """Return a label map, (slice, row, column), on the volume node's own voxels, shape (k, j, i); a view.
+
+    `matrix_lps`, shape (4, 4), leads from (slice, row, column, 1) to LPS world, mm, at the time of `frame`.
+    """
+    axes, flips = turn_between(np.linalg.inv(frame.ijk_to_world) @ RAS_FROM_LPS @ matrix_lps)
+    turned = label_map.transpose(axes[::-1])
+    return turned[tuple(slice(None, None, -1 if flip else 1) for flip in flips[::-1])]
 
 
 def bounds_lps_mm(node: Any) -> np.ndarray:
