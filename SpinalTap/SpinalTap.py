@@ -50,8 +50,9 @@ class SpinalTap(ScriptedLoadableModule):
         )
         parent.acknowledgementText = _(
             "The methods are those of R. Windsor, A. Jamaludin, T. Kadir and A. Zisserman: The Spinal Tap: Learning "
-            "Full Spine Segmentations without Training Examples (poster), and The Ladder Algorithm: Finding Repetitive "
-            "Structures in Medical Images by Induction (ISBI 2020). Code, weights and training data are new."
+            "Full Spine Segmentations without Training Examples (poster), and of R. Windsor and A. Jamaludin: The "
+            "Ladder Algorithm: Finding Repetitive Structures in Medical Images by Induction (ISBI 2020). Code, weights "
+            "and training data were made anew."
         )
         from SpinalTapLib.resources import resource_path
 

@@ -12,9 +12,9 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from fake_session import FakeSession
 from panel_support import ROOT, click, process_events, pythonqt, slicer, wait_until
 
-from fake_session import FakeSession
 from SpinalTapLib.ports import Settings, State
 
 MODULE = ROOT / "SpinalTap" / "SpinalTap.py"
@@ -109,7 +109,8 @@ def test_importing_the_module_is_quick_and_loads_nothing_heavy():
         "import sys; sys.path[:0] = ['Testing']; import panel_support, time; before = set(sys.modules);"
         "start = time.process_time(); import SpinalTap; seconds = time.process_time() - start;"
         "new = {name.split('.')[0] for name in set(sys.modules) - before};"
-        "print(round(seconds, 3), sorted(new & {'torch', 'skimage', 'scipy', 'SimpleITK', 'urllib', 'requests', 'ssl'}))"
+        "heavy = {'torch', 'skimage', 'scipy', 'SimpleITK', 'urllib', 'requests', 'ssl'};"
+        "print(round(seconds, 3), sorted(new & heavy))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     seconds, heavy = done.stdout.strip().splitlines()[-1].split(" ", 1)
@@ -202,8 +203,9 @@ def test_advanced_choices_reach_the_session_and_the_saved_scene(application):
 def test_choices_are_those_of_the_pipeline():
     import dataclasses
 
-    from SpinalTapLib.pipeline import Options
     from SpinalTapPanel.choices import Device, Method, Structures
+
+    from SpinalTapLib.pipeline import Options
 
     names = {field.name for field in dataclasses.fields(Options)}
     assert {"device", "steps", "structures", "method"} <= names

@@ -27,10 +27,11 @@ from trame_slicer.core.slicer_app import SlicerApp  # noqa: E402
 from trame_slicer.views import SliceView, ThreeDView  # noqa: E402
 from trame_slicer.views.render_scheduler import NoScheduleRendering  # noqa: E402
 
+THUMBNAIL = ROOT / "Resources" / "Icons" / "SpinalTapPractice.png"
 MARGIN_PX = 8
 VIEW_PX = (760, 760)
 LONGEST_RUN_S = 900
-WIDE_ENOUGH_MM = 1.05  # the 3-D picture leaves this much room around the spine
+CLOSER = 1.55  # a spine is slim: the sphere that the camera is fitted to leaves room beside it
 
 
 class Desk:
@@ -91,6 +92,23 @@ def make_panel_pictures(desk, folder):
     picture(desk.ui.resultsGroup, folder / "table.png")
 
 
+def make_thumbnail(volume):
+    """The practice scan's button in the Sample Data module: its middle slice, 260 x 280 pixels."""
+    import numpy as np
+    from PySide6 import QtCore, QtGui
+
+    array = slicer.util.arrayFromVolume(volume)
+    middle = array[len(array) // 2].astype(float)
+    shades = np.ascontiguousarray((255 * np.clip(middle / np.percentile(middle, 97), 0, 1)).astype(np.uint8))
+    rows, columns = shades.shape
+    image = QtGui.QImage(shades.data, columns, rows, columns, QtGui.QImage.Format.Format_Grayscale8)
+    size = QtCore.QSize(260, 280)
+    expand = QtCore.Qt.AspectRatioMode.KeepAspectRatioByExpanding
+    scaled = image.scaled(size, expand, QtCore.Qt.TransformationMode.SmoothTransformation)
+    left, top = (scaled.width() - size.width()) // 2, (scaled.height() - size.height()) // 2
+    scaled.copy(QtCore.QRect(QtCore.QPoint(left, top), size)).save(str(THUMBNAIL))
+
+
 def make_slice_picture(desk, volume, folder):
     """The mid-sagittal slice with the segments and the S1 box."""
     view = SliceView(desk.app.scene, desk.app.app_logic, "Sagittal", scheduled_render_strategy=NoScheduleRendering())
@@ -99,6 +117,7 @@ def make_slice_picture(desk, volume, folder):
     view.set_background_volume_id(volume.GetID())
     view.render_window().SetSize(*VIEW_PX)
     view.update_size(*VIEW_PX)
+    view.render()
     view.fit_view_to_content()
     segmentation = desk.app.scene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
     segmentation.GetDisplayNode().SetOpacity2DFill(0.35)
@@ -129,7 +148,7 @@ def make_surface_picture(desk, folder):
     camera.SetPosition(focus[0] - 0.85 * distance, focus[1] + 0.5 * distance, focus[2] + 0.1 * distance)
     camera.SetViewUp(0, 0, 1)
     view.renderer().ResetCamera()
-    camera.Zoom(1.25 / WIDE_ENOUGH_MM)
+    camera.Zoom(CLOSER)
     save(view, folder / "surfaces.png")
 
 
@@ -152,6 +171,7 @@ def main(folder):
     desk = Desk()
     try:
         volume = samples.make_practice_scan()
+        make_thumbnail(volume)
         desk.widget._parameterNode.inputVolume = volume
         halfway = desk.segment()
         if halfway is not None:

@@ -13,7 +13,7 @@ from .table import ResultsTable
 
 POLL_MS = 80  # as often as the session wants to be asked
 ICON_PX = 20
-PICTURE_SCALE = 2  # the picture is drawn for screens with twice the pixels
+PICTURE_SCALE = 2.0  # the picture is drawn for screens with twice the pixels
 FORMATS = ("stl", "obj", "ply")
 
 # Button, the session's word on whether it may be pressed, the session's command.
@@ -174,7 +174,7 @@ class Panel:
             lines[0] += " " + _("The log at the bottom has the details.")
         lines += self._session.warnings
         style = qt.QStyle.SP_MessageBoxCritical if failure else qt.QStyle.SP_MessageBoxWarning
-        self._ui.warningIcon.pixmap = self._ui.warningFrame.style().standardIcon(style).pixmap(ICON_PX, ICON_PX)
+        self._ui.warningIcon.setPixmap(slicer.app.style().standardIcon(style).pixmap(ICON_PX, ICON_PX))
         self._ui.warningLabel.text = "\n\n".join(lines)
         self._ui.warningFrame.visible = bool(lines)
 
@@ -191,7 +191,7 @@ class Panel:
 
         pixmap = qt.QPixmap(str(resource_path("Icons", "S1Box.png")))
         pixmap.setDevicePixelRatio(PICTURE_SCALE)
-        self._ui.boxPicture.pixmap = pixmap
+        self._ui.boxPicture.setPixmap(pixmap)
 
     def _make_level_menu(self):
         from SpinalTapLib.levels import LEVELS

@@ -7,6 +7,7 @@ from slicer.i18n import tr as _
 
 CATEGORY = "SpinalTap"
 PRACTICE_SEED = 7
+SHOWN_PERCENTILE = 98.0  # the little that is brighter (fluid) would leave the bone dark
 PRACTICE_SLICE_MM = 5.0  # as thick as clinical slices get: fewer to draw
 
 # Spinal Cord Toolbox, tutorial data, MIT licence. A commit, not a branch, so that the checksum stays true.
@@ -49,6 +50,8 @@ def make_practice_scan(progress=None):
 
     ``progress`` is called with the fraction drawn: it takes some seconds.
     """
+    import numpy as np
+
     from SpinalTapLib.training.phantom import draw_phantom
 
     image = draw_phantom(PRACTICE_SEED, region="lumbar", slice_mm=PRACTICE_SLICE_MM, progress=progress).image
@@ -57,6 +60,9 @@ def make_practice_scan(progress=None):
     slicer.util.updateVolumeFromArray(node, image.array.astype("int16"))
     node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(_ijk_to_ras(image.matrix)))
     node.CreateDefaultDisplayNodes()
+    brightest = float(np.percentile(image.array, SHOWN_PERCENTILE))
+    node.GetDisplayNode().AutoWindowLevelOff()
+    node.GetDisplayNode().SetWindowLevelMinMax(0.0, brightest)
     show(node)
     return node
 

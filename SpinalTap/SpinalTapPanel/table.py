@@ -6,6 +6,7 @@ import qt
 from slicer.i18n import tr as _
 
 LINES_SHOWN = 14  # more scroll
+NOTE_LINES = 2  # of a note in the table; its tooltip has all of it
 ICON_PX = 12
 CONFIDENCE_COLOURS = {"sure": (46, 158, 91), "likely": (224, 161, 0), "check": (214, 69, 69)}
 UNKNOWN_COLOUR = (128, 128, 128)
@@ -29,9 +30,11 @@ class ResultsTable:
         self._rows = ()
         headers = (_("Level"), _("Confidence"), _("Height"), _("Note"))
         widget.setColumnCount(len(headers))
-        widget.setHorizontalHeaderLabels(headers)
+        widget.setHorizontalHeaderLabels(list(headers))
         widget.verticalHeader().setVisible(False)
-        widget.verticalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+        lines = widget.verticalHeader()
+        lines.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+        lines.maximumSectionSize = NOTE_LINES * qt.QFontMetrics(widget.font).height() + 4
         for column in range(3):
             widget.horizontalHeader().setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
         widget.horizontalHeader().setSectionResizeMode(3, qt.QHeaderView.Stretch)
@@ -115,7 +118,8 @@ def _swatch(colour):
 
 def _dot(colour):
     pixmap = _canvas()
-    painter = qt.QPainter(pixmap)
+    painter = qt.QPainter()
+    painter.begin(pixmap)
     painter.setRenderHint(qt.QPainter.Antialiasing)
     painter.setPen(qt.QPen(qt.QColor(0, 0, 0, 0)))
     painter.setBrush(qt.QBrush(qt.QColor(*colour)))

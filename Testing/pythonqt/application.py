@@ -78,6 +78,9 @@ class Application(QtCore.QObject):
     def processEvents(self):
         QtWidgets.QApplication.processEvents()
 
+    def style(self):
+        return QtWidgets.QApplication.style()
+
     def clipboard(self):
         return QtWidgets.QApplication.clipboard()
 
