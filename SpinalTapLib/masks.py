@@ -8,8 +8,8 @@ import numpy as np
 
 from .geometry import Vertebra
 
-MIDDLE_FIFTH = 0.2
-"""Part of a plate's length over which a middle height is averaged: even where one pixel is 1.6 mm wide."""
+FIFTH = 0.2
+"""Part of a body's depth over which a height is averaged: several pixels even where one is 1.6 mm wide."""
 AVERAGED_MM = 2.0
 """Slices this close to the mid-slice are averaged: only that one in 4 mm stacks, five in 1 mm isotropic scans."""
 
@@ -33,19 +33,26 @@ class BodyMasks:
         self._spacing = np.linalg.norm(matrix[:3, :3], axis=0)
         self._pixel_mm = self._spacing[1:]
 
-    def middle_height_mm(self, vertebra: Vertebra) -> float | None:
-        """Return the mean extent of a body's mask over the middle fifth of its depth, mm, or None without a mask.
+    def height_mm(self, vertebra: Vertebra, part: float = 0.5) -> float | None:
+        """Return the mean extent of a body's mask over a fifth of its depth, mm, or None without a mask.
 
-        The extent is taken along the body's upward direction. C2 has none: its mask holds the dens.
+        Parameters
+        ----------
+        vertebra : Vertebra
+            C2 has no height here: its mask holds the dens.
+        part : float
+            Where the middle of that fifth is, from the anterior wall (0) to the posterior one (1). The extent is
+            taken along the body's upward direction.
         """
         if vertebra.level == "C2":
             return None
         corners = self._in_plane_mm(vertebra.corners_lps_mm)
-        back = corners[1] - corners[0] + corners[2] - corners[3]
+        back = (corners[1] - corners[0] + corners[2] - corners[3]) / 2
         up = corners[0] + corners[1] - corners[2] - corners[3]
-        half = MIDDLE_FIFTH / 2 * vertebra.depth_mm
+        centre = corners.mean(0) + (part - 0.5) * back
+        half = FIFTH / 2 * vertebra.depth_mm
         heights = [
-            self._extent(labels == vertebra.label_value, corners.mean(0), back, up, half)
+            self._extent(labels == vertebra.label_value, centre, back, up, half)
             for labels in self._central_slices(vertebra)
         ]
         found = [height for height in heights if height > 0]
@@ -62,7 +69,7 @@ class BodyMasks:
         back = plate_above / max(lengths[0], 1e-9) + plate_below / max(lengths[1], 1e-9)
         up = np.array([-back[1], back[0]]) / max(float(np.linalg.norm(back)), 1e-9)  # superior is against the rows
         middle = (above[2:].mean(0) + below[:2].mean(0)) / 2
-        half = MIDDLE_FIFTH / 2 * float(np.mean(lengths))
+        half = FIFTH / 2 * float(np.mean(lengths))
         ends = above.mean(0) - middle, below.mean(0) - middle
         gaps = []
         for labels in self._central_slices(upper):

@@ -11,7 +11,8 @@ height_middle_mm          mean extent of the mask, along the body's upward direc
                           of its depth (Hm); absent without a mask
 depth_mm                  mean length of the upper and the lower plate
 wedge_ratio               Ha / Hp
-biconcavity_ratio         Hm / Hp
+biconcavity_ratio         Hm / the same extent over a fifth of the depth near the posterior wall (at 85 %); both
+                          from the mask, so that a corner beside the mask's edge is no loss of height
 crush_ratio               Hp / mean Hp of the two neighbours; absent without both
 wedge_angle_deg           from the upper to the lower plate; positive where the front is the taller side
 disc_height_anterior_mm   offset of the anterior corners of the two plates that face each other, across the
@@ -47,6 +48,7 @@ SLIP_FLAG_MM = 3.0
 
 _NO_HEIGHT_FLAGS = ("S1", "C1", "C2", "C3", "C4", "C5", "C6", "C7")
 # The grades were defined on T4-L4. Cervical bodies of 11-14 mm turn one millimetre of corner error into 8 %.
+_NEAR_POSTERIOR_WALL = 0.85  # of the depth: behind the concave part of the plates, before the rounded rim
 _LEAST_UNNAMED_MM = 15.0  # posterior height that tells a body without a level from a cervical one
 _NOT_NEIGHBOURS = ("S1", "C2", "C1")  # whose posterior heights say nothing about the next body's
 _UNSURE = ("rebuilt", "cut by")  # flags of bodies whose corners were not all seen
@@ -97,13 +99,13 @@ def measure_body(vertebra: Vertebra, masks: BodyMasks | None = None) -> dict[str
             superior_posterior - superior_anterior, inferior_posterior - inferior_anterior, vertebra.left
         ),
     }
-    middle = masks.middle_height_mm(vertebra) if masks else None
-    if middle is not None:
-        values["height_middle_mm"] = middle
     if posterior > 0:
         values["wedge_ratio"] = anterior / posterior
-        if middle is not None:
-            values["biconcavity_ratio"] = middle / posterior
+    middle, rear = (masks.height_mm(vertebra, part) if masks else None for part in (0.5, _NEAR_POSTERIOR_WALL))
+    if middle is not None:
+        values["height_middle_mm"] = middle
+        if rear is not None:
+            values["biconcavity_ratio"] = middle / rear
     return values
 
 

@@ -13,7 +13,8 @@ from skimage.measure import approximate_polygon, find_contours
 from .geometry import Vertebra
 from .volume import SagittalVolume
 
-_STRAIGHT_SLICES = 1.0  # a spine whose centroids stay within one slice is shown on that slice as acquired
+# A spine whose centroids stay within one slice, or within this much, is shown on one slice as acquired.
+_STRAIGHT_MM = 5.0
 # Blur of a mask before its outline is taken: the steps of 1 mm pixels and of 4 mm slices go, the shape stays.
 _BLUR_MM = 1.0
 _BLUR_VOXELS = 0.35
@@ -160,7 +161,7 @@ def _place_along(volume: SagittalVolume, vertebrae: Sequence[Vertebra], axis: in
         return np.full(len(rows), last // 2, dtype=float)
     index = volume.to_index(np.array([v.centroid_lps_mm for v in vertebrae]))
     at, place = _increasing(index[:, 1], index[:, axis])
-    if axis == 0 and np.ptp(place) < _STRAIGHT_SLICES:
+    if axis == 0 and np.ptp(place) < max(1.0, _STRAIGHT_MM / volume.spacing_mm[0]):
         return np.full(len(rows), float(np.clip(round(float(np.median(place))), 0, last)))
     line = PchipInterpolator(at, place)(np.clip(rows, at[0], at[-1])) if len(at) > 1 else np.full(len(rows), place[0])
     return np.clip(line, 0, last)

@@ -136,7 +136,7 @@ def test_measuring_twice_leaves_the_same_flags():
 def test_the_middle_height_of_a_painted_box_is_its_height(tilt, spacing):
     body = vertebra("L3", box_corners((0, 3.3, 1.7), height=25.3, depth=33, tilt_deg=tilt))
     volume, labels = painted((body,), spacing)
-    assert BodyMasks(labels, volume.matrix).middle_height_mm(body) == pytest.approx(25.3, abs=0.35)
+    assert BodyMasks(labels, volume.matrix).height_mm(body) == pytest.approx(25.3, abs=0.35)
 
 
 def test_the_middle_height_of_a_sheared_body_is_along_its_walls():
@@ -144,7 +144,7 @@ def test_the_middle_height_of_a_sheared_body_is_along_its_walls():
     corners[:2, 1] -= 8  # the upper plate stands forward
     body = vertebra("L5", corners)
     volume, labels = painted((body,), (4.0, 0.5, 0.5))
-    assert BodyMasks(labels, volume.matrix).middle_height_mm(body) == pytest.approx(np.hypot(24, 8), abs=0.3)
+    assert BodyMasks(labels, volume.matrix).height_mm(body) == pytest.approx(np.hypot(24, 8), abs=0.3)
 
 
 def test_concave_plates_lower_the_middle_height_only():
@@ -156,19 +156,28 @@ def test_concave_plates_lower_the_middle_height_only():
     values = measure_spine(spine_of((body,), labels), volume.matrix).vertebrae[0].measurements
     assert values["height_anterior_mm"] == pytest.approx(24)
     assert values["height_middle_mm"] == pytest.approx(24 - 8 * 0.9, abs=0.3)
-    assert values["biconcavity_ratio"] == pytest.approx(values["height_middle_mm"] / 24)
+    assert values["biconcavity_ratio"] == pytest.approx((24 - 8 * 0.9) / (24 - 8 * 0.3), abs=0.02)
+
+
+def test_corners_beside_the_edge_of_the_mask_are_no_loss_of_height():
+    body = vertebra("L2", box_corners((0, 0.1, 0.2), height=24, depth=34))
+    volume, labels = painted((body,), (4.0, 1.0, 1.0))
+    larger = vertebra("L2", box_corners((0, 0.1, 0.2), height=31, depth=36))
+    measured = measure_spine(spine_of((larger,), labels), volume.matrix).vertebrae[0]
+    assert measured.measurements["biconcavity_ratio"] == pytest.approx(1, abs=0.03)
+    assert measured.flags == ()
 
 
 def test_the_dens_does_not_make_c2_tall():
     body = vertebra("C2", box_corners((0, 0, 0), height=20, depth=16))
     volume, labels = painted((body,))
-    assert BodyMasks(labels, volume.matrix).middle_height_mm(body) is None
+    assert BodyMasks(labels, volume.matrix).height_mm(body) is None
 
 
 def test_a_body_without_a_mask_has_no_middle_height():
     body = vertebra("L2", box_corners((0, 0, 0)))
     volume, labels = painted((body,))
-    assert BodyMasks(np.zeros_like(labels), volume.matrix).middle_height_mm(body) is None
+    assert BodyMasks(np.zeros_like(labels), volume.matrix).height_mm(body) is None
 
 
 def test_the_gap_between_two_painted_boxes_is_the_disc():
