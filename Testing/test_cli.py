@@ -179,6 +179,13 @@ def test_bad_input_is_one_sentence_exit_2_and_no_file(name, tmp_path, capsys):
         (["train", "--output", "o", "--config", "no_such_recipe"], "no_such_recipe"),
         (["train", "--output", "o", "--config", "tiny", "--steps", "0"], "steps"),
         (["train", "--output", "o", "--config", "ladder", "--resume", "x"], "--resume"),
+        (["evaluate"], "REFERENCES"),
+        (["evaluate", "one_folder"], "PREDICTIONS"),
+        (["evaluate", "one", "two", "--spider", "three"], "--spider"),
+        (["evaluate", "no_such_folder", "two"], "no_such_folder"),
+        (["experiment", "alchemy"], "alchemy"),
+        (["experiment", "fidelity", "--spines", "0"], "--spines"),
+        (["experiment", "contact-sheet", "--output", "x.png", "--count", "0"], "--count"),
         (["benchmark", "--repeats", "0"], "--repeats"),
         (["benchmark", "reseed", "--scan", "gone.nii"], "gone.nii"),
     ],
@@ -437,6 +444,17 @@ def test_train_makes_weights_that_can_be_loaded(tmp_path, capsys):
     assert main(["train", "--config", "tiny", "--steps", "2", "--output", str(tmp_path)]) == 0
     _, card = load_network(lines(capsys.readouterr().out)[-1])
     assert card["steps"] == 2
+
+
+def test_evaluate_finds_a_result_equal_to_itself(result, tmp_path, capsys):
+    (tmp_path / "truth").mkdir()
+    (tmp_path / "truth" / "result_labels.nii.gz").write_bytes((result / "vertebrae.nii.gz").read_bytes())
+    capsys.readouterr()
+    assert main(["evaluate", str(tmp_path / "truth"), str(tmp_path), "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)["groups"]["all"]
+    assert figures["recall"]["value"] == figures["identification"]["value"] == figures["dice_3d"]["value"] == 1
+    assert main(["evaluate", str(tmp_path / "truth"), str(tmp_path)]) == 0
+    assert re.search(r"^\| Recall +\| 1\.000", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_doctor_says_what_is_wrong_and_ends_with_2(monkeypatch, capsys):

@@ -1,4 +1,4 @@
-"""The commands around the synthetic spine: phantom, train, evaluate, experiment."""
+"""The commands around the synthetic spine: phantom and train."""
 
 from __future__ import annotations
 

@@ -1,0 +1,111 @@
+"""The commands that measure how good it is: evaluate and experiment."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .console import Console
+
+if TYPE_CHECKING:
+    from ..training.evaluate import Evaluation
+    from ..training.spider_evaluation import SpiderEvaluation
+
+
+def add_commands(commands: Any) -> None:
+    """Add the commands of this file to the parser's sub-commands."""
+    evaluate = commands.add_parser("evaluate", help="compare results with reference labels")
+    evaluate.add_argument("references", nargs="?", metavar="REFERENCES", help="folder of true label maps")
+    evaluate.add_argument("predictions", nargs="?", metavar="PREDICTIONS", help="folder of label maps or of results")
+    evaluate.add_argument("--table", metavar="CSV", help="columns name, group and subject")
+    evaluate.add_argument("--conversion", metavar="CSV", help="columns from and to: the references' values and ours")
+    evaluate.add_argument("--spider", metavar="DIR", help="instead: the detector on the SPIDER slices in this folder")
+    evaluate.add_argument("--model", default="parts", metavar="NAME|FILE", help="weights for --spider")
+    evaluate.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    evaluate.add_argument("--json", action="store_true", help="print JSON instead of a Markdown table")
+    evaluate.set_defaults(run=run_evaluate)
+
+    experiment = commands.add_parser("experiment", help="repeat one of the project's experiments")
+    kinds = experiment.add_subparsers(title="experiments", metavar="EXPERIMENT", required=True)
+    fidelity = kinds.add_parser("fidelity", help="surfaces of synthetic bodies against their true shape")
+    fidelity.add_argument("--spines", type=int, default=4, metavar="N")
+    fidelity.add_argument("--seed", type=int, default=0, metavar="N")
+    fidelity.set_defaults(run=run_fidelity)
+    sheet = kinds.add_parser("contact-sheet", help="synthetic training tiles beside tiles of real slices, as a picture")
+    sheet.add_argument("--output", required=True, metavar="PNG")
+    sheet.add_argument("--real", metavar="DIR", help="folder of upright real slices (PNG)")
+    sheet.add_argument("--config", default="parts", metavar="NAME|FILE")
+    sheet.add_argument("--count", type=int, default=32, metavar="N")
+    sheet.add_argument("--seed", type=int, default=0, metavar="N")
+    sheet.set_defaults(run=run_contact_sheet)
+
+
+def run_evaluate(arguments: argparse.Namespace) -> int:
+    """Print the protocol's table."""
+    folders = arguments.references is not None and arguments.predictions is not None
+    if folders == bool(arguments.spider) or (arguments.references is None) != (arguments.predictions is None):
+        raise ValueError("evaluate takes two folders, REFERENCES and PREDICTIONS, or --spider and one folder.")
+    console = Console()
+    found = _evaluate_spider(arguments, console) if arguments.spider else _evaluate_folders(arguments, console)
+    console.clear()
+    print(json.dumps(found.as_json(), indent=1) if arguments.json else found.markdown().rstrip())
+    return 0
+
+
+def _evaluate_folders(arguments: argparse.Namespace, console: Console) -> Evaluation:
+    from ..training.evaluate import evaluate_folders
+
+    return evaluate_folders(
+        arguments.references,
+        arguments.predictions,
+        table=arguments.table,
+        conversion=arguments.conversion,
+        progress=lambda done, name: console.progress("evaluate", done, f"Comparing {name}"),
+    )
+
+
+def _evaluate_spider(arguments: argparse.Namespace, console: Console) -> SpiderEvaluation:
+    from ..detector import PartDetector
+    from ..device import choose_device
+    from ..training.spider_evaluation import detector_finder, evaluate_spider
+    from ..weights import load_network
+
+    device = choose_device(arguments.device)
+    network, _ = load_network(arguments.model, device)
+    return evaluate_spider(
+        arguments.spider,
+        detector_finder(PartDetector(network, device)),
+        lambda done, name: console.progress("evaluate", done, f"Looking at {name}"),
+    )
+
+
+def run_fidelity(arguments: argparse.Namespace) -> int:
+    """Print how near the surfaces come to the true shape."""
+    if arguments.spines < 1:
+        raise ValueError(f"--spines takes a number from 1 up; got {arguments.spines}.")
+    console = Console()
+    from ..training.fidelity import fidelity_table, measure_fidelity
+
+    found = measure_fidelity(
+        spines=arguments.spines,
+        seed=arguments.seed,
+        progress=lambda done: console.progress("fidelity", done, "Measuring surfaces"),
+    )
+    console.clear()
+    print(fidelity_table(found).rstrip())
+    return 0
+
+
+def run_contact_sheet(arguments: argparse.Namespace) -> int:
+    """Write synthetic tiles beside real ones."""
+    if arguments.count < 1:
+        raise ValueError(f"--count takes a number from 1 up; got {arguments.count}.")
+    from ..training.config import load_config
+    from ..training.contact_sheet import write_contact_sheet
+
+    config = load_config(arguments.config)
+    real = Path(arguments.real) if arguments.real else None
+    print(write_contact_sheet(arguments.output, config, real, arguments.count, arguments.seed))
+    return 0
