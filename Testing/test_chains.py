@@ -88,7 +88,7 @@ def test_over_a_wide_gap_only_what_fits_well_is_joined() -> None:
 
 
 @given(seed=st.integers(0, 10_000), rate=st.floats(0, 0.3), cobb=st.floats(0, 60))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_no_chain_has_two_outlines_in_a_slice_nor_two_bodies(seed: int, rate: float, cobb: float) -> None:
     stack = scoliotic(cobb, n=6)
     rng = np.random.default_rng(seed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from drawn_parts import box
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.draw import polygon2mask
 
@@ -13,6 +13,7 @@ from SpinalTapLib import quadrilaterals as quads
 
 
 @given(tilt=st.floats(-180, 180), height=st.floats(5, 60), depth=st.floats(5, 60))
+@settings(deadline=None)
 def test_a_turned_box_keeps_its_sizes(tilt: float, height: float, depth: float) -> None:
     corners = box(50, 40, height, depth, tilt)
     assert quads.height(corners) == pytest.approx(height)
