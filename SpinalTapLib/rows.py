@@ -5,7 +5,7 @@ from __future__ import annotations
 from .geometry import Spine
 from .markups import vertebra_name
 from .ports import Row
-from .terms import colour
+from .segments import segment_of
 
 SURE, LIKELY = 0.9, 0.6
 """Confidence from which on a level is called sure or likely; below, it is to be checked."""
@@ -22,7 +22,7 @@ def rows_of(spine: Spine) -> tuple[Row, ...]:
         Row(
             index=i,
             level=vertebra_name(vertebra),
-            colour=colour(vertebra.label_value),
+            colour=segment_of(vertebra.label_value).colour,
             confidence=vertebra.confidence,
             confidence_words=words(vertebra.confidence),
             height_mm=vertebra.height_mm,

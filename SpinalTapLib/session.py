@@ -154,9 +154,14 @@ class Session(SessionCore):
         from .export import export_surfaces
 
         volume = str(self._volume)
-        wanted = {self._vertebra(name).level or name for name in levels} if levels is not None else None
-        surfaces = {k: s for k, s in self._scene.surfaces(volume).items() if wanted is None or k in wanted}
-        return export_surfaces(surfaces, Path(folder), self._scene.volume_name(volume), file_format, merged)
+        surfaces = dict(self._scene.surfaces(volume))
+        if levels is not None:
+            missing = [name for name in levels if name not in surfaces]
+            if missing:
+                raise ValueError(f"There is no surface of {', '.join(missing)} in this scan.")
+            surfaces = {name: surfaces[name] for name in levels}
+        colours = {row.level: row.colour for row in self.rows}
+        return export_surfaces(surfaces, colours, Path(folder), self._scene.volume_name(volume), file_format, merged)
 
     def place_box(self) -> None:
         """Show the S1 box: where it was, else on the S1 that was found, else in the volume's lower middle."""

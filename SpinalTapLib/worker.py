@@ -27,6 +27,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -94,7 +95,7 @@ class Worker:
         (folder / exchange.EVIDENCE).write_bytes(evidence_bytes(spine.evidence))
         self._shapes(request, folder, spine)
         exchange.write_answer(folder, request["answer"], spine)
-        self._spine, self._folder = spine, folder
+        self._keep(spine, folder)
 
     def _reseed(self, request: Mapping[str, Any]) -> None:
         folder = Path(request["folder"])
@@ -106,7 +107,7 @@ class Worker:
         if not exchange.has_shapes(folder):
             self._shapes(request, folder, spine)
         exchange.write_answer(folder, request["answer"], spine)
-        self._spine = spine
+        self._keep(spine, folder)
 
     def _warm(self, request: Mapping[str, Any]) -> None:
         self._road()
@@ -122,6 +123,10 @@ class Worker:
             evidence = read_evidence(folder / exchange.EVIDENCE, exchange.read_volume(folder))
             self._spine, self._folder = Spine((), evidence=evidence), folder
         return self._spine
+
+    def _keep(self, spine: Any, folder: Path) -> None:
+        """Keep what the next recount needs; label maps of earlier answers would pile up."""
+        self._spine, self._folder = replace(spine, label_map=None, earlier=None), folder
 
     def _shapes(self, request: Mapping[str, Any], folder: Path, spine: Any) -> None:
         report = self._reporter(request, 1.0)

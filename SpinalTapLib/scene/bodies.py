@@ -54,7 +54,7 @@ class Turn:
 
 
 def turn_of(ijk_to_ras: np.ndarray) -> Turn:
-    """Return the turn that makes an array's axes (k, j, i) run as nearly along right, anterior, superior as they can."""
+    """Return the turn that makes an array's axes (k, j, i) run as nearly as possible to right, anterior, superior."""
     directions = ijk_to_ras[:3, 2::-1] / np.linalg.norm(ijk_to_ras[:3, 2::-1], axis=0)
     axes = max(permutations(range(3)), key=lambda order: sum(abs(directions[i, a]) for i, a in enumerate(order)))
     return Turn(axes, tuple(bool(directions[i, a] < 0) for i, a in enumerate(axes)))

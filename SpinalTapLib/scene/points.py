@@ -8,7 +8,7 @@ import vtk
 
 from ..geometry import Vertebra
 from ..markups import POINT_NAMES, points_lps_mm, vertebra_name
-from ..terms import colour
+from ..segments import segment_of
 from .frames import Frame
 
 _GLYPH_MM = 3.0  # small beside a body of 15-30 mm, large enough to be seen
@@ -44,7 +44,7 @@ def fill(node: Any, vertebra: Vertebra, frame: Frame) -> None:
         node.SetLocked(True)
     finally:
         node.EndModify(was_modifying)
-    shade = [part / 255 for part in colour(vertebra.label_value)]
+    shade = [part / 255 for part in segment_of(vertebra.label_value).colour]
     display = node.GetDisplayNode()
     if display is not None:
         display.SetColor(*shade)

@@ -11,7 +11,7 @@ import slicer
 import vtk
 from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-from .. import levels, terms
+from ..segments import segment_of, segments_in
 from .bodies import Body, bodies, fingerprint
 from .frames import Frame, array_of, matrix_of, moved_surface
 from .volumes import array_kji
@@ -136,9 +136,9 @@ def update(node: Any, wanted: Picture, kept: Mapping[str, int]) -> None:
     gone = [segment_id for segment_id in ours(node) if segment_id not in kept]
     _swap(segmentation, gone, new)
     for segment_id, value in kept.items():
-        _dress(segmentation.GetSegment(segment_id), value)
+        _dress(segmentation.GetSegment(segment_id), value, wanted.bodies)
     _give_values(segmentation, kept)
-    _sort(node)
+    _sort(node, wanted)
 
 
 def _segments(wanted: Mapping[int, Body], whole: Picture) -> list[Any]:
@@ -159,7 +159,7 @@ def _segments(wanted: Mapping[int, Body], whole: Picture) -> list[Any]:
         segment.AddRepresentation(MASK, image)
         if value in whole.surfaces:
             segment.AddRepresentation(SURFACE, whole.surfaces[value])
-        _dress(segment, value)
+        _dress(segment, value, whole.bodies)
         segments.append(segment)
     return segments
 
@@ -176,11 +176,12 @@ def _image(values: np.ndarray, low: np.ndarray, frame: Frame) -> Any:
     return image
 
 
-def _dress(segment: Any, value: int) -> None:
-    """Give a segment the name, colour and code of a label value."""
-    segment.SetName(levels.label_name(value))
-    segment.SetColor(*(part / 255 for part in terms.colour(value)))
-    segment.SetTag(segment.GetTerminologyEntryTagName(), terms.terminology(value))
+def _dress(segment: Any, value: int, present: Iterable[int]) -> None:
+    """Give a segment the name, colour and code of a label value; `present` are all values of the result."""
+    about = segment_of(value, list(present))
+    segment.SetName(about.name)
+    segment.SetColor(*(part / 255 for part in about.colour))
+    segment.SetTag(segment.GetTerminologyEntryTagName(), about.terminology_entry)
 
 
 def _swap(segmentation: Any, gone: Iterable[str], new: Iterable[Any]) -> None:
@@ -242,17 +243,14 @@ def _free_of_clashes(values: dict[str, int], kept: Mapping[str, int]) -> dict[st
     return values
 
 
-def _sort(node: Any) -> None:
-    """Order the segments from the bottom of the spine up; what is not a vertebra, and the user's own, come last."""
+def _sort(node: Any, wanted: Picture) -> None:
+    """Order the segments as `segments.segments_in` does, from the bottom of the spine up; the user's own come last."""
     segmentation = node.GetSegmentation()
-    rank = {known.value: i for i, known in enumerate(levels.LEVELS)}
+    rank = {part.value: i for i, part in enumerate(segments_in(np.array(list(wanted.bodies))))}
     mine = ours(node)
 
-    def key(segment_id: str) -> tuple[int, int]:
-        if segment_id not in mine:
-            return 3, 0
-        value = mine[segment_id].GetLabelValue()
-        return (0, rank[value]) if value in rank else (1 if value < levels.DISC_BASE else 2, value)
+    def key(segment_id: str) -> int:
+        return rank.get(mine[segment_id].GetLabelValue(), len(rank)) if segment_id in mine else len(rank) + 1
 
     order = sorted(segmentation.GetSegmentIDs(), key=key)
     if list(segmentation.GetSegmentIDs()) != order:
