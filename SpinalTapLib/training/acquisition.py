@@ -87,7 +87,8 @@ def _ghosting(n: int, side: int, chance: Chance) -> torch.Tensor:
 
 def _motion(n: int, side: int, chance: Chance) -> torch.Tensor:
     """Return the phase of an object that drifts and jumps while the lines are recorded."""
-    walk = (chance.field(n, side) * (chance.field(n, side) > 1.6)).cumsum(1)
+    jumps = chance.field(n, side) * (chance.field(n, side) > 1.6)
+    walk = (jumps + 0.2 * chance.field(n, side)).cumsum(1)
     walk = walk - walk[:, :1]
     walk = walk / walk.abs().amax(1, keepdim=True).clamp(min=1) * chance.uniform(0.3, 2.2, n, 1)
     shift = torch.fft.ifftshift(walk, dim=1)  # the middle of k-space is recorded in the middle of the scan

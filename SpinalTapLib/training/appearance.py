@@ -45,7 +45,7 @@ def render(batch: LabelBatch, warp: Warp, view: View, config: AppearanceConfig, 
     contrast = draw_contrast(config.kind_weights, chance, len(batch))
     image = _object(batch, warp, contrast, config, chance)
     image = apply_texture(image, view.tissue, chance, config.texture)
-    image = apply_bodies(image, view.instance, chance)
+    image = apply_bodies(image, view.instance, chance, config.texture)
     image = void_flow(image, view.tissue, config, chance)
     image = bloom_metal(image, view.tissue, chance)
     image = image * draw_shading(view.points, image.shape[-1], config, chance)

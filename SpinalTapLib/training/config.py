@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import UnionType
@@ -224,10 +225,12 @@ def _typed(value: Any, hint: Any, name: str, where: str) -> Any:
         good = isinstance(value, (list, tuple)) and all(isinstance(v, int) and not isinstance(v, bool) for v in value)
         _check(good, name, value, "a list of whole numbers")
         return tuple(value)
-    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool) and value == value:
+    if hint is float:
+        _check(isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value), name, value,
+               "a finite number")
         return float(value)
     _check(isinstance(value, hint) and not (hint is int and isinstance(value, bool)), name, value,
-           {int: "a whole number", float: "a number", str: "a text"}.get(hint, str(hint)))
+           {int: "a whole number", str: "a text"}.get(hint, str(hint)))
     return value
 
 

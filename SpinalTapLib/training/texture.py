@@ -55,7 +55,9 @@ def apply_texture(image: torch.Tensor, tissue: torch.Tensor, chance: Chance, str
     return image * (1 + grain + mottle + streaks).clamp_(0.0, 2.5)
 
 
-def apply_bodies(image: torch.Tensor, instance: torch.Tensor, chance: Chance) -> torch.Tensor:
+def apply_bodies(
+    image: torch.Tensor, instance: torch.Tensor, chance: Chance, strength: float = 1.0
+) -> torch.Tensor:
     """Return the image with each vertebral body a little brighter or darker than its neighbours.
 
     Parameters
@@ -64,9 +66,11 @@ def apply_bodies(image: torch.Tensor, instance: torch.Tensor, chance: Chance) ->
     instance : uint8 Tensor, shape (n, 2 * rows, 2 * columns)
         0, or the number of the body.
     chance : Chance
+    strength : float
+        1 is as seen in real scans.
     """
     n = len(image)
-    factor = (chance.field(n, _MAX_BODIES) * chance.uniform(0.02, 0.09, n, 1)).exp()
+    factor = (chance.field(n, _MAX_BODIES) * chance.uniform(0.02, 0.09, n, 1) * strength).exp()
     factor[:, 0] = 1
     where = instance.flatten(1).int() + torch.arange(n, device=image.device, dtype=torch.int32)[:, None] * _MAX_BODIES
     full = factor.flatten().index_select(0, where.flatten()).view(instance.shape)

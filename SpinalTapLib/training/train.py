@@ -21,6 +21,7 @@ from ..weights import load_network, save_network
 from .averaging import Average, recalibrate
 from .checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from .config import TrainConfig
+from .curves import write_curves
 from .dataset import CanvasSource, make_loader
 from .losses import part_losses
 from .schedule import learning_rate, progress_of
@@ -28,6 +29,7 @@ from .tiles import Tiles
 
 CHECKPOINT_NAME = "checkpoint.pt"
 LOG_NAME = "log.jsonl"
+CURVES_NAME = "curves.png"
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +73,8 @@ def train(
     ----------
     config : TrainConfig
     output : path
-        Folder for ``<name>.pt`` and its card ``<name>.json``, ``checkpoint.pt``, ``log.jsonl`` and ``config.json``.
+        Folder for ``<name>.pt`` and its card ``<name>.json``, ``checkpoint.pt``, ``log.jsonl``, ``config.json`` and,
+        where matplotlib is installed, ``curves.png``.
     resume : path, optional
         A checkpoint (or the folder that holds one) of a stopped run to go on from.
     progress : callable, optional
@@ -104,6 +107,10 @@ def train(
         save_network(weights, run.average.network, _card(run))
     except OSError as error:
         raise ValueError(f"Could not write {weights}: {reason(error)}.") from error
+    try:
+        write_curves(folder / LOG_NAME, folder / CURVES_NAME)
+    except ValueError as error:  # a picture is not worth a failed run
+        _log.warning("%s", error)
     return weights
 
 
