@@ -173,6 +173,19 @@ def test_no_file_of_the_library_imports_qt_and_only_the_scene_imports_slicer():
         assert "slicer" not in imported or "scene" in (path.stem, path.parent.name), path.name
 
 
+def test_texts_of_the_module_can_be_translated():
+    """`_()` takes plain strings only: whatever is put in later goes through format, with named places."""
+    seen = 0
+    for path in sorted((ROOT / "SpinalTap").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_":
+                seen += 1
+                (text,) = node.args
+                assert isinstance(text, ast.Constant) and isinstance(text.value, str), f"{path.name}:{node.lineno}"
+                assert "{}" not in text.value, f"{path.name}:{node.lineno}"
+    assert seen > 30
+
+
 @pytest.mark.skipif(not (shutil.which("cmake") and shutil.which("cc")), reason="needs cmake and a C compiler")
 def test_cmake_builds_and_lays_the_three_folders_side_by_side(tmp_path):
     """Real CMake on the real lists; Slicer's macros are replaced by the little that they do here: copying."""
@@ -188,9 +201,13 @@ def test_cmake_builds_and_lays_the_three_folders_side_by_side(tmp_path):
         assert done.returncode == 0, done.stdout + done.stderr
     modules = build / "lib" / "qt-scripted-modules"
     assert (modules / "SpinalTap.py").is_file()
-    for folder in ("SpinalTapLib", "Resources"):
-        copied = {path.relative_to(modules / folder).as_posix() for path in (modules / folder).rglob("*.*")}
-        assert {name for name in _tree(folder) if "." in name} <= copied
+    for folder, lists in (
+        ("SpinalTapLib", ("SpinalTapLib_SCRIPTS", "SpinalTapLib_RESOURCES")),
+        ("Resources", ("SpinalTapResources_FILES",)),
+    ):
+        text = _read(folder, "CMakeLists.txt")
+        for item in (item for name in lists for item in _cmake_list(text, name)):
+            assert (modules / folder / item).is_file(), item
     spec = importlib.util.spec_from_file_location("resources", modules / "SpinalTapLib" / "resources.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
