@@ -38,7 +38,7 @@ class _Gap:
 
 
 def disc_outlines(
-    probabilities: np.ndarray, candidates: Sequence[Linked], spacing_mm: Sequence[float]
+    probabilities: np.ndarray, candidates: Sequence[Linked], spacing_mm: np.ndarray
 ) -> tuple[Outline | None, ...]:
     """Share the mask's discs out among the gaps between neighbouring vertebrae.
 
@@ -48,7 +48,7 @@ def disc_outlines(
         Mask classes in the order of `networks.STRUCTURES`.
     candidates : sequence
         Linked vertebrae, from the bottom up.
-    spacing_mm : sequence of 3 floats
+    spacing_mm : ndarray, shape (3,)
         Of the working volume.
 
     Returns
@@ -70,17 +70,16 @@ def _gaps(lower: Linked, upper: Linked) -> list[_Gap]:
     return gaps if gaps and np.median([gap.room for gap in gaps]) < MAX_GAP else []
 
 
-def _disc(probabilities: np.ndarray, track: Track, spacing_mm: Sequence[float]) -> Outline | None:
+def _disc(probabilities: np.ndarray, track: Track, spacing_mm: np.ndarray) -> Outline | None:
     """Return what the mask shows of one disc."""
     size = probabilities.shape[2:]
     share = np.zeros(track.window.shape, np.float32)
     for k in range(len(share)):
         index = track.window.first + k
         if 0 <= index < len(probabilities):
-            own = track.window.inside(index, size)
-            view = track.window.slices(index, size)
+            own, view = track.window.of_itself(size), track.window.of_image(size)
             reach = max(DISC_REACH_MM / track.pixel_mm, DISC_REACH * float(height(track.quads[k])))
-            limit = soft_step(_gate(track.quads[k] - track.window.corner(index), track.window.shape[1:], reach))[own]
+            limit = soft_step(_gate(track.quads[k] - track.window.corner, track.window.shape[1:], reach))[own]
             share[k][own] = np.minimum(probabilities[index, _DISC][view].astype(np.float32), limit)
     share[[0, -1]] = 0
     pieces, count = ndimage.label(share > 0.5, _SPREAD)

@@ -57,14 +57,14 @@ class Linked(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Outline:
-    """One structure's probability in a window that follows it through the slices.
+    """One structure's probability in a window of the working volume.
 
     Attributes
     ----------
     probability : ndarray, shape (slices, rows, columns), float32
         Above 0.5 inside; background beyond the image. The outermost slices are empty.
     window : Window
-        Where each slice of `probability` lies in the working volume.
+        Where `probability` lies in the working volume.
     flags : tuple of str
         Plain notes, such as ``"outline drawn from its corners"``.
     """
@@ -75,7 +75,7 @@ class Outline:
 
 
 def body_outlines(
-    probabilities: np.ndarray, candidates: Sequence[Linked], spacing_mm: Sequence[float]
+    probabilities: np.ndarray, candidates: Sequence[Linked], spacing_mm: np.ndarray
 ) -> tuple[Outline | None, ...]:
     """Share the mask out among the vertebrae.
 
@@ -85,7 +85,7 @@ def body_outlines(
         Mask classes in the order of `networks.STRUCTURES`.
     candidates : sequence
         Linked vertebrae, from the bottom up.
-    spacing_mm : sequence of 3 floats
+    spacing_mm : ndarray, shape (3,)
         Between slices, rows and columns of the working volume, mm.
 
     Returns
@@ -113,7 +113,7 @@ class _Share:
     @classmethod
     def of(cls, track: Track, probabilities: np.ndarray) -> _Share:
         index = track.middle
-        rows, columns = track.window.slices(index, probabilities.shape[2:])
+        rows, columns = track.window.of_image(probabilities.shape[2:])
         body, s1, c2 = probabilities[index, _BODY : _C2 + 1, rows, columns].astype(np.float32).sum((1, 2))
         is_c2 = bool(c2 > max(body, s1))
         track = track.taller(DENS_MM) if is_c2 else track
@@ -131,14 +131,14 @@ def _share_slice(maps: np.ndarray, index: int, here: Sequence[_Share]) -> None:
     second = np.full(size, np.inf, np.float32)
     owner = np.full(size, -1, np.int32)
     for j, share in enumerate(here):
-        view = share.track.window.slices(index, size)
-        distance = share.track.distance(index)[share.track.window.inside(index, size)]
+        view = share.track.window.of_image(size)
+        distance = share.track.distance(index)[share.track.window.of_itself(size)]
         closer = distance < nearest[view]
         second[view] = np.where(closer, nearest[view], np.minimum(second[view], distance))
         owner[view] = np.where(closer, j, owner[view])
         nearest[view] = np.where(closer, distance, nearest[view])
     for j, share in enumerate(here):
-        view, own = share.track.window.slices(index, size), share.track.window.inside(index, size)
+        view, own = share.track.window.of_image(size), share.track.window.of_itself(size)
         distance = share.track.distance(index)[own]
         bone = maps[_BODY : _C2 + 1, view[0], view[1]].astype(np.float32)
         margin = np.where(owner[view] == j, second[view] - distance, nearest[view] - distance) / 2
@@ -187,9 +187,12 @@ def _stop_leaks(share: np.ndarray, track: Track, side: int) -> None:
         for k in range(edge + step - track.window.first, edge + step * (side + 1) - track.window.first, step):
             if not 0 <= k < len(share):
                 break
-            inner = share[k - step] > 0.5
-            outside = ndimage.distance_transform_edt(~inner).astype(np.float32) if inner.any() else np.inf
-            share[k] = np.minimum(share[k], soft_step(growth - outside))
+            inner = ndimage.shift(share[k - step], step * track.shear, order=0) > 0.5
+            if inner.any():
+                outside = ndimage.distance_transform_edt(~inner).astype(np.float32)
+                share[k] = np.minimum(share[k], soft_step(growth - outside))
+            else:
+                share[k] = 0
     share[[0, -1]] = 0
 
 

@@ -2,13 +2,13 @@
 
 Method
 ------
-Shape-based interpolation (Raya and Udupa, IEEE Trans Med Imaging 9(1), 1990) of signed distances, with three additions.
+Shape-based interpolation (Raya and Udupa, IEEE Trans Med Imaging 9(1), 1990) of signed distances, with two additions.
 
-* The slices are shifted back along the vertebra's own side-to-side axis before they are compared, so that a body
-  that lies oblique to the slices (scoliosis, oblique stacks) has no steps.
-* A slice is thick: where it shows a wall that runs along it, the probability says how much of its thickness is filled,
-  and with that where between two slice centres the wall lies. So the distance of a voxel to the nearest wall is the
-  smaller of that in its slice and that across the slices; and neither the sides of a body nor its slopes are guessed.
+* A slice is thick: where it shows a wall that runs along it or leans against it, the probability says how much of its
+  thickness is filled, and with that where between two slice centres the wall lies. So the distance of a voxel to the
+  nearest wall is the smaller of that in its slice and that across the slices. Bodies that lie oblique to the slices
+  (scoliosis, oblique stacks) come out without steps, and their sides are measured, not guessed. To shift the slices
+  along the vertebra's own axis first, as other methods do, makes that worse: the slice's thickness is not shifted.
 * Across the slices the distances are joined by Akima's cubics (J ACM 17(4), 1970), which don't overshoot, and the
   whole body is grown or shrunk, by a fraction of a pixel, to the volume that the slices add up to.
 """
@@ -116,64 +116,23 @@ def solid_of(outline: Outline, matrix: np.ndarray) -> Solid | None:
     shown = np.flatnonzero((outline.probability > 0.5).sum((1, 2)) >= _LEAST_PIXELS)
     if not len(shown):
         return None
-    far = FAR_SLICES * float(spacing[0])
-    first, probability, planar = _straightened(outline, int(shown[0]), int(shown[-1]), float(spacing[1]), far)
-    nodes = _distances(probability, planar, float(spacing[0]), far)
+    first = int(shown[0]) - 1
+    probability = np.pad(outline.probability, ((1, 1), (0, 0), (0, 0)))[first + 1 : int(shown[-1]) + 3]
+    nodes = _distances(probability, spacing)
     steps = max(1, round(float(spacing[0] / spacing[1])))
     at = np.arange((len(nodes) - 1) * steps + 1) / steps
     field = Akima1DInterpolator(np.arange(len(nodes)), nodes)(at).astype(np.float32)
-    field[[0, -1]] = np.minimum(field[[0, -1]], -0.1)
-    volume = _certain(probability).sum() * np.prod(spacing)
-    field = _one_ball(_with_volume(field, volume * steps / np.prod(spacing)))
-    return Solid(field, matrix @ _to_working(outline, first, steps))
+    field = _with_volume(field, float(_certain(probability).sum()) * steps)
+    change = np.diag([1 / steps, 1, 1, 1])
+    change[:3, 3] = outline.window.first + first, *outline.window.corner
+    return Solid(_one_ball(field), matrix @ change)
 
 
-def _to_working(outline: Outline, first: int, steps: int) -> np.ndarray:
-    """Return the matrix (4, 4) from the fine grid's indices to the working volume's."""
-    window = outline.window
-    out = np.eye(4)
-    out[:3, 0] = np.array([1.0, *window.shear]) / steps
-    out[:3, 3] = first, *(window.origin + window.shear * (first - window.first))
-    return out
-
-
-def _straightened(
-    outline: Outline, first: int, last: int, pixel_mm: float, far: float
-) -> tuple[int, np.ndarray, np.ndarray]:
-    """Return the working slice of slice 0, and probabilities and distances (mm) in slices `first` to `last`, one more
-    at either end, with the window's remaining fraction of a pixel taken out."""
-    window, count = outline.window, last - first + 3
-    probability = np.zeros((count, *window.shape[1:]), np.float32)
-    planar = np.full(probability.shape, -far, np.float32)
-    for k in range(count):
-        index = first - 1 + k
-        if not 0 <= index < window.shape[0]:
-            continue
-        rest = window.rest(window.first + index)
-        part = np.pad(outline.probability[index], 1)  # so that nothing touches the border
-        if rest.any():
-            probability[k] = ndimage.shift(part, -rest, order=1)[1:-1, 1:-1]
-        else:
-            probability[k] = part[1:-1, 1:-1]
-        if first <= index <= last and (probability[k] > 0.5).any():
-            distance = _planar_distance(part, rest + 1, probability[k] > 0.5) * pixel_mm
-            planar[k] = np.clip(distance, -far, far)
-    return window.first + first - 1, probability, planar
-
-
-def _planar_distance(probability: np.ndarray, shift: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Return the signed distance, px, positive inside, of pixels at `shift` to the 0.5 contour, to parts of a pixel."""
-    points = []
-    for contour in find_contours(probability, 0.5):
-        third = np.diff(contour, axis=0)[:, None] * (np.arange(3) / 3)[:, None]
-        points.append((contour[:-1, None] + third).reshape(-1, 2))
-    pixels = np.stack(np.meshgrid(*(np.arange(n) for n in inside.shape), indexing="ij"), -1).reshape(-1, 2) + shift
-    distance = cKDTree(np.concatenate(points)).query(pixels)[0].reshape(inside.shape)
-    return np.where(inside, distance, -distance)
-
-
-def _distances(probability: np.ndarray, planar: np.ndarray, slice_mm: float, far: float) -> np.ndarray:
+def _distances(probability: np.ndarray, spacing: np.ndarray) -> np.ndarray:
     """Return signed distances to the nearest wall, mm, in or across the slices, at slice centres."""
+    slice_mm, pixel_mm = float(spacing[0]), float(spacing[1])
+    far = FAR_SLICES * slice_mm
+    planar = np.stack([np.clip(_planar_distance(p) * pixel_mm, -far, far) for p in probability])
     across = np.minimum(_across(probability, slice_mm, far), _across(probability[::-1], slice_mm, far)[::-1])
     distance = np.where(probability > 0.5, 1, -1) * np.minimum(np.abs(planar), across)
     for end, neighbour in ((0, 1), (-1, -2)):
@@ -181,6 +140,20 @@ def _distances(probability: np.ndarray, planar: np.ndarray, slice_mm: float, far
         beside = np.maximum(-planar[neighbour], 0)
         distance[end] = np.where(beside > 0, -np.hypot(beside, slice_mm / 2), distance[end])
     return distance
+
+
+def _planar_distance(probability: np.ndarray) -> np.ndarray:
+    """Return the signed distance, px, positive inside, of every pixel to the 0.5 contour, to parts of a pixel."""
+    inside = probability > 0.5
+    if not inside.any():
+        return np.full(probability.shape, -np.inf)
+    points = []
+    for contour in find_contours(np.pad(probability, 1), 0.5):
+        third = np.diff(contour, axis=0)[:, None] * (np.arange(3) / 3)[:, None]
+        points.append((contour[:-1, None] + third).reshape(-1, 2) - 1)
+    pixels = np.stack(np.meshgrid(*(np.arange(n) for n in inside.shape), indexing="ij"), -1).reshape(-1, 2)
+    distance = cKDTree(np.concatenate(points)).query(pixels)[0].reshape(inside.shape)
+    return np.where(inside, distance, -distance)
 
 
 def _across(probability: np.ndarray, slice_mm: float, far: float) -> np.ndarray:

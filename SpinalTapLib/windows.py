@@ -1,4 +1,4 @@
-"""Tracks and windows: where a vertebra's corners lie in every slice, and the window that follows them."""
+"""Tracks and windows: where a vertebra's corners lie in every slice, and the box of voxels that holds it."""
 
 from __future__ import annotations
 
@@ -22,48 +22,36 @@ def soft_step(distance_px: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """A window of pixels that moves from slice to slice.
+    """A box of voxels of the working volume, part of which may lie outside.
 
     Attributes
     ----------
     first : int
-        Working slice of the window's slice 0; may lie outside the volume.
-    origin : ndarray of float, shape (2,)
-        (row, column) of its pixel (0, 0) in slice `first`.
-    shear : ndarray, shape (2,)
-        How far it moves from one slice to the next, px: the lean of the vertebra's side-to-side axis.
+        Working slice of the window's slice 0.
+    corner : ndarray of int, shape (2,)
+        (row, column) of its pixel (0, 0).
     shape : tuple of int
         Slices, rows, columns.
     """
 
     first: int
-    origin: np.ndarray
-    shear: np.ndarray
+    corner: np.ndarray
     shape: tuple[int, int, int]
 
     def shows(self, index: int) -> bool:
         """Return whether working slice `index` is among the window's."""
         return self.first <= index < self.first + self.shape[0]
 
-    def corner(self, index: int) -> np.ndarray:
-        """Return the whole (row, column) of the window's pixel (0, 0) in working slice `index`."""
-        return np.round(self.origin + self.shear * (index - self.first)).astype(int)
+    def of_image(self, size: Sequence[int]) -> tuple[slice, slice]:
+        """Return the part of an image of that size, (rows, columns), that the window shows."""
+        low = np.clip(self.corner, 0, size)
+        high = np.clip(self.corner + self.shape[1:], 0, size)
+        return slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1]))
 
-    def rest(self, index: int) -> np.ndarray:
-        """Return the fraction of a pixel, (2,), by which `corner` falls short of the true movement."""
-        return self.origin + self.shear * (index - self.first) - self.corner(index)
-
-    def slices(self, index: int, size: Sequence[int]) -> tuple[slice, slice]:
-        """Return the part of an image of that size that the window shows in working slice `index`."""
-        start, size2 = self.corner(index), np.asarray(size)
-        low, high = np.clip(start, 0, size2), np.clip(start + self.shape[1:], 0, size2)
-        return slice(low[0], high[0]), slice(low[1], high[1])
-
-    def inside(self, index: int, size: Sequence[int]) -> tuple[slice, slice]:
+    def of_itself(self, size: Sequence[int]) -> tuple[slice, slice]:
         """Return the part of the window that lies in an image of that size."""
-        start = self.corner(index)
-        rows, columns = self.slices(index, size)
-        down, across = start
+        rows, columns = self.of_image(size)
+        down, across = (int(c) for c in self.corner)
         return slice(rows.start - down, rows.stop - down), slice(columns.start - across, columns.stop - across)
 
 
@@ -74,11 +62,13 @@ class Track:
     Attributes
     ----------
     window : Window
-        Follows the vertebra; its outermost slices lie beyond what it may reach.
+        Holds the vertebra with room around it; its outermost slices lie beyond what it may reach.
     quads : ndarray, shape (slices, 4, 2)
         Corners in each of the window's slices, (row, column) of the image: found, or carried over from the nearest.
     seen : tuple of int
         Working slices in which corners were found, ascending.
+    shear : ndarray, shape (2,)
+        How far the vertebra moves from one slice to the next, px: the lean of its side-to-side axis.
     pixel_mm : float
         Pixel edge.
     """
@@ -86,6 +76,7 @@ class Track:
     window: Window
     quads: np.ndarray
     seen: tuple[int, ...]
+    shear: np.ndarray
     pixel_mm: float
 
     @property
@@ -96,8 +87,7 @@ class Track:
     @cached_property
     def distances(self) -> np.ndarray:
         """Signed distances, px, negative inside, shape of the window, of its pixels to the corners' outline."""
-        first, size = self.window.first, self.window.shape[1:]
-        return np.stack([polygon_distance(q - self.window.corner(first + k), size) for k, q in enumerate(self.quads)])
+        return np.stack([polygon_distance(quad - self.window.corner, self.window.shape[1:]) for quad in self.quads])
 
     def distance(self, index: int) -> np.ndarray:
         """Return the signed distances in working slice `index`."""
@@ -107,7 +97,7 @@ class Track:
         """Return the track with room for something that stands on the vertebra."""
         extra = int(np.ceil(extra_mm / self.pixel_mm))
         count, rows, columns = self.window.shape
-        window = replace(self.window, origin=self.window.origin - [extra, 0], shape=(count, rows + extra, columns))
+        window = Window(self.window.first, self.window.corner - [extra, 0], (count, rows + extra, columns))
         return replace(self, window=window)
 
 
@@ -130,7 +120,7 @@ def polygon_distance(corners: np.ndarray, size: Sequence[int]) -> np.ndarray:
 def tracks_of(
     groups: Sequence[Sequence[Any]],
     shape: Sequence[int],
-    spacing_mm: Sequence[float],
+    spacing_mm: np.ndarray,
     *,
     reach_mm: float,
     side: int,
@@ -143,7 +133,7 @@ def tracks_of(
         Each vertebra's members: objects with ``slice`` and ``corners``.
     shape : (slices, rows, columns)
         Of the working volume.
-    spacing_mm : sequence of 3 floats
+    spacing_mm : ndarray, shape (3,)
         Of the working volume.
     reach_mm : float
         Room to leave around the corners in the plane.
@@ -172,19 +162,18 @@ def _shear(quads: dict[int, np.ndarray]) -> np.ndarray | None:
 
 
 def _track(
-    found: dict[int, np.ndarray], shear: np.ndarray, shape: Sequence[int], spacing_mm: Sequence[float],
+    found: dict[int, np.ndarray], shear: np.ndarray, shape: Sequence[int], spacing_mm: np.ndarray,
     reach_mm: float, side: int,
 ) -> Track | None:  # fmt: skip
     if not found:
         return None
     first, last = max(min(found) - side - 1, -1), min(max(found) + side + 1, shape[0])
     quads = np.stack([_corners_at(found, index, shear) for index in range(first, last + 1)])
-    straight = quads - shear * np.arange(len(quads))[:, None, None]
     room = reach_mm / spacing_mm[1] + 2
-    low = np.floor(straight.min((0, 1)) - room)
-    rows, columns = np.ceil(straight.max((0, 1)) + room - low).astype(int) + 1
-    window = Window(first, low, shear, (len(quads), int(rows), int(columns)))
-    return Track(window, quads, tuple(found), float(spacing_mm[1]))
+    low = np.floor(quads.min((0, 1)) - room).astype(int)
+    rows, columns = np.ceil(quads.max((0, 1)) + room).astype(int) + 1 - low
+    window = Window(first, low, (len(quads), int(rows), int(columns)))
+    return Track(window, quads, tuple(found), shear, float(spacing_mm[1]))
 
 
 def _corners_at(found: dict[int, np.ndarray], index: int, shear: np.ndarray) -> np.ndarray:

@@ -1,0 +1,280 @@
+"""Fidelity: how near the surfaces come to bodies whose true shape is known.
+
+Bodies of synthetic spines are cut into slices as a scanner would, every voxel the share of it that is bone, and put
+together again: by this library, and by plain marching cubes on the stack of masks. No network takes part, so the
+figures are those of the geometry alone; `network_fidelity` measures the whole road.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from types import SimpleNamespace
+
+import numpy as np
+from skimage.measure import marching_cubes
+from vtkmodules.util.numpy_support import numpy_to_vtkIdTypeArray, vtk_to_numpy
+from vtkmodules.vtkCommonDataModel import vtkCellArray
+from vtkmodules.vtkFiltersGeneral import vtkDistancePolyDataFilter
+
+from ..detector import Detections
+from ..networks import BACKGROUND, BODY, N_STRUCTURES
+from ..segmentation import separate_bodies
+from ..surfaces import body_surface, enclosed_volume, mesh_arrays, poly_data
+from ..volume import SagittalVolume, working_volume
+from .anatomy import random_spine, rotation
+from .shapes import Body, body_distance, corners_in_plane
+
+SLICES_MM = (1.0, 3.0, 4.0, 5.0)
+PIXELS_MM = (0.5, 0.8, 1.2)
+LEVELS = ("L5", "L2", "T11", "T7", "T3", "C5")
+"""One of every size and shape."""
+
+_FINE_MM = 0.5
+_ROOM_MM = 8.0
+_SAMPLES = 4000
+_OBLIQUE_DEG = 8.0
+"""Standard deviation of the stack's turn against the body, about each axis, on top of the spine's own curve."""
+_CORNER_ERROR_PX = 0.5
+"""Standard deviation of the corners that stand for a detector's."""
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """How near one body's surface comes to the truth.
+
+    Attributes
+    ----------
+    dice : float
+        Overlap in 3-D, on a grid of 0.5 mm.
+    distance_mm : float
+        Mean distance between the surfaces, both ways.
+    distance95_mm : float
+        95th percentile of these distances.
+    volume_percent : float
+        Volume error, % of the true volume, signed.
+    """
+
+    dice: float
+    distance_mm: float
+    distance95_mm: float
+    volume_percent: float
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """A body and its true surface.
+
+    Attributes
+    ----------
+    body : Body
+        In a frame with the stack's axes: LPS, mm, slices along x.
+    field : ndarray, shape (x, row, column)
+        Distance to the wall, mm, positive inside, on a grid of 0.5 mm.
+    matrix : ndarray, shape (4, 4)
+        (x, row, column, 1) of the grid to LPS mm.
+    points, triangles : ndarray
+        The surface.
+    """
+
+    body: Body
+    field: np.ndarray
+    matrix: np.ndarray
+    points: np.ndarray
+    triangles: np.ndarray
+
+
+def measure_fidelity(
+    slices_mm: Sequence[float] = SLICES_MM,
+    pixels_mm: Sequence[float] = PIXELS_MM,
+    *,
+    spines: int = 4,
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> dict[tuple[float, float], list[tuple[Fidelity, Fidelity]]]:
+    """Measure surfaces on synthetic bodies.
+
+    Parameters
+    ----------
+    slices_mm, pixels_mm : sequence of float
+        Slice distances and pixel edges of the scans.
+    spines : int
+        Number of synthetic people; of each, the bodies of `LEVELS` are measured.
+    seed : int
+        The same seed draws the same people.
+    progress : callable, optional
+        Called with the fraction done.
+
+    Returns
+    -------
+    dict
+        (slice, pixel) in mm to a list, one entry a body, of this library's fidelity and that of the plain stack.
+    """
+    out: dict[tuple[float, float], list[tuple[Fidelity, Fidelity]]] = {
+        (s, p): [] for s in slices_mm for p in pixels_mm
+    }
+    for done, truth in enumerate(_truths(spines, seed)):
+        for number, (key, found) in enumerate(out.items()):
+            rng = np.random.default_rng([seed, done, number])
+            pair = _compared(truth, *key, rng)
+            if pair is not None:
+                found.append(pair)
+        if progress is not None:
+            progress((done + 1) / (spines * len(LEVELS)))
+    return out
+
+
+def fidelity_table(results: dict[tuple[float, float], list[tuple[Fidelity, Fidelity]]]) -> str:
+    """Return the results as a Markdown table: means over the bodies, of the volume error without its sign."""
+    head = (
+        "| slices, mm | pixels, mm | bodies | Dice | mean distance, mm | 95 %, mm | volume error, % "
+        "| plain: Dice | mean, mm | 95 %, mm | volume, % | plain / ours |\n"
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
+    )
+    lines = []
+    for (slice_mm, pixel_mm), pairs in results.items():
+        ours, plain = (mean_fidelity([pair[side] for pair in pairs]) for side in (0, 1))
+        cells = [f"{slice_mm:g}", f"{pixel_mm:g}", str(len(pairs)), *_cells(ours), *_cells(plain)]
+        lines.append(f"| {' | '.join([*cells, f'{plain.distance_mm / ours.distance_mm:.1f}'])} |\n")
+    return head + "".join(lines)
+
+
+def mean_fidelity(found: Sequence[Fidelity]) -> Fidelity:
+    """Return the means, of the volume error that of its size."""
+    return Fidelity(*(float(np.mean([abs(getattr(f, item.name)) for f in found])) for item in fields(Fidelity)))
+
+
+def _cells(f: Fidelity) -> list[str]:
+    return [f"{f.dice:.3f}", f"{f.distance_mm:.2f}", f"{f.distance95_mm:.2f}", f"{f.volume_percent:.1f}"]
+
+
+def truth_of(body: Body) -> Truth:
+    """Return a body with its true surface."""
+    reach = float(np.linalg.norm([body.half_width, body.depth / 2, body.height / 2])) + _ROOM_MM
+    count = int(2 * reach / _FINE_MM) + 1
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]]) * _FINE_MM
+    matrix[:3, 3] = body.centre + reach * np.array([-1, -1, 1])
+    steps = np.stack(np.meshgrid(*[np.arange(count, dtype=np.float32)] * 3, indexing="ij"), -1)
+    points = steps @ matrix[:3, :3].T.astype(np.float32) + matrix[:3, 3].astype(np.float32)
+    field = body_distance(body, *body.local(points))
+    vertices, triangles, _, _ = marching_cubes(field, 0.0)
+    return Truth(body, field, matrix, vertices @ matrix[:3, :3].T + matrix[:3, 3], triangles)
+
+
+def compare_surface(points: np.ndarray, triangles: np.ndarray, truth: Truth) -> tuple[float, float, float]:
+    """Return mean distance and its 95th percentile, mm, and the volume error, %, of a closed surface, LPS, mm."""
+    one = _distances(_spread(points, triangles), truth.points, truth.triangles)
+    two = _distances(_spread(truth.points, truth.triangles), points, triangles)
+    both = np.concatenate((one, two))
+    true_volume = abs(enclosed_volume(truth.points, truth.triangles))
+    error = 100 * (abs(enclosed_volume(points, triangles)) / true_volume - 1)
+    return float(both.mean()), float(np.percentile(both, 95)), error
+
+
+def _truths(spines: int, seed: int) -> Iterator[Truth]:
+    for person in range(spines):
+        rng = np.random.default_rng([seed, person, 5])
+        spine = random_spine(rng, healthy=True)
+        for name in LEVELS:
+            if name in spine.names:
+                body = spine.vertebrae[spine.index(name)]
+                turn = rotation(*np.radians(rng.normal(0, _OBLIQUE_DEG, 3)))
+                yield truth_of(replace(body, centre=np.zeros(3), axes=turn @ body.axes))
+
+
+def _compared(
+    truth: Truth, slice_mm: float, pixel_mm: float, rng: np.random.Generator
+) -> tuple[Fidelity, Fidelity] | None:
+    """Return this library's and the plain stack's fidelity on one body; None where no slice shows its corners."""
+    volume = _scan(truth, slice_mm, pixel_mm, rng)
+    working = working_volume(volume)
+    members = _members(truth.body, working, rng)
+    if not members:
+        return None
+    probabilities = np.zeros((len(working.array), N_STRUCTURES, *working.array.shape[1:]), np.float16)
+    probabilities[:, BODY] = np.clip(working.array, 0, 1)
+    probabilities[:, BACKGROUND] = 1 - probabilities[:, BODY]
+    candidate = SimpleNamespace(members=members)
+    solid = separate_bodies(Detections(working, (), probabilities), [candidate], volume).solids[0]
+    if solid is None:
+        return None
+    ours = mesh_arrays(body_surface(solid))
+    overlap = _dice(solid.sample(truth.matrix, truth.field.shape) > 0, truth.field > 0)
+    return Fidelity(overlap, *compare_surface(*ours, truth)), _plain(volume, truth)
+
+
+def _scan(truth: Truth, slice_mm: float, pixel_mm: float, rng: np.random.Generator) -> SagittalVolume:
+    """Return the share of bone in every voxel of a stack with a random start."""
+    share = np.clip(truth.field / _FINE_MM + 0.5, 0, 1).astype(np.float64)
+    starts = []
+    for axis, step in enumerate((slice_mm, pixel_mm, pixel_mm)):
+        share, start = _thickened(share, axis, step / _FINE_MM, rng.random())
+        starts.append(start)
+    matrix = truth.matrix.copy()
+    matrix[:3, :3] *= np.array([slice_mm, pixel_mm, pixel_mm]) / _FINE_MM
+    matrix[:3, 3] += truth.matrix[:3, :3] @ starts
+    return SagittalVolume(share.astype(np.float32), matrix)
+
+
+def _thickened(share: np.ndarray, axis: int, step: float, offset: float) -> tuple[np.ndarray, float]:
+    """Return means over intervals of `step` voxels along an axis, and the first interval's centre, in old indices."""
+    total = np.insert(np.cumsum(share, axis), 0, 0, axis)  # up to the voxels' edges
+    edges = np.arange(offset * step, share.shape[axis], step)
+    low = np.clip(np.floor(edges).astype(int), 0, share.shape[axis] - 1)
+    part = np.expand_dims(edges - low, tuple(a for a in range(3) if a != axis))
+    at = np.take(total, low, axis) * (1 - part) + np.take(total, low + 1, axis) * part
+    return np.diff(at, axis=axis) / step, float(edges[0] + step / 2 - 0.5)
+
+
+def _members(body: Body, working: SagittalVolume, rng: np.random.Generator) -> tuple[SimpleNamespace, ...]:
+    """Return the corners in every slice that a detector would find them in."""
+    members = []
+    for index in range(len(working.array)):
+        x = float(working.to_lps(np.array([index, 0, 0]))[0])
+        corners = corners_in_plane(body, x)
+        if corners is not None:
+            lps = np.column_stack([np.full(4, x), corners[:4]])
+            pixels = working.to_index(lps)[:, 1:] + rng.normal(0, _CORNER_ERROR_PX, (4, 2))
+            members.append(SimpleNamespace(slice=index, corners=pixels))
+    return tuple(members)
+
+
+def _plain(volume: SagittalVolume, truth: Truth) -> Fidelity:
+    """Return the fidelity of marching cubes on the stack of masks as they are."""
+    mask = volume.array > 0.5
+    vertices, triangles, _, _ = marching_cubes(np.pad(mask, 1).astype(np.float32), 0.5)
+    change = np.linalg.inv(volume.matrix) @ truth.matrix
+    grids = [np.arange(n) for n in truth.field.shape]
+    nearest = [np.round(change[a, a] * grid + change[a, 3]).astype(int) for a, grid in enumerate(grids)]
+    known = [np.clip(index, 0, n - 1) for index, n in zip(nearest, mask.shape)]
+    overlap = _dice(mask[np.ix_(*known)], truth.field > 0)
+    return Fidelity(overlap, *compare_surface(volume.to_lps(vertices - 1), triangles, truth))
+
+
+def _dice(one: np.ndarray, two: np.ndarray) -> float:
+    return 2 * float((one & two).sum()) / max(float(one.sum() + two.sum()), 1.0)
+
+
+def _spread(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Return points spread evenly over a surface."""
+    rng = np.random.default_rng(0)
+    corners = points[triangles]
+    areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    chosen = corners[rng.choice(len(corners), _SAMPLES, p=areas / areas.sum())]
+    return (chosen * rng.dirichlet((1, 1, 1), _SAMPLES)[..., None]).sum(1)
+
+
+def _distances(points: np.ndarray, vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Return the distance, mm, of points to a surface."""
+    cloud = poly_data(points, np.zeros((0, 3), np.int64))
+    cells = vtkCellArray()
+    cells.SetData(1, numpy_to_vtkIdTypeArray(np.arange(len(points), dtype=np.int64), deep=1))
+    cloud.SetVerts(cells)
+    measure = vtkDistancePolyDataFilter()
+    measure.SetInputData(0, cloud)
+    measure.SetInputData(1, poly_data(vertices, triangles))
+    measure.SignedDistanceOff()
+    measure.ComputeSecondDistanceOff()
+    measure.Update()
+    return vtk_to_numpy(measure.GetOutput().GetPointData().GetArray("Distance"))
