@@ -244,6 +244,15 @@ def test_slices_are_read_with_their_boxes_from_top_to_bottom(folder):
     assert first.boxes == pytest.approx(spine().boxes)
 
 
+def test_a_picture_that_is_stored_upside_down_is_turned(folder, monkeypatch):
+    before = load_slices(folder)
+    monkeypatch.setattr("SpinalTapLib.training.spider.UPSIDE_DOWN", ("3_t1",))
+    after = load_slices(folder)
+    assert np.array_equal(after[0].image, before[0].image[::-1])
+    assert np.array_equal(after[0].boxes, before[0].boxes)
+    assert np.array_equal(after[1].image, before[1].image)
+
+
 def test_a_whole_folder_is_scored_and_told(folder):
     seen = []
     found = evaluate_spider(folder, bright_spots, lambda fraction, name: seen.append((fraction, name)))

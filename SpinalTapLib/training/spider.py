@@ -11,6 +11,9 @@ Data 11:264, 2024; slices and boxes extracted by others). Scale and truth are th
   pitches from the one before, the first at most one pitch from the box): above the top as many as there are, below
   the bottom one (S1), and one more for each disc that `overview.csv` counts and that has no box.
 * Every other detection is **false**.
+
+One picture (`UPSIDE_DOWN`) is stored with the sacrum at the top, while its boxes are those of the upright slice: it
+is turned when it is read.
 """
 
 from __future__ import annotations
@@ -30,6 +33,8 @@ from ..working import working_volume
 
 PITCH_MM = 36.0
 """Median distance between neighbouring lumbar discs (bodies of 25-28 mm, discs of 8-12 mm): an approximation."""
+UPSIDE_DOWN = ("52_t2_SPACE",)
+"""Pictures whose rows run from inferior to superior."""
 _ALONG = (0.2, 0.8)
 _STEP = (0.5, 1.35)  # pitches from one unannotated body to the next
 _FIRST_STEP = 1.0
@@ -132,13 +137,17 @@ def load_slices(folder: str | Path) -> tuple[SpiderSlice, ...]:
         SpiderSlice(
             name,
             *name_parts(name),
-            read_picture(folder / "images" / f"{name}.png").astype(np.float32),
+            _upright(read_picture(folder / "images" / f"{name}.png"), name),
             np.array([box for _, box in sorted(entries)]),
             max(counts.get(name, 0) - len(entries), 0),
         )
         for name, entries in sorted(boxes.items())
         if len(entries) > 1
     )
+
+
+def _upright(image: np.ndarray, name: str) -> np.ndarray:
+    return np.ascontiguousarray(image[::-1] if name in UPSIDE_DOWN else image, dtype=np.float32)
 
 
 def name_parts(name: str) -> tuple[str, str]:
