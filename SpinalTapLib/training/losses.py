@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ..networks import BACKGROUND, split_output
+from ..networks import BACKGROUND, N_CORNERS, split_output
 from .config import LossConfig
 from .targets import Targets
 
@@ -50,8 +50,14 @@ def part_losses(output: torch.Tensor, targets: Targets, config: LossConfig) -> L
 
 
 def heatmap_loss(heatmaps: torch.Tensor, target: torch.Tensor, peak: float) -> torch.Tensor:
-    """Return the mean over pixels and channels of |difference| x (1 + peak x target)."""
-    return ((heatmaps - target).abs() * (1 + peak * target)).mean()
+    """Return the mean over pixels and channels of |difference| x (1 + peak x target).
+
+    For a corner channel the target in the weight is that of all corners: a peak of the wrong kind must cost as much
+    as a missing one, or the network puts both kinds everywhere.
+    """
+    corners = target[:, :N_CORNERS].amax(1, keepdim=True).expand(-1, N_CORNERS, -1, -1)
+    weight = 1 + peak * torch.cat((corners, target[:, N_CORNERS:]), 1)
+    return ((heatmaps - target).abs() * weight).mean()
 
 
 def vector_loss(vectors: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
