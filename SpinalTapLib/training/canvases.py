@@ -13,35 +13,44 @@ import numpy as np
 from .anatomy import SyntheticSpine, random_spine
 from .drawing import Canvas, draw_slice
 
-_MARGIN_MM = {"below": (60.0, 150.0), "above": (40.0, 100.0), "front": (90.0, 190.0), "behind": (60.0, 125.0)}
-# How far beyond the bodies' centres a canvas reaches (drawn evenly): tiles see the pelvis, the skull, the belly's skin
-# and the air behind the back, and sometimes the end of the image.
+_WINDOW_MM = {"up": 215.0, "down": 215.0, "front": 185.0, "behind": 160.0}
+# How far a canvas reaches from the middle of one vertebra: a tile at the largest scale, turned, fits around it.
 
-_NEAR_MIDLINE = 0.45  # share of planes within some 6 mm of a body's middle; the rest lie anywhere up to past its sides
-_LATERAL_MM = 36.0
-_THIN = 0.3  # share of planes without thickness, as from 3-D acquisitions
-_THICKNESS_MM = (2.0, 6.0)
-_PIXEL_MM = (0.6, 0.72)
+_ANCHORS = (0.45, 0.22)  # shares of canvases around the sacrum and around the neck; the rest lie along the spine
+_NEAR_MIDLINE = 0.45  # share of planes within some 5 mm of the body's middle; the rest reach past its sides
+_BEYOND = 1.35  # how far planes go, in half widths of the body: what lies beside bodies must be learnt, too
+_THIN = 0.4  # share of planes without thickness, as from 3-D acquisitions
+_THICKNESS_MM = (2.0, 6.5)
+_PIXEL_MM = (0.58, 0.66)
 _FIELDS = ("tissue", "structure", "instance", "pixel_mm", "corners_px", "origin_mm")
 
 
 def random_canvas(spine: SyntheticSpine, rng: np.random.Generator) -> Canvas:
-    """Draw a random plane of a spine, through the middle of a random body or beside it."""
-    centres = np.array([body.centre for body in spine.vertebrae])
-    x = centres[rng.integers(len(centres)), 0]
-    x += rng.normal(0, 6) if rng.random() < _NEAR_MIDLINE else rng.uniform(-_LATERAL_MM, _LATERAL_MM)
-    low, high = centres.min(0), centres.max(0)
-    margin = {side: rng.uniform(*span) for side, span in _MARGIN_MM.items()}
+    """Draw a random plane of a spine around a random vertebra, through its middle or beside it."""
+    body = spine.vertebrae[_around(spine, rng)]
+    x, y, z = body.centre
+    x += rng.normal(0, 5) if rng.random() < _NEAR_MIDLINE else rng.uniform(-_BEYOND, _BEYOND) * max(body.half_width, 14)
     thin = rng.random() < _THIN
     return draw_slice(
         spine,
         float(x),
-        z_range_mm=(low[2] - margin["below"], high[2] + margin["above"]),
-        y_range_mm=(low[1] - margin["front"], high[1] + margin["behind"]),
+        z_range_mm=(z - _WINDOW_MM["down"], z + _WINDOW_MM["up"]),
+        y_range_mm=(y - _WINDOW_MM["front"], y + _WINDOW_MM["behind"]),
         thickness_mm=0.0 if thin else float(rng.uniform(*_THICKNESS_MM)),
         planes=1 if thin else 3,
         pixel_mm=float(rng.uniform(*_PIXEL_MM)),
     )
+
+
+def _around(spine: SyntheticSpine, rng: np.random.Generator) -> int:
+    """Return the vertebra that a canvas is drawn around: low or high ones often, they are the anchors of the count."""
+    n = len(spine.vertebrae)
+    place = rng.random()
+    if place < _ANCHORS[0]:
+        return int(rng.integers(0, 5))
+    if place < sum(_ANCHORS):
+        return int(rng.integers(n - 5, n))
+    return int(rng.integers(4, n - 3))
 
 
 def drawn_canvases(rng: np.random.Generator, planes_per_spine: int) -> Iterator[Canvas]:

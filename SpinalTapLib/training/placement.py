@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .config import PlacementConfig
-from .tissues import Structure, Tissue
+from .tissues import Tissue
 
 if TYPE_CHECKING:
     from .drawing import Canvas
@@ -52,13 +52,12 @@ def _centre(canvas: Canvas, rng: np.random.Generator, config: PlacementConfig) -
     """Return the canvas position (row, column) of a tile's centre."""
     seen = np.flatnonzero(np.isfinite(canvas.corners_px[:, 4, 0]))
     shares = (config.near_sacrum, config.near_dens, config.along_spine)
-    place = int(rng.choice(4, p=[*shares, 1 - sum(shares)]))
-    chosen = seen
-    if place == 0 and (canvas.structure == Structure.S1).any():
-        chosen = seen[seen <= 2]
-    elif place == 1 and (canvas.structure == Structure.C2).any():
-        chosen = seen[seen >= len(canvas.corners_px) - 3]
-    if place == 3 or not len(chosen):
+    low, high = seen[seen <= 2], seen[seen >= len(canvas.corners_px) - 3]
+    places = (low, high, seen, np.zeros(0, int))
+    offered = [share * (len(place) > 0) for share, place in zip(shares, places)]
+    weights = np.array([*offered, max(1 - sum(shares), 1e-9)])  # what the canvas does not show gives its share away
+    chosen = places[int(rng.choice(4, p=weights / weights.sum()))]
+    if not len(chosen):
         return _drawn_in(canvas, _anywhere(canvas, rng), rng, config)
     vertebra = canvas.corners_px[rng.choice(chosen), 4]
     return _drawn_in(canvas, vertebra + rng.normal(0, config.jitter_mm / canvas.pixel_mm, 2), rng, config)
