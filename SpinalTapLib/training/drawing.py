@@ -99,7 +99,8 @@ def _corners(spine: SyntheticSpine, grid: Grid) -> np.ndarray:
         if points is not None:
             out[i, :, 0] = (grid.z0_mm - points[:, 1]) / grid.pixel_mm
             out[i, :, 1] = (points[:, 0] - grid.y0_mm) / grid.pixel_mm
-    beyond = (out < -0.5).any(-1) | (out > np.array([grid.rows, grid.columns]) - 0.5).any(-1)
+    limit = np.array([grid.rows, grid.columns]) - 0.5
+    beyond: np.ndarray = np.any((out < -0.5) | (out > limit), axis=-1)
     out[beyond] = np.nan
     out[beyond[:, 4]] = np.nan  # a corner without a centroid would have nothing to point at
     return out

@@ -131,13 +131,13 @@ def _lesions(rng: np.random.Generator, bodies: list[Body]) -> tuple[Lesion, ...]
             lesions.append((i, int(kind), 0.0, rng.normal(0, 0.2) * d, side * (h / 2 + 0.55 * reach), reach))
         elif draw < 0.10:
             where = rng.normal(0, 0.2, 3) * np.array([d, d, h])
-            lesions.append((i, int(Tissue.HAEMANGIOMA), *map(float, where), float(rng.uniform(3, 11))))
+            lesions.append(_ball(i, Tissue.HAEMANGIOMA, where, rng.uniform(3, 11)))
         elif draw < 0.112:
             lesions.append((i, int(Tissue.CEMENT), 0.0, float(rng.normal(-0.1, 0.1) * d), 0.0, float(rng.uniform(4, 9))))
         if spread and rng.random() < 0.5:
             for _ in range(rng.integers(1, 4)):
                 where = rng.normal(0, 0.25, 3) * np.array([d, d, h])
-                lesions.append((i, int(Tissue.LESION), *map(float, where), float(rng.uniform(3, 14))))
+                lesions.append(_ball(i, Tissue.LESION, where, rng.uniform(3, 14)))
     if rng.random() < 0.03:  # screws of a posterior fusion: voids beside the mid-line
         first = int(rng.integers(1, 5))
         for i in range(first, min(first + int(rng.integers(2, 4)), len(bodies))):
@@ -146,3 +146,8 @@ def _lesions(rng: np.random.Generator, bodies: list[Body]) -> tuple[Lesion, ...]
                 lesions.append((i, int(Tissue.METAL), u, 0.35 * bodies[i].depth, 0.15 * bodies[i].height, 6.0))
                 lesions.append((i, int(Tissue.METAL), u, 1.0 * bodies[i].depth, 0.2 * bodies[i].height, 7.0))
     return tuple(lesions)
+
+
+def _ball(index: int, tissue: Tissue, where: np.ndarray, radius: float) -> Lesion:
+    u, v, w = (float(x) for x in where)
+    return index, int(tissue), u, v, w, float(radius)
