@@ -16,16 +16,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import ctypes
 import importlib
 import json
 import logging
 import os
 import queue
-import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -33,13 +30,12 @@ from typing import Any, TextIO
 
 from . import exchange
 from .answers import seed_in
+from .lifeline import end_group, end_with_parent
 from .troubles import sentence_for
 
 HEARTBEAT_S = 0.5
 """Time between two signs of life: a face that hears nothing for longer than a second seems to hang."""
 
-_PARENT_CHECK_S = 1.0
-_PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 _SURFACE_SHARE = 0.12  # of the time of a whole run, measured on a whole spine on two cores
 
 _log = logging.getLogger(__name__)
@@ -167,37 +163,6 @@ class Worker:
         with self._lock, contextlib.suppress(BrokenPipeError, ValueError):  # nobody listens: the end is near
             self._out.write(line + "\n")
             self._out.flush()
-
-
-def end_group() -> None:
-    """End this process and its children at once."""
-    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():  # only a group of our own: see `workerlink`
-        os.killpg(os.getpid(), signal.SIGKILL)
-    os._exit(1)
-
-
-def end_with_parent() -> None:
-    """End when the parent ends, even by signal 9; standard input's end is the other sign (see `main`)."""
-    parent = os.getppid()
-    if sys.platform == "linux":
-        # Taken by a thread of its own, because Python would run a handler only between two of its steps.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-        def wait() -> None:
-            signal.sigwait({signal.SIGTERM})
-            end_group()
-
-        threading.Thread(target=wait, daemon=True).start()
-    if os.name == "posix":
-
-        def watch() -> None:
-            while os.getppid() == parent:
-                time.sleep(_PARENT_CHECK_S)
-            end_group()
-
-        threading.Thread(target=watch, daemon=True).start()
 
 
 def _private_stdout() -> TextIO:
