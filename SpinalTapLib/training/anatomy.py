@@ -262,9 +262,20 @@ def _random_sacrum(rng: np.random.Generator, first: Body) -> list[Body]:
         middle = end - axes[:, 2] * (gap + height / 2)
         below.append(
             Body(
-                f"S{k + 2}" if k < 4 else "Co", middle, axes, height, np.deg2rad(rng.uniform(2, 8)),
-                depth, depth * 0.85, width, width * 0.9, 0.0, 0.0, 0.4, 0.4,
-            )  # fmt: skip
+                name=f"S{k + 2}" if k < 4 else "Co",
+                centre=middle,
+                axes=axes,
+                height=height,
+                wedge=np.deg2rad(rng.uniform(2, 8)),
+                depth_upper=depth,
+                depth_lower=depth * 0.85,
+                width_upper=width,
+                width_lower=width * 0.9,
+                concavity_upper=0.0,
+                concavity_lower=0.0,
+                waist=0.4,
+                kidney=0.4,
+            )
         )
         end = middle - axes[:, 2] * height / 2
     return below

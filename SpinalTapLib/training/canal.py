@@ -53,7 +53,8 @@ def _sac(
     """The dural sac with CSF, the cord down to the conus, and the roots below it."""
     h = spine.habit
     fat = 0.06 + 0.22 * h["epidural"]
-    levels, share = along(spine, ("-3", 1.8), ("-1", 1.6), ("S1", 1.3), ("L4", 1.0), ("T12", 0.7), ("T6", 0.9), ("C6", 0.25))
+    shares = ("-3", 1.8), ("-1", 1.6), ("S1", 1.3), ("L4", 1.0), ("T12", 0.7), ("T6", 0.9), ("C6", 0.25)
+    levels, share = along(spine, *shares)
     behind = fat * frame.along(levels, share) * (0.75 + 0.35 * np.cos(2 * np.pi * frame.level))
     low = np.clip(-frame.level - 0.3, 0, 3)
     top, bottom = 0.03 + 0.10 * low, 0.98 - np.clip(behind, 0.02, 0.6)
@@ -62,7 +63,8 @@ def _sac(
     conus = spine.index("L1") + h["conus"]
     rng = np.random.default_rng(spine.seed + 1)
     cord_levels, cord = along(spine, ("C2", 8.3), ("C5", 7.8), ("C7", 7.0), ("T4", 6.1), ("T9", 6.2), ("T11", 7.0))
-    radius = frame.along(cord_levels, cord) / 2 * (h["cord_depth"] / 7.5) * np.clip((frame.level - conus) / 1.6, 0, 1) ** 0.6
+    taper = np.clip((frame.level - conus) / 1.6, 0, 1) ** 0.6
+    radius = frame.along(cord_levels, cord) / 2 * (h["cord_depth"] / 7.5) * taper
     place = frame.along(*along(spine, ("L1", 0.62), ("T9", 0.55), ("T5", 0.42), ("C7", 0.5), ("C3", 0.52)))
     offset = (v - place - 0.07 * h["cord_place"]) * depth
     radius = np.minimum(radius, 0.42 * depth)

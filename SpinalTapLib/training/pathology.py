@@ -133,7 +133,7 @@ def _lesions(rng: np.random.Generator, bodies: list[Body]) -> tuple[Lesion, ...]
             where = rng.normal(0, 0.2, 3) * np.array([d, d, h])
             lesions.append(_ball(i, Tissue.HAEMANGIOMA, where, rng.uniform(3, 11)))
         elif draw < 0.112:
-            lesions.append((i, int(Tissue.CEMENT), 0.0, float(rng.normal(-0.1, 0.1) * d), 0.0, float(rng.uniform(4, 9))))
+            lesions.append(_ball(i, Tissue.CEMENT, np.array([0, rng.normal(-0.1, 0.1) * d, 0]), rng.uniform(4, 9)))
         if spread and rng.random() < 0.5:
             for _ in range(rng.integers(1, 4)):
                 where = rng.normal(0, 0.25, 3) * np.array([d, d, h])

@@ -158,10 +158,8 @@ def _field_of_view(spine: SyntheticSpine, region: str) -> tuple[tuple[float, flo
 
 def _names_in_view(spine: SyntheticSpine, window: tuple[tuple[float, float], ...]) -> tuple[str, ...]:
     low, high = window[2]
-    return tuple(
-        b.name for b in spine.vertebrae
-        if low + 0.75 * np.hypot(b.height, b.depth) / 1.4 < b.centre[2] < high - 0.75 * np.hypot(b.height, b.depth) / 1.4
-    )  # fmt: skip
+    reach = {b.name: 0.54 * np.hypot(b.height, b.depth) for b in spine.vertebrae}  # half of a tilted body
+    return tuple(b.name for b in spine.vertebrae if low + reach[b.name] < b.centre[2] < high - reach[b.name])
 
 
 def _contrast(seed: int, sequence: str, n: int) -> tuple[np.ndarray, np.ndarray]:

@@ -41,9 +41,9 @@ def posterior_rods(body: Body, canal_depth: float, canal_width: float, habit: di
         if region != "S":
             rods.append(Capsule((side * (px + 2), roof - 4, 0.12 * h), (side * (px + 18), roof + 2, 0.2 * h), 4.0, 4.0))
         if region == "T":
-            edge = body.half_width
-            rods.append(Capsule((side * (edge + 1), 0.55 * back, 0.52 * h), (side * (edge + 9), back + 6, 0.3 * h), 4, 4))
-            rods.append(Capsule((side * (edge + 9), back + 6, 0.3 * h), (side * (edge + 30), back + 10, -0.3 * h), 4, 4.5))
+            edge, neck = body.half_width, side * (body.half_width + 9)
+            rods.append(Capsule((side * (edge + 1), 0.55 * back, 0.52 * h), (neck, back + 6, 0.3 * h), 4, 4))
+            rods.append(Capsule((neck, back + 6, 0.3 * h), (side * (edge + 30), back + 10, -0.3 * h), 4, 4.5))
         if region == "S":  # the ala
             rods.append(Capsule((side * 0.75 * body.half_width, 2, 0.1 * h), (side * 48, 6, -0.15 * h), 12, 0.42 * h))
     return rods

@@ -74,8 +74,9 @@ class _ExampleStream(IterableDataset):
         examples = self._examples(rng)
         while True:
             batch = [next(examples) for _ in range(self.config.batch)]
-            crop, target, weight = (np.stack([getattr(e, name) for e in batch]) for name in ("crop", "target", "weight"))
-            yield torch.from_numpy(crop), torch.from_numpy(target), torch.from_numpy(weight)
+            parts = (np.stack([getattr(e, name) for e in batch]) for name in ("crop", "target", "weight"))
+            crop, target, weight = map(torch.from_numpy, parts)
+            yield crop, target, weight
 
     def _examples(self, rng: np.random.Generator) -> Iterator[RungExample]:
         scenes, due, count = [draw_scene(rng)], 0, 6
