@@ -4,12 +4,51 @@ from __future__ import annotations
 
 import json
 import logging
+import time
+from collections.abc import Mapping
 from pathlib import Path
+
+import torch
+
+from ..staging import reason
 
 _PANELS = (("total",), ("heatmap",), ("vector",), ("entropy", "dice"), ("learning_rate",), ("seconds_a_step",))
 _LOGARITHMIC = ("total", "heatmap", "vector")
 
 _log = logging.getLogger(__name__)
+
+
+class LossSums:
+    """Losses of the steps since the last line of the log, added up on the device so that a GPU is not waited for."""
+
+    def __init__(self) -> None:
+        self._losses: dict[str, torch.Tensor] = {}
+        self._count = 0
+        self._began = time.monotonic()
+
+    def add(self, losses: Mapping[str, torch.Tensor]) -> None:
+        """Add the losses of one step."""
+        for name, value in losses.items():
+            self._losses[name] = self._losses[name] + value if name in self._losses else value
+        self._count += 1
+
+    def means(self) -> dict[str, float]:
+        """Return the mean of each loss over the steps."""
+        return {name: float(value) / self._count for name, value in self._losses.items()}
+
+    @property
+    def seconds_a_step(self) -> float:
+        """Wall-clock seconds a step, on average."""
+        return (time.monotonic() - self._began) / max(self._count, 1)
+
+
+def append_line(path: Path, line: Mapping[str, float]) -> None:
+    """Add a line to a log; a full disk must not end a training, it is said and no more."""
+    try:
+        with path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(line) + "\n")
+    except OSError as error:
+        _log.warning("Could not write to %s: %s.", path, reason(error))
 
 
 def read_log(path: str | Path) -> dict[str, list[float]]:

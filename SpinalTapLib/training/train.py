@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import platform
 import time
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from ..weights import load_network, save_network
 from .averaging import Average, recalibrate
 from .checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from .config import TrainConfig
-from .curves import write_curves
+from .curves import LossSums, append_line, write_curves
 from .dataset import CanvasSource, make_loader
 from .losses import part_losses
 from .schedule import learning_rate, progress_of
@@ -160,12 +161,12 @@ def _optimise(
     cancelled: CancelledCallback | None,
 ) -> None:
     """Take steps until the run is done; log and keep checkpoints on the way."""
-    kept, sums = time.monotonic(), _Sums()
+    kept, sums = time.monotonic(), LossSums()
     while run.progress < 1:
         sums.add(_step(run, next(tiles)))
         if run.step % run.config.log_every == 0:
-            sums.report(run, folder, progress)
-            sums = _Sums()
+            _report(run, sums, folder, progress)
+            sums = LossSums()
         stop = cancelled is not None and cancelled()
         if stop or time.monotonic() - kept > 60 * run.config.checkpoint_minutes:
             _keep(run, folder)
@@ -193,37 +194,23 @@ def _step(run: _Run, tiles: Tiles) -> dict[str, torch.Tensor]:
     return {name: value.detach() for name, value in vars(losses).items()}
 
 
-class _Sums:
-    """Losses of the steps since the last line of the log."""
-
-    def __init__(self) -> None:
-        self._losses: dict[str, torch.Tensor] = {}
-        self._count = 0
-        self._began = time.monotonic()
-
-    def add(self, losses: dict[str, torch.Tensor]) -> None:
-        for name, value in losses.items():
-            self._losses[name] = self._losses[name] + value if name in self._losses else value
-        self._count += 1
-
-    def report(self, run: _Run, folder: Path, progress: ProgressCallback | None) -> None:
-        """Add a line to the log and tell the caller; raise ValueError if the losses are no longer numbers."""
-        means = {name: float(value) / self._count for name, value in self._losses.items()}
-        if means["total"] != means["total"]:
-            raise ValueError(
-                f"The training has diverged at step {run.step}: lower 'learning_rate' and resume from the checkpoint."
-            )
-        seconds = (time.monotonic() - self._began) / self._count
-        line = {
-            "step": run.step,
-            "minutes": round(run.minutes, 3),
-            "learning_rate": run.optimiser.param_groups[0]["lr"],
-            "seconds_a_step": round(seconds, 4),
-            **{name: round(value, 5) for name, value in means.items()},
-        }
-        _append(folder / LOG_NAME, json.dumps(line) + "\n")
-        if progress is not None:
-            progress("training", run.progress, f"Step {run.step}, loss {means['total']:.3f}, {seconds:.2f} s a step")
+def _report(run: _Run, sums: LossSums, folder: Path, progress: ProgressCallback | None) -> None:
+    """Add a line to the log and tell the caller; raise ValueError if the losses are no longer numbers."""
+    means, seconds = sums.means(), sums.seconds_a_step
+    if not math.isfinite(means["total"]):
+        raise ValueError(
+            f"The training has diverged at step {run.step}: lower 'learning_rate' and resume from the checkpoint."
+        )
+    line = {
+        "step": run.step,
+        "minutes": round(run.minutes, 3),
+        "learning_rate": run.optimiser.param_groups[0]["lr"],
+        "seconds_a_step": round(seconds, 4),
+        **{name: round(value, 5) for name, value in means.items()},
+    }
+    append_line(folder / LOG_NAME, line)
+    if progress is not None:
+        progress("training", run.progress, f"Step {run.step}, loss {means['total']:.3f}, {seconds:.2f} s a step")
 
 
 def _keep(run: _Run, folder: Path) -> None:
@@ -242,15 +229,6 @@ def _keep(run: _Run, folder: Path) -> None:
         write_checkpoint(folder / CHECKPOINT_NAME, checkpoint)
     except ValueError as error:
         _log.warning("%s The training goes on; the last good checkpoint is kept.", error)
-
-
-def _append(path: Path, text: str) -> None:
-    """Add a line to the log; a full disk must not end the training."""
-    try:
-        with path.open("a", encoding="utf-8") as stream:
-            stream.write(text)
-    except OSError as error:
-        _log.warning("Could not write to %s: %s.", path, reason(error))
 
 
 def _write_config(folder: Path, config: TrainConfig) -> None:
