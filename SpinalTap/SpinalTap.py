@@ -4,7 +4,6 @@ What is decided is decided in ``SpinalTapLib.session``, what is shown is in ``Sp
 """
 
 import sys
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +28,7 @@ if not (_HERE / "SpinalTapLib").is_dir() and str(_HERE.parent) not in sys.path:
     sys.path.append(str(_HERE.parent))
 
 from SpinalTapPanel.choices import Device, Method, Structures  # noqa: E402 - after the path is set
+from SpinalTapPanel.scenario import Scenario  # noqa: E402
 
 MOST_STEPS = 30  # more than any spine has; 23 reach from S1 to C2
 
@@ -234,7 +234,7 @@ class SpinalTapLogic(ScriptedLoadableModuleLogic):
             session.close()
 
 
-class SpinalTapTest(ScriptedLoadableModuleTest):
+class SpinalTapTest(ScriptedLoadableModuleTest, Scenario):
     """The real thing, once: a practice scan in, nodes counted, the S1 box moved, levels changed, STL written."""
 
     def setUp(self):
@@ -261,49 +261,3 @@ class SpinalTapTest(ScriptedLoadableModuleTest):
         finally:
             session.close()
         self.delayDisplay(_("Test passed"))
-
-    def useSession(self, session, volume):
-        self.segmentTwice(session, volume)
-        self.moveBoxToL5AndBack(session)
-        self.exportSurfaces(session)
-
-    def segmentTwice(self, session, volume):
-        """The second run updates the nodes of the first."""
-        session.set_volume(volume.GetID())
-        for _run in range(2):
-            session.segment()
-            session.wait()
-            self.assertIsNone(session.failure)
-            levels = [row.level for row in session.rows]
-            self.assertEqual(levels[-3:], ["L4", "L5", "S1"])
-            segmentation = self.only("vtkMRMLSegmentationNode").GetSegmentation()
-            self.assertEqual(segmentation.GetNumberOfSegments(), len(levels))
-            self.assertEqual(self.count("vtkMRMLMarkupsFiducialNode"), len(levels))
-            self.assertEqual(self.only("vtkMRMLTableNode").GetNumberOfRows(), len(levels))
-
-    def moveBoxToL5AndBack(self, session):
-        before = [row.level for row in session.rows]
-        left, posterior, superior = session.result.spine["L5"].centroid_lps_mm
-        box = self.only("vtkMRMLMarkupsROINode")
-        box.SetCenterWorld([-left, -posterior, superior])  # RAS
-        box.InvokeEvent(slicer.vtkMRMLMarkupsNode.PointEndInteractionEvent)
-        session.wait()
-        self.assertNotEqual([row.level for row in session.rows], before)
-        moved = session.result.spine["S1"].centroid_lps_mm - (left, posterior, superior)
-        self.assertLess(abs(moved).max(), 0.1)  # what was L5 is S1 now
-        session.undo()
-        session.wait()
-        self.assertEqual([row.level for row in session.rows], before)
-
-    def exportSurfaces(self, session):
-        with tempfile.TemporaryDirectory() as folder:
-            files = session.export(folder)
-            self.assertEqual(len(files), len(session.rows))
-            self.assertTrue(all(file.suffix == ".stl" and file.stat().st_size > 1000 for file in files))
-
-    def count(self, className):
-        return slicer.mrmlScene.GetNumberOfNodesByClass(className)
-
-    def only(self, className):
-        self.assertEqual(self.count(className), 1, className)
-        return slicer.mrmlScene.GetFirstNodeByClass(className)

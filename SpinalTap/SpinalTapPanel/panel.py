@@ -9,6 +9,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from .questions import ask_about_edits, level_menu
 from .table import ResultsTable
 
 POLL_MS = 80  # as often as the session wants to be asked
@@ -46,7 +47,7 @@ class Panel:
         if not ui.exportFolderEdit.currentPath:
             ui.exportFolderEdit.currentPath = qt.QStandardPaths.writableLocation(qt.QStandardPaths.DocumentsLocation)
         self._show_picture()
-        self._make_level_menu()
+        ui.pinButton.setMenu(level_menu(ui.pinButton, self._pin))
         self._connect()
         self._timer = qt.QTimer()
         self._timer.interval = POLL_MS
@@ -83,23 +84,7 @@ class Panel:
 
     def ask_about_edits(self, names):
         """Ask what to do with segments that were changed by hand and are about to be replaced."""
-        from SpinalTapLib.ports import EditAnswer
-
-        if slicer.app.testingEnabled():
-            return EditAnswer.KEEP_COPY
-        box = qt.QMessageBox(slicer.util.mainWindow())
-        box.setIcon(qt.QMessageBox.Question)
-        box.setWindowTitle(_("SpinalTap"))
-        box.setText(_("These segments were changed by hand: {names}.").format(names=", ".join(names)))
-        box.setInformativeText(_("The new result replaces them. Keep a copy of the changed ones?"))
-        keep = box.addButton(_("Keep a copy"), qt.QMessageBox.AcceptRole)
-        discard = box.addButton(_("Discard them"), qt.QMessageBox.DestructiveRole)
-        box.addButton(qt.QMessageBox.Cancel)
-        box.setDefaultButton(keep)
-        box.exec_()
-        clicked = box.clickedButton()
-        answers = ((keep, EditAnswer.KEEP_COPY), (discard, EditAnswer.DISCARD))
-        return next((answer for button, answer in answers if button == clicked), EditAnswer.CANCEL)
+        return ask_about_edits(names)
 
     # --- showing ------------------------------------------------------------------------------------------------
 
@@ -193,19 +178,6 @@ class Panel:
         pixmap.setDevicePixelRatio(PICTURE_SCALE)
         self._ui.boxPicture.setPixmap(pixmap)
 
-    def _make_level_menu(self):
-        from SpinalTapLib.levels import LEVELS
-
-        menu = qt.QMenu(self._ui.pinButton)
-        regions = (("S", _("Sacrum")), ("L", _("Lumbar")), ("T", _("Thoracic")), ("C", _("Cervical")))
-        for letter, region in regions:
-            part = menu.addMenu(region)
-            for level in LEVELS:
-                if level.name.startswith(letter):
-                    part.addAction(level.name)
-        menu.connect("triggered(QAction*)", self._pin)
-        self._ui.pinButton.setMenu(menu)
-
     # --- clicks -------------------------------------------------------------------------------------------------
 
     def _connect(self):
@@ -265,10 +237,10 @@ class Panel:
             self._said = str(problem)
             self._show_progress()
 
-    def _pin(self, action):
+    def _pin(self, level):
         chosen = self._table.chosen
         if len(chosen) == 1:
-            self._give("pin_level", chosen[0].index, action.text)
+            self._give("pin_level", chosen[0].index, level)
 
     def _export(self):
         ui = self._ui

@@ -1,0 +1,43 @@
+"""What the user is asked: what to do with hand edits, and which level a vertebra is."""
+
+from __future__ import annotations
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+
+def ask_about_edits(names):
+    """Ask what to do with the segments `names`, which were changed by hand; keep a copy if no one can be asked."""
+    from SpinalTapLib.ports import EditAnswer
+
+    if slicer.app.testingEnabled():
+        return EditAnswer.KEEP_COPY
+    box = qt.QMessageBox(slicer.util.mainWindow())
+    box.setIcon(qt.QMessageBox.Question)
+    box.setWindowTitle(_("SpinalTap"))
+    box.setText(_("These segments were changed by hand: {names}.").format(names=", ".join(names)))
+    box.setInformativeText(_("The new result replaces them. Keep a copy of the changed ones?"))
+    keep = box.addButton(_("Keep a copy"), qt.QMessageBox.AcceptRole)
+    discard = box.addButton(_("Discard them"), qt.QMessageBox.DestructiveRole)
+    box.addButton(qt.QMessageBox.Cancel)
+    box.setDefaultButton(keep)
+    box.exec_()
+    clicked = box.clickedButton()
+    answers = ((keep, EditAnswer.KEEP_COPY), (discard, EditAnswer.DISCARD))
+    return next((answer for button, answer in answers if button == clicked), EditAnswer.CANCEL)
+
+
+def level_menu(parent, on_level):
+    """Return a menu of all levels, a submenu a region; `on_level` is called with the name of the one chosen."""
+    from SpinalTapLib.levels import LEVELS
+
+    menu = qt.QMenu(parent)
+    regions = (("S", _("Sacrum")), ("L", _("Lumbar")), ("T", _("Thoracic")), ("C", _("Cervical")))
+    for letter, region in regions:
+        part = menu.addMenu(region)
+        for level in LEVELS:
+            if level.name.startswith(letter):
+                part.addAction(level.name)
+    menu.connect("triggered(QAction*)", lambda action: on_level(action.text))
+    return menu

@@ -1,0 +1,57 @@
+"""What the module's test does with a session and a scan; pytest plays the same on Slicer's MRML libraries."""
+
+from __future__ import annotations
+
+import tempfile
+
+import slicer
+
+
+class Scenario:
+    """Mixed into a unittest.TestCase: a scan in, nodes counted, the S1 box moved, levels changed, STL written."""
+
+    def useSession(self, session, volume):
+        self.segmentTwice(session, volume)
+        self.moveBoxToL5AndBack(session)
+        self.exportSurfaces(session)
+
+    def segmentTwice(self, session, volume):
+        """The second run updates the nodes of the first."""
+        session.set_volume(volume.GetID())
+        for _run in range(2):
+            session.segment()
+            session.wait()
+            self.assertIsNone(session.failure)
+            levels = [row.level for row in session.rows]
+            self.assertEqual(levels[-3:], ["L4", "L5", "S1"])
+            segmentation = self.only("vtkMRMLSegmentationNode").GetSegmentation()
+            self.assertEqual(segmentation.GetNumberOfSegments(), len(levels))
+            self.assertEqual(self.count("vtkMRMLMarkupsFiducialNode"), len(levels))
+            self.assertEqual(self.only("vtkMRMLTableNode").GetNumberOfRows(), len(levels))
+
+    def moveBoxToL5AndBack(self, session):
+        before = [row.level for row in session.rows]
+        left, posterior, superior = session.result.spine["L5"].centroid_lps_mm
+        box = self.only("vtkMRMLMarkupsROINode")
+        box.SetCenterWorld([-left, -posterior, superior])  # RAS
+        box.InvokeEvent(slicer.vtkMRMLMarkupsNode.PointEndInteractionEvent)
+        session.wait()
+        self.assertNotEqual([row.level for row in session.rows], before)
+        moved = session.result.spine["S1"].centroid_lps_mm - (left, posterior, superior)
+        self.assertLess(abs(moved).max(), 0.1)  # what was L5 is S1 now
+        session.undo()
+        session.wait()
+        self.assertEqual([row.level for row in session.rows], before)
+
+    def exportSurfaces(self, session):
+        with tempfile.TemporaryDirectory() as folder:
+            files = session.export(folder)
+            self.assertEqual(len(files), len(session.rows))
+            self.assertTrue(all(file.suffix == ".stl" and file.stat().st_size > 1000 for file in files))
+
+    def count(self, className):
+        return slicer.mrmlScene.GetNumberOfNodesByClass(className)
+
+    def only(self, className):
+        self.assertEqual(self.count(className), 1, className)
+        return slicer.mrmlScene.GetFirstNodeByClass(className)
