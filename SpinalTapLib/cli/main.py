@@ -82,7 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _end(sentence: str, code: int) -> int:
-    sys.stderr.write(f"{'' if code == CANCELLED else 'spinaltap: '}{' '.join(sentence.split())}\n")
+    wipe = "\r\x1b[K" if sys.stderr.isatty() else ""  # the progress line may still stand there
+    sys.stderr.write(f"{wipe}{'' if code == CANCELLED else 'spinaltap: '}{' '.join(sentence.split())}\n")
     return code
 
 
