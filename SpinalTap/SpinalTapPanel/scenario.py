@@ -10,15 +10,16 @@ import slicer
 class Scenario:
     """Mixed into a unittest.TestCase: a scan in, nodes counted, the S1 box moved, levels changed, STL written."""
 
+    runs = 2  # the second must update the nodes of the first
+
     def useSession(self, session, volume):
-        self.segmentTwice(session, volume)
+        self.segment(session, volume)
         self.moveBoxToL5AndBack(session)
         self.exportSurfaces(session)
 
-    def segmentTwice(self, session, volume):
-        """The second run updates the nodes of the first."""
+    def segment(self, session, volume):
         session.set_volume(volume.GetID())
-        for _run in range(2):
+        for _run in range(self.runs):
             session.segment()
             session.wait()
             self.assertIsNone(session.failure)
