@@ -227,6 +227,9 @@ class Scene(Protocol):
             Hand edits, name to fingerprint as from `edited_segments`, that the user does not want to keep.
         """
 
+    def has_result(self, volume: str) -> bool:
+        """Return True if the segmentation of `volume` is in the scene."""
+
     def restore(self, volume: str, folder: Path) -> Result | None:
         """Return the result that the scene holds for `volume`, its exchange folder filled in `folder`; or None."""
 

@@ -40,9 +40,10 @@ def words(confidence: float) -> str:
 
 def warnings_of(spine: Spine) -> tuple[str, ...]:
     """Return the spine's warnings in a panel's words, and one more for levels that are to be checked."""
-    warnings = [text for text in spine.warnings if "--seed" not in text]  # those speak to the command line
+    warnings = list(spine.warnings)
     if spine.anchor == "none" and spine.vertebrae:
-        warnings.insert(0, UNKNOWN_LEVELS)
+        # What the library says about it is meant for those who have no table and no box to drag.
+        warnings = [UNKNOWN_LEVELS, *(text for text in warnings if "levels are not known" not in text)]
     doubtful = [vertebra_name(v) for v in reversed(spine.vertebrae) if v.confidence < LIKELY]
     if doubtful:
         which = "it" if len(doubtful) == 1 else "them"

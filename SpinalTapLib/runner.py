@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from .geometry import SeedBox
     from .volume import SagittalVolume
 
+HEARTBEAT_S = 0.5
+"""After this time without a message there is news all the same: the seconds have moved on. A face that shows nothing
+new for longer than a second seems to hang, and a process that loads its libraries cannot speak meanwhile."""
+
 SLOW_S = 3.0
 """From this time on, the progress sentence tells the seconds, so that a long step does not look like a standstill."""
 
@@ -60,6 +64,7 @@ class Runner:
         self._home: Path | None = None
         self._step = Progress()
         self._warmed: Path | None = None
+        self._last_news = 0.0
         self.job: Job | None = None
 
     @property
@@ -121,13 +126,15 @@ class Runner:
 
         The job stays in `job` until `done` is called, so that its notes can be read.
         """
-        news = False
-        for message in self._worker.receive():
+        messages = self._worker.receive()
+        for message in messages:
             outcome = self._take(message)
-            news = True
             if outcome is not None:
                 return True, outcome
-        return news and self.job is not None, None
+        news = self.job is not None and (bool(messages) or time.monotonic() - self._last_news >= HEARTBEAT_S)
+        if news:
+            self._last_news = time.monotonic()
+        return news, None
 
     def done(self, sentence: str, fraction: float = 1.0) -> None:
         """Forget the job; `sentence` is what there is to say about it."""

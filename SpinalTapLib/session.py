@@ -59,6 +59,8 @@ class Session(SessionCore):
             self._shelf[self._volume] = (self._result, self._history)
         self._volume, self._failure, self._preview = volume, None, ""
         self._result, self._history = self._shelf.pop(volume, (None, [])) if volume else (None, [])
+        if volume is not None and not self._scene.has_result(volume):
+            self._result, self._history = None, []  # it was deleted meanwhile
         self._scene.watch_volume(volume)
         self._runner.say("")
         if volume is not None and self._result is None:

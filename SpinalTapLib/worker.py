@@ -7,9 +7,9 @@ standard output; everything that anybody prints goes to standard error, which is
     {"id": 2, "command": "reseed",  "folder": F, "answer": NAME, "seed": {...} or null, "settings": {...}}
     {"id": 3, "command": "warm",    "folder": F or null}
 
-Messages: ``progress`` (stage, fraction, sentence), ``alive`` (twice a second while a request is worked on), ``done``,
-``failed`` (sentence). Scans and results lie in the exchange folder F (see `exchange`). The process ends with its
-parent, however that ends, and takes its own children along.
+Messages: ``progress`` (stage, fraction, sentence), ``done``, ``failed`` (sentence). Scans and results lie in the
+exchange folder F (see `exchange`). The process ends with its parent, however that ends, and takes its own children
+along.
 """
 
 from __future__ import annotations
@@ -32,9 +32,6 @@ from . import exchange
 from .answers import seed_in
 from .lifeline import end_group, end_with_parent
 from .troubles import sentence_for
-
-HEARTBEAT_S = 0.5
-"""Time between two signs of life: a face that hears nothing for longer than a second seems to hang."""
 
 _SURFACE_SHARE = 0.12  # of the time of a whole run, measured on a whole spine on two cores
 
@@ -64,8 +61,7 @@ class Worker:
         number = request.get("id")
         commands = {"segment": self._segment, "reseed": self._reseed, "warm": self._warm}
         try:
-            with self._heartbeat(number):
-                commands[request["command"]](request)
+            commands[request["command"]](request)
             self._say(number, "done", answer=request.get("answer"))
         except Exception as error:
             _log.exception("%s failed", request.get("command"))
@@ -141,22 +137,6 @@ class Worker:
             self._say(request.get("id"), "progress", stage=stage, fraction=fraction * share, sentence=sentence)
 
         return report
-
-    @contextlib.contextmanager
-    def _heartbeat(self, number: Any) -> Iterator[None]:
-        done = threading.Event()
-
-        def beat() -> None:
-            while not done.wait(HEARTBEAT_S):
-                self._say(number, "alive")
-
-        thread = threading.Thread(target=beat, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            done.set()
-            thread.join()
 
     def _say(self, number: Any, event: str, **more: Any) -> None:
         line = json.dumps({"id": number, "event": event, **more})

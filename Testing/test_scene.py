@@ -614,6 +614,7 @@ class TestASavedScene:
         session = segmented[0]
         rows = session.rows
         surfaces = only(scene, "vtkMRMLSegmentationNode").GetSegmentation().GetNumberOfSegments()
+        points = closed_surfaces(only(scene, "vtkMRMLSegmentationNode"))["S1"].GetNumberOfPoints()
         save_bundle(scene, tmp_path / "saved.mrb")
         session.set_volume(None)
         scene.Clear(False)
@@ -632,6 +633,7 @@ class TestASavedScene:
         assert segment_names(node) == ["L5", "L4", "L3", "L2", "L1", "T12"]
         assert node.GetSegmentation().GetNumberOfSegments() == surfaces
         assert scene.GetNumberOfNodes() == counts
+        assert closed_surfaces(node)["L5"].GetNumberOfPoints() == points  # smooth again, not Slicer's steps
         again.undo()
         assert segment_names(node) == BLOCK_LEVELS
         assert len(nodes_of(scene, "vtkMRMLSegmentationNode")) == 1

@@ -278,6 +278,13 @@ class TestNodesThatGo:
         session.wait(60)
         assert levels_of(session) == ["L2", "L3", "L4", "L5", "S1"]
 
+    def test_the_segmentation_while_another_volume_was_chosen(self, scene, segmented):
+        session, volume = segmented
+        session.set_volume(add_blocks(scene, "other", count=4).GetID())
+        scene.RemoveNode(nodes_of(scene, "vtkMRMLSegmentationNode")[0])
+        session.set_volume(volume.GetID())
+        assert session.state is State.READY and session.rows == ()
+
     def test_everything_after_the_session_was_closed(self, scene, make_session):
         session, volume, _ = self.held(scene, make_session)
         session.close()
@@ -570,3 +577,28 @@ class TestTheHouse:
         scene.RemoveNode(volume)
         assert other.state is State.EMPTY and session.state is State.DONE
         other.close()
+
+
+class TestTheScriptsInTheDocumentation:
+    def scripts(self):
+        text = (LIBRARY.parent / "docs" / "scripting.md").read_text(encoding="utf-8")
+        return [part.split("```")[0] for part in text.split("```python\n")[1:]]
+
+    @pytest.mark.parametrize("number", [0, 1])
+    def test_run_as_they_stand(self, scene, tmp_path, monkeypatch, capsys, number):
+        add_blocks(scene, "t2_lumbar")
+        monkeypatch.setattr("SpinalTapLib.workerlink.WorkerLink", lambda python: DirectWorker())
+        monkeypatch.chdir(tmp_path)
+        exec(compile(self.scripts()[number], "docs/scripting.md", "exec"), {"slicer": slicer})
+        said = capsys.readouterr().out
+        if number == 0:
+            assert "('L1', 'sure')" in said
+            assert sorted(p.name for p in (tmp_path / "vertebrae").iterdir()) == [
+                "t2_lumbar_L4.stl",
+                "t2_lumbar_L5.stl",
+            ]
+        else:
+            assert said == "t2_lumbar 6 vertebrae, L1 to S1, counted from S1.\n"
+
+    def test_the_first_has_ten_lines(self):
+        assert len(self.scripts()[0].splitlines()) == 10

@@ -84,6 +84,10 @@ class SlicerScene:
             showing.show(result, provenance, fresh, discard)
         self._observers.refresh()
 
+    def has_result(self, volume: str) -> bool:
+        """Return True if the segmentation of `volume` is in the scene."""
+        return self._find(volume, nodes.SEGMENTATION) is not None
+
     def restore(self, volume: str, folder: Path) -> Result | None:
         """Return the result that the scene holds for `volume`, its exchange folder filled in `folder`; or None."""
         node = self._node(volume)

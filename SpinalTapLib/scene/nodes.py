@@ -66,6 +66,10 @@ def remove(scene: Any, node: Any) -> None:
         belongings += [node.GetNthDisplayNode(i) for i in range(node.GetNumberOfDisplayNodes())]
     if node.IsA("vtkMRMLStorableNode"):
         belongings += [node.GetNthStorageNode(i) for i in range(node.GetNumberOfStorageNodes())]
+    tree = hierarchy(scene)
+    item = tree.GetItemByDataNode(node)
+    if item:
+        tree.RemoveItem(item, False, False)  # the application would do it; without it, an item would point nowhere
     for other in (node, *belongings):
         if other is not None and scene.IsNodePresent(other):
             scene.RemoveNode(other)

@@ -22,6 +22,8 @@ SURFACE = "Closed surface"
 BODY_TAG, PLACE_TAG = "SpinalTap.Body", "SpinalTap.Place"
 """Segment tags: fingerprint and place of the body that was computed, by which hand edits are noticed."""
 
+_MARK = "SpinalTap"  # field data of surfaces that SpinalTap has made
+
 _SMOOTHING = "0.5"  # Slicer's own surfaces of edited segments: keeps the volume within 0.5 % (0.9 shrinks it 3.5 %)
 
 
@@ -49,7 +51,7 @@ class Picture:
 
 def picture(labels: np.ndarray, surfaces: Mapping[int, Any], frame: Frame) -> Picture:
     """Return what a segmentation shall show; `surfaces` are in LPS world."""
-    local = {value: moved_surface(surface, frame.local_from_lps) for value, surface in surfaces.items()}
+    local = {value: _signed(moved_surface(surface, frame.local_from_lps)) for value, surface in surfaces.items()}
     return Picture(labels, bodies(labels, frame.ijk_to_local), local, frame)
 
 
@@ -137,6 +139,7 @@ def update(node: Any, wanted: Picture, kept: Mapping[str, int]) -> None:
     _swap(segmentation, gone, new)
     for segment_id, value in kept.items():
         _dress(segmentation.GetSegment(segment_id), value, wanted.bodies)
+        _give_surface(segmentation.GetSegment(segment_id), wanted.surfaces.get(value))
     _give_values(segmentation, kept)
     _sort(node, wanted)
 
@@ -182,6 +185,24 @@ def _dress(segment: Any, value: int, present: Iterable[int]) -> None:
     segment.SetName(about.name)
     segment.SetColor(*(part / 255 for part in about.colour))
     segment.SetTag(segment.GetTerminologyEntryTagName(), about.terminology_entry)
+
+
+def _signed(surface: Any) -> Any:
+    """Mark a surface as SpinalTap's own; a surface that Slicer makes of a label map has no such mark."""
+    mark = vtk.vtkUnsignedCharArray()
+    mark.SetName(_MARK)
+    surface.GetFieldData().AddArray(mark)
+    return surface
+
+
+def _give_surface(segment: Any, surface: Any) -> None:
+    """Give a kept segment the smooth surface back that it lost when its scene was saved, if it was not edited."""
+    old = segment.GetRepresentation(SURFACE)
+    if surface is None or (old is not None and old.GetFieldData().HasArray(_MARK)):
+        return
+    if _fingerprint(segment) == tag(segment, BODY_TAG):
+        segment.RemoveRepresentation(SURFACE)
+        segment.AddRepresentation(SURFACE, surface)
 
 
 def _swap(segmentation: Any, gone: Iterable[str], new: Iterable[Any]) -> None:
