@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.register_assert_rewrite("scene_fixtures")  # before the first file that imports it
+
 
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
