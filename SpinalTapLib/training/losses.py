@@ -14,6 +14,10 @@ CLASS_WEIGHTS = (0.3, 1.0, 2.0, 2.0, 1.0, 1.0, 1.0)
 """Weights of the mask classes in the cross-entropy: background is easy, S1 and C2 are rare and are the anchors."""
 
 
+OTHER_KIND = 0.5
+"""Weight of a peak of the wrong kind, as a share of that of a missing one."""
+
+
 @dataclass(frozen=True)
 class Losses:
     """The parts of the loss, each a scalar tensor; `total` is their weighted sum."""
@@ -52,10 +56,12 @@ def part_losses(output: torch.Tensor, targets: Targets, config: LossConfig) -> L
 def heatmap_loss(heatmaps: torch.Tensor, target: torch.Tensor, peak: float) -> torch.Tensor:
     """Return the mean over pixels and channels of |difference| x (1 + peak x target).
 
-    For a corner channel the target in the weight is that of all corners: a peak of the wrong kind must cost as much
-    as a missing one, or the network puts both kinds everywhere.
+    For a corner channel the target in the weight is its own, plus `OTHER_KIND` of the other corners': a peak of the
+    wrong kind must cost nearly as much as a missing one, or the network puts all kinds everywhere; but less, or
+    while it cannot tell them apart it puts none.
     """
-    corners = target[:, :N_CORNERS].amax(1, keepdim=True).expand(-1, N_CORNERS, -1, -1)
+    own = target[:, :N_CORNERS]
+    corners = torch.maximum(own, OTHER_KIND * own.amax(1, keepdim=True))
     weight = 1 + peak * torch.cat((corners, target[:, N_CORNERS:]), 1)
     return ((heatmaps - target).abs() * weight).mean()
 
