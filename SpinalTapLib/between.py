@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from .outlines import Linked, Outline
+from .outlines import SIDE_MM, Linked, Outline
 from .quadrilaterals import depth, height
 from .solids import Solid
 from .windows import Track, soft_step, tracks_of
@@ -59,7 +59,7 @@ def disc_outlines(
     """
     shape = (len(probabilities), *probabilities.shape[2:])
     gaps = [_gaps(low, up) for low, up in zip(candidates, candidates[1:])]
-    tracks = tracks_of(gaps, shape, spacing_mm, reach_mm=12.0, side=2)
+    tracks = tracks_of(gaps, shape, spacing_mm, reach_mm=12.0, side_mm=SIDE_MM)
     return tuple(None if track is None else _disc(probabilities, track, spacing_mm) for track in tracks)
 
 

@@ -20,13 +20,11 @@ REACH_MM = 4.0
 """How far a body may bulge beyond the straight lines between its corners (lips, convex front)."""
 DENS_MM = 28.0
 """How far C2 reaches above its corners: the dens, where the mask's own class says so."""
-SIDE_MM = 12.0
-"""How far a body may go on sideways past the last slice where its corners were found: corners are marked only
-where a slice shows half of the body's depth or more."""
-SIDE_SLICES = 2
-"""The same in slices, at least."""
+SIDE_MM = 6.0
+"""How far an upright body may go on sideways past the last slice where its corners were found: corners are marked
+only where a slice shows half of the body's depth or more. One that leans goes on further."""
 SIDE_GROWTH_MM = 1.5
-"""Bodies shrink towards their sides: there, a slice may exceed its inner neighbour by this much all around."""
+"""Bodies shrink towards their sides: there, a slice may exceed those further in by this much all around."""
 LEAST_COVER = 0.5
 """Share of a quadrilateral that the mask must fill to be believed."""
 
@@ -94,12 +92,11 @@ def body_outlines(
         One for each candidate; None where nothing of it was seen.
     """
     shape = (len(probabilities), *probabilities.shape[2:])
-    side = max(SIDE_SLICES, int(np.ceil(SIDE_MM / spacing_mm[0])))
-    found = tracks_of([c.members for c in candidates], shape, spacing_mm, reach_mm=REACH_MM + 3, side=side)
+    found = tracks_of([c.members for c in candidates], shape, spacing_mm, reach_mm=REACH_MM + 3, side_mm=SIDE_MM)
     shares = {j: _Share.of(track, probabilities) for j, track in enumerate(found) if track is not None}
     for index, maps in enumerate(probabilities):
         _share_slice(maps, index, [share for share in shares.values() if share.track.window.shows(index)])
-    return tuple(_tidy(shares[j], side) if j in shares else None for j in range(len(found)))
+    return tuple(_tidy(shares[j]) if j in shares else None for j in range(len(found)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,11 +146,11 @@ def _share_slice(maps: np.ndarray, index: int, here: Sequence[_Share]) -> None:
         share.at(index)[own] = np.minimum(bone.sum(0), limit)
 
 
-def _tidy(raw: _Share, side: int) -> Outline | None:
+def _tidy(raw: _Share) -> Outline | None:
     """Turn a vertebra's raw share into one piece without holes or leaks."""
     share, track = raw.probability, raw.track
     flags = _fill_from_corners(share, track)
-    _stop_leaks(share, track, side)
+    _stop_leaks(share, track)
     for probability in share:
         inside = probability > 0.5
         probability[ndimage.binary_fill_holes(inside) & ~inside] = 1.0
@@ -180,19 +177,21 @@ def _fill_from_corners(share: np.ndarray, track: Track) -> tuple[str, ...]:
     return ("outline drawn from its corners",) if weak else ()
 
 
-def _stop_leaks(share: np.ndarray, track: Track, side: int) -> None:
-    """Past the slices where corners were found, let each of the next `side` show no more than the one further in."""
+def _stop_leaks(share: np.ndarray, track: Track) -> None:
+    """Past the slices where corners were found, let each show no more than those further in."""
     growth = SIDE_GROWTH_MM / track.pixel_mm
     for edge, step in ((track.seen[0], -1), (track.seen[-1], 1)):
-        for k in range(edge + step - track.window.first, edge + step * (side + 1) - track.window.first, step):
+        allowed = share[edge - track.window.first]
+        for k in range(edge + step - track.window.first, edge + step * (track.side + 1) - track.window.first, step):
             if not 0 <= k < len(share):
                 break
-            inner = ndimage.shift(share[k - step], step * track.shear, order=0) > 0.5
+            inner = ndimage.shift(allowed, step * track.shear, order=0) > 0.5
             if inner.any():
                 outside = ndimage.distance_transform_edt(~inner).astype(np.float32)
-                share[k] = np.minimum(share[k], soft_step(growth - outside))
+                np.minimum(share[k], soft_step(growth - outside), out=share[k])
             else:
                 share[k] = 0
+            allowed = np.minimum(share[k], inner)
     share[[0, -1]] = 0
 
 

@@ -33,6 +33,8 @@ _SURE = 0.05
 """Probabilities this close to 0 or 1 are certain; the rest of a network's doubt must not add up to volume."""
 _LEAST_PIXELS = 4
 """A slice that shows less of a body is noise."""
+_PAD = 2
+"""Empty slices beyond the last ones that show a body: they tell how steeply it ends."""
 _SMOOTHING = (0.7, 1.0, 1.5, 2.0, 3.0)
 """Widths, in voxels, tried in turn to close handles and tunnels."""
 
@@ -61,8 +63,8 @@ class Solid:
     @property
     def volume_mm3(self) -> float:
         """Volume of the body, mm³, with the voxels at its wall counted in part."""
-        pixel = self.voxel_mm3 ** (1 / 3)
-        return float(np.clip(self.field / pixel + 0.5, 0, 1).sum()) * self.voxel_mm3
+        steps = np.linalg.norm(self.matrix[:3, :3], axis=0)
+        return _filled(self.field, _slope(self.field, steps)) * self.voxel_mm3
 
     def sample(self, matrix: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """Return the field on another grid.
@@ -116,13 +118,14 @@ def solid_of(outline: Outline, matrix: np.ndarray) -> Solid | None:
     shown = np.flatnonzero((outline.probability > 0.5).sum((1, 2)) >= _LEAST_PIXELS)
     if not len(shown):
         return None
-    first = int(shown[0]) - 1
-    probability = np.pad(outline.probability, ((1, 1), (0, 0), (0, 0)))[first + 1 : int(shown[-1]) + 3]
+    first, last = int(shown[0]) - _PAD, int(shown[-1]) + _PAD
+    probability = np.pad(outline.probability, ((_PAD, _PAD), (0, 0), (0, 0)))[first + _PAD : last + _PAD + 1]
     nodes = _distances(probability, spacing)
     steps = max(1, round(float(spacing[0] / spacing[1])))
     at = np.arange((len(nodes) - 1) * steps + 1) / steps
     field = Akima1DInterpolator(np.arange(len(nodes)), nodes)(at).astype(np.float32)
-    field = _with_volume(field, float(_certain(probability).sum()) * steps)
+    volume = float(_certain(probability).sum() * np.prod(spacing))
+    field = _with_volume(field, spacing / [steps, 1, 1], volume)
     change = np.diag([1 / steps, 1, 1, 1])
     change[:3, 3] = outline.window.first + first, *outline.window.corner
     return Solid(_one_ball(field), matrix @ change)
@@ -135,10 +138,11 @@ def _distances(probability: np.ndarray, spacing: np.ndarray) -> np.ndarray:
     planar = np.stack([np.clip(_planar_distance(p) * pixel_mm, -far, far) for p in probability])
     across = np.minimum(_across(probability, slice_mm, far), _across(probability[::-1], slice_mm, far)[::-1])
     distance = np.where(probability > 0.5, 1, -1) * np.minimum(np.abs(planar), across)
-    for end, neighbour in ((0, 1), (-1, -2)):
-        # Beyond the last slice, beside the body's shadow: the distance to its edge half a slice away.
-        beside = np.maximum(-planar[neighbour], 0)
-        distance[end] = np.where(beside > 0, -np.hypot(beside, slice_mm / 2), distance[end])
+    for away in range(1, _PAD + 1):
+        # Beyond the last slice, beside the body's shadow: the distance to the shadow's edge, half a slice or more away.
+        for end, last in ((_PAD - away, _PAD), (away - 1 - _PAD, -1 - _PAD)):
+            beside = np.maximum(-planar[last], 0)
+            distance[end] = np.where(beside > 0, -np.hypot(beside, (away - 0.5) * slice_mm), distance[end])
     return distance
 
 
@@ -177,11 +181,26 @@ def _certain(probability: np.ndarray) -> np.ndarray:
     return np.where(probability < _SURE, 0, np.where(probability > 1 - _SURE, 1, probability))
 
 
-def _with_volume(field: np.ndarray, voxels: float) -> np.ndarray:
-    """Return the field, moved so that about that many voxels are inside."""
-    wanted = int(np.clip(round(voxels), 1, field.size - 1))
-    level = np.partition(field.ravel(), -wanted)[-wanted]
-    return field - np.float32(np.clip(level, -MAX_OFFSET_MM, MAX_OFFSET_MM))
+def _with_volume(field: np.ndarray, steps_mm: np.ndarray, volume_mm3: float) -> np.ndarray:
+    """Return the field, moved so that it holds that volume, as far as `MAX_OFFSET_MM` allows."""
+    slope = _slope(field, steps_mm)
+    low, high = -MAX_OFFSET_MM, MAX_OFFSET_MM
+    for _ in range(8):  # to a thousandth of a millimetre
+        middle = (low + high) / 2
+        low, high = (middle, high) if _filled(field + middle, slope) < volume_mm3 / np.prod(steps_mm) else (low, middle)
+    return field + np.float32((low + high) / 2)
+
+
+def _filled(field: np.ndarray, slope: np.ndarray) -> float:
+    """Return how many voxels are inside a field, those at its wall in part."""
+    return float(np.clip(field / slope + 0.5, 0, 1).sum())
+
+
+def _slope(field: np.ndarray, steps_mm: np.ndarray) -> np.ndarray:
+    """Return by how much a field changes across a voxel, in the direction in which it changes most."""
+    changes = np.array(np.gradient(field))
+    size = np.sqrt(((changes / steps_mm[:, None, None, None]) ** 2).sum(0))
+    return np.maximum(size * np.prod(steps_mm) ** (1 / 3), 0.2 * steps_mm.min()).astype(np.float32)
 
 
 def _one_ball(field: np.ndarray) -> np.ndarray:

@@ -22,6 +22,8 @@ _LEAST_TRIANGLES = 100
 PASS_BAND = 0.1
 """Of the windowed-sinc filter (Taubin et al., 1996): removes ripples shorter than about six edges, keeps the volume."""
 ITERATIONS = 20
+MAX_OFFSET_MM = 0.1
+"""What meshing and smoothing take off thin ridges is given back all around, by this much at most."""
 _CLEAR = 0.08
 """Grid values within this part of an edge of the wall are moved off it: else needle-shaped triangles arise there."""
 _SHRINK = 1.03
@@ -105,12 +107,23 @@ def _finished(points: np.ndarray, triangles: np.ndarray, volume_mm3: float) -> v
     smoother.FeatureEdgeSmoothingOff()
     smoother.NormalizeCoordinatesOn()
     smoother.Update()
-    normals = vtkPolyDataNormals()
-    normals.SetInputData(smoother.GetOutput())
-    normals.SplittingOff()
-    normals.ConsistencyOff()
-    normals.Update()
-    return normals.GetOutput()
+    points, triangles = mesh_arrays(smoother.GetOutput())
+    lacking = volume_mm3 - enclosed_volume(points, triangles)
+    normals = _normals(poly_data(points, triangles))
+    thickness = np.clip(lacking / surface_area(points, triangles), -MAX_OFFSET_MM, MAX_OFFSET_MM)
+    out = poly_data(points + thickness * vtk_to_numpy(normals.GetPointData().GetNormals()), triangles)
+    out.GetPointData().SetNormals(normals.GetPointData().GetNormals())
+    return out
+
+
+def _normals(surface: vtkPolyData) -> vtkPolyData:
+    """Return a surface, whose triangles face outwards, with normals at its points."""
+    maker = vtkPolyDataNormals()
+    maker.SetInputData(surface)
+    maker.SplittingOff()
+    maker.ConsistencyOff()
+    maker.Update()
+    return maker.GetOutput()
 
 
 def _is_ball(triangles: np.ndarray) -> bool:
@@ -153,3 +166,9 @@ def enclosed_volume(points: np.ndarray, triangles: np.ndarray) -> float:
     """Return the volume, mm³, inside a closed mesh; negative where its triangles face inwards."""
     corners = (points - points.mean(0))[triangles]
     return float(np.einsum("ij,ij->", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])) / 6)
+
+
+def surface_area(points: np.ndarray, triangles: np.ndarray) -> float:
+    """Return the area, mm², of a mesh."""
+    start, one, two = np.moveaxis(points[triangles], 1, 0)
+    return float(np.linalg.norm(np.cross(one - start, two - start), axis=1).sum() / 2)

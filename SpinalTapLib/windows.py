@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from .quadrilaterals import depth, height
+
 MAX_SHEAR = 1.0
 """Steepest lean of a vertebra's side-to-side axis against the slices' normal, mm a mm (45 degrees)."""
 _BASELINE = 2
@@ -69,6 +71,8 @@ class Track:
         Working slices in which corners were found, ascending.
     shear : ndarray, shape (2,)
         How far the vertebra moves from one slice to the next, px: the lean of its side-to-side axis.
+    side : int
+        Slices that the vertebra may show past the outermost ones in which corners were found.
     pixel_mm : float
         Pixel edge.
     """
@@ -77,6 +81,7 @@ class Track:
     quads: np.ndarray
     seen: tuple[int, ...]
     shear: np.ndarray
+    side: int
     pixel_mm: float
 
     @property
@@ -123,7 +128,7 @@ def tracks_of(
     spacing_mm: np.ndarray,
     *,
     reach_mm: float,
-    side: int,
+    side_mm: float,
 ) -> tuple[Track | None, ...]:
     """Return each vertebra's track through a working volume of that shape; None for one without members.
 
@@ -137,8 +142,8 @@ def tracks_of(
         Of the working volume.
     reach_mm : float
         Room to leave around the corners in the plane.
-    side : int
-        Slices to go on past the outermost ones with corners; one more, to stay empty, is added.
+    side_mm : float
+        Room to leave past the outermost slices with corners, for a vertebra that does not lean.
     """
     found = [{int(m.slice): np.asarray(m.corners, float) for m in sorted(g, key=lambda m: m.slice)} for g in groups]
     shears = [_shear(quads) for quads in found]
@@ -146,7 +151,7 @@ def tracks_of(
     usual = np.median(known, axis=0) if known else np.zeros(2)
     limit = MAX_SHEAR * spacing_mm[0] / spacing_mm[1]
     return tuple(
-        _track(quads, np.clip(usual if shear is None else shear, -limit, limit), shape, spacing_mm, reach_mm, side)
+        _track(quads, np.clip(usual if shear is None else shear, -limit, limit), shape, spacing_mm, reach_mm, side_mm)
         for quads, shear in zip(found, shears)
     )
 
@@ -163,17 +168,26 @@ def _shear(quads: dict[int, np.ndarray]) -> np.ndarray | None:
 
 def _track(
     found: dict[int, np.ndarray], shear: np.ndarray, shape: Sequence[int], spacing_mm: np.ndarray,
-    reach_mm: float, side: int,
+    reach_mm: float, side_mm: float,
 ) -> Track | None:  # fmt: skip
     if not found:
         return None
+    side = _side(found, shear, spacing_mm, side_mm)
     first, last = max(min(found) - side - 1, -1), min(max(found) + side + 1, shape[0])
     quads = np.stack([_corners_at(found, index, shear) for index in range(first, last + 1)])
     room = reach_mm / spacing_mm[1] + 2
     low = np.floor(quads.min((0, 1)) - room).astype(int)
     rows, columns = np.ceil(quads.max((0, 1)) + room).astype(int) + 1 - low
     window = Window(first, low, (len(quads), int(rows), int(columns)))
-    return Track(window, quads, tuple(found), shear, float(spacing_mm[1]))
+    return Track(window, quads, tuple(found), shear, side, float(spacing_mm[1]))
+
+
+def _side(found: dict[int, np.ndarray], shear: np.ndarray, spacing_mm: np.ndarray, side_mm: float) -> int:
+    """Return how many slices past its outermost corners a vertebra may show: the more, the more its side leans."""
+    corners = found[sorted(found)[len(found) // 2]]
+    size = np.array([height(corners), depth(corners)])
+    lean_mm = float(np.abs(shear) @ size) / spacing_mm[0] * spacing_mm[1] ** 2
+    return int(np.ceil((side_mm + lean_mm) / spacing_mm[0]))
 
 
 def _corners_at(found: dict[int, np.ndarray], index: int, shear: np.ndarray) -> np.ndarray:
