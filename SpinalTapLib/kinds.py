@@ -20,12 +20,17 @@ SMOOTHING_PX = 1.5
 STEP_PX = 3
 """The mask is compared this far above and below: more than its own blur, less than the thinnest disc and plate."""
 
+ALIKE = 0.6
+"""Cosine between two heatmaps from which on they are taken for one; maps of distinct corners stay below 0.3."""
+
 SURE_STEP = 0.15
 """Difference of the bone's probability, above to below, from which on the kind is certain."""
 
 
 def tell_kinds_apart(maps: PartMaps) -> PartMaps:
     """Return maps whose upper-corner heatmaps are kept where bone lies below, and the lower ones where it lies above.
+
+    Maps of a network that tells the kinds apart by itself are returned as they are: its peaks are the better ones.
 
     Parameters
     ----------
@@ -37,6 +42,17 @@ def tell_kinds_apart(maps: PartMaps) -> PartMaps:
     step = padded[2 * STEP_PX :] - padded[: -2 * STEP_PX]
     upper = np.clip(0.5 + step / (2 * SURE_STEP), 0, 1)  # one half where the mask does not say: fused bodies
     share = np.stack([upper, upper, 1 - upper, 1 - upper])
+    confused = _confusion(maps.heatmaps)
     heatmaps = maps.heatmaps.copy()
-    heatmaps[:4] *= share
+    heatmaps[:4] *= np.where(confused[:, None, None], share, 1)
     return replace(maps, heatmaps=heatmaps)
+
+
+def _confusion(heatmaps: np.ndarray) -> np.ndarray:
+    """Return which of the corner maps, shape (4,), are nearly the same as that of the other kind on their side."""
+    confused = np.zeros(4, bool)
+    for upper, lower in ((0, 3), (1, 2)):
+        a, b = np.clip(heatmaps[upper], 0, None).ravel(), np.clip(heatmaps[lower], 0, None).ravel()
+        alike = float(a @ b) / max(float(np.sqrt((a @ a) * (b @ b))), 1e-9)
+        confused[[upper, lower]] = alike > ALIKE
+    return confused
