@@ -54,7 +54,9 @@ class Climb:
 
 
 class LadderLook:
-    """Looks at a working volume with the ladder network.
+    """Looks at a working volume with the ladder network, once at each rung: what it has seen, it remembers.
+
+    A climb goes back the way it came, and a recount visits the same detections again, from another start.
 
     Parameters
     ----------
@@ -65,9 +67,16 @@ class LadderLook:
 
     def __init__(self, network: LadderNetwork, volume: SagittalVolume) -> None:
         self._network, self._volume = network.eval(), volume
+        self._seen: dict[tuple[float, bytes], tuple[Rung, Rung]] = {}
 
     def __call__(self, rung: Rung) -> tuple[Rung, Rung]:
         """Return the vertebrae that the network sees above and below a rung."""
+        key = (float(rung.slice), np.asarray(rung.corners, float).tobytes())
+        if key not in self._seen:
+            self._seen[key] = self._look(rung)
+        return self._seen[key]
+
+    def _look(self, rung: Rung) -> tuple[Rung, Rung]:
         crop = look_at(planes_around(self._volume, rung.slice), rung, self._network.side_px)
         with torch.inference_mode():
             device = next(self._network.parameters()).device

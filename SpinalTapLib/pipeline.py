@@ -233,11 +233,17 @@ def _ladder_network(name: str) -> Any:
     return load_network(name)[0]
 
 
+@lru_cache(maxsize=1)
+def _ladder_look(name: str, working: SagittalVolume) -> LadderLook:
+    """Return the ladder's view of a volume; that of the last one is kept, with all that it has seen, for a recount."""
+    return LadderLook(_ladder_network(name), working)
+
+
 def _look(options: Options, working: SagittalVolume) -> Look | None:
     """Return the ladder's view of a volume, or None where the detector alone decides."""
     if options.method == "detector":
         return None
-    return LadderLook(_ladder_network(options.ladder), working)
+    return _ladder_look(options.ladder, working)
 
 
 def _with_body(vertebra: Vertebra, evidence: Evidence, label_map: np.ndarray) -> Vertebra:

@@ -160,3 +160,23 @@ def test_a_proposal_in_the_vertebras_own_frame_lands_in_the_image():
     assert np.allclose(above.corners, rung.corners - [37, 0])
     assert above.slice == pytest.approx(6.0)
     assert above.presence > 0.95 and below.presence == pytest.approx(0.5)
+
+
+def test_the_network_looks_once_at_each_place_however_often_it_is_asked():
+    import torch
+
+    from SpinalTapLib.ladder import LadderLook
+    from SpinalTapLib.networks import LadderNetwork
+    from SpinalTapLib.volume import SagittalVolume
+
+    torch.manual_seed(0)
+    network, calls = LadderNetwork(widths=(2, 2), side_px=16), []
+    network.register_forward_hook(lambda *_: calls.append(1))
+    volume = SagittalVolume(np.random.default_rng(0).normal(size=(3, 90, 80)).astype(np.float32), np.eye(4))
+    corners = np.array([[20.0, 20], [20, 50], [45, 50], [45, 20]])
+    look = LadderLook(network, volume)
+    first = look(Rung(1.0, corners))
+    again = look(Rung(1.0, corners.copy(), presence=0.7, found=4))
+    assert len(calls) == 1 and np.array_equal(first[0].corners, again[0].corners)
+    look(Rung(1.0, corners + 0.5))
+    assert len(calls) == 2
