@@ -56,8 +56,13 @@ endif
 	@echo "Surfaces:  $(RESULT)/surfaces/*.stl"
 	@echo "In Slicer: $(RESULT)/vertebrae.seg.nrrd"
 
-test: $(TEST_READY) check
-	@$(BIN)/python -m pytest -q $(PYTEST)
+# All three run, whatever the first ones say; pytest's result comes last.
+test: $(TEST_READY)
+	@failed=0; \
+	$(BIN)/ruff check --quiet . || failed=1; \
+	$(BIN)/mypy || failed=1; \
+	$(BIN)/python -m pytest -q $(PYTEST) || failed=1; \
+	exit $$failed
 
 check: $(TEST_READY)
 	@$(BIN)/ruff check .

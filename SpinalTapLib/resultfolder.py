@@ -25,7 +25,7 @@ from .surfaces import body_surface
 from .terms import colour
 from .volume import SagittalVolume, load_volume
 
-_SEGMENT_SHARES = {"read": 0.04, "segment": 0.81, "write": 0.15}
+_SEGMENT_SHARES = {"read": 0.02, "segment": 0.7, "write": 0.28}
 _RESEED_SHARES = {"read": 0.3, "segment": 0.3, "write": 0.4}
 _WRITE_SHARES = {"surfaces": 0.4, "write": 0.6}
 """Expected shares of the time."""
