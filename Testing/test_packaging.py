@@ -84,7 +84,8 @@ def declared(requirements: list[str]) -> set[str]:
 
 def test_the_library_imports_only_what_it_declares():
     allowed = declared(PROJECT["dependencies"]) | {"vtkmodules", "slicer"}  # Slicer itself brings `slicer`
-    allowed |= declared(PROJECT["optional-dependencies"]["train"])
+    for extra in ("train", "dicom"):
+        allowed |= declared(PROJECT["optional-dependencies"][extra])
     assert imported_names(ROOT / "SpinalTapLib") <= allowed
 
 
