@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,30 +81,48 @@ def write_answer(folder: Path, name: str, spine: Spine) -> None:
     write_whole(folder / f"{name}.json", json.dumps(answer).encode())
 
 
-def read_answer(folder: Path, name: str) -> Result:
-    """Return the result that an exchange folder holds under that name.
+@dataclass(frozen=True, eq=False)
+class Shapes:
+    """What `write_shapes` wrote.
 
-    Raises
-    ------
-    ValueError
-        If it is not there or damaged.
+    Attributes
+    ----------
+    folder : Path
+        The exchange folder.
+    index : ndarray, shape (slice, row, column)
+        0, or 1 + the structure that the voxel belongs to.
+    surfaces : dict of int to vtkPolyData
+        Structure to closed surface, LPS, mm.
     """
+
+    folder: Path
+    index: np.ndarray
+    surfaces: dict[int, Any]
+
+
+def read_shapes(folder: Path) -> Shapes:
+    """Return what no recount changes; raise ValueError if it is missing or damaged."""
     try:
-        answer = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+        index = np.load(folder / _INDEX, allow_pickle=False)
+        with np.load(folder / _SURFACES, allow_pickle=False) as file:
+            numbers = sorted({int(name.split("_")[1]) for name in file.files})
+            surfaces = {i: _surface(*(file[f"{part}_{i}"] for part in _MESH)) for i in numbers}
+    except (OSError, KeyError, IndexError, ValueError) as error:
+        raise ValueError(f"The worker's shapes could not be read ({error}); run it again.") from error
+    return Shapes(folder, index, surfaces)
+
+
+def read_answer(shapes: Shapes, name: str) -> Result:
+    """Return the result that an exchange folder holds under that name; raise ValueError if it is damaged."""
+    try:
+        answer = json.loads((shapes.folder / f"{name}.json").read_text(encoding="utf-8"))
         values = np.array([0, *answer["values"]], np.uint16)
-        label_map = values[np.load(folder / _INDEX, allow_pickle=False)]
-        surfaces = {int(values[1 + i]): mesh for i, mesh in read_surfaces(folder).items() if values[1 + i]}
+        surfaces = {int(values[1 + i]): surface for i, surface in shapes.surfaces.items() if values[1 + i]}
         matrix = np.array(answer["matrix"], float).reshape(4, 4)
+        label_map = values[shapes.index]
     except (OSError, KeyError, IndexError, TypeError, ValueError) as error:
         raise ValueError(f"The worker's answer could not be read ({error}); run it again.") from error
-    return Result(spine_of(answer, label_map), matrix, surfaces, folder)
-
-
-def read_surfaces(folder: Path) -> dict[int, Any]:
-    """Return the surfaces of an exchange folder: position of the structure to vtkPolyData, LPS, mm."""
-    with np.load(folder / _SURFACES, allow_pickle=False) as file:
-        numbers = sorted({int(name.split("_")[1]) for name in file.files})
-        return {i: _surface(*(file[f"{part}_{i}"] for part in _MESH)) for i in numbers}
+    return Result(spine_of(answer, label_map), matrix, surfaces, shapes.folder)
 
 
 def memory_of(result: Result) -> dict[str, Any]:

@@ -64,6 +64,7 @@ class Runner:
         self._home: Path | None = None
         self._step = Progress()
         self._warmed: Path | None = None
+        self._shapes: exchange.Shapes | None = None  # of the last answer: a recount has the same
         self._last_news = 0.0
         self.job: Job | None = None
 
@@ -148,7 +149,7 @@ class Runner:
 
     def close(self) -> None:
         """End the worker and remove all exchange folders."""
-        self.job = None
+        self.job = self._shapes = None
         self._worker.close()
         if self._home is not None:
             with contextlib.suppress(OSError):
@@ -179,6 +180,8 @@ class Runner:
 
     def _answer(self, job: Job) -> Result | Failure:
         try:
-            return exchange.read_answer(job.folder, job.answer)
+            if self._shapes is None or self._shapes.folder != job.folder:
+                self._shapes = exchange.read_shapes(job.folder)
+            return exchange.read_answer(self._shapes, job.answer)
         except (ValueError, OSError, MemoryError) as error:
             return Failure(sentence_for(error), self._worker.log_tail())

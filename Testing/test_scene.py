@@ -652,7 +652,7 @@ class TestASavedScene:
 
     def test_with_a_damaged_memory_says_so_and_can_be_segmented_again(self, scene, segmented, make_session):
         volume = segmented[1]
-        only(scene, "vtkMRMLTextNode").SetText('{"answer": {"matrix": [1]}}')
+        nodes_of(scene, "vtkMRMLTextNode")[0].SetText('{"matrix": [1]}')
         again = make_session()
         again.set_volume(volume.GetID())
         assert again.result is None and "damaged" in again.progress.sentence

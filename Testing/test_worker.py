@@ -340,8 +340,11 @@ class TestFilesAndTexts:
             spine_of(answer)
 
     def test_a_missing_answer_is_refused_with_a_sentence(self, tmp_path):
-        with pytest.raises(ValueError, match="could not be read"):
-            exchange.read_answer(tmp_path, "answer-1")
+        with pytest.raises(ValueError, match="shapes could not be read"):
+            exchange.read_shapes(tmp_path)
+        shapes = exchange.Shapes(tmp_path, np.zeros((1, 1, 1), int), {})
+        with pytest.raises(ValueError, match="answer could not be read"):
+            exchange.read_answer(shapes, "answer-1")
 
     def test_a_volume_survives_the_folder(self, tmp_path):
         volume = blocks()

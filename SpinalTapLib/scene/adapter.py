@@ -94,10 +94,10 @@ class SlicerScene:
         segmentation, text = self._find(volume, nodes.SEGMENTATION), self._find(volume, nodes.MEMORY)
         if segmentation is None or text is None or volumes.problem(node):
             return None
-        matrix = memory.matrix_in(text.GetText())
+        matrix = memory.matrix_in(text)
         read, frame, above = self._read_for(node, segmentation, matrix)
         labels = memory.label_map_of(segmentation, read.array.shape, matrix, above)
-        result = memory.result_from(text.GetText(), labels, folder)
+        result = memory.result_from(text, self._find(volume, nodes.EVIDENCE), labels, folder)
         self._frames[volume] = frame
         if result.folder is not None:
             exchange.write_volume(folder, read)

@@ -1,4 +1,8 @@
-"""The memory node: what a saved scene needs so that a recount works after it is loaded again."""
+"""The memory nodes: what a saved scene needs so that a recount works after it is loaded again.
+
+Two hidden text nodes: the answer, a few kilobytes that change with every recount, and the evidence, some megabytes
+that do not.
+"""
 
 from __future__ import annotations
 
@@ -21,49 +25,61 @@ FRAME = "SpinalTap.Frame"
 _FOLDER = "SpinalTap.Folder"  # which exchange folder the stored evidence is from: it is written once a run only
 
 
-def fill(node: Any, result: Result) -> None:
-    """Write a result's answer and evidence into a text node, which is saved as a file of its own."""
-    memory: dict[str, Any] = {"answer": exchange.memory_of(result)}
-    evidence = _evidence_of(node, result)
-    if evidence:
-        memory["evidence"] = evidence
+def set_up(node: Any) -> None:
+    """Keep a new text node out of the users' way, and let it be saved as a file of its own."""
     node.SetForceCreateStorageNode(node.CreateStorageNodeAlways)
     node.SetHideFromEditors(True)
-    node.SetAttribute(_FOLDER, str(result.folder or ""))
-    node.SetText(json.dumps(memory))
 
 
-def _evidence_of(node: Any, result: Result) -> str:
-    if result.folder is not None and node.GetAttribute(_FOLDER) == str(result.folder) and node.GetText():
-        return str(json.loads(node.GetText()).get("evidence", ""))
+def fill(node: Any, result: Result) -> None:
+    """Write a result's answer into a text node."""
+    node.SetText(json.dumps(exchange.memory_of(result)))
+
+
+def holds_evidence(node: Any, result: Result) -> bool:
+    """Return True if a text node has the evidence of the run that a result goes back to."""
+    return node is not None and node.GetAttribute(_FOLDER) == str(result.folder)
+
+
+def fill_evidence(node: Any, result: Result) -> None:
+    """Write a result's evidence, which is some megabytes, into a text node."""
     path = result.folder / exchange.EVIDENCE if result.folder is not None else None
-    return base64.b64encode(path.read_bytes()).decode("ascii") if path is not None and path.is_file() else ""
+    content = path.read_bytes() if path is not None and path.is_file() else b""
+    node.SetText(base64.b64encode(content).decode("ascii"))
+    node.SetAttribute(_FOLDER, str(result.folder))
 
 
-def result_from(text: str, labels: np.ndarray, folder: Path) -> Result:
-    """Return the result in a text node; its evidence goes into `folder`.
+def result_from(answer: Any, evidence: Any, labels: np.ndarray, folder: Path) -> Result:
+    """Return the result in two text nodes; its evidence goes into `folder`.
+
+    Parameters
+    ----------
+    answer, evidence : vtkMRMLTextNode
+        `evidence` may be None; a recount is not possible then.
+    labels : ndarray, shape (slice, row, column)
+        The label map that the segments make.
 
     Raises
     ------
     ValueError
-        If the text is damaged.
+        If a text is damaged.
     """
     try:
-        memory = json.loads(text)
-        evidence = base64.b64decode(memory.get("evidence", ""), validate=True)
-        result = exchange.result_of(memory["answer"], labels, folder)
+        content = base64.b64decode(evidence.GetText() or "", validate=True) if evidence is not None else b""
+        result = exchange.result_of(json.loads(answer.GetText()), labels, folder)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"The stored result is damaged ({error}); segment the volume again.") from error
-    if not evidence:
+    if not content:
         return Result(result.spine, result.matrix, {}, None)
-    (folder / exchange.EVIDENCE).write_bytes(evidence)
+    (folder / exchange.EVIDENCE).write_bytes(content)
+    evidence.SetAttribute(_FOLDER, str(folder))
     return result
 
 
-def matrix_in(text: str) -> np.ndarray:
+def matrix_in(answer: Any) -> np.ndarray:
     """Return the (slice, row, column) to LPS matrix, shape (4, 4), of the result in a text node."""
     try:
-        return np.array(json.loads(text)["answer"]["matrix"], float).reshape(4, 4)
+        return np.array(json.loads(answer.GetText())["matrix"], float).reshape(4, 4)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"The stored result is damaged ({error}); segment the volume again.") from error
 

@@ -14,7 +14,8 @@ VOLUME_REFERENCE = "SpinalTapVolume"
 
 _GIVEN_NAME = "SpinalTap.Name"
 
-SEGMENTATION, POINTS, TABLE, BOX, MEMORY = "segmentation", "points", "table", "box", "memory"
+SEGMENTATION, POINTS, TABLE, BOX = "segmentation", "points", "table", "box"
+MEMORY, EVIDENCE = "memory", "evidence"
 
 
 def nodes_of_class(scene: Any, class_name: str) -> list[Any]:
@@ -133,4 +134,5 @@ _CLASSES = {
     TABLE: "vtkMRMLTableNode",
     BOX: "vtkMRMLMarkupsROINode",
     MEMORY: "vtkMRMLTextNode",
+    EVIDENCE: "vtkMRMLTextNode",
 }

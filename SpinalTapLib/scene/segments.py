@@ -38,7 +38,7 @@ class Picture:
     bodies : dict of int to Body
         Each label's body.
     surfaces : mapping of int to vtkPolyData
-        Closed surfaces, RAS, mm, in the volume's own space.
+        Closed surfaces, LPS world, mm.
     frame : Frame
         Where the voxels lie.
     """
@@ -51,8 +51,7 @@ class Picture:
 
 def picture(labels: np.ndarray, surfaces: Mapping[int, Any], frame: Frame) -> Picture:
     """Return what a segmentation shall show; `surfaces` are in LPS world."""
-    local = {value: _signed(moved_surface(surface, frame.local_from_lps)) for value, surface in surfaces.items()}
-    return Picture(labels, bodies(labels, frame.ijk_to_local), local, frame)
+    return Picture(labels, bodies(labels, frame.ijk_to_local), surfaces, frame)
 
 
 def set_up(node: Any, volume: Any) -> None:
@@ -139,7 +138,7 @@ def update(node: Any, wanted: Picture, kept: Mapping[str, int]) -> None:
     _swap(segmentation, gone, new)
     for segment_id, value in kept.items():
         _dress(segmentation.GetSegment(segment_id), value, wanted.bodies)
-        _give_surface(segmentation.GetSegment(segment_id), wanted.surfaces.get(value))
+        _give_surface(segmentation.GetSegment(segment_id), wanted, value)
     _give_values(segmentation, kept)
     _sort(node, wanted)
 
@@ -161,7 +160,7 @@ def _segments(wanted: Mapping[int, Body], whole: Picture) -> list[Any]:
         segment.SetLabelValue(value)
         segment.AddRepresentation(MASK, image)
         if value in whole.surfaces:
-            segment.AddRepresentation(SURFACE, whole.surfaces[value])
+            segment.AddRepresentation(SURFACE, _own_surface(whole, value))
         _dress(segment, value, whole.bodies)
         segments.append(segment)
     return segments
@@ -187,22 +186,23 @@ def _dress(segment: Any, value: int, present: Iterable[int]) -> None:
     segment.SetTag(segment.GetTerminologyEntryTagName(), about.terminology_entry)
 
 
-def _signed(surface: Any) -> Any:
-    """Mark a surface as SpinalTap's own; a surface that Slicer makes of a label map has no such mark."""
+def _own_surface(whole: Picture, value: int) -> Any:
+    """Return a surface in the volume's own RAS space, marked: one that Slicer makes of a label map has no mark."""
+    surface = moved_surface(whole.surfaces[value], whole.frame.local_from_lps)
     mark = vtk.vtkUnsignedCharArray()
     mark.SetName(_MARK)
     surface.GetFieldData().AddArray(mark)
     return surface
 
 
-def _give_surface(segment: Any, surface: Any) -> None:
+def _give_surface(segment: Any, whole: Picture, value: int) -> None:
     """Give a kept segment the smooth surface back that it lost when its scene was saved, if it was not edited."""
     old = segment.GetRepresentation(SURFACE)
-    if surface is None or (old is not None and old.GetFieldData().HasArray(_MARK)):
+    if value not in whole.surfaces or (old is not None and old.GetFieldData().HasArray(_MARK)):
         return
     if _fingerprint(segment) == tag(segment, BODY_TAG):
         segment.RemoveRepresentation(SURFACE)
-        segment.AddRepresentation(SURFACE, surface)
+        segment.AddRepresentation(SURFACE, _own_surface(whole, value))
 
 
 def _swap(segmentation: Any, gone: Iterable[str], new: Iterable[Any]) -> None:

@@ -39,7 +39,7 @@ class Showing:
         """Update the nodes, or make them; see `ports.Scene.show`."""
         frame, parent = self._place()
         wanted = segments.picture(self._labels(result), result.surfaces, frame)
-        saved = self._snapshots()
+        saved = self._snapshots(result)
         try:
             self._show(result, wanted, frame, fresh, discard)
         except BaseException:
@@ -54,7 +54,15 @@ class Showing:
         self, result: Result, wanted: segments.Picture, frame: Frame, fresh: bool, discard: Mapping[str, str]
     ) -> None:
         """Do what may fail; the segments come last, because they cannot be copied back as cheaply as the rest."""
-        memory.fill(self._node(nodes.MEMORY, "SpinalTap memory"), result)
+        answer, evidence = (
+            self._node(nodes.MEMORY, "SpinalTap memory"),
+            self._node(nodes.EVIDENCE, "SpinalTap evidence"),
+        )
+        memory.set_up(answer)
+        memory.fill(answer, result)
+        if not memory.holds_evidence(evidence, result):
+            memory.set_up(evidence)
+            memory.fill_evidence(evidence, result)
         table.fill(self._node(nodes.TABLE, "vertebrae table"), result.spine)
         lists = nodes.find_all(self._scene, self._volume, nodes.POINTS)
         for i, vertebra in enumerate(result.spine.vertebrae):
@@ -134,10 +142,13 @@ class Showing:
         segments.keep_copy(node, copy, wanted)
         nodes.place_beside(self._scene, self._volume, copy)
 
-    def _snapshots(self) -> list[tuple[Any, Any]]:
-        """Return copies of the small nodes that will change."""
+    def _snapshots(self, result: Result) -> list[tuple[Any, Any]]:
+        """Return copies of the nodes that will change, the segmentation apart."""
+        roles = [nodes.MEMORY, nodes.TABLE, nodes.POINTS]
+        if not memory.holds_evidence(nodes.find(self._scene, self._volume, nodes.EVIDENCE), result):
+            roles.append(nodes.EVIDENCE)
         saved = []
-        for role in (nodes.MEMORY, nodes.TABLE, nodes.POINTS):
+        for role in roles:
             for node in nodes.find_all(self._scene, self._volume, role):
                 copy = node.CreateNodeInstance()
                 copy.UnRegister(None)
