@@ -579,6 +579,53 @@ class TestTheHouse:
         other.close()
 
 
+class TestWithAProcess:
+    @pytest.fixture
+    def link(self, monkeypatch):
+        from SpinalTapLib.workerlink import WorkerLink
+
+        monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+        return WorkerLink(arguments=("--road", "worker_road"))
+
+    def test_a_drag_is_in_the_scene_within_eight_tenths_of_a_second(self, scene, make_session, link):
+        session = make_session(link)
+        session.set_volume(add_blocks(scene).GetID())
+        session.segment()
+        assert session.wait(120) is State.DONE, session.failure
+        spine, times = session.result.spine, []
+        for level in ("L5", "L4", "L5", "S1"):
+            target = spine[level].centroid_lps_mm
+            drag(scene, target, end=False)
+            began = time.monotonic()
+            box_node(scene).InvokeEvent(EVENTS.PointEndInteractionEvent)
+            assert session.wait(60) is State.DONE
+            times.append(time.monotonic() - began)
+        assert levels_of(session) == UP
+        assert min(times) < 0.8, times
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="signal 9 is one of POSIX")
+    def test_its_death_by_signal_9_leaves_the_scene_as_it_was_and_the_next_run_works(self, scene, make_session, link):
+        import os
+        import signal
+
+        session = make_session(link)
+        volume = add_blocks(scene, "slow scan")
+        session.set_volume(volume.GetID())
+        before = scene.GetNumberOfNodes()
+        session.segment()
+        end = time.monotonic() + 120
+        while "Looking at slice" not in session.progress.sentence and time.monotonic() < end:
+            session.poll()
+            time.sleep(0.02)
+        os.kill(link.pid, signal.SIGKILL)
+        assert session.wait(10) is State.FAILED
+        assert "was killed (signal 9)" in session.failure.sentence
+        assert scene.GetNumberOfNodes() == before
+        volume.SetName("blocks")
+        session.segment()
+        assert session.wait(120) is State.DONE and levels_of(session) == UP
+
+
 class TestTheScriptsInTheDocumentation:
     def scripts(self):
         text = (LIBRARY.parent / "docs" / "scripting.md").read_text(encoding="utf-8")
