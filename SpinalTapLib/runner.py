@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
 import time
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 HEARTBEAT_S = 0.5
 """After this time without a message there is news all the same: the seconds have moved on. A face that shows nothing
 new for longer than a second seems to hang, and a process that loads its libraries cannot speak meanwhile."""
+
+_PREFIX = "spinaltap-run-"  # of the folder that holds a process's exchange folders; its number follows
 
 SLOW_S = 3.0
 """From this time on, the progress sentence tells the seconds, so that a long step does not look like a standstill."""
@@ -80,7 +83,8 @@ class Runner:
     def new_folder(self) -> Path:
         """Make an exchange folder; raise OSError if there is no place for it."""
         if self._home is None:
-            self._home = Path(tempfile.mkdtemp(prefix="spinaltap-"))
+            remove_stale_homes(Path(tempfile.gettempdir()))
+            self._home = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
             self._cleaner = weakref.finalize(self, shutil.rmtree, self._home, ignore_errors=True)
         return Path(tempfile.mkdtemp(dir=self._home))
 
@@ -185,3 +189,17 @@ class Runner:
             return exchange.read_answer(self._shapes, job.answer)
         except (ValueError, OSError, MemoryError) as error:
             return Failure(sentence_for(error), self._worker.log_tail())
+
+
+def remove_stale_homes(folder: Path) -> None:
+    """Remove the exchange folders that a crashed application left in `folder`: they hold a patient's scan."""
+    if os.name != "posix":
+        return  # Windows has no harmless way to ask after a process
+    for home in folder.glob(f"{_PREFIX}*-*"):
+        number = home.name[len(_PREFIX) :].partition("-")[0]
+        try:
+            os.kill(int(number), 0)
+        except (ProcessLookupError, OverflowError):
+            shutil.rmtree(home, ignore_errors=True)
+        except (ValueError, OSError):
+            continue  # no folder of ours, or another user's process

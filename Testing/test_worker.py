@@ -18,7 +18,7 @@ from SpinalTapLib import exchange
 from SpinalTapLib.answers import answer_of, seed_in, seed_out, spine_of
 from SpinalTapLib.geometry import SeedBox
 from SpinalTapLib.ports import Failure, Result, Settings
-from SpinalTapLib.runner import Runner
+from SpinalTapLib.runner import Runner, remove_stale_homes
 from SpinalTapLib.troubles import sentence_for, sentence_for_exit
 from SpinalTapLib.workerlink import WorkerLink
 
@@ -362,6 +362,18 @@ class TestFilesAndTexts:
             segment(runner)
         assert "disk is full" in sentence_for(caught.value)
         assert list(runner._home.iterdir()) == [] and runner.job is None
+
+    @posix
+    def test_what_a_crashed_application_left_is_removed_by_the_next(self, tmp_path):
+        ended = subprocess.Popen([sys.executable, "-c", ""])
+        ended.wait()
+        stale, living = (tmp_path / f"spinaltap-run-{pid}-abc" for pid in (ended.pid, os.getpid()))
+        others = tmp_path / "spinaltap-run-notes-1"
+        for folder in (stale, living, others):
+            folder.mkdir()
+            (folder / "volume.npy").write_bytes(b"a scan")
+        remove_stale_homes(tmp_path)
+        assert sorted(tmp_path.iterdir()) == sorted([living, others])
 
     def test_every_exit_has_its_sentence(self):
         assert "signal 9" in sentence_for_exit(-9)
