@@ -25,6 +25,8 @@ SIDE_MM = 6.0
 only where a slice shows half of the body's depth or more. One that leans goes on further."""
 SIDE_GROWTH_MM = 1.5
 """Bodies shrink towards their sides: there, a slice may exceed those further in by this much all around."""
+SPIKE_MM = 3.0
+"""What is thinner than this and sticks out of a body is a pedicle's edge, a vessel or noise."""
 LEAST_COVER = 0.5
 """Share of a quadrilateral that the mask must fill to be believed."""
 
@@ -157,6 +159,11 @@ def _tidy(raw: _Share) -> Outline | None:
     piece = _main_piece(share > 0.5, track)
     if piece is None:
         return None
+    for probability, inside in zip(share, piece):
+        _cut_spikes(probability, inside, SPIKE_MM / 2 / track.pixel_mm)
+    piece = _main_piece(share > 0.5, track)
+    if piece is None:
+        return None
     # The edge pixels around the piece stay as they are: they say where between the pixels it ends.
     near = ndimage.binary_dilation(ndimage.binary_dilation(piece, _SPREAD), _PLUS)
     share = np.where(near & ((share <= 0.5) | piece), share, 0).astype(np.float32)
@@ -193,6 +200,17 @@ def _stop_leaks(share: np.ndarray, track: Track) -> None:
                 share[k] = 0
             allowed = np.minimum(share[k], inner)
     share[[0, -1]] = 0
+
+
+def _cut_spikes(probability: np.ndarray, inside: np.ndarray, radius: float) -> None:
+    """Take off what sticks out of a slice's mask and is too thin to hold a disc of that radius, px."""
+    if not inside.any():
+        return
+    core = ndimage.distance_transform_edt(inside) > radius
+    if not core.any():
+        return  # all of it is thin: the side of a body, cut at a slant
+    opened = ndimage.distance_transform_edt(~core) <= radius + 1  # one more, or corners would be rounded
+    probability[inside & ~opened] = 0
 
 
 def _main_piece(inside: np.ndarray, track: Track) -> np.ndarray | None:

@@ -170,13 +170,13 @@ def _text(
 
 def _picture(renderer: vtkRenderer, size: tuple[int, int]) -> np.ndarray:
     """Return what a renderer shows, shape (height, width, 3)."""
+    quiet = vtkObject.GetGlobalWarningDisplay()
+    vtkObject.GlobalWarningDisplayOff()  # without a screen, VTK complains before it takes EGL
     window = vtkRenderWindow()
     window.SetOffScreenRendering(1)
     window.SetMultiSamples(0)
     window.SetSize(size[0] * _FINER, size[1] * _FINER)
     window.AddRenderer(renderer)
-    quiet = vtkObject.GetGlobalWarningDisplay()
-    vtkObject.GlobalWarningDisplayOff()  # without a screen, VTK complains before it takes EGL
     window.Render()
     vtkObject.SetGlobalWarningDisplay(quiet)
     grab = vtkWindowToImageFilter()

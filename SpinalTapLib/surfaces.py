@@ -19,8 +19,8 @@ MAX_TRIANGLES = 20_000
 """Default limit for one vertebra."""
 _LEAST_TRIANGLES = 100
 
-PASS_BAND = 0.1
-"""Of the windowed-sinc filter (Taubin et al., 1996): removes ripples shorter than about six edges, keeps the volume."""
+PASS_BAND = 0.05
+"""Of the windowed-sinc filter (Taubin et al., 1996): ripples shorter than about eight edges go, the volume stays."""
 ITERATIONS = 20
 MAX_OFFSET_MM = 0.1
 """What meshing and smoothing take off thin ridges is given back all around, by this much at most."""

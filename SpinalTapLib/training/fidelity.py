@@ -2,7 +2,7 @@
 
 Bodies of synthetic spines are cut into slices as a scanner would, every voxel the share of it that is bone, and put
 together again: by this library, and by plain marching cubes on the stack of masks. No network takes part, so the
-figures are those of the geometry alone; `network_fidelity` measures the whole road.
+figures are those of the geometry alone; `road_fidelity` measures the whole road.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from vtkmodules.vtkFiltersGeneral import vtkDistancePolyDataFilter
 from ..detector import Detections
 from ..networks import BACKGROUND, BODY, N_STRUCTURES
 from ..segmentation import separate_bodies
+from ..solids import Solid
 from ..surfaces import body_surface, enclosed_volume, mesh_arrays, poly_data
 from ..volume import SagittalVolume, working_volume
 from .anatomy import random_spine, rotation
@@ -199,9 +200,8 @@ def _compared(
     solid = separate_bodies(Detections(working, (), probabilities), [candidate], volume).solids[0]
     if solid is None:
         return None
-    ours = mesh_arrays(body_surface(solid))
-    overlap = _dice(solid.sample(truth.matrix, truth.field.shape) > 0, truth.field > 0)
-    return Fidelity(overlap, *compare_surface(*ours, truth)), _plain(volume, truth)
+    distances = compare_surface(*mesh_arrays(body_surface(solid)), truth)
+    return Fidelity(overlap(solid, truth), *distances), plain_stack(volume.array > 0.5, volume, truth)
 
 
 def _scan(truth: Truth, slice_mm: float, pixel_mm: float, rng: np.random.Generator) -> SagittalVolume:
@@ -240,16 +240,20 @@ def _members(body: Body, working: SagittalVolume, rng: np.random.Generator) -> t
     return tuple(members)
 
 
-def _plain(volume: SagittalVolume, truth: Truth) -> Fidelity:
-    """Return the fidelity of marching cubes on the stack of masks as they are."""
-    mask = volume.array > 0.5
+def plain_stack(mask: np.ndarray, volume: SagittalVolume, truth: Truth) -> Fidelity:
+    """Return the fidelity of marching cubes on a stack of masks, shape (slice, row, column), as they are."""
     vertices, triangles, _, _ = marching_cubes(np.pad(mask, 1).astype(np.float32), 0.5)
-    change = np.linalg.inv(volume.matrix) @ truth.matrix
-    grids = [np.arange(n) for n in truth.field.shape]
-    nearest = [np.round(change[a, a] * grid + change[a, 3]).astype(int) for a, grid in enumerate(grids)]
-    known = [np.clip(index, 0, n - 1) for index, n in zip(nearest, mask.shape)]
-    overlap = _dice(mask[np.ix_(*known)], truth.field > 0)
-    return Fidelity(overlap, *compare_surface(volume.to_lps(vertices - 1), triangles, truth))
+    grid = np.stack(np.meshgrid(*(np.arange(n) for n in truth.field.shape), indexing="ij"), -1)
+    index = np.round(volume.to_index(grid @ truth.matrix[:3, :3].T + truth.matrix[:3, 3])).astype(int)
+    known = ((index >= 0) & (index < mask.shape)).all(-1)
+    index = np.clip(index, 0, np.array(mask.shape) - 1)
+    dice = _dice(mask[tuple(np.moveaxis(index, -1, 0))] & known, truth.field > 0)
+    return Fidelity(dice, *compare_surface(volume.to_lps(vertices - 1), triangles, truth))
+
+
+def overlap(solid: Solid, truth: Truth) -> float:
+    """Return the Dice overlap of a solid with the truth, in 3-D."""
+    return _dice(solid.sample(truth.matrix, truth.field.shape) > 0, truth.field > 0)
 
 
 def _dice(one: np.ndarray, two: np.ndarray) -> float:
