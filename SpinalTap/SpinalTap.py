@@ -196,7 +196,7 @@ class SpinalTapLogic(ScriptedLoadableModuleLogic):
     @staticmethod
     def settings(parameters):
         """Return the advanced choices of a parameter node as the session's settings."""
-        from SpinalTapLib.ports import Settings
+        from SpinalTapLib.values import Settings
 
         return Settings(
             device=parameters.device.value,
@@ -217,7 +217,7 @@ class SpinalTapLogic(ScriptedLoadableModuleLogic):
     def process(self, volumeNode, settings=None, timeoutSeconds=600.0):
         """Segment a volume and wait; the nodes are in the scene afterwards.
 
-        Returns the table's rows (see ``SpinalTapLib.ports.Row``), top vertebra first. Raises RuntimeError with one
+        Returns the table's rows (see ``SpinalTapLib.values.Row``), top vertebra first. Raises RuntimeError with one
         sentence if the scan cannot be segmented.
         """
         session = self.makeSession()

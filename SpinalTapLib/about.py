@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 from . import __version__
 from .answers import seed_out
-from .ports import Failure, Progress, Result, Settings
+from .values import Failure, Progress, Result, Settings
 
 _PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "SimpleITK", "vtk")
 

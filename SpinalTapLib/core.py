@@ -12,10 +12,11 @@ from . import about, seeds
 from .ears import Ears
 from .geometry import SeedBox
 from .permits import Permits
-from .ports import Change, EditAnswer, Face, Failure, Progress, Result, Row, Scene, Settings, State, Worker
+from .ports import Face, Scene, Worker
 from .rows import rows_of, summary, warnings_of
 from .runner import Runner
 from .troubles import sentence_for
+from .values import Change, EditAnswer, Failure, Progress, Result, Row, Settings, State
 
 MOST_UNDOS = 20
 _POLL_S = 0.02  # how often a script that waits looks for news

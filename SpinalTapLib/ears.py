@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from . import seeds
 from .markups import vertebra_name
-from .ports import Change
+from .values import Change
 
 if TYPE_CHECKING:
     from .core import SessionCore

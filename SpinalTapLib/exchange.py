@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .answers import answer_of, spine_of
-from .ports import Result
 from .staging import write_whole
+from .values import Result
 
 if TYPE_CHECKING:
     from .evidence import Evidence

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .ports import Can, Result, Scene, State
+from .ports import Scene
+from .values import Can, Result, State
 
 BUSY = "Wait until the work is done, or cancel it."
 NO_VOLUME = "Choose a scan first."

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from .geometry import Spine
 from .markups import vertebra_name
-from .ports import Row
 from .segments import segment_of
+from .values import Row
 
 SURE, LIKELY = 0.9, 0.6
 """Confidence from which on a level is called sure or likely; below, it is to be checked."""

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from . import exchange
 from .answers import seed_out
-from .ports import Failure, Progress, Result, Settings, Worker
+from .ports import Worker
 from .troubles import sentence_for
+from .values import Failure, Progress, Result, Settings
 
 if TYPE_CHECKING:
     from .geometry import SeedBox

@@ -21,9 +21,9 @@ from .core import SessionCore
 from .geometry import SeedBox, Vertebra
 from .markups import vertebra_name
 from .permits import require
-from .ports import Change, Failure
 from .rows import summary
 from .troubles import sentence_for
+from .values import Change, Failure
 
 
 class Session(SessionCore):

@@ -6,8 +6,8 @@ import inspect
 from pathlib import Path
 
 from SpinalTapLib import levels
-from SpinalTapLib.ports import Can, Change, EditAnswer, Failure, Progress, Row, Settings, State
 from SpinalTapLib.session import Session
+from SpinalTapLib.values import Can, Change, EditAnswer, Failure, Progress, Row, Settings, State
 
 NAMES = ("T12", "L1", "L2", "L3", "L4", "L5", "S1")
 

@@ -15,7 +15,7 @@ import pytest
 from fake_session import FakeSession
 from panel_support import ROOT, click, process_events, pythonqt, slicer, wait_until
 
-from SpinalTapLib.ports import Settings, State
+from SpinalTapLib.values import Settings, State
 
 MODULE = ROOT / "SpinalTap" / "SpinalTap.py"
 
@@ -265,7 +265,7 @@ def test_reloading_while_it_runs_ends_the_old_session_and_takes_new_code(applica
     add_volume()
     application.widget.enter()
     click(application.widget.ui.segmentButton)
-    old_session, old_module = application.session, sys.modules["SpinalTapLib.ports"]
+    old_session, old_module = application.session, sys.modules["SpinalTapLib.values"]
     logic = application.spinaltap.SpinalTapLogic
     real = importlib.util.spec_from_file_location
 
@@ -288,7 +288,7 @@ def test_reloading_while_it_runs_ends_the_old_session_and_takes_new_code(applica
         assert ("close",) in old_session.calls
         assert not old_session.faces
         assert slicer.modules.SpinalTapWidget is not application.widget
-        assert sys.modules["SpinalTapLib.ports"] is not old_module
+        assert sys.modules["SpinalTapLib.values"] is not old_module
         assert len(application.sessions) == 2
         assert slicer.modules.SpinalTapWidget.ui.segmentButton.visible
     finally:

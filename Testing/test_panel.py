@@ -28,7 +28,7 @@ from SpinalTapPanel.panel import Panel
 from SpinalTapPanel.setup import SetupSection
 
 from SpinalTapLib.needs import Need
-from SpinalTapLib.ports import Change, EditAnswer
+from SpinalTapLib.values import Change, EditAnswer
 
 
 @pytest.fixture(autouse=True)

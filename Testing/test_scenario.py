@@ -13,7 +13,7 @@ from panel_support import click, click_box, click_row, process_events, pythonqt,
 from scene_fixtures import DirectWorker, add_blocks, make_scene, nodes_of
 
 from SpinalTapLib.needs import check_needs
-from SpinalTapLib.ports import State
+from SpinalTapLib.values import State
 
 LEVELS = ["L1", "L2", "L3", "L4", "L5", "S1"]
 

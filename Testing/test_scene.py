@@ -27,12 +27,12 @@ from spines_by_hand import column, painted, spine_of
 from SpinalTapLib import levels
 from SpinalTapLib.geometry import CORNERS, SeedBox
 from SpinalTapLib.levels import COMMON
-from SpinalTapLib.ports import Result
 from SpinalTapLib.scene import SlicerScene, worker_python
 from SpinalTapLib.scene.frames import array_of
 from SpinalTapLib.scene.segments import closed_surfaces
 from SpinalTapLib.scene.volumes import array_kji
 from SpinalTapLib.surfaces import poly_data
+from SpinalTapLib.values import Result
 
 pytest_plugins = ("scene_fixtures",)
 
@@ -491,7 +491,7 @@ class TestASecondRun:
     def test_asks_before_it_replaces_them_and_takes_no_for_an_answer(self, scene, segmented):
         from scene_fixtures import Listener
 
-        from SpinalTapLib.ports import EditAnswer, State
+        from SpinalTapLib.values import EditAnswer, State
 
         session, _ = segmented
         edit(only(scene, "vtkMRMLSegmentationNode"), "L4")
@@ -507,7 +507,7 @@ class TestASecondRun:
     def test_keeps_a_copy_of_what_was_edited_after_the_question(self, scene, segmented):
         from scene_fixtures import Listener
 
-        from SpinalTapLib.ports import EditAnswer
+        from SpinalTapLib.values import EditAnswer
 
         session, _ = segmented
         node = only(scene, "vtkMRMLSegmentationNode")

@@ -15,9 +15,9 @@ pytest.importorskip("slicer", reason="slicer-core, the MRML libraries of 3D Slic
 import slicer
 from scene_fixtures import DirectWorker, Listener, add_blocks, nodes_of, segment_names
 
-from SpinalTapLib.ports import Change, Settings, State
 from SpinalTapLib.scene import SlicerScene
 from SpinalTapLib.session import Session
+from SpinalTapLib.values import Change, Settings, State
 
 pytest_plugins = ("scene_fixtures",)
 

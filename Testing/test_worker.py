@@ -17,9 +17,9 @@ from block_spine import BlockSpine
 from SpinalTapLib import exchange
 from SpinalTapLib.answers import answer_of, seed_in, seed_out, spine_of
 from SpinalTapLib.geometry import SeedBox
-from SpinalTapLib.ports import Failure, Result, Settings
 from SpinalTapLib.runner import Runner, remove_stale_homes
 from SpinalTapLib.troubles import sentence_for, sentence_for_exit
+from SpinalTapLib.values import Failure, Result, Settings
 from SpinalTapLib.workerlink import WorkerLink
 
 TESTING, LIBRARY = Path(__file__).parent, Path(__file__).parents[1]
@@ -285,7 +285,7 @@ class TestTheEnd:
 import os, signal, sys, time
 from SpinalTapLib.workerlink import WorkerLink
 from SpinalTapLib.runner import Runner
-from SpinalTapLib.ports import Settings
+from SpinalTapLib.values import Settings
 from SpinalTapLib.volume import SagittalVolume
 import numpy as np
 runner = Runner(WorkerLink(arguments=("--road", "accidents")))

@@ -61,7 +61,7 @@ class Desk:
 
     def segment(self):
         """Press the button and wait; return a picture of the panel half-way."""
-        from SpinalTapLib.ports import State
+        from SpinalTapLib.values import State
 
         click(self.ui.segmentButton)
         halfway = None

@@ -71,7 +71,7 @@ class Panel:
 
     def session_changed(self, change):
         """Show what has changed."""
-        from SpinalTapLib.ports import Change
+        from SpinalTapLib.values import Change
 
         if change == Change.PROGRESS:
             self._show_progress()
@@ -107,7 +107,7 @@ class Panel:
         self._ui.sampleButton.visible = self._session.volume is None
 
     def _is_running(self):
-        from SpinalTapLib.ports import State
+        from SpinalTapLib.values import State
 
         return self._session.state == State.RUNNING
 

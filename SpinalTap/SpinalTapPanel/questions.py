@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 def ask_about_edits(names):
     """Ask what to do with the segments `names`, which were changed by hand; keep a copy if no one can be asked."""
-    from SpinalTapLib.ports import EditAnswer
+    from SpinalTapLib.values import EditAnswer
 
     if slicer.app.testingEnabled():
         return EditAnswer.KEEP_COPY

@@ -11,7 +11,8 @@ import slicer
 
 from .. import exchange
 from ..geometry import SeedBox
-from ..ports import Result, SceneListener
+from ..ports import SceneListener
+from ..values import Result
 from ..volume import SagittalVolume
 from . import box, memory, nodes, segments, views, volumes
 from .frames import RAS_FROM_LPS, Frame, frame_of, moved, moved_surface, parent_to_world, transform_id

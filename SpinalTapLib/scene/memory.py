@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .. import exchange
-from ..ports import Result
+from ..values import Result
 from . import segments
 from .frames import RAS_FROM_LPS
 from .volumes import array_kji, turn_between

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..markups import vertebra_name
-from ..ports import Result
+from ..values import Result
 from . import memory, nodes, points, segments, table
 from .frames import Frame, frame_of, parent_to_world, transform_id
 from .volumes import labels_kji
