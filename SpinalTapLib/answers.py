@@ -73,8 +73,11 @@ def seed_out(seed: SeedBox | None) -> dict[str, Any] | None:
 
 def seed_in(seed: Mapping[str, Any] | None) -> SeedBox | None:
     """Return the seed box that `seed_out` wrote."""
-    if seed is None:
-        return None
+    return box_in(seed) if seed is not None else None
+
+
+def box_in(seed: Mapping[str, Any]) -> SeedBox:
+    """Return the box that `seed_out` wrote, which is there."""
     return SeedBox(np.array(seed["center"]), np.array(seed["size"]), np.array(seed["axes"]), str(seed["level"]))
 
 

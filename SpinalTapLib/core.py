@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from . import about, seeds
 from .ears import Ears
 from .geometry import SeedBox
-from .permits import Permits
 from .ports import Face, Scene, Worker
-from .rows import rows_of, summary, warnings_of
+from .readings import Readings
+from .rows import summary
 from .runner import Runner
 from .troubles import sentence_for
-from .values import Change, EditAnswer, Failure, Progress, Result, Row, Settings, State
+from .values import Change, EditAnswer, Failure, Result, Settings, State
 
 MOST_UNDOS = 20
 _POLL_S = 0.02  # how often a script that waits looks for news
@@ -24,7 +25,7 @@ _POLL_S = 0.02  # how often a script that waits looks for news
 _log = logging.getLogger(__name__)
 
 
-class SessionCore(Permits):
+class SessionCore(Readings):
     """All of `session.Session` but the commands."""
 
     def __init__(self, scene: Scene, worker: Worker, settings: Settings | None = None) -> None:
@@ -41,69 +42,6 @@ class SessionCore(Permits):
         self._preview = ""
         self._recount_wanted = False
         scene.listen(Ears(self))
-
-    # --- what a face reads -------------------------------------------------------------------------------
-
-    @property
-    def state(self) -> State:
-        """Where the session stands."""
-        if self._runner.job is not None:
-            return State.RUNNING
-        if self._failure is not None:
-            return State.FAILED
-        if self._volume is None:
-            return State.EMPTY
-        return State.READY if self._result is None else State.DONE
-
-    @property
-    def volume(self) -> str | None:
-        """Node ID of the chosen volume, or None."""
-        return self._volume
-
-    @property
-    def progress(self) -> Progress:
-        """Fraction and sentence of the running command; the sentence of the last one when none runs."""
-        return self._runner.progress
-
-    @property
-    def failure(self) -> Failure | None:
-        """Why the last command failed, or None."""
-        return self._failure
-
-    @property
-    def result(self) -> Result | None:
-        """The result in the scene, or None."""
-        return self._result
-
-    @property
-    def rows(self) -> tuple[Row, ...]:
-        """The results table, from the top vertebra down as on a sagittal image."""
-        return rows_of(self._result.spine) if self._result is not None else ()
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """Plain sentences about the result (no S1 or C2 in view, low confidence, ...)."""
-        return warnings_of(self._result.spine) if self._result is not None else ()
-
-    @property
-    def preview(self) -> str:
-        """One sentence while the S1 box is dragged ("Let go to make this vertebra S1"), else an empty text."""
-        return self._preview
-
-    @property
-    def box_is_shown(self) -> bool:
-        """True if there is an S1 box and it is visible."""
-        return self._volume is not None and self._scene.box_is_shown(self._volume)
-
-    @property
-    def is_shown_3d(self) -> bool:
-        """True if the surfaces are visible in 3-D."""
-        return self._volume is not None and self._result is not None and self._scene.is_shown_3d(self._volume)
-
-    @property
-    def log(self) -> str:
-        """Versions, device, weights, the last command and the last lines of the worker's log, as one text."""
-        return about.log_text(self._result, self._failure, self.settings, self.progress, self._worker.log_tail())
 
     # --- subscription and time ---------------------------------------------------------------------------
 
@@ -197,11 +135,15 @@ class SessionCore(Permits):
 
     def _recount(self, seed: SeedBox | None) -> None:
         """Let the worker count again."""
+        self._start(lambda result: self._runner.reseed(result, seed, self.settings, {"fresh": False}))
+
+    def _start(self, send: Callable[[Result], None]) -> None:
+        """Send the worker a change of the present result."""
         if self._result is None:
             return
         self._failure = None
         try:
-            self._runner.reseed(self._result, seed, self.settings, {"fresh": False})
+            send(self._result)
         except (ValueError, OSError) as error:
             self._fail(Failure(sentence_for(error)))
             return
@@ -219,6 +161,12 @@ class SessionCore(Permits):
                 return
             if box is not None:
                 self._recount(box)
+
+    def _warm(self) -> None:
+        """Let the worker get ready for a recount."""
+        if self._result is not None and self._result.folder is not None:
+            with contextlib.suppress(ValueError):  # it will be told when the recount is asked for
+                self._runner.warm(self._result.folder)
 
     def _fail(self, failure: Failure) -> None:
         self._recount_wanted = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 from . import seeds
@@ -11,6 +10,8 @@ from .values import Change
 
 if TYPE_CHECKING:
     from .core import SessionCore
+
+NOTHING_THERE = 'No vertebra was found there. If there is one, let go of the box and choose "Add or drop", then "Add".'
 
 
 class Ears:
@@ -23,10 +24,7 @@ class Ears:
         """Say what letting go would do, and let the worker get ready for it."""
         session = self._session
         session._preview = self._sentence()
-        result = session._result
-        if result is not None and result.folder is not None:
-            with contextlib.suppress(ValueError):  # it will be told when the box is let go
-                session._runner.warm(result.folder)
+        session._warm()
         session._tell(Change.PREVIEW)
 
     def box_released(self) -> None:
@@ -82,5 +80,5 @@ class Ears:
             return str(error)
         found = seeds.vertebra_in(session._result.spine, box) if box is not None else None
         if found is None:
-            return "There is no vertebra in the box that was found."
+            return NOTHING_THERE
         return f"Let go to make this vertebra S1 (now {vertebra_name(found)})."

@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,16 @@ def evidence_bytes(evidence: Evidence) -> bytes:
 
     Neither the scan nor the bodies are part of it: the one is read again, the others follow from the rest.
     """
-    members = evidence.detections.vertebrae
-    position = {id(member): i for i, member in enumerate(members)}
     candidates = evidence.candidates
+    members = _all_members(evidence)
+    position = {id(member): i for i, member in enumerate(members)}
     chains = [[position[id(member)] for member in candidate.members] for candidate in candidates]
-    texts = {"members": chains, "flags": [list(c.flags) for c in candidates], "structures": evidence.structures}
+    texts = {
+        "members": chains,
+        "flags": [list(c.flags) for c in candidates],
+        "structures": evidence.structures,
+        "ignored": sorted(evidence.ignored),
+    }
     arrays = {
         "format": np.array(FORMAT),
         "probabilities": to_steps(evidence.detections.probabilities),
@@ -59,6 +65,13 @@ def evidence_bytes(evidence: Evidence) -> bytes:
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
                 np.lib.format.write_array(file, array, allow_pickle=False)
     return buffer.getvalue()
+
+
+def _all_members(evidence: Evidence) -> list[SliceVertebra]:
+    """Return what the detector saw in all slices, then what the user has added."""
+    seen = list(evidence.detections.vertebrae)
+    known = set(map(id, seen))
+    return seen + [m for c in evidence.candidates for m in c.members if id(m) not in known]
 
 
 def read_evidence(path: str | Path, volume: SagittalVolume) -> Evidence:
@@ -122,7 +135,8 @@ def _evidence(stored: dict[str, Any], volume: SagittalVolume, path: Path) -> Evi
         for i, chain in enumerate(chosen)
     )
     detections = Detections(working, members, from_steps(probabilities))
-    return gather(volume, detections, candidates, str(texts["structures"]))
+    evidence = gather(volume, detections, candidates, str(texts["structures"]))
+    return replace(evidence, ignored=frozenset(texts.get("ignored", ())))
 
 
 def _members(stored: dict[str, Any]) -> list[SliceVertebra]:

@@ -8,6 +8,8 @@ which structure has which label value, so that a recount moves a few kilobytes.
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +46,16 @@ def read_volume(folder: Path) -> SagittalVolume:
     about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
     array = np.load(folder / _VOLUME, allow_pickle=False)
     return SagittalVolume(array, np.array(about["matrix"]), about["name"], None, tuple(about["warnings"]))
+
+
+def carry_over(before: Path, folder: Path, shapes: bool) -> None:
+    """Give a new folder the scan of another one, and its shapes where they stay the same; no byte is copied if it
+    can be helped."""
+    for name in (_VOLUME, _ABOUT, *((_INDEX, _SURFACES) if shapes and has_shapes(before) else ())):
+        try:
+            os.link(before / name, folder / name)
+        except OSError:  # a file system without links
+            shutil.copyfile(before / name, folder / name)
 
 
 def has_shapes(folder: Path) -> bool:

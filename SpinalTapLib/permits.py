@@ -41,7 +41,7 @@ class Permits:
     @property
     def can_reseed(self) -> Can:
         """For `reseed`."""
-        box = "" if self._volume and self._scene.has_box(self._volume) else "Place the S1 box first."
+        box = self._no_box("Place the S1 box first.")
         return self._unless(self._no_recount(), box, "Counts every level again from the S1 box.")
 
     @property
@@ -58,6 +58,24 @@ class Permits:
     def can_pin_level(self) -> Can:
         """For `pin_level`."""
         return self._unless(self._no_recount(), "Says which level the chosen vertebra is, and counts from it.")
+
+    @property
+    def can_drop_vertebra(self) -> Can:
+        """For `drop_vertebra`."""
+        only = self._result is not None and len(self._result.spine.vertebrae) < 2
+        last = "This is the only vertebra; delete the segmentation if it is none." if only else ""
+        return self._unless(
+            self._no_recount(), last, "Leaves out what was taken for a vertebra and is none, and counts again."
+        )
+
+    @property
+    def can_add_vertebra(self) -> Can:
+        """For `add_vertebra`."""
+        return self._unless(
+            self._no_recount(),
+            self._no_box("Show the S1 box first, and drag it around the body of the vertebra that was missed."),
+            "Adds the vertebra whose body is in the S1 box, and counts again.",
+        )
 
     @property
     def can_undo(self) -> Can:
@@ -112,6 +130,9 @@ class Permits:
         if not reason and self._result is not None and self._result.folder is None:
             return NO_MEMORY
         return reason
+
+    def _no_box(self, reason: str) -> str:
+        return "" if self._volume and self._scene.has_box(self._volume) else reason
 
     def _no_levels(self) -> str:
         named = self._result is not None and any(v.level for v in self._result.spine.vertebrae)

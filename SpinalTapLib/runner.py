@@ -8,13 +8,13 @@ import shutil
 import tempfile
 import time
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import exchange
-from .answers import seed_out
+from .answers import answer_of, seed_out
 from .ports import Worker
 from .troubles import sentence_for
 from .values import Failure, Progress, Result, Settings
@@ -40,7 +40,7 @@ class Job:
     Attributes
     ----------
     kind : str
-        ``"segment"`` or ``"reseed"``.
+        The worker's command: ``"segment"``, ``"reseed"``, ``"drop"`` or ``"add"``.
     notes : dict
         Whatever the caller wants to find again when the job is done.
     """
@@ -99,18 +99,21 @@ class Runner:
     def segment(self, volume: SagittalVolume, seed: SeedBox | None, settings: Settings, notes: dict[str, Any]) -> None:
         """Send a volume to the worker; raise OSError if the disk is full, ValueError if the worker cannot start."""
         folder = self.new_folder()
-        try:
+        with _removed_on_failure(folder):
             exchange.write_volume(folder, volume)
-            self._send("segment", folder, seed, settings, notes)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
+            self._send("segment", folder, settings, notes, seed=seed_out(seed))
 
     def reseed(self, result: Result, seed: SeedBox | None, settings: Settings, notes: dict[str, Any]) -> None:
         """Ask for a recount of a result that has an exchange folder."""
-        if result.folder is None:
-            raise ValueError("This result holds nothing to count again from; segment the volume again.")
-        self._send("reseed", result.folder, seed, settings, notes)
+        self._send("reseed", _folder_of(result), settings, notes, seed=seed_out(seed))
+
+    def drop(self, result: Result, index: int, settings: Settings, notes: dict[str, Any]) -> None:
+        """Ask for a recount without the vertebra ``result.spine.vertebrae[index]``."""
+        self._edit("drop", result, settings, notes, index=index)
+
+    def add(self, result: Result, box: SeedBox, settings: Settings, notes: dict[str, Any]) -> None:
+        """Ask for a recount with one more vertebra, whose body is in a box."""
+        self._edit("add", result, settings, notes, box=seed_out(box))
 
     def warm(self, folder: Path) -> None:
         """Let the worker get ready for a recount, if it has nothing else to do; asking again costs nothing."""
@@ -161,11 +164,18 @@ class Runner:
                 self._cleaner()
             self._home = None
 
-    def _send(self, kind: str, folder: Path, seed: Any, settings: Settings, notes: dict[str, Any]) -> None:
+    def _edit(self, kind: str, result: Result, settings: Settings, notes: dict[str, Any], **more: Any) -> None:
+        """Send a change of the evidence; the answer goes into a folder of its own."""
+        before, folder = _folder_of(result), self.new_folder()
+        more.update({"from": str(before), "spine": answer_of(result.spine)})
+        with _removed_on_failure(folder):
+            self._send(kind, folder, settings, notes, **more)
+
+    def _send(self, kind: str, folder: Path, settings: Settings, notes: dict[str, Any], **more: Any) -> None:
         self._number += 1
         job = Job(self._number, kind, folder, f"answer-{self._number}", notes)
         request = {"id": job.number, "command": kind, "folder": str(folder), "answer": job.answer}
-        self._worker.send({**request, "seed": seed_out(seed), "settings": asdict(settings)})
+        self._worker.send({**request, "settings": asdict(settings), **more})
         self.job, self._warmed = job, folder
         self._step = Progress(0.0, "Starting" if kind == "segment" else "Counting again")
 
@@ -190,6 +200,21 @@ class Runner:
             return exchange.read_answer(self._shapes, job.answer)
         except (ValueError, OSError, MemoryError) as error:
             return Failure(sentence_for(error), self._worker.log_tail())
+
+
+def _folder_of(result: Result) -> Path:
+    if result.folder is None:
+        raise ValueError("This result holds nothing to count again from; segment the volume again.")
+    return result.folder
+
+
+@contextlib.contextmanager
+def _removed_on_failure(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def remove_stale_homes(folder: Path) -> None:

@@ -110,10 +110,20 @@ class Session(SessionCore):
         """Say that the vertebra `index` (see `Row.index`) is `level`, and recount the others from it."""
         require(self.can_pin_level)
         name = levels.level(level).name
-        vertebrae = self._vertebrae()
-        if not 0 <= index < len(vertebrae):
-            raise ValueError(f"There is no vertebra number {index}; the result has {len(vertebrae)}.")
-        self._recount(seeds.box_around(vertebrae[index], name))
+        self._recount(seeds.box_around(self._numbered(index), name))
+
+    def drop_vertebra(self, index: int) -> None:
+        """Leave out the vertebra `index` (see `Row.index`), which is none, and count again."""
+        require(self.can_drop_vertebra)
+        self._numbered(index)
+        self._start(lambda result: self._runner.drop(result, index, self.settings, {"fresh": False}))
+
+    def add_vertebra(self) -> None:
+        """Add a vertebra that was missed: its body is in the S1 box as it lies now; and count again."""
+        require(self.can_add_vertebra)
+        box = self._scene.box(str(self._volume))
+        assert box is not None
+        self._start(lambda result: self._runner.add(result, box, self.settings, {"fresh": False}))
 
     def undo(self) -> None:
         """Go back to the result before the last command that changed it."""
@@ -123,6 +133,7 @@ class Session(SessionCore):
             self._history.pop()
             self._result, self._failure = before, None
             self._put_box(before)
+            self._warm()
             self._runner.say(f"Undone. {summary(before.spine)}")
         self._tell(Change.RESULT, Change.STATE, Change.BOX, Change.PROGRESS)
 
@@ -196,6 +207,12 @@ class Session(SessionCore):
 
     def _vertebrae(self) -> tuple[Vertebra, ...]:
         return self._result.spine.vertebrae if self._result is not None else ()
+
+    def _numbered(self, index: int) -> Vertebra:
+        vertebrae = self._vertebrae()
+        if not 0 <= index < len(vertebrae):
+            raise ValueError(f"There is no vertebra number {index}; the result has {len(vertebrae)}.")
+        return vertebrae[index]
 
     def _vertebra(self, name: str) -> Vertebra:
         for vertebra in self._vertebrae():

@@ -1,11 +1,13 @@
 """The worker: the library's road in a child process that stays warm, spoken to in JSON lines.
 
 ``python -m SpinalTapLib.worker`` reads one request a line from standard input and writes one message a line to
-standard output; everything that anybody prints goes to standard error, which is the log. Requests::
+standard output; everything that anybody prints goes to standard error, which is the log. A request has an ``id`` and
 
-    {"id": 1, "command": "segment", "folder": F, "answer": NAME, "seed": {...} or null, "settings": {...}}
-    {"id": 2, "command": "reseed",  "folder": F, "answer": NAME, "seed": {...} or null, "settings": {...}}
-    {"id": 3, "command": "warm",    "folder": F or null}
+    {"command": "segment", "folder": F, "answer": NAME, "settings": {...}, "seed": {...} or null}
+    {"command": "reseed",  "folder": F, "answer": NAME, "settings": {...}, "seed": {...} or null}
+    {"command": "drop",    "folder": F, "answer": NAME, "settings": {...}, "from": F0, "spine": {...}, "index": 2}
+    {"command": "add",     "folder": F, "answer": NAME, "settings": {...}, "from": F0, "spine": {...}, "box": {...}}
+    {"command": "warm",    "folder": F or null}
 
 Messages: ``progress`` (stage, fraction, sentence), ``done``, ``failed`` (sentence). Scans and results lie in the
 exchange folder F (see `exchange`). The process ends with its parent, however that ends, and takes its own children
@@ -29,7 +31,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from . import exchange
-from .answers import seed_in
+from .answers import box_in, seed_in, spine_of
 from .lifeline import end_group, end_with_parent
 from .troubles import sentence_for
 
@@ -59,7 +61,9 @@ class Worker:
     def work(self, request: Mapping[str, Any]) -> None:
         """Do what a request asks for; whatever goes wrong becomes a message."""
         number = request.get("id")
-        commands = {"segment": self._segment, "reseed": self._reseed, "warm": self._warm}
+        commands = {
+            "segment": self._segment, "reseed": self._reseed, "drop": self._edit, "add": self._edit, "warm": self._warm,
+        }  # fmt: skip
         try:
             commands[request["command"]](request)
             self._say(number, "done", answer=request.get("answer"))
@@ -82,12 +86,7 @@ class Worker:
                 f"No vertebra was found in {volume.name!r}. SpinalTap looks for the spine in sagittal MRI scans; "
                 "check that this is one, and that its orientation is right."
             )
-        from .evidencefile import evidence_bytes
-
-        (folder / exchange.EVIDENCE).write_bytes(evidence_bytes(spine.evidence))
-        self._shapes(request, folder, spine)
-        exchange.write_answer(folder, request["answer"], spine)
-        self._keep(spine, folder)
+        self._write(request, folder, spine)
 
     def _reseed(self, request: Mapping[str, Any]) -> None:
         folder = Path(request["folder"])
@@ -96,6 +95,32 @@ class Worker:
         options = road.Options(**request["settings"])
         report = self._reporter(request, 1.0)
         spine = road.reseed_spine(spine, seed_in(request["seed"]), options=options, progress=report)
+        if not exchange.has_shapes(folder):
+            self._shapes(request, folder, spine)
+        exchange.write_answer(folder, request["answer"], spine)
+        self._keep(spine, folder)
+
+    def _edit(self, request: Mapping[str, Any]) -> None:
+        """Drop or add a vertebra; the answer has a folder of its own, so that undo finds the one before unchanged."""
+        before, folder = Path(request["from"]), Path(request["folder"])
+        report = self._reporter(request, 1.0)
+        report("edit", 0.0, "Counting again" if request["command"] == "drop" else "Drawing the new body")
+        options = self._road().Options(**request["settings"])
+        from . import editing
+
+        spine = replace(spine_of(request["spine"]), evidence=self._take_up(before).evidence)
+        if request["command"] == "drop":
+            spine = editing.drop_vertebra(spine, request["index"], options=options)
+        else:
+            spine = editing.add_vertebra(spine, box_in(request["box"]), options=options)
+        exchange.carry_over(before, folder, shapes=request["command"] == "drop")
+        self._write(request, folder, spine)
+
+    def _write(self, request: Mapping[str, Any], folder: Path, spine: Any) -> None:
+        """Write all that a new folder holds beside the scan."""
+        from .evidencefile import evidence_bytes
+
+        (folder / exchange.EVIDENCE).write_bytes(evidence_bytes(spine.evidence))
         if not exchange.has_shapes(folder):
             self._shapes(request, folder, spine)
         exchange.write_answer(folder, request["answer"], spine)

@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("slicer", reason="slicer-core, the MRML libraries of 3D Slicer, is not installed")
 import slicer
-from scene_fixtures import DirectWorker, Listener, add_blocks, nodes_of, segment_names
+from scene_fixtures import DirectWorker, Listener, add_blocks, load_bundle, nodes_of, save_bundle, segment_names
 
 from SpinalTapLib.scene import SlicerScene
 from SpinalTapLib.session import Session
@@ -72,7 +72,8 @@ class TestStates:
             session.segment()
         session.set_volume(add_blocks(scene).GetID())
         assert session.can_segment.allowed
-        for name in ("export", "jump", "show_3d", "shift_up", "shift_down", "pin_level", "reseed", "put_box_on_s1"):
+        names = "export jump show_3d shift_up shift_down pin_level drop_vertebra add_vertebra reseed put_box_on_s1"
+        for name in names.split():
             can = getattr(session, f"can_{name}")
             assert not can and can.reason == "Segment the spine first."
         for command in (
@@ -81,6 +82,8 @@ class TestStates:
             session.show_3d,
             lambda: session.shift_labels(1),
             lambda: session.pin_level(0, "S1"),
+            lambda: session.drop_vertebra(0),
+            session.add_vertebra,
             session.reseed,
             session.put_box_on_s1,
         ):
@@ -482,6 +485,108 @@ class TestRelabelling:
             session.pin_level(0, "Q1")
         with pytest.raises(ValueError, match="T5 was not found"):
             session.jump_to("T5")
+
+
+class TestDropAndAdd:
+    def box_around(self, session, level):
+        from SpinalTapLib.editing import box_around
+
+        return box_around(session.result.spine[level], level).center_lps_mm
+
+    def test_a_dropped_vertebra_leaves_the_count_and_the_scene(self, scene, segmented):
+        session, _ = segmented
+        session.drop_vertebra(2)
+        assert session.wait(60) is State.DONE, session.failure
+        assert levels_of(session) == ["L2", "L3", "L4", "L5", "S1"]
+        assert segmentation_names(scene) == [["S1", "L5", "L4", "L3", "L2"]]
+        assert len(nodes_of(scene, "vtkMRMLMarkupsFiducialNode")) == 5
+
+    def test_a_drop_holds_in_later_recounts_until_it_is_undone(self, scene, segmented):
+        session, _ = segmented
+        session.drop_vertebra(2)
+        session.wait(60)
+        session.shift_labels(1)
+        session.wait(60)
+        assert levels_of(session) == ["L1", "L2", "L3", "L4", "L5"]
+        session.undo()
+        session.undo()
+        assert levels_of(session) == UP
+        session.shift_labels(1)
+        assert session.wait(60) is State.DONE, session.failure
+        assert levels_of(session) == ["T12", "L1", "L2", "L3", "L4", "L5"]
+
+    def test_what_was_missed_is_added_from_the_box(self, scene, segmented):
+        session, _ = segmented
+        body = session.result.spine["L4"]
+        centre, label_map = body.centroid_lps_mm, session.result.spine.label_map
+        session.drop_vertebra(2)
+        session.wait(60)
+        drag(scene, centre, end=False)
+        assert "Add or drop" in session.preview
+        box_node(scene).SetSize(30, 34, 26)
+        session.add_vertebra()
+        assert session.wait(60) is State.DONE, session.failure
+        assert levels_of(session) == UP
+        assert "added by hand" in session.rows[3].note
+        assert (session.result.spine.label_map == body.label_value).sum() > 0.5 * (label_map == body.label_value).sum()
+        session.shift_labels(1)  # from the folder that the new evidence is in
+        session.wait(60)
+        assert levels_of(session) == ["T12", "L1", "L2", "L3", "L4", "L5"]
+
+    def test_an_addition_where_there_is_a_vertebra_fails_with_a_sentence(self, segmented):
+        session, _ = segmented
+        session.add_vertebra()
+        assert session.wait(60) is State.FAILED
+        assert "There is a vertebra in that box already" in session.failure.sentence
+        assert levels_of(session) == UP
+
+    def test_both_are_still_known_after_saving_and_loading(self, scene, segmented, tmp_path, make_session):
+        session, _ = segmented
+        centre = session.result.spine["L5"].centroid_lps_mm
+        session.drop_vertebra(1)
+        session.wait(60)
+        box_node(scene).SetCenter(*(centre * RAS))
+        session.add_vertebra()
+        session.wait(60)
+        session.drop_vertebra(3)
+        session.wait(60)
+        rows = session.rows
+        save_bundle(scene, tmp_path / "saved.mrb")
+        session.set_volume(None)
+        scene.Clear(False)
+        load_bundle(scene, tmp_path / "saved.mrb", tmp_path / "unpacked")
+        again = make_session()
+        again.set_volume(nodes_of(scene, "vtkMRMLScalarVolumeNode")[0].GetID())
+        assert again.rows == rows
+        again.shift_labels(1)
+        assert again.wait(60) is State.DONE, again.failure
+        assert levels_of(again) == ["L1", "L2", "L3", "L4", "L5"]
+
+    def test_what_cannot_be_done_is_refused_with_a_sentence(self, scene, segmented):
+        session, _ = segmented
+        with pytest.raises(ValueError, match="no vertebra number 9"):
+            session.drop_vertebra(9)
+        scene.RemoveNode(box_node(scene))
+        assert not session.can_add_vertebra and "Show the S1 box first" in session.can_add_vertebra.reason
+        with pytest.raises(ValueError, match="Show the S1 box first"):
+            session.add_vertebra()
+        for _ in range(5):
+            session.drop_vertebra(0)
+            session.wait(60)
+        assert len(session.rows) == 1
+        with pytest.raises(ValueError, match="only vertebra"):
+            session.drop_vertebra(0)
+
+    def test_leave_one_folder_a_result_that_undo_may_need(self, segmented):
+        session, _ = segmented
+        session.drop_vertebra(2)
+        session.wait(60)
+        home = session.result.folder.parent
+        assert len(list(home.iterdir())) == 2
+        session.undo()
+        session.segment()
+        session.wait(60)
+        assert len(list(home.iterdir())) == 2
 
 
 class TestExport:
