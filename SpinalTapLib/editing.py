@@ -57,12 +57,25 @@ def shift_levels(spine: Spine, steps: int, *, options: Options | None = None) ->
     ValueError
         If there are no levels yet, or there is none so far up or down.
     """
-    for index, vertebra in enumerate(spine.vertebrae):
+    return reseed_spine(spine, box_for_shift(spine, steps), options=options)
+
+
+def box_for_shift(spine: Spine, steps: int) -> SeedBox:
+    """Return the box from which the count gives every vertebra a level so many steps up or down.
+
+    Raises
+    ------
+    ValueError
+        As `shift_levels`.
+    """
+    if not steps:
+        raise ValueError("A shift by 0 changes nothing; shift by 1 (L5 becomes L4) or by -1 (L5 becomes S1).")
+    for vertebra in spine.vertebrae:
         if vertebra.level in levels.COMMON:
             place = levels.COMMON.index(vertebra.level) + int(steps)
             if not 0 <= place < len(levels.COMMON):
                 raise ValueError(f"The levels cannot be shifted by {steps:+d}: nothing lies beyond {vertebra.level}.")
-            return pin_level(spine, index, levels.COMMON[place], options=options)
+            return box_around(vertebra, levels.COMMON[place])
     raise ValueError("There are no levels to shift yet: first say which level one of the vertebrae is.")
 
 
@@ -74,12 +87,24 @@ def drop_vertebra(spine: Spine, index: int, *, options: Options | None = None) -
     ValueError
         If there is no such vertebra.
     """
-    evidence = _evidence(spine)
-    found = evidence.index_of(_vertebra(spine, index))
+    left = leave_out(_evidence(spine), _vertebra(spine, index).centroid_lps_mm)
+    return recount(replace(spine, evidence=left), spine, seed_without(spine, index), options)
+
+
+def leave_out(evidence: Evidence, centroid_lps_mm: np.ndarray) -> Evidence:
+    """Return evidence without the vertebra at a point.
+
+    Raises
+    ------
+    ValueError
+        If the detector saw none there.
+    """
+    found = evidence.index_at(centroid_lps_mm)
     if found is None:
         raise ValueError("That vertebra was seen by the count only; it goes when the count changes.")
-    changed = replace(spine, evidence=replace(evidence, ignored=evidence.ignored | {found}))
-    return recount(changed, spine, _seed_without(spine, index), options)
+    if len(evidence.ignored | {found}) == len(evidence.candidates):
+        raise ValueError("That is the last vertebra of this result; without it there is nothing to count.")
+    return replace(evidence, ignored=evidence.ignored | {found})
 
 
 def add_vertebra(spine: Spine, box: SeedBox, *, options: Options | None = None) -> Spine:
@@ -90,15 +115,24 @@ def add_vertebra(spine: Spine, box: SeedBox, *, options: Options | None = None) 
     ValueError
         If the box lies outside the scan or on a vertebra that was found.
     """
-    evidence = _evidence(spine)
+    return recount(replace(spine, evidence=put_in(_evidence(spine), box)), spine, spine.seed, options)
+
+
+def put_in(evidence: Evidence, box: SeedBox) -> Evidence:
+    """Return evidence with one vertebra more, from a box drawn around its body; it costs a second: bodies are drawn.
+
+    Raises
+    ------
+    ValueError
+        As `add_vertebra`.
+    """
     candidate = _candidate(evidence, box)
     height = np.linalg.norm(candidate.corners_lps_mm[0] - candidate.corners_lps_mm[3])
     for known in evidence.counted:
         if np.linalg.norm(known.centroid_lps_mm - candidate.centroid_lps_mm) < 0.5 * height:
             raise ValueError("There is a vertebra in that box already; draw the box around one that was missed.")
     candidates = _in_order([*evidence.counted, candidate])
-    kept = gather(evidence.volume, evidence.detections, candidates, evidence.structures)
-    return recount(replace(spine, evidence=kept), spine, spine.seed, options)
+    return gather(evidence.volume, evidence.detections, candidates, evidence.structures)
 
 
 def undo(spine: Spine) -> Spine:
@@ -114,13 +148,29 @@ def undo(spine: Spine) -> Spine:
     return spine.earlier
 
 
+def position_of(spine: Spine, name: str) -> int:
+    """Return which vertebra has a name: ``"L5"``, and where levels are not known ``"Vertebra 3"`` or its value, 103.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    wanted = name.strip().lower()
+    for index, vertebra in enumerate(spine.vertebrae):
+        if wanted in (str(vertebra.label_value), levels.label_name(vertebra.label_value).lower()):
+            return index
+    names = ", ".join(v.level or levels.label_name(v.label_value) for v in spine.vertebrae)
+    raise ValueError(f"There is no vertebra called {name.strip()!r} in this result; it has {names}.")
+
+
 def _vertebra(spine: Spine, index: int) -> Vertebra:
     if not 0 <= index < len(spine.vertebrae):
         raise ValueError(f"There is no vertebra number {index}; this spine has {len(spine.vertebrae)}, counted from 0.")
     return spine.vertebrae[index]
 
 
-def _seed_without(spine: Spine, index: int) -> SeedBox | None:
+def seed_without(spine: Spine, index: int) -> SeedBox | None:
     """Return the box to count from once a vertebra is gone: none if that was the one in the box."""
     if spine.seed is None:
         return None

@@ -54,10 +54,14 @@ class Evidence:
 
     def index_of(self, vertebra: Vertebra) -> int | None:
         """Return which candidate a vertebra is, or None if it is none of them."""
+        return self.index_at(vertebra.centroid_lps_mm)
+
+    def index_at(self, point_lps_mm: np.ndarray) -> int | None:
+        """Return which candidate has its centroid at a point, shape (3,), or None."""
         if not self.candidates:
             return None
         centroids = np.array([candidate.centroid_lps_mm for candidate in self.candidates])
-        distances = np.linalg.norm(centroids - vertebra.centroid_lps_mm, axis=1)
+        distances = np.linalg.norm(centroids - point_lps_mm, axis=1)
         nearest = int(distances.argmin())
         return nearest if distances[nearest] <= SAME_PLACE_MM else None
 

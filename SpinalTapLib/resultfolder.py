@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from .changes import CHANGES_NAME, Change, Count, History, changes_bytes, read_changes, seeded
 from .evidence import Evidence
 from .evidencefile import EVIDENCE_NAME, evidence_bytes, read_evidence
 from .files import JSON_NAME, read_result, write_result
 from .geometry import SeedBox, Spine
 from .levels import label_name
-from .pipeline import Options, reseed_spine, segment_spine
+from .pipeline import Options, recount, segment_spine
 from .progress import CancelledCallback, ProgressCallback, Stages
 from .quiet import quiet_readers
 from .rendering import render_surfaces
@@ -74,21 +75,23 @@ def segment_file(
     with stages.stage("segment", "Preparing the slices") as report:
         spine = segment_spine(volume, seed, options=options, progress=_inner(report), cancelled=cancelled)
     source = {"path": str(Path(path).resolve()), **({"series": str(series)} if series is not None else {})}
-    return _finished(spine, volume, output, source, surface_format, stages)
+    options = options or Options()
+    history = (Count(seed, options.steps, options.method),)
+    return _finished(spine, volume, output, source, surface_format, stages, history)
 
 
 def reseed_folder(
     folder: str | Path,
     output: str | Path | None = None,
-    seed: SeedBox | None = None,
+    change: Change | None = None,
     *,
     scan: str | Path | None = None,
-    options: Options | None = None,
+    count: Mapping[str, Any] | None = None,
     surface_format: str = "stl",
     progress: ProgressCallback | None = None,
     cancelled: CancelledCallback | None = None,
 ) -> Spine:
-    """Count the levels of a result folder again and write the new result; the detector does not run.
+    """Change a result folder and count its levels again; the detector does not run.
 
     Parameters
     ----------
@@ -96,17 +99,22 @@ def reseed_folder(
         Written by `segment_file` (or by this function).
     output : path, optional
         Where the new result goes; the same folder if not given.
+    change : callable, optional
+        One of those in `changes`, such as ``seeded(box)`` or ``undone()``; without it the count starts from what the
+        detector saw.
     scan : path, optional
         Where the scan is now, if it is no longer where it was.
-    seed, options, surface_format, progress, cancelled
+    count : mapping, optional
+        ``steps`` and ``method``, where they shall differ from those of the count before.
+    surface_format, progress, cancelled
         As for `segment_file`.
 
     Raises
     ------
     ValueError
-        In one sentence, if the folder is no result, the scan is gone or is another one, or the box marks no vertebra.
+        In one sentence, if the folder is no result, the scan is gone or is another one, or the change can't be made.
     Cancelled
-        If `cancelled` returned True.
+        If `cancelled` returned True. As after any other exception, `output` is then as it was.
     """
     folder = Path(folder)
     output = folder if output is None else Path(output)
@@ -115,12 +123,27 @@ def reseed_folder(
     stages = Stages(_RESEED_SHARES, progress, cancelled)
     with stages.stage("read", "Reading the result"):
         volume = _scan_again(source, scan)
-        spine = replace(read_result(folder), evidence=read_evidence(folder / EVIDENCE_NAME, volume))
+        spine = read_result(folder)
+        history = read_changes(folder / CHANGES_NAME, spine.seed)
+        seen = read_evidence(folder / EVIDENCE_NAME, volume)
     with stages.stage("segment", "Counting the levels") as report:
-        spine = reseed_spine(spine, seed, options=options, progress=_inner(report), cancelled=cancelled)
+        present = replace(spine, evidence=history[-1].applied(seen))
+        history = (change or seeded(None))(present, history)
+        history = (*history[:-1], replace(history[-1], **(count or {})))
+        spine = _counted(present, seen, history[-1], _inner(report), cancelled)
     if scan is not None:
         source["path"] = str(Path(scan).resolve())
-    return _finished(spine, volume, output, source, surface_format, stages)
+    evidence = (folder / EVIDENCE_NAME).read_bytes()
+    return _finished(spine, volume, output, source, surface_format, stages, history, evidence)
+
+
+def _counted(
+    present: Spine, seen: Evidence, count: Count, progress: ProgressCallback, cancelled: CancelledCallback | None
+) -> Spine:
+    """Return what the detector saw, counted as `count` says."""
+    options = Options(steps=count.steps, method=count.method)
+    stages = Stages({"label": 0.5, "measure": 0.5}, progress, cancelled)
+    return recount(replace(present, evidence=count.applied(seen)), present, count.seed, options, stages)
 
 
 def _finished(
@@ -130,13 +153,18 @@ def _finished(
     source: Mapping[str, Any],
     surface_format: str,
     stages: Stages,
+    history: History,
+    evidence: bytes | None = None,
 ) -> Spine:
     """Write a spine that has vertebrae."""
     spine = replace(spine, seconds={"read": stages.seconds["read"], **spine.seconds})
     if not spine.vertebrae:
         return spine
     with stages.stage("write", "Making the surfaces") as report:
-        return write_folder(spine, volume, output, source, surface_format=surface_format, progress=_inner(report))
+        return write_folder(
+            spine, volume, output, source, history=history, evidence=evidence, surface_format=surface_format,
+            progress=_inner(report),
+        )  # fmt: skip
 
 
 def write_folder(
@@ -145,6 +173,8 @@ def write_folder(
     output: str | Path,
     source: Mapping[str, Any] | None = None,
     *,
+    history: History | None = None,
+    evidence: bytes | None = None,
     surface_format: str = "stl",
     progress: ProgressCallback | None = None,
     cancelled: CancelledCallback | None = None,
@@ -159,6 +189,10 @@ def write_folder(
         The result folder.
     source : mapping, optional
         What spine.json says about the input besides its name and geometry: its ``path``, its ``series``.
+    history : tuple of Count, optional
+        How the spine was counted.
+    evidence : bytes, optional
+        What the detector saw before anything was dropped or added; the spine's own evidence if not given.
     surface_format, progress, cancelled
         As for `segment_file`.
 
@@ -176,6 +210,9 @@ def write_folder(
         rendering = _rendering(spine, surfaces)
     spine = replace(spine, seconds={**spine.seconds, **stages.seconds})
     with stages.stage("write", "Writing the files"):
+        extra = {CHANGES_NAME: changes_bytes(history or (Count(spine.seed),))}
+        if evidence is not None or isinstance(spine.evidence, Evidence):
+            extra[EVIDENCE_NAME] = evidence or evidence_bytes(spine.evidence)
         write_result(
             spine,
             volume,
@@ -184,7 +221,7 @@ def write_folder(
             surface_format=surface_format,
             rendering=rendering,
             source=source,
-            extra={EVIDENCE_NAME: evidence_bytes(spine.evidence)} if isinstance(spine.evidence, Evidence) else None,
+            extra=extra,
         )
     return replace(spine, seconds={**spine.seconds, **stages.seconds})
 

@@ -138,6 +138,12 @@ class FakeSession:
     def pin_level(self, index, level):
         self.calls.append(("pin_level", index, level))
 
+    def drop_vertebra(self, index):
+        self.calls.append(("drop_vertebra", index))
+
+    def add_vertebra(self):
+        self.calls.append(("add_vertebra",))
+
     def undo(self):
         self.calls.append(("undo",))
         self.finish()

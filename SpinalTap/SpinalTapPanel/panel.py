@@ -9,7 +9,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from .questions import ask_about_edits, level_menu
+from .corrections import Corrections
+from .questions import ask_about_edits
 from .table import ResultsTable
 
 POLL_MS = 80  # as often as the session wants to be asked
@@ -42,12 +43,12 @@ class Panel:
     def __init__(self, ui, session, setup):
         self._ui, self._session, self._setup = ui, session, setup
         self._said = ""
-        self._table = ResultsTable(ui.resultsTable, self._jump, self._show_relabelling)
+        self._table = ResultsTable(ui.resultsTable, self._jump, lambda: self._corrections.refresh())
+        self._corrections = Corrections(ui, session, self._table, self._give, self._allow)
         ui.exportFolderEdit.filters = ctk.ctkPathLineEdit.Dirs
         if not ui.exportFolderEdit.currentPath:
             ui.exportFolderEdit.currentPath = qt.QStandardPaths.writableLocation(qt.QStandardPaths.DocumentsLocation)
         self._show_picture()
-        ui.pinButton.setMenu(level_menu(ui.pinButton, self._pin))
         self._connect()
         self._timer = qt.QTimer()
         self._timer.interval = POLL_MS
@@ -96,7 +97,7 @@ class Panel:
         self._allow("exportButton", self._session.can_export)
         self._show_segment_button()
         self._show_toggles()
-        self._show_relabelling()
+        self._corrections.refresh()
         self._show_warnings()
         self._show_hint()
         self._show_progress()
@@ -134,12 +135,6 @@ class Panel:
             button.blockSignals(True)
             button.checked = shown
             button.blockSignals(False)
-
-    def _show_relabelling(self):
-        self._allow("shiftUpButton", self._session.can_shift_up)
-        self._allow("shiftDownButton", self._session.can_shift_down)
-        can, one = self._session.can_pin_level, len(self._table.chosen) == 1
-        self._allow("pinButton", can, _("Choose one vertebra in the table first.") if can and not one else "")
 
     def _show_progress(self):
         progress = self._session.progress
@@ -183,8 +178,6 @@ class Panel:
     def _connect(self):
         for name, _can, command in COMMANDS:
             getattr(self._ui, name).connect("clicked()", self._presser(command))
-        self._ui.shiftUpButton.connect("clicked()", lambda: self._give("shift_labels", 1))
-        self._ui.shiftDownButton.connect("clicked()", lambda: self._give("shift_labels", -1))
         self._ui.showBoxCheckBox.connect("toggled(bool)", self._toggle_box)
         self._ui.show3DCheckBox.connect("toggled(bool)", lambda shown: self._give("show_3d", shown))
         self._ui.exportButton.connect("clicked()", self._export)
@@ -236,11 +229,6 @@ class Panel:
         except ValueError as problem:
             self._said = str(problem)
             self._show_progress()
-
-    def _pin(self, level):
-        chosen = self._table.chosen
-        if len(chosen) == 1:
-            self._give("pin_level", chosen[0].index, level)
 
     def _export(self):
         ui = self._ui

@@ -22,7 +22,7 @@ from . import checking, evaluating, segmenting, synthetic
 DONE, FAILED, BAD_INPUT, NOTHING_FOUND, CANCELLED = 0, 1, 2, 3, 130
 """Exit codes; FAILED means a fault of the program itself."""
 
-_VALUES_WITH_MINUS = ("--seed-box",)
+_VALUES_WITH_MINUS = ("--seed-box", "--add-box", "--shift", "--steps")
 """Options whose value may begin with a minus, which argparse would take for another option."""
 
 

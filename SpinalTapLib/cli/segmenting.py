@@ -11,6 +11,7 @@ from ..geometry import SeedBox
 from .console import Console
 
 if TYPE_CHECKING:
+    from ..changes import Change
     from ..geometry import Spine
     from ..pipeline import Options
 
@@ -32,8 +33,8 @@ def add_commands(commands: Any) -> None:
     reseed.add_argument("folder", metavar="DIR", help="result folder of segment")
     reseed.add_argument("--output", metavar="DIR", help="folder for the new results (default: the same)")
     reseed.add_argument("--input", metavar="INPUT", help="where the scan is now, if it was moved")
-    _add_seed(reseed)
-    _add_count(reseed)
+    _add_edits(_add_seed(reseed))
+    _add_count(reseed, "as before")
     _add_display(reseed)
     reseed.add_argument("--json", action="store_true", help="print spine.json instead of the table")
     reseed.set_defaults(run=run_reseed)
@@ -46,16 +47,41 @@ def add_commands(commands: Any) -> None:
     batch.set_defaults(run=run_batch)
 
 
-def _add_seed(parser: argparse.ArgumentParser) -> None:
+class Once(argparse.Action):
+    """An option that may be given once only: of two boxes, neither is the one that was meant."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        """Keep the value; refuse a second one."""
+        if getattr(namespace, self.dest, None) is not None:
+            parser.error(f"{option_string} was given twice; give it once")
+        setattr(namespace, self.dest, values)
+
+
+def _add_seed(parser: argparse.ArgumentParser) -> Any:
+    """Add the options of the seed; return the group of those that exclude each other."""
+    text = "box around one vertebra, to count from it: centre and size, mm, LPS"
     box = parser.add_mutually_exclusive_group()
-    box.add_argument("--seed-box", metavar="X,Y,Z,SX,SY,SZ", help="box around one vertebra: centre and size, mm, LPS")
-    box.add_argument("--seed-roi", metavar="ROI.mrk.json", help="the same box, saved by 3D Slicer")
+    box.add_argument("--seed-box", action=Once, metavar="X,Y,Z,SX,SY,SZ", help=text)
+    box.add_argument("--seed-roi", action=Once, metavar="ROI.mrk.json", help="the same box, saved by 3D Slicer")
     parser.add_argument("--seed-level", metavar="LEVEL", help="level of the vertebra in the box (default: S1)")
+    return box
 
 
-def _add_count(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--steps", default="auto", metavar="auto|N", help="vertebrae to name above the first one")
-    parser.add_argument("--method", default="fused", choices=("fused", "detector", "ladder"))
+def _add_edits(group: Any) -> None:
+    group.add_argument("--shift", action=Once, metavar="N", help="rename all: 1 makes L5 L4, -1 makes L5 S1")
+    group.add_argument("--pin", action=Once, metavar="NAME=LEVEL", help="L5=L4: what is called L5 is L4; count from it")
+    group.add_argument("--drop", action=Once, metavar="NAME", help="leave out a vertebra that is none")
+    text = "add a vertebra that was missed, from a box around its body"
+    group.add_argument("--add-box", action=Once, metavar="X,Y,Z,SX,SY,SZ", help=text)
+    group.add_argument("--undo", action="store_true", help="take the last change back")
+
+
+def _add_count(parser: argparse.ArgumentParser, default: str = "auto, fused") -> None:
+    steps, method = (None, None) if default == "as before" else default.split(", ")
+    text = f"vertebrae to name above the first one: 6 in a lumbar scan, 23 in a full spine (default: {steps or default})"
+    parser.add_argument("--steps", default=steps, metavar="auto|N", help=text)
+    choices = ("fused", "detector", "ladder")
+    parser.add_argument("--method", default=method, choices=choices, help=f"default: {method or default}")
 
 
 def _add_display(parser: argparse.ArgumentParser) -> None:
@@ -91,10 +117,16 @@ def run_segment(arguments: argparse.Namespace) -> int:
 
 
 def run_reseed(arguments: argparse.Namespace) -> int:
-    """Count a result's levels again."""
-    seed = seed_of(arguments)
+    """Change a result and count its levels again."""
+    change = change_of(arguments)
+    count: dict[str, Any] = {}
+    if arguments.steps is not None:
+        count["steps"] = steps_of(arguments.steps)
+    if arguments.method is not None:
+        count["method"] = arguments.method
+    if count and arguments.undo:
+        raise ValueError("--undo takes the last change back as it was: leave --steps and --method out.")
     console = Console(quiet=arguments.quiet)
-    from ..pipeline import Options
     from ..resultfolder import reseed_folder
 
     folder = Path(arguments.folder)
@@ -102,9 +134,9 @@ def run_reseed(arguments: argparse.Namespace) -> int:
     spine = reseed_folder(
         folder,
         output,
-        seed,
+        change,
         scan=Path(arguments.input) if arguments.input else None,
-        options=Options(steps=steps_of(arguments.steps), method=arguments.method),
+        count=count,
         surface_format=arguments.surface_format,
         progress=console.progress,
     )
@@ -150,6 +182,30 @@ def seed_of(arguments: argparse.Namespace) -> SeedBox | None:
     return None
 
 
+def change_of(arguments: argparse.Namespace) -> Change:
+    """Return what the user wants to change."""
+    from .. import changes, levels
+
+    seed = seed_of(arguments)  # also refuses a level without a box
+    if arguments.undo:
+        return changes.undone()
+    if arguments.shift is not None:
+        try:
+            return changes.shifted(int(arguments.shift))
+        except ValueError:
+            raise ValueError(f"--shift takes a whole number such as 1 or -1; got {arguments.shift!r}.") from None
+    if arguments.pin is not None:
+        name, equals, level = arguments.pin.partition("=")
+        if not (name.strip() and equals and level.strip()):
+            raise ValueError(f"--pin takes NAME=LEVEL, such as L5=L4 or 103=L3; got {arguments.pin!r}.")
+        return changes.pinned(name, levels.level(level).name)
+    if arguments.drop is not None:
+        return changes.dropped(arguments.drop)
+    if arguments.add_box is not None:
+        return changes.added(parse_seed_box(arguments.add_box))
+    return changes.seeded(seed)
+
+
 def parse_seed_box(text: str, level: str = "S1") -> SeedBox:
     """Read a box from ``"X,Y,Z,SX,SY,SZ"``: centre and full size, LPS, mm.
 
@@ -173,7 +229,7 @@ def parse_seed_box(text: str, level: str = "S1") -> SeedBox:
         numbers = np.empty(0)
     if numbers.shape != (6,):
         raise ValueError(
-            f"The seed box {text!r} can't be read; give six numbers X,Y,Z,SX,SY,SZ without spaces: "
+            f"The box {text!r} can't be read; give six numbers X,Y,Z,SX,SY,SZ without spaces: "
             "its centre and its size in millimetres, LPS."
         )
     return SeedBox(numbers[:3], numbers[3:], level=known(level).name)
@@ -215,11 +271,12 @@ def _report(spine: Spine, folder: Path, console: Console, as_json: bool) -> int:
         print(json.dumps(content, indent=1))
         return 0
     from ..levels import label_name
+    from ..rows import summary
 
     print(f"{'level':<12} {'confidence':>10} {'height mm':>10}  notes")
     for vertebra in reversed(spine.vertebrae):
         name = vertebra.level or label_name(vertebra.label_value)
         row = f"{name:<12} {vertebra.confidence:>10.2f} {vertebra.height_mm:>10.1f}  {', '.join(vertebra.flags)}"
         print(row.rstrip())
-    print(f"Results: {folder}")
+    print(f"Results: {folder} ({summary(spine).rstrip('.')})")
     return 0

@@ -1,0 +1,70 @@
+"""The corrections under the table: shift, "this is ...", drop, add; a right click on a line offers the last three."""
+
+from __future__ import annotations
+
+import qt
+from slicer.i18n import tr as _
+
+from .questions import level_menu
+
+
+class Corrections:
+    """Buttons and menus with which the user corrects the result.
+
+    Parameters
+    ----------
+    ui : object
+        The panel's widgets.
+    session : SpinalTapLib.session.Session
+        What is corrected.
+    table : SpinalTapPanel.table.ResultsTable
+        Says which vertebra is meant.
+    give : callable
+        Called with a command of the session and its arguments.
+    allow : callable
+        Called with a button's name, the session's word on it and, optionally, a reason against it.
+    """
+
+    def __init__(self, ui, session, table, give, allow):
+        self._ui, self._session, self._table, self._allow = ui, session, table, allow
+        self._levels = level_menu(ui.pinButton, self._with_one(lambda row, level: give("pin_level", row.index, level)))
+        self._levels.title = ui.pinButton.text
+        ui.pinButton.setMenu(self._levels)
+        self._menu = qt.QMenu(ui.editButton)
+        self._menu.toolTipsVisible = True
+        self._add = self._menu.addAction(_("Add the vertebra in the S1 box"))
+        self._drop = self._menu.addAction("")
+        ui.editButton.setMenu(self._menu)
+        ui.resultsTable.contextMenuPolicy = qt.Qt.ActionsContextMenu
+        for action in (self._levels.menuAction(), self._add, self._drop):
+            ui.resultsTable.addAction(action)
+        ui.shiftUpButton.connect("clicked()", lambda: give("shift_labels", 1))
+        ui.shiftDownButton.connect("clicked()", lambda: give("shift_labels", -1))
+        self._add.connect("triggered()", lambda: give("add_vertebra"))
+        self._drop.connect("triggered()", self._with_one(lambda row: give("drop_vertebra", row.index)))
+
+    def refresh(self):
+        """Show what can be done now, and with which vertebra."""
+        session, chosen = self._session, self._table.chosen
+        nobody = "" if len(chosen) == 1 else _("Choose one vertebra in the table first.")
+        pin, drop, add = session.can_pin_level, session.can_drop_vertebra, session.can_add_vertebra
+        self._allow("shiftUpButton", session.can_shift_up)
+        self._allow("shiftDownButton", session.can_shift_down)
+        self._allow("pinButton", pin, nobody if pin else "")
+        self._allow("editButton", drop if drop or not add else add)
+        self._levels.menuAction().enabled = self._ui.pinButton.enabled
+        name = chosen[0].level if len(chosen) == 1 else _("the chosen vertebra")
+        self._drop.text = _("Drop {level}: it is no vertebra").format(level=name)
+        for action, can, reason in ((self._add, add, ""), (self._drop, drop, nobody if drop else "")):
+            action.enabled = bool(can) and not reason
+            action.toolTip = reason or can.reason
+
+    def _with_one(self, command):
+        """Return a slot that calls `command` with the row that is chosen in the table, if it is only one."""
+
+        def slot(*arguments):
+            chosen = self._table.chosen
+            if len(chosen) == 1:
+                command(chosen[0], *arguments)
+
+        return slot
