@@ -97,6 +97,7 @@ class SpinalTapWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
         from SpinalTapPanel.panel import Panel
+        from SpinalTapPanel.practice import PracticeButton
         from SpinalTapPanel.setup import SetupSection
 
         from SpinalTapLib.resources import resource_path
@@ -110,7 +111,7 @@ class SpinalTapWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.setupSection = SetupSection(self.ui, lambda: self.panel and self.panel.refresh())
         self.setupSection.check()
         self.panel = Panel(self.ui, self.session, self.setupSection)
-        self.ui.sampleButton.connect("clicked()", self.onMakePracticeScan)
+        self.practice = PracticeButton(self.ui.sampleButton, self.panel.say, self.onPracticeScan)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndClose)
@@ -121,6 +122,7 @@ class SpinalTapWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.setParameterNode(None)
         self.removeObservers()
         if self.panel is not None:
+            self.practice.close()
             self.panel.close()
             self.session.close()
             self.panel = self.session = None
@@ -171,14 +173,10 @@ class SpinalTapWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if volumeId != self.session.volume:
             self.session.set_volume(volumeId)
 
-    def onMakePracticeScan(self):
-        from SpinalTapPanel import samples
-
-        def showProgress(fraction):
-            self.panel.say(_("Drawing a practice scan: {percent} %").format(percent=round(100 * fraction)))
-
-        with slicer.util.tryWithErrorDisplay(_("The practice scan could not be drawn."), waitCursor=True):
-            self._parameterNode.inputVolume = samples.make_practice_scan(showProgress)
+    def onPracticeScan(self, volume):
+        """Choose the scan that was drawn, unless the user has chosen another one meanwhile."""
+        if self._parameterNode is not None and not self._parameterNode.inputVolume:
+            self._parameterNode.inputVolume = volume
 
 
 class SpinalTapLogic(ScriptedLoadableModuleLogic):
@@ -245,7 +243,7 @@ class SpinalTapTest(ScriptedLoadableModuleTest, Scenario):
         self.test_PracticeScanToSurfaces()
 
     def test_PracticeScanToSurfaces(self):
-        from SpinalTapPanel import samples
+        from SpinalTapPanel.practice import make_practice_scan
 
         from SpinalTapLib.needs import check_needs
 
@@ -254,7 +252,7 @@ class SpinalTapTest(ScriptedLoadableModuleTest, Scenario):
             self.delayDisplay(_("Skipped: {what}").format(what=" ".join(missing)))
             return
         self.delayDisplay(_("Drawing a practice scan"))
-        volume = samples.make_practice_scan()
+        volume = make_practice_scan()
         session = SpinalTapLogic.makeSession()
         try:
             self.useSession(session, volume)

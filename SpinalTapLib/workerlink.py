@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import queue
-import signal
 import subprocess
 import sys
 import tempfile
@@ -15,10 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .children import KILL_WAIT_S, end_tree, environment, own_group
 from .troubles import sentence_for_exit
-
-KILL_WAIT_S = 0.8
-"""How long an ended process may take to disappear: a cancel promises to return within a second."""
 
 
 class WorkerLink:
@@ -71,7 +68,7 @@ class WorkerLink:
     def kill(self) -> None:
         """End the process and its children now; messages that were not received are dropped."""
         if self._process is not None:
-            _end_tree(self._process)
+            end_tree(self._process)
             self._forget()
 
     def log_tail(self, lines: int = 20) -> str:
@@ -90,12 +87,6 @@ class WorkerLink:
 
     def _start(self) -> None:
         self._messages = queue.Queue()
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
-        # Threads that wait for work shall sleep, not spin: beside a busy Slicer (or anything else) spinning made a
-        # recount ten times slower.
-        environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        library = str(Path(__file__).resolve().parents[1])
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (library, environment.get("PYTHONPATH"))))
         command = [self._python, "-m", f"{__package__}.worker", *self._arguments]
         try:
             with self._open_log() as log:
@@ -104,9 +95,9 @@ class WorkerLink:
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,
-                    env=environment,
+                    env=environment(),
                     encoding="utf-8",
-                    **_own_group(),
+                    **own_group(),
                 )
         except OSError as error:
             raise ValueError(f"The segmentation process could not be started with {self._python}: {error}.") from error
@@ -134,21 +125,3 @@ def _read(process: subprocess.Popen[str], messages: queue.Queue[dict[str, Any]])
         for line in process.stdout or ():
             with contextlib.suppress(json.JSONDecodeError):
                 messages.put(json.loads(line))
-
-
-def _own_group() -> dict[str, Any]:
-    """Return the arguments that give the process a group of its own, so that its children can be ended with it."""
-    if os.name == "nt":
-        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}  # type: ignore[attr-defined]
-    return {"start_new_session": True}
-
-
-def _end_tree(process: subprocess.Popen[str]) -> None:
-    if os.name == "nt":
-        subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False)
-    else:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-    process.kill()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(KILL_WAIT_S)

@@ -215,18 +215,31 @@ def test_choices_are_those_of_the_pipeline():
     )  # fmt: skip
 
 
-def test_practice_scan_is_drawn_chosen_and_lies_as_patients_lie(application, monkeypatch):
+MATRIX = [[4.0, 0, 0, -20], [0, 0, 1, -90], [0, -1, 0, 60], [0, 0, 0, 1]]
+DRAWN = f"""
+import sys
+import numpy as np
+import SimpleITK as sitk
+from SpinalTapLib.volume import volume_from_array
+array = np.arange(3 * 4 * 5, dtype=np.float32).reshape(3, 4, 5)
+image = volume_from_array(array, np.array({MATRIX})).to_source(array)
+sitk.WriteImage(sitk.Cast(image, sitk.sitkInt16), sys.argv[1] + "/phantom-7-lumbar-t2.nii.gz")
+"""
+
+
+def test_practice_scan_is_drawn_beside_the_interface_chosen_and_lies_as_patients_lie(application, monkeypatch):
     import numpy as np
+    from SpinalTapPanel import practice
 
-    from SpinalTapLib.training import phantom as phantoms
-    from SpinalTapLib.volume import volume_from_array
-
-    matrix = np.array([[4.0, 0, 0, -20], [0, 0, 1, -90], [0, -1, 0, 60], [0, 0, 0, 1]])
-    image = volume_from_array(np.arange(3 * 4 * 5, dtype=np.float32).reshape(3, 4, 5), matrix)
-    monkeypatch.setattr(phantoms, "draw_phantom", lambda seed, **kwargs: SimpleNamespace(image=image))
-    click(application.widget.ui.sampleButton)
+    matrix = np.array(MATRIX)
+    monkeypatch.setattr(practice, "command", lambda folder: [sys.executable, "-c", DRAWN, folder])
+    ui = application.widget.ui
+    click(ui.sampleButton)
+    assert not ui.sampleButton.enabled and ui.statusLabel.text.startswith("Drawing a practice scan")
+    wait_until(lambda: application.session.volume is not None, seconds=60)
     node = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
     assert application.session.volume == node.GetID()
+    assert ui.sampleButton.enabled and not ui.statusLabel.text.startswith("Drawing")
     array = slicer.util.arrayFromVolume(node)
     assert array.shape == (3, 4, 5)
     ras = [0.0] * 4
@@ -234,6 +247,40 @@ def test_practice_scan_is_drawn_chosen_and_lies_as_patients_lie(application, mon
     ras = ijk_to_ras @ [4, 3, 2, 1]  # column 4, row 3, slice 2
     lps = matrix @ [2, 3, 4, 1]
     assert np.allclose(ras[:3], lps[:3] * [-1, -1, 1])
+
+
+def test_a_practice_scan_that_cannot_be_drawn_is_one_sentence(application, monkeypatch):
+    from SpinalTapPanel import practice
+
+    monkeypatch.setattr(practice, "command", lambda folder: [sys.executable, "-c", "raise SystemExit('no disk left')"])
+    ui = application.widget.ui
+    click(ui.sampleButton)
+    wait_until(lambda: ui.sampleButton.enabled, seconds=60)
+    assert ui.statusLabel.text == "The practice scan could not be drawn. no disk left"
+    monkeypatch.setattr(practice, "command", lambda folder: ["/no/such/program"])
+    click(ui.sampleButton)
+    assert ui.sampleButton.enabled and "could not be drawn" in ui.statusLabel.text
+
+
+def test_a_practice_scan_that_is_being_drawn_ends_with_the_panel(application, monkeypatch):
+    from SpinalTapPanel import practice
+
+    monkeypatch.setattr(practice, "command", lambda folder: [sys.executable, "-c", "import time; time.sleep(60)"])
+    click(application.widget.ui.sampleButton)
+    drawing = application.widget.practice._drawing
+    application.widget.cleanup()
+    assert drawing._process.poll() is not None
+
+
+def test_the_practice_scan_is_what_the_command_line_draws(tmp_path):
+    from SpinalTapPanel import practice
+
+    from SpinalTapLib.cli.main import make_parser
+
+    python, _m, package, *arguments = practice.command(str(tmp_path))
+    assert (python, package) == (sys.executable, "SpinalTapLib")
+    options = make_parser().parse_args(arguments)
+    assert options.output == str(tmp_path) and options.slice_mm == practice.SLICE_MM
 
 
 def _ijk_to_ras(node):

@@ -165,12 +165,12 @@ def save(view, path):
 
 
 def main(folder):
-    from SpinalTapPanel import samples
+    from SpinalTapPanel.practice import make_practice_scan
 
     folder.mkdir(parents=True, exist_ok=True)
     desk = Desk()
     try:
-        volume = samples.make_practice_scan()
+        volume = make_practice_scan()
         make_thumbnail(volume)
         desk.widget._parameterNode.inputVolume = volume
         halfway = desk.segment()

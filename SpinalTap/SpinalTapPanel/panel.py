@@ -63,10 +63,9 @@ class Panel:
         self._session.unsubscribe(self)
 
     def say(self, sentence):
-        """Put a sentence into the status line at once."""
-        self._ui.statusLabel.text = sentence
-        self._ui.statusLabel.visible = True
-        self._ui.statusLabel.repaint()
+        """Put a sentence into the status line, until there is something else to say."""
+        self._said = sentence
+        self._show_progress()
 
     # --- what the session tells -------------------------------------------------------------------------------
 
