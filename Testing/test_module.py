@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
-import time
 from types import SimpleNamespace
 
 import pytest
@@ -104,18 +103,15 @@ def add_volume(name="scan"):
 # --- loading -----------------------------------------------------------------------------------------------------
 
 
-def test_importing_the_module_is_quick_and_loads_nothing_heavy():
+def test_importing_the_module_loads_nothing_heavy():
     code = (
-        "import sys; sys.path[:0] = ['Testing']; import panel_support, time; before = set(sys.modules);"
-        "start = time.process_time(); import SpinalTap; seconds = time.process_time() - start;"
+        "import sys; sys.path[:0] = ['Testing']; import panel_support; before = set(sys.modules); import SpinalTap;"
         "new = {name.split('.')[0] for name in set(sys.modules) - before};"
         "heavy = {'torch', 'skimage', 'scipy', 'SimpleITK', 'urllib', 'requests', 'ssl'};"
-        "print(round(seconds, 3), sorted(new & heavy))"
+        "print(sorted(new & heavy))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    seconds, heavy = done.stdout.strip().splitlines()[-1].split(" ", 1)
-    assert heavy == "[]"
-    assert float(seconds) < 0.3
+    assert done.stdout.strip().splitlines()[-1] == "[]"
 
 
 def test_module_describes_itself_and_carries_its_icon(spinaltap):
@@ -159,15 +155,17 @@ def test_checksum_of_the_real_sample_is_that_of_the_development_copy():
     assert hashlib.sha256(path.read_bytes()).hexdigest() == samples.LUMBAR_SHA256
 
 
-def test_panel_is_ready_in_half_a_second(application):
-    from pythonqt.application import WidgetParent
-
-    start = time.process_time()  # of this process alone, so that a busy machine does not matter
-    widget = application.spinaltap.SpinalTapWidget(pythonqt.wrap(WidgetParent()))
-    widget.setup()
-    seconds = time.process_time() - start
-    widget.cleanup()
-    assert seconds < 0.5
+def test_a_panel_is_set_up_without_the_network_and_its_libraries():
+    code = (
+        "import sys; sys.path[:0] = ['Testing']; from panel_support import pythonqt; before = set(sys.modules);"
+        "pythonqt.new_scene(); from pythonqt.application import WidgetParent; import SpinalTap;"
+        "parent = WidgetParent(); widget = SpinalTap.SpinalTapWidget(pythonqt.wrap(parent));"
+        "widget.setup(); widget.cleanup();"
+        "new = {name.split('.')[0] for name in set(sys.modules) - before};"
+        "print(sorted(new & {'torch', 'skimage', 'urllib', 'requests'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip().splitlines()[-1] == "[]"
 
 
 # --- choosing ----------------------------------------------------------------------------------------------------

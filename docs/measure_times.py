@@ -1,0 +1,178 @@
+"""Measure how long a user waits: the module, the panel, the nodes, a drag, a cancel, between two words of progress.
+
+    python docs/measure_times.py [repeats]
+
+Needs the test environment (``make test`` makes it) and the weights. It draws a synthetic whole spine, segments it with
+the real worker process and prints a Markdown table: what was asked for, the least and the median of the repeats, in
+seconds of the wall clock. On a busy machine the least is what counts. The panel is the stand-in's (`Testing/pythonqt`).
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "Testing"), str(ROOT / "SpinalTap"), str(ROOT)]
+
+IMPORT = (
+    "import sys; sys.path[:0] = ['Testing']; import panel_support, time; "
+    "start = time.perf_counter(); import SpinalTap; print(time.perf_counter() - start)"
+)
+CANCEL_AT_S = 6.0  # in the middle of the network's work
+LONGEST_RUN_S = 900
+
+
+def timed(call):
+    """Return how long a call takes, s."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def time_import(repeats):
+    """The module, in a Python of its own that has loaded what Slicer has loaded."""
+    command = [sys.executable, "-c", IMPORT]
+    runs = [subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True) for _ in range(repeats)]
+    return [float(run.stdout.split()[-1]) for run in runs]
+
+
+def time_panel(repeats):
+    """From the first click on the module's name to a panel that can be used."""
+    from panel_support import pythonqt
+    from pythonqt.application import WidgetParent
+
+    import SpinalTap
+
+    times = []
+    for _ in range(repeats):
+        widget = SpinalTap.SpinalTapWidget(pythonqt.wrap(WidgetParent()))
+        times.append(timed(widget.setup))
+        widget.cleanup()
+    return times
+
+
+def whole_spine(scene):
+    """Return a volume node with a synthetic whole spine."""
+    from scene_fixtures import add_volume
+
+    from SpinalTapLib.training.phantom import draw_phantom
+
+    image = draw_phantom(1, region="whole").image
+    return add_volume(scene, image.array, image.matrix, "whole spine")
+
+
+class Silences:
+    """A face that measures the time between two words of progress."""
+
+    def __init__(self):
+        self.longest, self._last = 0.0, time.perf_counter()
+
+    def session_changed(self, change):
+        now = time.perf_counter()
+        self.longest, self._last = max(self.longest, now - self._last), now
+
+    def ask_about_edits(self, names):
+        raise AssertionError("nothing was edited")
+
+
+def time_run(session, volume):
+    """Segment, and return the longest silence and the seconds that it took."""
+    silences = Silences()
+    session.set_volume(volume.GetID())
+    session.subscribe(silences)
+    seconds = timed(lambda: (session.segment(), session.wait(LONGEST_RUN_S)))
+    session.unsubscribe(silences)
+    if session.failure is not None:
+        raise SystemExit(session.failure.sentence)
+    return silences.longest, seconds
+
+
+def time_nodes(scene, session, volume, repeats):
+    """All nodes of the result, with surfaces, for a second volume that has none yet."""
+    from SpinalTapLib.scene import SlicerScene
+
+    times = []
+    for _ in range(repeats):
+        node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "again")
+        node.CopyContent(volume)
+        before = {scene.GetNthNode(i) for i in range(scene.GetNumberOfNodes())}
+        adapter = SlicerScene(scene)
+        adapter.read_volume(node.GetID())
+        times.append(timed(lambda a=adapter, n=node: a.show(n.GetID(), session.result, {}, True, {})))
+        made = [scene.GetNthNode(i) for i in range(scene.GetNumberOfNodes())]
+        for other in (*(n for n in made if n not in before), node):
+            scene.RemoveNode(other)
+    return times
+
+
+def time_drags(session, repeats):
+    """From letting go of the S1 box to the new labels in the scene; there and back, so that each drag changes them."""
+    import slicer
+
+    spine, times = session.result.spine, []
+    events = slicer.vtkMRMLMarkupsNode
+    box = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLMarkupsROINode")
+    targets = [spine.vertebrae[i].centroid_lps_mm * (-1, -1, 1) for i in (1, 0)]
+    for k in range(2 * repeats):
+        box.InvokeEvent(events.PointStartInteractionEvent)
+        box.SetCenter(*targets[k % 2])
+        box.InvokeEvent(events.PointModifiedEvent)
+        times.append(timed(lambda: (box.InvokeEvent(events.PointEndInteractionEvent), session.wait())))
+        if session.failure is not None:
+            raise SystemExit(session.failure.sentence)
+    return times
+
+
+def time_cancels(session, repeats):
+    """From the click to a panel that can be used again."""
+    times = []
+    for _ in range(repeats):
+        session.segment()
+        end = time.monotonic() + CANCEL_AT_S
+        while session.can_cancel and time.monotonic() < end:
+            session.poll()
+            time.sleep(0.05)
+        times.append(timed(session.cancel))
+    return times
+
+
+def show(what, wanted, times):
+    print(f"| {what} | {wanted} | {min(times):.2f} | {median(times):.2f} |", flush=True)
+
+
+def main(repeats):
+    import panel_support  # noqa: F401 - the stand-in, before anything asks for Qt
+    import slicer
+    from scene_fixtures import make_scene
+
+    from SpinalTapLib.scene import SlicerScene
+    from SpinalTapLib.session import Session
+    from SpinalTapLib.workerlink import WorkerLink
+
+    slicer.mrmlScene = make_scene()
+    print("| what | wanted (s) | least (s) | median (s) |\n| --- | --- | --- | --- |")
+    show("the module is imported", "0.3", time_import(repeats))
+    show("the panel is ready", "0.5", time_panel(repeats))
+    session = Session(SlicerScene(), WorkerLink())
+    try:
+        volume = whole_spine(slicer.mrmlScene)
+        silence, seconds = time_run(session, volume)
+        count = len(session.rows)
+        show(f"segmenting a whole spine of {count} vertebrae, the start of the worker included", "-", [seconds])
+        show("the longest silence of the progress", "1", [silence])
+        show(f"nodes of {count} vertebrae with surfaces", "1.5", time_nodes(slicer.mrmlScene, session, volume, repeats))
+        show("S1 box let go to new labels", "0.8", time_drags(session, repeats))
+        show("cancel", "1", time_cancels(session, 2))
+    finally:
+        session.close()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
