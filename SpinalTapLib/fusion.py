@@ -148,7 +148,7 @@ def _ladder_only(path: Sequence[Rung], rungs: Sequence[Rung]) -> dict[int, tuple
     Only between two detections: at the ends of the spine the detector is the surer of the two.
     """
     out: dict[int, tuple[Place, ...]] = {}
-    for below, rung, above in zip(path, path[1:], path[2:], strict=False):
+    for below, rung, above in zip(path, path[1:], path[2:]):
         if rung.found is not None or below.found is None or above.found is None:
             continue
         gap = float(np.linalg.norm(above.centre - below.centre)) / ((below.size + above.size) / 2)

@@ -144,7 +144,7 @@ def quadrilateral_mask(rung: Rung, side_px: int) -> np.ndarray:
     corners = (rung.to_own(rung.corners) / CROP_SIZES + 0.5) * side_px - 0.5
     r, c = np.meshgrid(np.arange(side_px), np.arange(side_px), indexing="ij")
     inside = np.full((side_px, side_px), np.inf)
-    for a, b in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+    for a, b in zip(corners, np.roll(corners, -1, axis=0)):
         edge = (b - a) / max(float(np.linalg.norm(b - a)), 1e-6)
         inside = np.minimum(inside, edge[1] * (r - a[0]) - edge[0] * (c - a[1]))
     return np.clip(inside + 0.5, 0, 1)

@@ -156,9 +156,23 @@ def test_requirements_name_nothing_that_slicer_or_the_pytorch_extension_brings()
         assert f'"{line}"' in project, f"pyproject.toml and Resources/requirements.txt disagree about {line}"
 
 
-def test_library_can_be_read_by_the_oldest_python_that_slicer_carries():
+def test_an_older_slicer_with_python_3_9_can_read_everything_and_so_say_that_it_is_too_old():
     for path in sorted((ROOT / "SpinalTapLib").rglob("*.py")) + sorted((ROOT / "SpinalTap").rglob("*.py")):
-        ast.parse(path.read_text(encoding="utf-8"), filename=str(path), feature_version=(3, 9))
+        tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path), feature_version=(3, 9))
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            name = getattr(call.func, "id", getattr(call.func, "attr", ""))
+            new = {"zip": {"strict"}, "dataclass": {"slots", "kw_only"}}.get(name, set())
+            assert not new & {keyword.arg for keyword in call.keywords}, f"{path.name}:{call.lineno}"
+            if name in ("isinstance", "issubclass"):
+                assert not isinstance(call.args[1], ast.BinOp), f"{path.name}:{call.lineno}"
+
+
+def test_all_say_the_same_oldest_slicer():
+    from SpinalTapLib.needs import OLDEST_SLICER
+
+    oldest = ".".join(map(str, OLDEST_SLICER))
+    assert f"Slicer](https://download.slicer.org) {oldest} or later" in _read("README.md")
+    assert f"VERSION_LESS {oldest})" in _read("CMakeLists.txt")
 
 
 def test_no_file_of_the_library_imports_qt_and_only_the_scene_imports_slicer():
@@ -215,6 +229,7 @@ def test_cmake_builds_and_lays_the_three_folders_side_by_side(tmp_path):
 
 
 STUB_OF_SLICER = """
+set(Slicer_VERSION 5.10)
 set(Slicer_USE_FILE ${CMAKE_CURRENT_LIST_DIR}/use.cmake)
 set(Slicer_EXTENSION_GENERATE_CONFIG ${CMAKE_CURRENT_LIST_DIR}/generate.cmake)
 set(Slicer_EXTENSION_CPACK ${CMAKE_CURRENT_LIST_DIR}/cpack.cmake)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import tempfile
@@ -60,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Without the program's name; those of the process if not given.
     """
     given = _join_values(sys.argv[1:] if arguments is None else arguments)
+    # Before PyTorch is loaded: threads that wait shall sleep, not spin, or every other program makes them crawl.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         with _terminate_as_interrupt():
             options = make_parser().parse_args(given)

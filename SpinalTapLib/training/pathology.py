@@ -25,7 +25,7 @@ def afflict_discs(rng: np.random.Generator, names: list[str], discs: list[Disc])
     """Age the discs: a person's own degree, worst at the bottom, with bulges, vacuum and fusion."""
     age = float(np.clip(rng.beta(1.2, 1.6), 0, 1))
     out = [discs[0]]
-    for name, disc in zip(names[1:], discs[1:], strict=True):
+    for name, disc in zip(names[1:], discs[1:]):
         worst = 1.15 if name in ("L5", "L4", "C5", "C6") else 0.85
         grade = float(np.clip(age * worst + rng.normal(0, 0.22), 0, 1))
         shrink = 1 - 0.65 * max(grade - 0.45, 0) / 0.55 * rng.uniform(0.3, 1.0)

@@ -52,7 +52,7 @@ ROWS = (  # posterior height, depths, widths, disc below it, body wedge, canal d
 )
 
 TABLE: dict[str, dict[str, float]] = {
-    row[0]: dict(zip(COLUMNS[1:], row[1:], strict=True)) for row in ROWS  # type: ignore[dict-item]
+    row[0]: dict(zip(COLUMNS[1:], row[1:])) for row in ROWS  # type: ignore[dict-item]
 }
 """Level name -> column -> value, mm and degrees."""
 
