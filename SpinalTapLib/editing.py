@@ -5,7 +5,6 @@ None of them runs the detector again. Every answer keeps the one before it (`Spi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +17,8 @@ from .networks import BODY, N_STRUCTURES
 from .parts import SliceVertebra
 from .pipeline import Options, recount, reseed_spine
 from .rungs import rung_from_points
+from .seeds import corners_of
+from .starting import in_order
 
 FLAG_ADDED = "added by hand"
 
@@ -131,7 +132,7 @@ def put_in(evidence: Evidence, box: SeedBox) -> Evidence:
     for known in evidence.counted:
         if np.linalg.norm(known.centroid_lps_mm - candidate.centroid_lps_mm) < 0.5 * height:
             raise ValueError("There is a vertebra in that box already; draw the box around one that was missed.")
-    candidates = _in_order([*evidence.counted, candidate])
+    candidates = in_order(evidence.counted, candidate)
     return gather(evidence.volume, evidence.detections, candidates, evidence.structures)
 
 
@@ -187,17 +188,13 @@ def _evidence(spine: Spine) -> Evidence:
 def _candidate(evidence: Evidence, box: SeedBox) -> Candidate:
     """Return a box as a candidate: the same upright rectangle in every slice that the box reaches."""
     working = evidence.detections.working
-    half = np.asarray(box.size_mm, float) / 2
-    across, up = (box.axes[:, int(np.abs(box.axes[row]).argmax())] for row in (1, 2))
-    across, up = across * np.sign(across[1]), up * np.sign(up[2])
-    depth, height = (half[int(np.abs(box.axes.T @ axis).argmax())] for axis in (across, up))
-    signs = np.array([[-1, 1], [1, 1], [1, -1], [-1, -1]])
-    corners = np.asarray(box.center_lps_mm) + signs[:, :1] * across * depth + signs[:, 1:] * up * height
+    corners = corners_of(box)
     rung = rung_from_points(working, corners)
     inside = (rung.centre > 0).all() and (rung.centre < np.array(working.array.shape[1:])).all()
     if not inside or not -0.5 <= rung.slice <= len(working.array) - 0.5:
         raise ValueError("The box lies outside the scan; draw it around a vertebral body.")
-    reach = max(half[int(np.abs(box.axes[0]).argmax())] / float(working.spacing_mm[0]), 0.5)
+    half_width_mm = float(box.size_mm[int(np.abs(box.axes[0]).argmax())]) / 2
+    reach = max(half_width_mm / float(working.spacing_mm[0]), 0.5)
     slices = [k for k in range(len(working.array)) if abs(k - rung.slice) <= reach]
     evidence_row = np.zeros(N_STRUCTURES)
     evidence_row[BODY] = 1.0
@@ -206,18 +203,3 @@ def _candidate(evidence: Evidence, box: SeedBox) -> Candidate:
         members, np.asarray(box.center_lps_mm, float), corners, round(rung.slice), evidence_row, 0.5,
         (FLAG_ADDED,), tuple(slices),
     )  # fmt: skip
-
-
-def _in_order(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """Return candidates from the bottom up: the new one, last, goes where it lengthens the spine least."""
-    *known, new = candidates
-    centres = [c.centroid_lps_mm for c in known]
-
-    def detour(place: int) -> float:
-        before, after = centres[place - 1 : place], centres[place : place + 1]
-        ends = [np.linalg.norm(p - new.centroid_lps_mm) for p in (*before, *after)]
-        direct = np.linalg.norm(before[0] - after[0]) if before and after else 0.0
-        return float(sum(ends) - direct)
-
-    place = min(range(len(known) + 1), key=detour)
-    return (*known[:place], new, *known[place:])

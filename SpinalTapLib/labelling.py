@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol
 
 import numpy as np
 
@@ -13,51 +12,10 @@ from .counting import count_levels
 from .fusion import FLAG_LADDER_ONLY, Place, fuse
 from .geometry import SeedBox, Vertebra
 from .ladder import Look, climb
-from .networks import BODY, C2, S1
+from .networks import C2
 from .rungs import Rung, corners_lps, rung_from_points
+from .starting import DISAGREEMENT_CONFIDENCE, SURE_SHARE, Candidate, Start, find_start, share
 from .volume import SagittalVolume
-
-SURE_SHARE = 0.6
-"""An end of the spine is an anchor if its class has at least this share of what speaks for bone in its outline."""
-
-DISAGREEMENT_CONFIDENCE = 0.6
-"""Factor on every confidence where the counts from S1 and from C2 contradict each other."""
-
-LOOSE_BOX = 1.6
-"""A box marks a vertebra whose centroid lies within so many half edges of its centre, along each edge."""
-
-NO_ANCHOR = (
-    "Neither S1 nor C2 is surely in view, so the levels are not known: the vertebrae are numbered from the bottom up; "
-    "to name them, draw a box around a vertebra whose level you know."
-)
-
-
-class Candidate(Protocol):
-    """What labelling needs of a vertebra found in three dimensions (see `linking.Candidate`)."""
-
-    @property
-    def centroid_lps_mm(self) -> np.ndarray:
-        """Centre of the body, shape (3,), LPS, mm."""
-
-    @property
-    def corners_lps_mm(self) -> np.ndarray:
-        """Corners on the mid-slice, shape (4, 3), LPS, mm."""
-
-    @property
-    def evidence(self) -> np.ndarray:
-        """Mean mask probabilities inside the outline, shape (7,)."""
-
-    @property
-    def score(self) -> float:
-        """How sure the detector is, 0-1."""
-
-    @property
-    def flags(self) -> tuple[str, ...]:
-        """Plain notes."""
-
-    @property
-    def slices(self) -> tuple[int, ...]:
-        """Working slices that show it."""
 
 
 def label(
@@ -101,31 +59,38 @@ def label(
     Raises
     ------
     ValueError
-        If nothing lies in the seed box.
+        If the seed box lies outside the scan or there is no vertebra in it.
     """
     if not candidates:
         return (), "none", ()
-    start, name, anchor = _start(candidates, seed)
-    places, position = _places(candidates, start, steps if anchor != "C2" else None, working, look, method)
-    if anchor == "none":
-        return _unnamed(candidates, places), anchor, (NO_ANCHOR,)
+    start = find_start(candidates, seed, working, look if method != "detector" else None)
+    down, known = start.downwards, start.candidates
+    places, position = _places(known, start.index, None if down else steps, working, look, method)
+    if start.anchor == "none":
+        return _unnamed(known, places), start.anchor, start.warnings
     top = places[-1].candidate
-    top_is_c2 = top is not None and steps is None and _share(candidates[top], C2) >= SURE_SHARE
-    count = count_levels(len(places), position, name, top_is_c2 and anchor != "C2")
-    factor = 1.0 if count.certain else DISAGREEMENT_CONFIDENCE
-    factor, contradiction = _check_seed(candidates, seed, start, factor)
-    kept = [i for i, level in enumerate(count.names) if level is not None and _within(i, position, anchor, steps)]
+    top_is_c2 = top is not None and steps is None and share(known[top], C2) >= SURE_SHARE
+    count = count_levels(len(places), position, start.level, top_is_c2 and not down)
+    factor = start.doubt * (1.0 if count.certain else DISAGREEMENT_CONFIDENCE)
+    kept = [i for i, level in enumerate(count.names) if level is not None and _within(i, position, start, steps)]
     vertebrae = tuple(
-        _vertebra(places[i], candidates, working, count.names[i], factor, extra=count.flags.get(i)) for i in kept
+        _vertebra(places[i], known, working, count.names[i], factor, extra=_notes(start, places[i], count.flags.get(i)))
+        for i in kept
     )
-    return vertebrae, anchor, (*count.warnings, *contradiction)
+    return vertebrae, start.anchor, (*count.warnings, *start.warnings)
 
 
-def _within(i: int, position: int, anchor: str, steps: int | None) -> bool:
+def _within(i: int, position: int, start: Start, steps: int | None) -> bool:
     """Whether a place is within the wanted steps of the start, and not below an S1 that the detector found."""
-    if anchor == "C2":
+    if start.downwards:
         return steps is None or position - i <= steps
-    return i >= position or anchor == "pinned"
+    return i >= position or start.anchor == "pinned"
+
+
+def _notes(start: Start, place: Place, counted: str | None) -> tuple[str, ...]:
+    """Return the notes of the start and of the count on one vertebra."""
+    own = None if place.candidate is None else start.flags.get(place.candidate)
+    return tuple(note for note in (own, counted) if note)
 
 
 def _places(
@@ -155,57 +120,6 @@ def _rung(candidate: Candidate, working: SagittalVolume) -> Rung:
     return replace(rung, presence=float(np.clip(candidate.score, 0, 1)))
 
 
-def _start(candidates: Sequence[Candidate], seed: SeedBox | None) -> tuple[int, str, str]:
-    """Return the index of the candidate that the count starts from, its level, and the kind of anchor."""
-    if seed is not None:
-        return _seeded(candidates, seed), levels.level(seed.level).name, "pinned"
-    shares = [_share(candidate, S1) for candidate in candidates]
-    if max(shares) >= SURE_SHARE:
-        return int(np.argmax(shares)), "S1", "S1"
-    if _share(candidates[-1], C2) >= SURE_SHARE:
-        return len(candidates) - 1, "C2", "C2"
-    return 0, "", "none"
-
-
-def _check_seed(
-    candidates: Sequence[Candidate], seed: SeedBox | None, start: int, factor: float
-) -> tuple[float, tuple[str, ...]]:
-    """Warn where the user's S1 box lies on something else than what the detector takes for S1."""
-    if seed is None or levels.level(seed.level).name != "S1":
-        return factor, ()
-    shares = [_share(candidate, S1) for candidate in candidates]
-    best = int(np.argmax(shares))
-    if best == start or shares[best] < SURE_SHARE or shares[start] >= SURE_SHARE:
-        return factor, ()
-    side = "below" if best < start else "above"
-    return factor * DISAGREEMENT_CONFIDENCE, (
-        f"The S1 box lies on another vertebra than the one that looks like S1, which is {abs(best - start)} {side} it; "
-        "the levels follow the box.",
-    )
-
-
-def _share(candidate: Candidate, structure: int) -> float:
-    """Return how much of what speaks for bone speaks for this class."""
-    bone = float(candidate.evidence[[BODY, S1, C2]].sum())
-    return float(candidate.evidence[structure]) / bone if bone > 0 else 0.0
-
-
-def _seeded(candidates: Sequence[Candidate], seed: SeedBox) -> int:
-    """Return the candidate that the box was drawn around: its centroid in the box, or the nearest within reach.
-
-    A loosely drawn box may miss the centroid, so it reaches half as far again as it was drawn.
-    """
-    offsets = np.array([c.centroid_lps_mm for c in candidates]) - seed.center_lps_mm
-    reach = np.abs(offsets @ seed.axes) / (np.asarray(seed.size_mm) / 2)
-    inside = (reach <= LOOSE_BOX).all(1)
-    if not inside.any():
-        raise ValueError(
-            f"There is no vertebra in the {seed.level} box (centre {np.round(seed.center_lps_mm, 1).tolist()} mm, "
-            "LPS); draw the box around a vertebral body that was found."
-        )
-    return int(np.where(inside, np.linalg.norm(offsets, axis=1), np.inf).argmin())
-
-
 def _unnamed(candidates: Sequence[Candidate], places: Sequence[Place]) -> tuple[Vertebra, ...]:
     """Return vertebrae without levels, numbered from the bottom up (`levels.unanchored_value`)."""
     seen = [place for place in places if place.candidate is not None]
@@ -221,9 +135,9 @@ def _vertebra(
     level: str | None,
     factor: float,
     value: int = 0,
-    extra: str | None = None,
+    extra: tuple[str, ...] = (),
 ) -> Vertebra:
-    notes = (*place.flags, *((extra,) if extra else ()))
+    notes = (*place.flags, *extra)
     value = levels.level(level).value if level else value
     if place.candidate is None and working is not None:
         corners = corners_lps(working, place.rung)

@@ -211,8 +211,10 @@ def write_folder(
     spine = replace(spine, seconds={**spine.seconds, **stages.seconds})
     with stages.stage("write", "Writing the files"):
         extra = {CHANGES_NAME: changes_bytes(history or (Count(spine.seed),))}
-        if evidence is not None or isinstance(spine.evidence, Evidence):
-            extra[EVIDENCE_NAME] = evidence or evidence_bytes(spine.evidence)
+        if evidence is not None:
+            extra[EVIDENCE_NAME] = evidence
+        elif isinstance(spine.evidence, Evidence):
+            extra[EVIDENCE_NAME] = evidence_bytes(spine.evidence)
         write_result(
             spine,
             volume,

@@ -31,6 +31,15 @@ def box_around(vertebra: Vertebra, level: str) -> SeedBox:
     return SeedBox(np.asarray(vertebra.centroid_lps_mm, float), size, axes, level)
 
 
+def corners_of(box: SeedBox) -> np.ndarray:
+    """Return the corners of the upright rectangle in a box's middle, shape (4, 3), LPS, mm, as a body's corners."""
+    half = np.asarray(box.size_mm, float) / 2
+    across, up = (int(np.abs(box.axes[row]).argmax()) for row in (1, 2))  # the axes nearest to front-back and up-down
+    signs = np.array([[-1, 1], [1, 1], [1, -1], [-1, -1]])
+    sides = [box.axes[:, k] * np.sign(box.axes[row, k]) * half[k] for row, k in ((1, across), (2, up))]
+    return np.asarray(box.center_lps_mm, float) + signs @ np.array(sides)
+
+
 def first_box(bounds_lps_mm: np.ndarray) -> SeedBox:
     """Return a box for a volume without a result; `bounds_lps_mm`, shape (3, 2), are the volume's ends."""
     low, high = np.asarray(bounds_lps_mm, float).T

@@ -11,6 +11,7 @@ from SpinalTapLib.geometry import SeedBox
 from SpinalTapLib.labelling import label
 from SpinalTapLib.networks import BODY, C2, S1
 from SpinalTapLib.rungs import Rung
+from SpinalTapLib.starting import FLAG_BOX, FLAG_TRANSITIONAL
 from SpinalTapLib.volume import volume_from_array
 
 
@@ -138,3 +139,79 @@ def _rung(volume, found: Found) -> Rung:
 
 def test_nothing_found_gives_nothing():
     assert label([]) == ((), "none", ())
+
+
+def test_a_box_on_c2_counts_downwards_and_steps_count_with_it():
+    found = _found(10)
+    assert _levels(label(found, _box(270.0, "C2"))[0])[0] == "T4"
+    vertebrae, anchor, _ = label(found, _box(270.0, "C2"), steps=3)
+    assert _levels(vertebrae) == ["C5", "C4", "C3", "C2"] and anchor == "pinned"
+
+
+def test_a_c2_box_on_another_vertebra_than_the_one_that_looks_like_c2_is_doubted():
+    _, _, warnings = label(_found(6, {5: C2}), _box(120.0, "C2"))
+    assert "looks like C2" in warnings[0] and "1 above it" in warnings[0]
+
+
+def test_an_s1_that_looks_half_lumbar_is_called_transitional_with_a_question_mark():
+    found = _found(4, {0: S1})
+    found[0].evidence[[S1, BODY]] = 0.6, 0.3
+    vertebrae, anchor, warnings = label(found)
+    assert anchor == "S1" and vertebrae[0].flags == (FLAG_TRANSITIONAL,)
+    assert "transitional" in warnings[0] and not vertebrae[1].flags
+
+
+@pytest.mark.parametrize(("place", "where"), [(2, "right above S1"), (0, "right below S1")])
+def test_a_neighbour_of_s1_that_looks_a_little_like_it_is_called_transitional_too(place, where):
+    found = _found(5, {1: S1})
+    found[place].evidence[[S1, BODY]] = 0.3, 0.6
+    vertebrae, _, warnings = label(found)
+    assert where in warnings[0]
+    assert [FLAG_TRANSITIONAL in v.flags for v in vertebrae] == [False, place == 2, False, False]
+
+
+def test_the_offered_levels_may_be_pinned():
+    assert _levels(label(_found(4), _box(30.0, "L6"))[0]) == ["S1", "L6", "L5", "L4"]
+    assert _levels(label(_found(4), _box(30.0, "T13"))[0]) == ["L1", "T13", "T12", "T11"]
+
+
+def _missed(place: int):
+    """Eight vertebrae, one of which the detector missed, and a ladder that knows them all."""
+    found = _found(8)
+    volume = volume_from_array(np.random.default_rng(0).random((9, 320, 120)), _matrix())
+    truth = [_rung(volume, f) for f in found]
+
+    def look(rung: Rung) -> tuple[Rung, Rung]:
+        i = int(np.argmin([np.linalg.norm(r.centre - rung.centre) for r in truth]))
+        nothing = replace(rung, presence=0.0)
+        if np.linalg.norm(truth[i].centre - rung.centre) > 20:
+            return nothing, nothing
+        return truth[i + 1] if i < 7 else nothing, truth[i - 1] if i else nothing
+
+    return found[:place] + found[place + 1 :], found[place], volume, look
+
+
+def test_a_box_on_an_s1_that_the_detector_missed_starts_the_ladder_all_the_same():
+    seen, missed, volume, look = _missed(0)
+    box = SeedBox(missed.centroid_lps_mm + [0, 8, 6], np.array([30.0, 40, 30]))
+    vertebrae, anchor, _ = label(seen, box, working=volume, look=look)
+    assert _levels(vertebrae) == ["S1", "L5", "L4", "L3", "L2", "L1", "T12", "T11"] and anchor == "pinned"
+    assert np.allclose(vertebrae[0].corners_lps_mm, missed.corners_lps_mm, atol=1e-6)
+    assert FLAG_BOX in vertebrae[0].flags and vertebrae[0].confidence < vertebrae[1].confidence
+
+
+def test_a_box_on_the_abdomen_is_refused_by_the_ladder_too():
+    seen, _, volume, look = _missed(0)
+    with pytest.raises(ValueError, match="no vertebra in the S1 box"):
+        label(seen, SeedBox(np.array([0.0, -45, 60]), np.full(3, 20.0)), working=volume, look=look)
+
+
+def test_a_box_outside_the_scan_is_said_to_be_outside():
+    seen, _, volume, look = _missed(0)
+    with pytest.raises(ValueError, match="outside the scan"):
+        label(seen, SeedBox(np.array([0.0, 0, -2000]), np.full(3, 20.0)), working=volume, look=look)
+
+
+def test_a_box_of_a_hundred_metres_takes_the_vertebra_nearest_to_its_middle():
+    vertebrae, _, _ = label(_found(5), SeedBox(np.array([0.0, 0, 62]), np.full(3, 1e5), level="L3"))
+    assert {v.level: v.centroid_lps_mm[2] for v in vertebrae}["L3"] == 60

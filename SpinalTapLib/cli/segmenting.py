@@ -34,7 +34,7 @@ def add_commands(commands: Any) -> None:
     reseed.add_argument("--output", metavar="DIR", help="folder for the new results (default: the same)")
     reseed.add_argument("--input", metavar="INPUT", help="where the scan is now, if it was moved")
     _add_edits(_add_seed(reseed))
-    _add_count(reseed, "as before")
+    _add_count(reseed, again=True)
     _add_display(reseed)
     reseed.add_argument("--json", action="store_true", help="print spine.json instead of the table")
     reseed.set_defaults(run=run_reseed)
@@ -76,12 +76,12 @@ def _add_edits(group: Any) -> None:
     group.add_argument("--undo", action="store_true", help="take the last change back")
 
 
-def _add_count(parser: argparse.ArgumentParser, default: str = "auto, fused") -> None:
-    steps, method = (None, None) if default == "as before" else default.split(", ")
-    text = f"vertebrae to name above the first one: 6 in a lumbar scan, 23 in a full spine (default: {steps or default})"
-    parser.add_argument("--steps", default=steps, metavar="auto|N", help=text)
+def _add_count(parser: argparse.ArgumentParser, again: bool = False) -> None:
+    steps, method = (None, None) if again else ("auto", "fused")
+    text = "vertebrae to name above the first one: 6 in a lumbar scan, 23 in a full spine; default: "
+    parser.add_argument("--steps", default=steps, metavar="auto|N", help=text + (steps or "as before"))
     choices = ("fused", "detector", "ladder")
-    parser.add_argument("--method", default=method, choices=choices, help=f"default: {method or default}")
+    parser.add_argument("--method", default=method, choices=choices, help=f"default: {method or 'as before'}")
 
 
 def _add_display(parser: argparse.ArgumentParser) -> None:
@@ -278,5 +278,6 @@ def _report(spine: Spine, folder: Path, console: Console, as_json: bool) -> int:
         name = vertebra.level or label_name(vertebra.label_value)
         row = f"{name:<12} {vertebra.confidence:>10.2f} {vertebra.height_mm:>10.1f}  {', '.join(vertebra.flags)}"
         print(row.rstrip())
-    print(f"Results: {folder} ({summary(spine).rstrip('.')})")
+    print(summary(spine))
+    print(f"Results: {folder}")
     return 0
