@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,12 +31,6 @@ FULL_EXTENT_MM = 16.0
 
 STANDING_COST = 0.2
 """What a body must be worth to be added to an end of the spine: its score times its width over `FULL_EXTENT_MM`."""
-
-SMOOTHNESS = 1.0
-"""Weight of the squared second differences of the bodies' middles; see `smooth_middles`."""
-
-JUMP_MM = 2.0
-"""Middles that lie farther off the smooth line than this lose weight."""
 
 EDGE_MM = 2.0
 """Corners this close to the border of the image belong to a body that may be cut."""
@@ -71,6 +64,8 @@ class Candidate:
         Plain-English notes.
     slices : tuple of int
         Slices of the working volume that show it, from right to left.
+    raw_score : float or None
+        The score as the detector gave it, where `score` has been made a probability (`confidence.calibrated`).
     """
 
     members: tuple[SliceVertebra, ...]
@@ -81,6 +76,7 @@ class Candidate:
     score: float
     flags: tuple[str, ...]
     slices: tuple[int, ...]
+    raw_score: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,12 +90,6 @@ class _Fit:
     drift: np.ndarray
     central: tuple[SliceVertebra, ...]
     extent: float
-
-    def moved_to(self, across: float) -> _Fit:
-        """Return the same body with its middle elsewhere, within its width."""
-        across = float(np.clip(across, self.across - self.extent / 2, self.across + self.extent / 2))
-        shift = (across - self.across) * self.drift
-        return replace(self, across=across, centroid=self.centroid + shift, corners=self.corners + shift)
 
     @property
     def score(self) -> float:
@@ -124,7 +114,8 @@ def link(detections: Detections) -> tuple[Candidate, ...]:
     Returns
     -------
     tuple of Candidate
-        Bodies seen over too small a width, and those off the spine's own way, are left out.
+        Bodies seen over too small a width, and those off the spine's own way, are left out. Their middles lie half-way
+        between the outermost slices that show them; `middles.recentred` finds them more exactly.
     """
     working = detections.working
     slice_mm, *pixel_mm = (float(v) for v in working.spacing_mm)
@@ -141,10 +132,9 @@ def link(detections: Detections) -> tuple[Candidate, ...]:
     fits = [_fit(members, outlines, drifts, chain) for chain in chains]
     bodies = _bodies(fits)
     way = _without_narrow_ends(backbone(bodies), [_is_wide(f, working) for f in fits])
-    middles = smooth_middles([fits[i].across for i in way], [fits[i].extent for i in way])
     missing = missing_between(bodies)
     gaps = [False, *(bool(missing[i, j]) for i, j in zip(way, way[1:]))]
-    return tuple(_candidate(fits[i].moved_to(x), detections, gap) for i, x, gap in zip(way, middles, gaps))
+    return tuple(_candidate(fits[i], detections, gap) for i, gap in zip(way, gaps))
 
 
 def _is_wide(fit: _Fit, working: SagittalVolume) -> bool:
@@ -166,36 +156,11 @@ def _without_narrow_ends(way: np.ndarray, wide: list[bool]) -> np.ndarray:
     return way[places[0] : places[-1] + 1] if places else way[:0]
 
 
-def smooth_middles(middles: Sequence[float], extents: Sequence[float]) -> np.ndarray:
-    """Return where across the slices the bodies' middles lie, smoothed along the spine.
-
-    A body's sides are known to half a slice at best, and one missed or false outline moves them by a whole one. The
-    sum of the squared residuals, each weighted by the body's width and, after the first round, by how well it fits
-    (Huber), and of the squared second differences is least (Whittaker 1923).
-
-    Parameters
-    ----------
-    middles, extents : sequence of float, length n
-        Mid-point and width of each body across the slices, mm, from the bottom up.
-
-    Returns
-    -------
-    ndarray, shape (n,)
-        mm.
-    """
-    values, base = np.asarray(middles, float), np.asarray(extents, float) / FULL_EXTENT_MM
-    if len(values) < 3:
-        return values
-    bend = np.diff(np.eye(len(values)), 2, axis=0)
-    smooth, weights = values, base
-    for _ in range(4):
-        smooth = np.linalg.solve(np.diag(weights) + SMOOTHNESS * bend.T @ bend, weights * values)
-        weights = base * np.minimum(1.0, JUMP_MM / np.maximum(np.abs(values - smooth), 1e-9))
-    return smooth
-
-
 def _fit(members: tuple[SliceVertebra, ...], outlines: Outlines, drifts: np.ndarray, chain: np.ndarray) -> _Fit:
-    """Return one body, its central outlines moved to its middle and averaged robustly."""
+    """Return one body, its central outlines moved to its middle and averaged robustly.
+
+    The centre is that of two estimates with errors of their own: the centroid's peak and the corners' middle.
+    """
     across = outlines.across[chain]
     middle = (across[0] + across[-1]) / 2
     count = max(3, round(CENTRAL_PART * len(chain)))
@@ -206,7 +171,7 @@ def _fit(members: tuple[SliceVertebra, ...], outlines: Outlines, drifts: np.ndar
     return _Fit(
         members=tuple(members[i] for i in chain),
         across=float(middle),
-        centroid=np.median(outlines.centroids[central] + shift, axis=0),
+        centroid=np.median((outlines.centroids[central] + outlines.corners[central].mean(1)) / 2 + shift, axis=0),
         corners=_median_of_seen(corners, _seen([members[i] for i in central])),
         drift=drift,
         central=tuple(members[i] for i in central),

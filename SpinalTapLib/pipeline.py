@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from .confidence import calibrated, calibration_of
 from .detector import Detections, PartDetector
 from .device import choose_device
 from .evidence import Evidence, gather, slices_of
@@ -19,6 +20,7 @@ from .labelling import label
 from .ladder import LadderLook, Look
 from .linking import link
 from .measurements import measure_spine
+from .middles import recentred
 from .progress import Cancelled, CancelledCallback, ProgressCallback, Stages
 from .segmentation import STRUCTURES
 from .volume import SagittalVolume, working_volume
@@ -122,9 +124,10 @@ def segment_spine(
     with stages.stage("detect", "Looking for vertebrae") as report:
         detections, device = _detect(network, device, working, report)
     with stages.stage("link", "Joining the slices"):
-        candidates = tuple(link(detections))
+        candidates = calibrated(link(detections), calibration_of(card))
     with stages.stage("bodies", "Drawing the bodies"):
         evidence = gather(volume, detections, candidates, options.structures)
+        evidence = replace(evidence, candidates=recentred(candidates, evidence.bodies.solids, working))
     spine = Spine(
         vertebrae=(),
         model={"name": str(card["name"]), "sha256": str(card["sha256"])},

@@ -15,7 +15,7 @@ from SpinalTapLib import linking
 from SpinalTapLib import quadrilaterals as quads
 from SpinalTapLib.detector import Detections
 from SpinalTapLib.grouping import group
-from SpinalTapLib.linking import Candidate, link, smooth_middles
+from SpinalTapLib.linking import Candidate, link
 
 
 def link_all(stack: Stack, **kwargs: object) -> tuple[Candidate, ...]:
@@ -161,20 +161,3 @@ def test_from_part_maps_to_bodies() -> None:
     for i, candidate in enumerate(candidates):
         assert np.linalg.norm(candidate.centroid_lps_mm - stack.centre_lps(i)) < 4  # half a slice
         assert quads.height(stack.volume().to_index(candidate.corners_lps_mm)[:, 1:]) == pytest.approx(18, abs=1)
-
-
-@given(slope=st.floats(-9, 9), start=st.floats(-50, 50), n=st.integers(1, 24))
-@settings(deadline=None)
-def test_middles_on_a_line_stay_there(slope: float, start: float, n: int) -> None:
-    line = start + slope * np.arange(n)
-    np.testing.assert_allclose(smooth_middles(line, np.full(n, 30.0)), line, atol=1e-6)
-
-
-def test_smoothing_halves_the_scatter_and_ignores_an_outlier() -> None:
-    rng = np.random.default_rng(0)
-    truth = 12 * np.sin(np.arange(20) / 4)
-    noisy = truth + rng.uniform(-2, 2, 20)
-    smooth = smooth_middles(noisy, np.full(20, 30.0))
-    assert np.std(smooth - truth) < 0.75 * np.std(noisy - truth)
-    noisy[10] += 12
-    assert abs(smooth_middles(noisy, np.full(20, 30.0))[10] - truth[10]) < 5
