@@ -65,13 +65,25 @@ def test_a_missed_peak_costs_more_than_a_false_hint():
     assert float(false) == pytest.approx(1 / (5 * 64))
 
 
-def test_a_corner_of_the_wrong_kind_costs_half_as_much_as_a_missed_one():
+def test_a_corner_of_the_wrong_kind_costs_as_much_as_a_missed_one():
     target = torch.zeros(1, 5, 8, 8)
     target[0, 0, 4, 4] = 1
     both = target.clone()
     both[0, 3, 4, 4] = 1
     missed = heatmap_loss(torch.zeros_like(target), target, 40.0)
-    assert float(heatmap_loss(both, target, 40.0)) == pytest.approx(float(missed) * 21 / 41)
+    assert float(heatmap_loss(both, target, 40.0)) == pytest.approx(float(missed))
+
+
+def test_a_network_that_cannot_tell_two_kinds_apart_does_best_with_half_a_peak_of_each():
+    """Neither none, which would teach nothing, nor both, which would never part."""
+    target = torch.zeros(2, 5, 8, 8)
+    target[0, 0, 4, 4] = target[1, 3, 4, 4] = 1
+    losses = {}
+    for height in (0.0, 0.25, 0.5, 0.75, 1.0):
+        answer = torch.zeros_like(target)
+        answer[:, [0, 3], 4, 4] = height
+        losses[height] = float(heatmap_loss(answer, target, 40.0))
+    assert min(losses, key=losses.__getitem__) == 0.5
 
 
 def test_vectors_count_only_where_they_are_supervised():

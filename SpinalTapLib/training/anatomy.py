@@ -311,4 +311,5 @@ def random_habit(rng: np.random.Generator) -> dict[str, float]:
         "scale_organs": float(u(0.6, 1.6)),
         "gas": float(u(0.0, 1.0)),
         "cleft": float(u(0, 1)),
+        "front_fat": float(u(0, 1) ** 1.5 * 0.4),  # before the dural sac at S1, share of the canal's depth
     }

@@ -41,7 +41,8 @@ def _paint_near(
     canvas[canal] = T.EPIDURAL_FAT
     structure[canal] = Structure.CANAL
     _sac(canvas, spine, grid, frame, canal, v, s, depth, width)
-    canvas[within & (np.abs(frame.back - wall - 0.2) < 0.55) & (s < 0.7)] = T.LIGAMENT
+    loose = _front_fat(spine, frame) * depth > 1.5  # there the ligament stands off the bone, too thin to be seen
+    canvas[within & (np.abs(frame.back - wall - 0.2) < 0.55) & (s < 0.7) & ~loose] = T.LIGAMENT
     front = within & (np.abs(frame.back + half_depth(spine, frame) + 0.4) < 0.5)
     canvas[front & (np.abs(frame.side) < 9) & (frame.level > -0.5)] = T.LIGAMENT
 
@@ -57,9 +58,12 @@ def _sac(
     levels, share = along(spine, *shares)
     behind = fat * frame.along(levels, share) * (0.75 + 0.35 * np.cos(2 * np.pi * frame.level))
     low = np.clip(-frame.level - 0.3, 0, 3)
-    top, bottom = 0.03 + 0.10 * low, 0.98 - np.clip(behind, 0.02, 0.6)
+    before = np.clip(_front_fat(spine, frame) + 0.10 * low, 0.03, 0.5)
+    top, bottom = before, 0.98 - np.clip(behind, 0.02, 0.6)
     sac = canal & (v > top) & (v < bottom) & (s < 0.9 - 0.22 * low) & (frame.level > h["sac_end"])
     canvas[sac] = T.CSF
+    plexus = np.hypot((v - before * 0.5) * depth, (frame.level - np.rint(frame.level)) * 30)
+    canvas[canal & (v < before - 0.02) & (plexus < 2.2 * h["basivertebral"])] = T.VESSEL
     conus = spine.index("L1") + h["conus"]
     rng = np.random.default_rng(spine.seed + 1)
     cord_levels, cord = along(spine, ("C2", 8.3), ("C5", 7.8), ("C7", 7.0), ("T4", 6.1), ("T9", 6.2), ("T11", 7.0))
@@ -76,6 +80,14 @@ def _sac(
     roots = sac & (frame.level < conus + 1.0) & (v > hang - 0.25 * thick) & (stripe > 0.5 - 0.9 * thick) & ~cord_mask
     canvas[roots] = T.ROOTS
     canvas[cord_mask] = T.CORD
+
+
+def _front_fat(spine: SyntheticSpine, frame: SpinalFrame) -> np.ndarray:
+    """Return the share of the canal's depth that fat and veins fill before the sac: most at L5-S1, where the sac
+    leaves the bone, and behind the middle of the bodies, where the ligament bridges their waist."""
+    levels, share = along(spine, ("-2", 1.0), ("S1", 1.0), ("L5", 0.75), ("L4", 0.45), ("L2", 0.2), ("T11", 0.12))
+    waist = np.where(frame.level < 0.6, 1.0, 0.55 + 0.45 * np.cos(2 * np.pi * frame.level))
+    return spine.habit["front_fat"] * frame.along(levels, share) * waist
 
 
 def _fine(field: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

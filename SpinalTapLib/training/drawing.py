@@ -176,11 +176,14 @@ def _paint_body(
     if body.name in spine.names:
         index = spine.index(body.name)
         kind = {"S1": Structure.S1, "C2": Structure.C2}.get(body.name, Structure.BODY)
-        classes[inside], owners[inside] = kind, index + 1
+        # Experts trace the border between marrow and the dark cortical line: on real scans outlines that hold the
+        # line lie 0.9 mm outside of theirs.
+        classes[inside] = np.where(distance[inside] > shell, kind, Structure.BACKGROUND)
+        owners[inside] = index + 1
         if not sacral:
             _paint_marrow(view, spine, body, index, u, v, w, distance, shell)
     else:
-        classes[inside] = Structure.SACRUM
+        classes[inside] = np.where(distance[inside] > shell, Structure.SACRUM, Structure.BACKGROUND)
         gap = (distance > -2.0) & ~inside & (np.abs(w) > body.height / 2) & (np.abs(v) < body.depth / 2)
         view[gap & (view != T.CORTEX) & (view != marrow)] = T.SACRAL_DISC
         classes[gap & (classes == Structure.BACKGROUND)] = Structure.SACRUM
@@ -238,6 +241,9 @@ def _paint_top(
         distance = capsule_distance(rod, u, v, w)
         if distance is None:
             continue
+        marrow = distance > spine.habit["cortex"] * 0.9
         view[distance > 0] = T.CORTEX
-        view[distance > spine.habit["cortex"] * 0.9] = T.MARROW if own else T.POSTERIOR_MARROW
-        classes[distance > 0] = Structure.C2 if own else Structure.BACKGROUND
+        view[marrow] = T.MARROW if own else T.POSTERIOR_MARROW
+        classes[distance > 0] = Structure.BACKGROUND
+        if own:
+            classes[marrow] = Structure.C2

@@ -149,8 +149,8 @@ def _cells(f: Fidelity) -> list[str]:
     return [f"{f.dice:.3f}", f"{f.distance_mm:.2f}", f"{f.distance95_mm:.2f}", f"{f.volume_percent:.1f}"]
 
 
-def truth_of(body: Body) -> Truth:
-    """Return a body with its true surface."""
+def truth_of(body: Body, rim_mm: float = 0.0) -> Truth:
+    """Return a body with its true surface, or with that of its marrow: `rim_mm` inside of it."""
     reach = float(np.linalg.norm([body.half_width, body.depth / 2, body.height / 2])) + _ROOM_MM
     count = int(2 * reach / _FINE_MM) + 1
     matrix = np.eye(4)
@@ -158,7 +158,7 @@ def truth_of(body: Body) -> Truth:
     matrix[:3, 3] = body.centre + reach * np.array([-1, -1, 1])
     steps = np.stack(np.meshgrid(*[np.arange(count, dtype=np.float32)] * 3, indexing="ij"), -1)
     points = steps @ matrix[:3, :3].T.astype(np.float32) + matrix[:3, 3].astype(np.float32)
-    field = body_distance(body, *body.local(points))
+    field = body_distance(body, *body.local(points)) - np.float32(rim_mm)
     vertices, triangles, _, _ = marching_cubes(field, 0.0)
     return Truth(body, field, matrix, vertices @ matrix[:3, :3].T + matrix[:3, 3], triangles)
 

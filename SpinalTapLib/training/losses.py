@@ -1,4 +1,4 @@
-"""Losses of the part network: L1 for heatmaps, L2 for vectors, cross-entropy and Dice for the mask."""
+"""Losses of the part network: L2 for heatmaps and vectors, cross-entropy and Dice for the mask."""
 
 from __future__ import annotations
 
@@ -12,10 +12,6 @@ from .targets import Targets
 
 CLASS_WEIGHTS = (0.3, 1.0, 2.0, 2.0, 1.0, 1.0, 1.0)
 """Weights of the mask classes in the cross-entropy: background is easy, S1 and C2 are rare and are the anchors."""
-
-
-OTHER_KIND = 0.5
-"""Weight of a peak of the wrong kind, as a share of that of a missing one."""
 
 
 @dataclass(frozen=True)
@@ -54,16 +50,16 @@ def part_losses(output: torch.Tensor, targets: Targets, config: LossConfig) -> L
 
 
 def heatmap_loss(heatmaps: torch.Tensor, target: torch.Tensor, peak: float) -> torch.Tensor:
-    """Return the mean over pixels and channels of |difference| x (1 + peak x target).
+    """Return the mean over pixels and channels of squared difference x (1 + peak x target).
 
-    For a corner channel the target in the weight is its own, plus `OTHER_KIND` of the other corners': a peak of the
-    wrong kind must cost nearly as much as a missing one, or the network puts all kinds everywhere; but less, or
-    while it cannot tell them apart it puts none.
+    For a corner channel the target in the weight is that of all four corners: a peak of the wrong kind costs as much
+    as a missing one. With the absolute difference a network that cannot yet tell upper from lower corners does best
+    to put none, and with less weight on wrong kinds to put both for good; with the squared one it puts each at its
+    probability, and always gains from telling them apart a little better.
     """
-    own = target[:, :N_CORNERS]
-    corners = torch.maximum(own, OTHER_KIND * own.amax(1, keepdim=True))
+    corners = target[:, :N_CORNERS].amax(1, keepdim=True).expand(-1, N_CORNERS, -1, -1)
     weight = 1 + peak * torch.cat((corners, target[:, N_CORNERS:]), 1)
-    return ((heatmaps - target).abs() * weight).mean()
+    return ((heatmaps - target).square() * weight).mean()
 
 
 def vector_loss(vectors: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

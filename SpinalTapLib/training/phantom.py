@@ -56,7 +56,7 @@ class Phantom:
                 lps = np.column_stack([np.full(5, body.centre[0]), points])
                 out[name] = {
                     "centroid_lps_mm": body.centre.round(3).tolist(),
-                    "corners_lps_mm": dict(zip(CORNERS, lps[:4].round(3).tolist(), strict=True)),
+                    "corners_lps_mm": dict(zip(CORNERS, lps[:4].round(3).tolist())),
                 }
         return out
 
@@ -181,7 +181,8 @@ def _intensity(canvas: Canvas, means: np.ndarray, factors: np.ndarray) -> np.nda
 def _label_values(canvas: Canvas, spine: SyntheticSpine) -> np.ndarray:
     """Return label values, shape (rows, columns), of bodies, discs and canal."""
     values = np.array([0] + [levels.level(name).value for name in spine.names], np.uint16)
-    out = values[canvas.instance]
+    bone = np.isin(canvas.structure, (Structure.BODY, Structure.S1, Structure.C2))
+    out = np.where(bone, values[canvas.instance], 0).astype(np.uint16)
     c2 = (canvas.structure == Structure.C2) & (out == 0)  # the dens
     out[c2] = levels.level("C2").value
     out[canvas.structure == Structure.CANAL] = levels.CANAL_VALUE

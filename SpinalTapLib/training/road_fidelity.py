@@ -64,7 +64,7 @@ def network_fidelity(
             solid = bodies.solids[int(far.argmin())] if len(far) and far.min() < NEAR_MM else None
             if solid is None or name in LEFT_OUT:
                 continue
-            truth = truth_of(body)
+            truth = truth_of(body, phantom.spine.habit["cortex"])  # outlines run inside of the dark line
             mesh = mesh_arrays(body_surface(solid))
             ours = Fidelity(overlap(solid, truth), *compare_surface(*mesh, truth))
             mask = bodies.index == int(far.argmin()) + 1
