@@ -3,8 +3,9 @@
     python docs/measure_times.py [repeats]
 
 Needs the test environment (``make test`` makes it) and the weights. It draws a synthetic whole spine, segments it with
-the real worker process and prints a Markdown table: what was asked for, the least and the median of the repeats, in
-seconds of the wall clock. On a busy machine the least is what counts. The panel is the stand-in's (`Testing/pythonqt`).
+the real worker process and prints a Markdown table: what was asked for, the least and the median of the repeats on the
+wall clock, and the least processor time, which a busy machine does not change; all in seconds. The panel is the
+stand-in's (`Testing/pythonqt`).
 """
 
 from __future__ import annotations
@@ -23,24 +24,34 @@ sys.path[:0] = [str(ROOT / "Testing"), str(ROOT / "SpinalTap"), str(ROOT)]
 
 IMPORT = (
     "import sys; sys.path[:0] = ['Testing']; import panel_support, time; "
-    "start = time.perf_counter(); import SpinalTap; print(time.perf_counter() - start)"
+    "start, worked = time.perf_counter(), time.process_time(); import SpinalTap; "
+    "print(time.perf_counter() - start, time.process_time() - worked)"
 )
 CANCEL_AT_S = 6.0  # in the middle of the network's work
 LONGEST_RUN_S = 900
 
 
-def timed(call):
-    """Return how long a call takes, s."""
-    start = time.perf_counter()
+def timed(call, worker=None):
+    """Return how long a call takes, and how long processors work for it here and in the worker process, s."""
+    start, worked = time.perf_counter(), processor_seconds(worker)
     call()
-    return time.perf_counter() - start
+    return time.perf_counter() - start, processor_seconds(worker) - worked
+
+
+def processor_seconds(worker):
+    """Return what this process and a worker's have used so far; the worker's is known on Linux only."""
+    own, stat = time.process_time(), Path(f"/proc/{worker}/stat")
+    if worker is None or not stat.is_file():
+        return own
+    fields = stat.read_text().rpartition(")")[2].split()
+    return own + (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def time_import(repeats):
     """The module, in a Python of its own that has loaded what Slicer has loaded."""
     command = [sys.executable, "-c", IMPORT]
     runs = [subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True) for _ in range(repeats)]
-    return [float(run.stdout.split()[-1]) for run in runs]
+    return [tuple(map(float, run.stdout.split()[-2:])) for run in runs]
 
 
 def time_panel(repeats):
@@ -87,7 +98,7 @@ def time_run(session, volume):
     silences = Silences()
     session.set_volume(volume.GetID())
     session.subscribe(silences)
-    seconds = timed(lambda: (session.segment(), session.wait(LONGEST_RUN_S)))
+    seconds = timed(lambda: (session.segment(), session.wait(LONGEST_RUN_S)))[0]
     session.unsubscribe(silences)
     if session.failure is not None:
         raise SystemExit(session.failure.sentence)
@@ -112,7 +123,7 @@ def time_nodes(scene, session, volume, repeats):
     return times
 
 
-def time_drags(session, repeats):
+def time_drags(session, worker, repeats):
     """From letting go of the S1 box to the new labels in the scene; there and back, so that each drag changes them."""
     import slicer
 
@@ -124,7 +135,7 @@ def time_drags(session, repeats):
         box.InvokeEvent(events.PointStartInteractionEvent)
         box.SetCenter(*targets[k % 2])
         box.InvokeEvent(events.PointModifiedEvent)
-        times.append(timed(lambda: (box.InvokeEvent(events.PointEndInteractionEvent), session.wait())))
+        times.append(timed(lambda: (box.InvokeEvent(events.PointEndInteractionEvent), session.wait()), worker))
         if session.failure is not None:
             raise SystemExit(session.failure.sentence)
     return times
@@ -144,7 +155,9 @@ def time_cancels(session, repeats):
 
 
 def show(what, wanted, times):
-    print(f"| {what} | {wanted} | {min(times):.2f} | {median(times):.2f} |", flush=True)
+    wall, worked = [t[0] for t in times], [t[1] for t in times if t[1] is not None]
+    processor = f"{min(worked):.2f}" if worked else "-"
+    print(f"| {what} | {wanted} | {min(wall):.2f} | {median(wall):.2f} | {processor} |", flush=True)
 
 
 def main(repeats):
@@ -157,18 +170,19 @@ def main(repeats):
     from SpinalTapLib.workerlink import WorkerLink
 
     slicer.mrmlScene = make_scene()
-    print("| what | wanted (s) | least (s) | median (s) |\n| --- | --- | --- | --- |")
+    print("| what | wanted | least | median | processor |\n| --- | --- | --- | --- | --- |")
     show("the module is imported", "0.3", time_import(repeats))
     show("the panel is ready", "0.5", time_panel(repeats))
-    session = Session(SlicerScene(), WorkerLink())
+    worker = WorkerLink()
+    session = Session(SlicerScene(), worker)
     try:
         volume = whole_spine(slicer.mrmlScene)
         silence, seconds = time_run(session, volume)
         count = len(session.rows)
-        show(f"segmenting a whole spine of {count} vertebrae, the start of the worker included", "-", [seconds])
-        show("the longest silence of the progress", "1", [silence])
+        show(f"segmenting a whole spine of {count} vertebrae, the start of the worker included", "-", [(seconds, None)])
+        show("the longest silence of the progress", "1", [(silence, None)])
         show(f"nodes of {count} vertebrae with surfaces", "1.5", time_nodes(slicer.mrmlScene, session, volume, repeats))
-        show("S1 box let go to new labels", "0.8", time_drags(session, repeats))
+        show("S1 box let go to new labels", "0.8", time_drags(session, worker.pid, repeats))
         show("cancel", "1", time_cancels(session, 2))
     finally:
         session.close()
