@@ -57,6 +57,7 @@ def evidence_bytes(evidence: Evidence) -> bytes:
         "mid_slice": np.array([c.mid_slice for c in candidates], int),
         "evidence": np.array([c.evidence for c in candidates], float).reshape(len(candidates), -1),
         "score": np.array([c.score for c in candidates], float),
+        "raw_score": np.array([c.score if c.raw_score is None else c.raw_score for c in candidates], float),
         "texts": np.array(json.dumps(texts)),
     }
     buffer = io.BytesIO()
@@ -99,6 +100,20 @@ def read_evidence(path: str | Path, volume: SagittalVolume) -> Evidence:
         raise ValueError(f"{path} is not complete ({error}); segment the scan again.") from error
 
 
+def read_scores(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return what the detector said of each candidate, without the scan: centroids (n, 3), LPS, mm, and scores (n,).
+
+    Raises
+    ------
+    ValueError
+        As `read_evidence`.
+    """
+    stored = _stored(Path(path))
+    if "centroid" not in stored or "score" not in stored:
+        raise ValueError(f"{path} is not complete; segment the scan again.")
+    return stored["centroid"], stored.get("raw_score", stored["score"])
+
+
 def _stored(path: Path) -> dict[str, Any]:
     """Return the arrays of an ``.npz`` file."""
     try:
@@ -131,6 +146,7 @@ def _evidence(stored: dict[str, Any], volume: SagittalVolume, path: Path) -> Evi
             score=float(stored["score"][i]),
             flags=tuple(texts["flags"][i]),
             slices=tuple(member.slice for member in chain),
+            raw_score=float(stored["raw_score"][i]) if "raw_score" in stored else None,
         )
         for i, chain in enumerate(chosen)
     )

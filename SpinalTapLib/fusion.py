@@ -25,6 +25,8 @@ CONFIRMED, ONE_WAY, UNCONFIRMED = 1.0, 0.85, 0.6
 FLAG_ONE_WAY = "counted from one end only"
 FLAG_UNCONFIRMED = "not confirmed by the count"
 FLAG_LADDER_ONLY = "seen by the count only; no outline"
+FLAGS_OF_DOUBT = (FLAG_ONE_WAY, FLAG_UNCONFIRMED, FLAG_LADDER_ONLY)
+"""Where the detector and the ladder disagree."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.ndimage import gaussian_filter, map_coordinates
 
+from .confidence import word
 from .curves import CORONAL_FLAG_DEG, Curve
 from .geometry import Spine, Vertebra
 from .page import Page, wrap
-from .report_style import AMBER, BRIGHT, MUTED, RULE, confidence_colour, confidence_word, short_name
+from .report_style import AMBER, BRIGHT, MUTED, RULE, confidence_colour, short_name
 from .terms import colour
 
 SIDEBAR_PX = 760
@@ -62,7 +63,7 @@ def _draw_row(page: Page, top: int, left: int, vertebra: Vertebra) -> int:
     page.text(short_name(vertebra), base, left + 20, 15, BRIGHT, bold=vertebra.level is not None)
     shade = confidence_colour(vertebra.confidence)
     page.disc(base - 4.5, left + _CONFIDENCE_LEFT + 4, 4, shade)
-    page.text(confidence_word(vertebra.confidence), base, left + _CONFIDENCE_LEFT + 15, _SIZE, shade)
+    page.text(word(vertebra.confidence), base, left + _CONFIDENCE_LEFT + 15, _SIZE, shade)
     page.text(f"{vertebra.confidence:.2f}", base, left + 212, 12, MUTED, align="right")
     for key, _, right in _NUMBERS:
         value = vertebra.measurements.get(key)

@@ -1,7 +1,8 @@
-"""How the report looks, and the words it uses for confidence and for what the levels are counted from."""
+"""How the report looks, and the words it uses for what the levels are counted from."""
 
 from __future__ import annotations
 
+from .confidence import WORDS, word
 from .geometry import Spine, Vertebra
 from .levels import UNANCHORED_BASE
 from .page import Colour
@@ -18,21 +19,12 @@ MARGIN_PX = 30
 GAP_PX = 14
 
 # Green, orange and vermilion of Okabe and Ito (2008), a little lighter on the dark ground; the words say it too.
-_CONFIDENCE: tuple[tuple[float, str, Colour], ...] = (
-    (0.9, "high", (0, 178, 130)),
-    (0.6, "medium", (230, 159, 0)),
-    (0.0, "low", (232, 100, 30)),
-)
-
-
-def confidence_word(confidence: float) -> str:
-    """Return ``"high"`` (0.9 or more), ``"medium"`` (0.6 or more) or ``"low"`` for a confidence of 0-1."""
-    return next((word for least, word, _ in _CONFIDENCE if confidence >= least), "low")
+_CONFIDENCE: dict[str, Colour] = dict(zip(WORDS, ((0, 178, 130), (230, 159, 0), (232, 100, 30))))
 
 
 def confidence_colour(confidence: float) -> Colour:
-    """Return the colour that goes with `confidence_word`."""
-    return next((colour for least, _, colour in _CONFIDENCE if confidence >= least), _CONFIDENCE[-1][2])
+    """Return the colour that goes with the word for a confidence of 0-1 (`confidence.word`)."""
+    return _CONFIDENCE[word(confidence)]
 
 
 def short_name(vertebra: Vertebra) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .confidence import WORDS, word
 from .geometry import Spine, Vertebra
 from .midsurface import Section, window
 from .page import Page
@@ -15,7 +16,6 @@ from .report_style import (
     MUTED,
     RULE,
     confidence_colour,
-    confidence_word,
     short_name,
 )
 from .terms import colour
@@ -66,7 +66,7 @@ def _outlines(section: Section, spine: Spine, vertebra: Vertebra) -> list[np.nda
 
 
 def _draw_outline(page: Page, line: np.ndarray, vertebra: Vertebra) -> None:
-    dash = _DASH_PX if confidence_word(vertebra.confidence) == "low" else 0.0
+    dash = _DASH_PX if word(vertebra.confidence) == WORDS[-1] else 0.0
     page.line(line, BLACK, _SHADOW_PX, alpha=0.35)
     page.line(line, colour(vertebra.label_value), _LINE_PX, alpha=0.95, dash_px=dash)
 

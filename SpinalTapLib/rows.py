@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from .confidence import LIKELY, word
 from .geometry import Spine
 from .markups import vertebra_name
 from .segments import segment_of
 from .values import Row
-
-SURE, LIKELY = 0.9, 0.6
-"""Confidence from which on a level is called sure or likely; below, it is to be checked."""
 
 UNKNOWN_LEVELS = (
     "Neither S1 nor C2 is surely in view, so the levels are not known: the vertebrae are numbered from the bottom up. "
@@ -24,18 +22,13 @@ def rows_of(spine: Spine) -> tuple[Row, ...]:
             level=vertebra_name(vertebra),
             colour=segment_of(vertebra.label_value).colour,
             confidence=vertebra.confidence,
-            confidence_words=words(vertebra.confidence),
+            confidence_words=word(vertebra.confidence),
             height_mm=vertebra.height_mm,
             note="; ".join(vertebra.flags),
         )
         for i, vertebra in enumerate(spine.vertebrae)
     ]
     return tuple(rows[::-1])
-
-
-def words(confidence: float) -> str:
-    """Return a confidence, 0-1, in words."""
-    return "sure" if confidence >= SURE else "likely" if confidence >= LIKELY else "check"
 
 
 def warnings_of(spine: Spine) -> tuple[str, ...]:

@@ -33,6 +33,13 @@ def add_commands(commands: Any) -> None:
     fidelity.add_argument("--spines", type=int, default=4, metavar="N")
     fidelity.add_argument("--seed", type=int, default=0, metavar="N")
     fidelity.set_defaults(run=run_fidelity)
+    calibration = kinds.add_parser("calibration", help="is what is given 0.9 right nine times in ten?")
+    calibration.add_argument("predictions", metavar="PREDICTIONS", help="folder of result folders")
+    calibration.add_argument("references", metavar="REFERENCES", help="folder of true label maps of the same names")
+    calibration.add_argument("--picture", metavar="PNG", help="write the curve (needs matplotlib)")
+    calibration.add_argument("--output", metavar="JSON", help="write the entry for the model card")
+    calibration.add_argument("--json", action="store_true", help="print only the entry for the model card")
+    calibration.set_defaults(run=run_calibration)
     sheet = kinds.add_parser("contact-sheet", help="synthetic training tiles beside tiles of real slices, as a picture")
     sheet.add_argument("--output", required=True, metavar="PNG")
     sheet.add_argument("--real", metavar="DIR", help="folder of upright real slices (PNG)")
@@ -95,6 +102,28 @@ def run_fidelity(arguments: argparse.Namespace) -> int:
     )
     console.clear()
     print(fidelity_table(found).rstrip())
+    return 0
+
+
+def run_calibration(arguments: argparse.Namespace) -> int:
+    """Print how far confidence can be trusted, and the curve for the model card."""
+    console = Console()
+    from ..confidence import CARD_KEY
+    from ..staging import write_whole
+    from ..training.calibration import study_calibration, write_picture
+
+    study = study_calibration(
+        arguments.predictions,
+        arguments.references,
+        lambda done, name: console.progress("calibration", done, f"Comparing {name}"),
+    )
+    console.clear()
+    entry = json.dumps({CARD_KEY: study.as_json()}, indent=1)
+    if arguments.output:
+        write_whole(arguments.output, (entry + "\n").encode())
+    if arguments.picture:
+        write_picture(study, arguments.picture)
+    print(entry if arguments.json else f"{study.markdown()}\nFor the model card:\n\n{entry}")
     return 0
 
 

@@ -270,13 +270,15 @@ def _report(spine: Spine, folder: Path, console: Console, as_json: bool) -> int:
         content = json.loads((folder / "spine.json").read_text(encoding="utf-8"))
         print(json.dumps(content, indent=1))
         return 0
+    from ..confidence import word
     from ..levels import label_name
     from ..rows import summary
 
-    print(f"{'level':<12} {'confidence':>10} {'height mm':>10}  notes")
+    print(f"{'level':<12} {'confidence':<12} {'height mm':>10}  notes")
     for vertebra in reversed(spine.vertebrae):
         name = vertebra.level or label_name(vertebra.label_value)
-        row = f"{name:<12} {vertebra.confidence:>10.2f} {vertebra.height_mm:>10.1f}  {', '.join(vertebra.flags)}"
+        sure = f"{vertebra.confidence:.2f} {word(vertebra.confidence)}"
+        row = f"{name:<12} {sure:<12} {vertebra.height_mm:>10.1f}  {', '.join(vertebra.flags)}"
         print(row.rstrip())
     print(summary(spine))
     print(f"Results: {folder}")
