@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .answers import answer_of, spine_of
+from .meshfile import read_meshes, write_meshes
 from .staging import write_whole
 from .values import Result
 
@@ -26,10 +27,8 @@ if TYPE_CHECKING:
     from .geometry import Spine
     from .volume import SagittalVolume
 
-EVIDENCE = "evidence.npz"
-_VOLUME, _ABOUT, _INDEX, _SURFACES = "volume.npy", "volume.json", "index.npy", "surfaces.npz"
-
-_MESH = ("points", "triangles", "normals")
+EVIDENCE, SURFACES = "evidence.npz", "surfaces.npz"
+_VOLUME, _ABOUT, _INDEX = "volume.npy", "volume.json", "index.npy"
 
 
 def write_volume(folder: Path, volume: SagittalVolume) -> None:
@@ -51,7 +50,7 @@ def read_volume(folder: Path) -> SagittalVolume:
 def carry_over(before: Path, folder: Path, shapes: bool) -> None:
     """Give a new folder the scan of another one, and its shapes where they stay the same; no byte is copied if it
     can be helped."""
-    for name in (_VOLUME, _ABOUT, *((_INDEX, _SURFACES) if shapes and has_shapes(before) else ())):
+    for name in (_VOLUME, _ABOUT, *((_INDEX, SURFACES) if shapes and has_shapes(before) else ())):
         try:
             os.link(before / name, folder / name)
         except OSError:  # a file system without links
@@ -60,11 +59,11 @@ def carry_over(before: Path, folder: Path, shapes: bool) -> None:
 
 def has_shapes(folder: Path) -> bool:
     """Return True if `write_shapes` has been here."""
-    return (folder / _INDEX).is_file() and (folder / _SURFACES).is_file()
+    return (folder / _INDEX).is_file() and (folder / SURFACES).is_file()
 
 
 def write_shapes(folder: Path, evidence: Evidence, progress: Callable[[int, int], None]) -> None:
-    """Write what no recount changes: the index map and one surface a structure.
+    """Write what no recount changes, as far as it is not there: the index map and one surface a structure.
 
     Parameters
     ----------
@@ -74,14 +73,15 @@ def write_shapes(folder: Path, evidence: Evidence, progress: Callable[[int, int]
     from .surfaces import body_surface
 
     np.save(folder / _INDEX, evidence.bodies.index)
-    meshes: dict[str, Any] = {}
+    if (folder / SURFACES).is_file():  # from a scene that was saved
+        return
+    meshes: dict[int, Any] = {}
     solids = evidence.bodies.solids
     for i, solid in enumerate(solids):
         progress(i + 1, len(solids))
         if solid is not None and (solid.field > 0).any():
-            meshes.update(_mesh(i, body_surface(solid)))
-    with (folder / _SURFACES).open("wb") as file:
-        np.savez(file, **meshes)
+            meshes[i] = body_surface(solid)
+    write_meshes(folder / SURFACES, meshes)
 
 
 def write_answer(folder: Path, name: str, spine: Spine) -> None:
@@ -116,12 +116,9 @@ def read_shapes(folder: Path) -> Shapes:
     """Return what no recount changes; raise ValueError if it is missing or damaged."""
     try:
         index = np.load(folder / _INDEX, allow_pickle=False)
-        with np.load(folder / _SURFACES, allow_pickle=False) as file:
-            numbers = sorted({int(name.split("_")[1]) for name in file.files})
-            surfaces = {i: _surface(*(file[f"{part}_{i}"] for part in _MESH)) for i in numbers}
-    except (OSError, KeyError, IndexError, ValueError) as error:
+        return Shapes(folder, index, read_meshes(folder / SURFACES))
+    except (OSError, EOFError, ValueError) as error:
         raise ValueError(f"The worker's shapes could not be read ({error}); run it again.") from error
-    return Shapes(folder, index, surfaces)
 
 
 def read_answer(shapes: Shapes, name: str) -> Result:
@@ -129,50 +126,33 @@ def read_answer(shapes: Shapes, name: str) -> Result:
     try:
         answer = json.loads((shapes.folder / f"{name}.json").read_text(encoding="utf-8"))
         values = np.array([0, *answer["values"]], np.uint16)
-        surfaces = {int(values[1 + i]): surface for i, surface in shapes.surfaces.items() if values[1 + i]}
+        surfaces = named(shapes.surfaces, answer["values"])
         matrix = np.array(answer["matrix"], float).reshape(4, 4)
         label_map = values[shapes.index]
     except (OSError, KeyError, IndexError, TypeError, ValueError) as error:
         raise ValueError(f"The worker's answer could not be read ({error}); run it again.") from error
-    return Result(spine_of(answer, label_map), matrix, surfaces, shapes.folder)
+    return Result(spine_of(answer, label_map), matrix, surfaces, shapes.folder, tuple(answer["values"]))
+
+
+def named(meshes: Mapping[int, Any], values: Sequence[int]) -> dict[int, Any]:
+    """Return the meshes of structures under their label values; those of structures without a name are left out."""
+    return {int(values[i]): mesh for i, mesh in meshes.items() if i < len(values) and values[i]}
 
 
 def memory_of(result: Result) -> dict[str, Any]:
-    """Return what a scene keeps of a result, for JSON: the answer, without label values of structures."""
-    return {**answer_of(result.spine), "matrix": np.asarray(result.matrix).tolist()}
+    """Return what a scene keeps of a result, for JSON: the answer."""
+    return {**answer_of(result.spine), "matrix": np.asarray(result.matrix).tolist(), "values": list(result.values)}
 
 
 def result_of(memory: Mapping[str, Any], label_map: np.ndarray, folder: Path) -> Result:
-    """Return the result that `memory_of` wrote, with the label map that the scene's segments make."""
+    """Return the result that `memory_of` wrote, with the label map that the scene's segments make.
+
+    Its surfaces are those in `folder`, if there are any.
+    """
     try:
         matrix = np.array(memory["matrix"], float).reshape(4, 4)
+        values = tuple(map(int, memory.get("values", ())))
+        meshes = read_meshes(folder / SURFACES) if (folder / SURFACES).is_file() else {}
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"The stored result is damaged ({error}); segment the volume again.") from error
-    return Result(spine_of(memory, label_map), matrix, {}, folder)
-
-
-def _mesh(i: int, surface: Any) -> dict[str, np.ndarray]:
-    from vtkmodules.util.numpy_support import vtk_to_numpy
-
-    from .surfaces import mesh_arrays
-
-    points, triangles = mesh_arrays(surface)
-    normals = vtk_to_numpy(surface.GetPointData().GetNormals())
-    return {f"points_{i}": points.astype(np.float32), f"triangles_{i}": triangles, f"normals_{i}": normals}
-
-
-def _surface(points: np.ndarray, triangles: np.ndarray, normals: np.ndarray) -> Any:
-    """Return a mesh as vtkPolyData; made here, because `surfaces` loads more than a face wants to wait for."""
-    from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray
-    from vtkmodules.vtkCommonCore import vtkPoints
-    from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
-
-    surface, places, cells = vtkPolyData(), vtkPoints(), vtkCellArray()
-    places.SetData(numpy_to_vtk(points, deep=True))
-    cells.SetData(3, numpy_to_vtkIdTypeArray(np.ascontiguousarray(triangles, np.int64).ravel(), deep=True))
-    surface.SetPoints(places)
-    surface.SetPolys(cells)
-    directions = numpy_to_vtk(np.ascontiguousarray(normals), deep=True)
-    directions.SetName("Normals")
-    surface.GetPointData().SetNormals(directions)
-    return surface
+    return Result(spine_of(memory, label_map), matrix, named(meshes, values), folder, values)

@@ -146,9 +146,12 @@ class Result:
         Label value to closed surface (vtkPolyData), LPS world, mm.
     folder : Path or None
         The exchange folder that a recount starts from (see `SpinalTapLib.exchange`).
+    values : tuple of int
+        Label value of each structure in that folder, 0 for those without a name.
     """
 
     spine: Spine
     matrix: np.ndarray
     surfaces: Mapping[int, Any] = field(default_factory=dict)
     folder: Path | None = None
+    values: tuple[int, ...] = ()

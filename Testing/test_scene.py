@@ -26,7 +26,7 @@ from spines_by_hand import column, painted, spine_of
 from SpinalTapLib import levels
 from SpinalTapLib.geometry import CORNERS, SeedBox
 from SpinalTapLib.levels import COMMON
-from SpinalTapLib.scene import SlicerScene, worker_python
+from SpinalTapLib.scene import SlicerScene, segments, surfaces, worker_python
 from SpinalTapLib.scene.frames import array_of
 from SpinalTapLib.scene.segments import closed_surfaces
 from SpinalTapLib.scene.volumes import array_kji
@@ -613,7 +613,8 @@ class TestASavedScene:
         session = segmented[0]
         rows = session.rows
         surfaces = only(scene, "vtkMRMLSegmentationNode").GetSegmentation().GetNumberOfSegments()
-        points = closed_surfaces(only(scene, "vtkMRMLSegmentationNode"))["S1"].GetNumberOfPoints()
+        made = closed_surfaces(only(scene, "vtkMRMLSegmentationNode"))["S1"]
+        points, bounds = made.GetNumberOfPoints(), made.GetBounds()
         save_bundle(scene, tmp_path / "saved.mrb")
         session.set_volume(None)
         scene.Clear(False)
@@ -624,6 +625,9 @@ class TestASavedScene:
         again.set_volume(volume.GetID())
         assert again.rows == rows
         assert again.result.spine.model["sha256"] == "b" * 64
+        loaded = closed_surfaces(only(scene, "vtkMRMLSegmentationNode"))["S1"]
+        assert loaded.GetNumberOfPoints() == points  # smooth at once, not Slicer's steps
+        assert np.allclose(loaded.GetBounds(), bounds, atol=0.01)
         counts = scene.GetNumberOfNodes()
         again.shift_labels(1)
         again.wait(60)
@@ -632,7 +636,7 @@ class TestASavedScene:
         assert segment_names(node) == ["L5", "L4", "L3", "L2", "L1", "T12"]
         assert node.GetSegmentation().GetNumberOfSegments() == surfaces
         assert scene.GetNumberOfNodes() == counts
-        assert closed_surfaces(node)["L5"].GetNumberOfPoints() == points  # smooth again, not Slicer's steps
+        assert closed_surfaces(node)["L5"].GetNumberOfPoints() == points
         again.undo()
         assert segment_names(node) == BLOCK_LEVELS
         assert len(nodes_of(scene, "vtkMRMLSegmentationNode")) == 1
@@ -648,6 +652,8 @@ class TestASavedScene:
         again = make_session()
         again.set_volume(volume.GetID())
         assert tuple(again._scene.edited_segments(volume.GetID())) == ("L4",)
+        made = segments.ours(only(scene, "vtkMRMLSegmentationNode")).values()
+        assert {s.GetName() for s in made if not surfaces.is_own(s)} == {"L4"}  # its surface is that of the edit
 
     def test_with_a_damaged_memory_says_so_and_can_be_segmented_again(self, scene, segmented, make_session):
         volume = segmented[1]

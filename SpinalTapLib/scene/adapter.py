@@ -98,7 +98,9 @@ class SlicerScene:
         matrix = memory.matrix_in(text)
         read, frame, above = self._read_for(node, segmentation, matrix)
         labels = memory.label_map_of(segmentation, read.array.shape, matrix, above)
-        result = memory.result_from(text, self._find(volume, nodes.EVIDENCE), labels, folder)
+        files = {name: self._find(volume, role) for role, name in memory.FILES.items()}
+        result = memory.result_from(text, files, labels, folder)
+        segments.restore_surfaces(segmentation, result.surfaces, np.linalg.inv(above) @ RAS_FROM_LPS)
         self._frames[volume] = frame
         if result.folder is not None:
             exchange.write_volume(folder, read)

@@ -1,13 +1,15 @@
 """The memory nodes: what a saved scene needs so that a recount works after it is loaded again.
 
-Two hidden text nodes: the answer, a few kilobytes that change with every recount, and the evidence, some megabytes
-that do not.
+Three hidden text nodes: the answer, a few kilobytes that change with every recount, and the evidence and the surfaces,
+some megabytes that do not.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +17,17 @@ import numpy as np
 
 from .. import exchange
 from ..values import Result
-from . import segments
+from . import nodes, segments
 from .frames import RAS_FROM_LPS
 from .volumes import array_kji, turn_between
 
 FRAME = "SpinalTap.Frame"
 """Attribute of the segmentation node: where the volume lay (see `Frame.to_text`)."""
 
-_FOLDER = "SpinalTap.Folder"  # which exchange folder the stored evidence is from: it is written once a run only
+FILES = {nodes.EVIDENCE: exchange.EVIDENCE, nodes.MESHES: exchange.SURFACES}
+"""Which file of the exchange folder the text node of a role holds."""
+
+_FOLDER = "SpinalTap.Folder"  # which exchange folder a stored file is from: it is written once a run only
 
 
 def set_up(node: Any) -> None:
@@ -36,26 +41,28 @@ def fill(node: Any, result: Result) -> None:
     node.SetText(json.dumps(exchange.memory_of(result)))
 
 
-def holds_evidence(node: Any, result: Result) -> bool:
-    """Return True if a text node has the evidence of the run that a result goes back to."""
+def holds_files(node: Any, result: Result) -> bool:
+    """Return True if a text node has a file of the run that a result goes back to."""
     return node is not None and node.GetAttribute(_FOLDER) == str(result.folder)
 
 
-def fill_evidence(node: Any, result: Result) -> None:
-    """Write a result's evidence, which is some megabytes, into a text node."""
-    path = result.folder / exchange.EVIDENCE if result.folder is not None else None
+def fill_file(node: Any, result: Result, name: str) -> None:
+    """Write a file of a result's exchange folder, some megabytes, into a text node."""
+    path = result.folder / name if result.folder is not None else None
     content = path.read_bytes() if path is not None and path.is_file() else b""
     node.SetText(base64.b64encode(content).decode("ascii"))
     node.SetAttribute(_FOLDER, str(result.folder))
 
 
-def result_from(answer: Any, evidence: Any, labels: np.ndarray, folder: Path) -> Result:
-    """Return the result in two text nodes; its evidence goes into `folder`.
+def result_from(answer: Any, files: Mapping[str, Any], labels: np.ndarray, folder: Path) -> Result:
+    """Return the result in a text node; the files in other text nodes go into `folder`.
 
     Parameters
     ----------
-    answer, evidence : vtkMRMLTextNode
-        `evidence` may be None; a recount is not possible then.
+    answer : vtkMRMLTextNode
+        What `fill` wrote.
+    files : mapping of str to vtkMRMLTextNode or None
+        Name to what `fill_file` wrote. Without evidence, a recount is not possible.
     labels : ndarray, shape (slice, row, column)
         The label map that the segments make.
 
@@ -65,15 +72,15 @@ def result_from(answer: Any, evidence: Any, labels: np.ndarray, folder: Path) ->
         If a text is damaged.
     """
     try:
-        content = base64.b64decode(evidence.GetText() or "", validate=True) if evidence is not None else b""
+        for name, node in files.items():
+            content = base64.b64decode(node.GetText() or "", validate=True) if node is not None else b""
+            if content:
+                (folder / name).write_bytes(content)
+                node.SetAttribute(_FOLDER, str(folder))
         result = exchange.result_of(json.loads(answer.GetText()), labels, folder)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"The stored result is damaged ({error}); segment the volume again.") from error
-    if not content:
-        return Result(result.spine, result.matrix, {}, None)
-    (folder / exchange.EVIDENCE).write_bytes(content)
-    evidence.SetAttribute(_FOLDER, str(folder))
-    return result
+    return result if (folder / exchange.EVIDENCE).is_file() else replace(result, folder=None)
 
 
 def matrix_in(answer: Any) -> np.ndarray:

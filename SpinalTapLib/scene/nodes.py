@@ -15,7 +15,7 @@ VOLUME_REFERENCE = "SpinalTapVolume"
 _GIVEN_NAME = "SpinalTap.Name"
 
 SEGMENTATION, POINTS, TABLE, BOX = "segmentation", "points", "table", "box"
-MEMORY, EVIDENCE = "memory", "evidence"
+MEMORY, EVIDENCE, MESHES = "memory", "evidence", "meshes"
 
 
 def nodes_of_class(scene: Any, class_name: str) -> list[Any]:
@@ -135,4 +135,5 @@ _CLASSES = {
     BOX: "vtkMRMLMarkupsROINode",
     MEMORY: "vtkMRMLTextNode",
     EVIDENCE: "vtkMRMLTextNode",
+    MESHES: "vtkMRMLTextNode",
 }

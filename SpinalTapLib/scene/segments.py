@@ -9,22 +9,18 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
-from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+from vtkmodules.util.numpy_support import numpy_to_vtk
 
 from ..segments import segment_of, segments_in
+from . import surfaces
 from .bodies import Body, bodies, fingerprint
-from .frames import Frame, array_of, matrix_of, moved_surface
+from .frames import Frame, array_of, matrix_of
+from .labelvalues import MASK, give_values, label_map
+from .surfaces import SURFACE
 from .volumes import array_kji
-
-MASK = "Binary labelmap"
-SURFACE = "Closed surface"
 
 BODY_TAG, PLACE_TAG = "SpinalTap.Body", "SpinalTap.Place"
 """Segment tags: fingerprint and place of the body that was computed, by which hand edits are noticed."""
-
-_MARK = "SpinalTap"  # field data of surfaces that SpinalTap has made
-
-_SMOOTHING = "0.5"  # Slicer's own surfaces of edited segments: keeps the volume within 0.5 % (0.9 shrinks it 3.5 %)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +45,9 @@ class Picture:
     frame: Frame
 
 
-def picture(labels: np.ndarray, surfaces: Mapping[int, Any], frame: Frame) -> Picture:
-    """Return what a segmentation shall show; `surfaces` are in LPS world."""
-    return Picture(labels, bodies(labels, frame.ijk_to_local), surfaces, frame)
+def picture(labels: np.ndarray, meshes: Mapping[int, Any], frame: Frame) -> Picture:
+    """Return what a segmentation shall show; `meshes` are its surfaces, in LPS world."""
+    return Picture(labels, bodies(labels, frame.ijk_to_local), meshes, frame)
 
 
 def set_up(node: Any, volume: Any) -> None:
@@ -60,7 +56,7 @@ def set_up(node: Any, volume: Any) -> None:
     node.SetNodeReferenceID(node.GetReferenceImageGeometryReferenceRole(), volume.GetID())
     segmentation = node.GetSegmentation()
     segmentation.SetSourceRepresentationName(MASK)
-    segmentation.SetConversionParameter("Smoothing factor", _SMOOTHING)
+    surfaces.set_up(segmentation)
 
 
 def ours(node: Any) -> dict[str, Any]:
@@ -81,14 +77,6 @@ def edited(node: Any) -> dict[str, str]:
     made = ours(node)
     now = {segment_id: _fingerprint(segment) for segment_id, segment in made.items()}
     return {segment_id: found for segment_id, found in now.items() if found != tag(made[segment_id], BODY_TAG)}
-
-
-def label_map(segment: Any) -> Any:
-    """Return a segment's label map (vtkOrientedImageData), or None if it has no voxels."""
-    image = segment.GetRepresentation(MASK)
-    if image is None or 0 in image.GetDimensions() or image.GetPointData().GetScalars() is None:
-        return None
-    return image
 
 
 def image_to_space(image: Any) -> np.ndarray:
@@ -138,8 +126,8 @@ def update(node: Any, wanted: Picture, kept: Mapping[str, int]) -> None:
     _swap(segmentation, gone, new)
     for segment_id, value in kept.items():
         _dress(segmentation.GetSegment(segment_id), value, wanted.bodies)
-        _give_surface(segmentation.GetSegment(segment_id), wanted, value)
-    _give_values(segmentation, kept)
+        _restore_surface(segmentation.GetSegment(segment_id), wanted.surfaces, value, wanted.frame.local_from_lps)
+    give_values(segmentation, kept)
     _sort(node, wanted)
 
 
@@ -159,8 +147,7 @@ def _segments(wanted: Mapping[int, Body], whole: Picture) -> list[Any]:
         segment.SetTag(PLACE_TAG, body.corner)
         segment.SetLabelValue(value)
         segment.AddRepresentation(MASK, image)
-        if value in whole.surfaces:
-            segment.AddRepresentation(SURFACE, _own_surface(whole, value))
+        surfaces.give(segment, whole.surfaces, value, whole.frame.local_from_lps)
         _dress(segment, value, whole.bodies)
         segments.append(segment)
     return segments
@@ -184,25 +171,6 @@ def _dress(segment: Any, value: int, present: Iterable[int]) -> None:
     segment.SetName(about.name)
     segment.SetColor(*(part / 255 for part in about.colour))
     segment.SetTag(segment.GetTerminologyEntryTagName(), about.terminology_entry)
-
-
-def _own_surface(whole: Picture, value: int) -> Any:
-    """Return a surface in the volume's own RAS space, marked: one that Slicer makes of a label map has no mark."""
-    surface = moved_surface(whole.surfaces[value], whole.frame.local_from_lps)
-    mark = vtk.vtkUnsignedCharArray()
-    mark.SetName(_MARK)
-    surface.GetFieldData().AddArray(mark)
-    return surface
-
-
-def _give_surface(segment: Any, whole: Picture, value: int) -> None:
-    """Give a kept segment the smooth surface back that it lost when its scene was saved, if it was not edited."""
-    old = segment.GetRepresentation(SURFACE)
-    if value not in whole.surfaces or (old is not None and old.GetFieldData().HasArray(_MARK)):
-        return
-    if _fingerprint(segment) == tag(segment, BODY_TAG):
-        segment.RemoveRepresentation(SURFACE)
-        segment.AddRepresentation(SURFACE, _own_surface(whole, value))
 
 
 def _swap(segmentation: Any, gone: Iterable[str], new: Iterable[Any]) -> None:
@@ -230,40 +198,6 @@ def _swap(segmentation: Any, gone: Iterable[str], new: Iterable[Any]) -> None:
         raise
 
 
-def _give_values(segmentation: Any, kept: Mapping[str, int]) -> None:
-    """Write the label values of kept segments into their label maps, so that saved files carry them too."""
-    maps: dict[str, tuple[Any, list[str]]] = {}
-    for segment_id in segmentation.GetSegmentIDs():
-        image = label_map(segmentation.GetSegment(segment_id))
-        if image is not None:
-            maps.setdefault(image.GetAddressAsString(""), (image, []))[1].append(segment_id)
-    for image, segment_ids in maps.values():
-        before = {i: segmentation.GetSegment(i).GetLabelValue() for i in segment_ids}
-        if not set(segment_ids) & set(kept):
-            continue
-        after = _free_of_clashes({i: kept.get(i, value) for i, value in before.items()}, kept)
-        voxels = vtk_to_numpy(image.GetPointData().GetScalars())
-        table = np.zeros(max(int(voxels.max(initial=0)), *before.values()) + 1, int)  # clears what was removed
-        for segment_id, value in before.items():
-            table[value] = after[segment_id]
-        if table.max() > np.iinfo(voxels.dtype).max:
-            continue  # values too large for the user's own label map stay as they are: names say the level
-        # In place and without an event: the shapes are the same, so no surface has to be made anew.
-        voxels[:] = table.astype(voxels.dtype)[voxels]
-        for segment_id, value in after.items():
-            segmentation.GetSegment(segment_id).SetLabelValue(value)
-
-
-def _free_of_clashes(values: dict[str, int], kept: Mapping[str, int]) -> dict[str, int]:
-    """Move the values of the user's own segments out of the way of SpinalTap's, where they share a label map."""
-    taken = {value for segment_id, value in values.items() if segment_id in kept}
-    for segment_id in (i for i in values if i not in kept):
-        if values[segment_id] in taken:
-            values[segment_id] = next(v for v in range(1, 65536) if v not in taken and v not in values.values())
-        taken.add(values[segment_id])
-    return values
-
-
 def _sort(node: Any, wanted: Picture) -> None:
     """Order the segments as `segments.segments_in` does, from the bottom of the spine up; the user's own come last."""
     segmentation = node.GetSegmentation()
@@ -278,8 +212,20 @@ def _sort(node: Any, wanted: Picture) -> None:
         segmentation.ReorderSegments(order)
 
 
+def restore_surfaces(node: Any, wanted: Mapping[int, Any], local_from_lps: np.ndarray) -> None:
+    """Give segments of a loaded scene the smooth surfaces back that Slicer does not save; edited ones keep theirs.
+
+    `wanted` is as in `Picture.surfaces`, `local_from_lps` as for `surfaces.give`.
+    """
+    for segment in ours(node).values():
+        _restore_surface(segment, wanted, segment.GetLabelValue(), local_from_lps)
+
+
+def _restore_surface(segment: Any, wanted: Mapping[int, Any], value: int, local_from_lps: np.ndarray) -> None:
+    if value in wanted and not surfaces.is_own(segment) and _fingerprint(segment) == tag(segment, BODY_TAG):
+        surfaces.give(segment, wanted, value, local_from_lps)
+
+
 def closed_surfaces(node: Any) -> dict[str, Any]:
     """Return SpinalTap's segments as closed surfaces, RAS, mm, in the node's own space: name to vtkPolyData."""
-    node.CreateClosedSurfaceRepresentation()
-    found = {segment.GetName(): segment.GetRepresentation(SURFACE) for segment in ours(node).values()}
-    return {name: surface for name, surface in found.items() if surface is not None and surface.GetNumberOfPoints()}
+    return surfaces.closed_surfaces(node, ours(node))

@@ -54,15 +54,14 @@ class Showing:
         self, result: Result, wanted: segments.Picture, frame: Frame, fresh: bool, discard: Mapping[str, str]
     ) -> None:
         """Do what may fail; the segments come last, because they cannot be copied back as cheaply as the rest."""
-        answer, evidence = (
-            self._node(nodes.MEMORY, "SpinalTap memory"),
-            self._node(nodes.EVIDENCE, "SpinalTap evidence"),
-        )
+        answer = self._node(nodes.MEMORY, "SpinalTap memory")
         memory.set_up(answer)
         memory.fill(answer, result)
-        if not memory.holds_evidence(evidence, result):
-            memory.set_up(evidence)
-            memory.fill_evidence(evidence, result)
+        for role, name in memory.FILES.items():
+            node = self._node(role, f"SpinalTap {role}")
+            if not memory.holds_files(node, result):
+                memory.set_up(node)
+                memory.fill_file(node, result, name)
         table.fill(self._node(nodes.TABLE, "vertebrae table"), result.spine)
         lists = nodes.find_all(self._scene, self._volume, nodes.POINTS)
         for i, vertebra in enumerate(result.spine.vertebrae):
@@ -145,8 +144,8 @@ class Showing:
     def _snapshots(self, result: Result) -> list[tuple[Any, Any]]:
         """Return copies of the nodes that will change, the segmentation apart."""
         roles = [nodes.MEMORY, nodes.TABLE, nodes.POINTS]
-        if not memory.holds_evidence(nodes.find(self._scene, self._volume, nodes.EVIDENCE), result):
-            roles.append(nodes.EVIDENCE)
+        stored = {role: nodes.find(self._scene, self._volume, role) for role in memory.FILES}
+        roles += [role for role, node in stored.items() if not memory.holds_files(node, result)]
         saved = []
         for role in roles:
             for node in nodes.find_all(self._scene, self._volume, role):
