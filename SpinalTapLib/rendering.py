@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import vtkmodules.vtkRenderingFreeType
-import vtkmodules.vtkRenderingOpenGL2  # noqa: F401
+import vtkmodules.vtkRenderingFreeType  # noqa: F401
+import vtkmodules.vtkRenderingOpenGL2 as opengl
 from vtkmodules.util.numpy_support import vtk_to_numpy
-from vtkmodules.vtkCommonCore import vtkObject
 from vtkmodules.vtkRenderingCore import (
     vtkActor,
     vtkBillboardTextActor3D,
@@ -43,15 +42,23 @@ _INK, _PALE_INK = (0.25, 0.25, 0.25), (0.85, 0.85, 0.85)
 _FINER = 2
 """The picture is drawn this much larger and averaged: smooth edges on any graphics driver."""
 
-# Without EGL or OSMesa, VTK ends the whole process: so a child process tries first.
+_ANY_WINDOW = "vtkRenderWindow"
+"""VTK's own choice: the first kind that works. On Linux it tries the screen first, and complains if none is there."""
+_OFFSCREEN_WINDOWS = ("vtkEGLRenderWindow", "vtkOSOpenGLRenderWindow")
+"""Windows of VTK for Linux that need no screen: they draw on the graphics card, or in memory."""
+
+# Where no kind of window can be had, VTK may end the whole process: so a child process tries first, and says which kind
+# it drew to. Asked for that one, VTK does not try, nor complain about, the others.
 _PROBE = """
-import vtkmodules.vtkRenderingOpenGL2
+import sys
+import vtkmodules.vtkRenderingOpenGL2 as opengl
 from vtkmodules.vtkRenderingCore import vtkRenderer, vtkRenderWindow
-window = vtkRenderWindow()
+window = getattr(opengl, sys.argv[1], vtkRenderWindow)()
 window.SetOffScreenRendering(1)
 window.SetSize(16, 16)
 window.AddRenderer(vtkRenderer())
 window.Render()
+print(window.GetClassName())
 """
 
 
@@ -90,21 +97,38 @@ def render_surfaces(
     return _drawn(surfaces, size, towards, background)
 
 
-@functools.lru_cache(maxsize=1)
 def can_render() -> bool:
-    """Return whether VTK can render here; found out once, in a child process."""
+    """Return whether VTK can render here; found out once, in child processes."""
+    return _window_kind() is not None
+
+
+@functools.lru_cache(maxsize=1)
+def _window_kind() -> str | None:
+    """Return the name of the kind of VTK window to draw to here, or None where there is none."""
     if sys.platform != "linux":
-        return True
+        return _ANY_WINDOW
+    for kind in (_ANY_WINDOW, *_OFFSCREEN_WINDOWS):
+        works = _tried(kind)
+        if works is not None:
+            return works
+    _log.info("This machine can't render offscreen (VTK needs EGL, OSMesa or a screen).")
+    return None
+
+
+def _tried(kind: str) -> str | None:
+    """Return the name of the window that a child process, asked for that kind, could draw to, or None."""
+    command = [sys.executable, "-c", _PROBE, kind]
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _PROBE], capture_output=True, timeout=_PROBE_S, check=False, stdin=subprocess.DEVNULL
+            command, capture_output=True, timeout=_PROBE_S, check=False, stdin=subprocess.DEVNULL, text=True
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         _log.info("Offscreen rendering could not be tried: %s", error)
-        return False
+        return None
     if done.returncode:
-        _log.info("This machine can't render offscreen (VTK needs EGL, OSMesa or a screen).")
-    return done.returncode == 0
+        _log.info("VTK can't draw to a %s here: %s", kind, done.stderr.strip()[-300:])
+        return None
+    return done.stdout.strip().rpartition("\n")[2] or kind
 
 
 def _drawn(surfaces: Parts, size: tuple[int, int], towards: np.ndarray, background: Sequence[int]) -> np.ndarray:
@@ -153,9 +177,7 @@ def _actor(surface: vtkPolyData, colour: Sequence[int]) -> vtkActor:
     return actor
 
 
-def _text(
-    words: str, position: np.ndarray, pixels: int, ink: tuple[float, float, float]
-) -> vtkBillboardTextActor3D:
+def _text(words: str, position: np.ndarray, pixels: int, ink: tuple[float, float, float]) -> vtkBillboardTextActor3D:
     actor = vtkBillboardTextActor3D()
     actor.SetInput(words)
     actor.SetPosition(*position)
@@ -170,15 +192,12 @@ def _text(
 
 def _picture(renderer: vtkRenderer, size: tuple[int, int]) -> np.ndarray:
     """Return what a renderer shows, shape (height, width, 3)."""
-    quiet = vtkObject.GetGlobalWarningDisplay()
-    vtkObject.GlobalWarningDisplayOff()  # without a screen, VTK complains before it takes EGL
-    window = vtkRenderWindow()
+    window = getattr(opengl, _window_kind() or _ANY_WINDOW, vtkRenderWindow)()
     window.SetOffScreenRendering(1)
     window.SetMultiSamples(0)
     window.SetSize(size[0] * _FINER, size[1] * _FINER)
     window.AddRenderer(renderer)
     window.Render()
-    vtkObject.SetGlobalWarningDisplay(quiet)
     grab = vtkWindowToImageFilter()
     grab.SetInput(window)
     grab.SetInputBufferTypeToRGB()

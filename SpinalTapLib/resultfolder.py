@@ -17,7 +17,6 @@ from .geometry import SeedBox, Spine
 from .levels import label_name
 from .pipeline import Options, recount, segment_spine
 from .progress import CancelledCallback, ProgressCallback, Stages
-from .quiet import quiet_readers
 from .rendering import render_surfaces
 from .report_style import BACKGROUND
 from .spinejson import read_spine_json
@@ -247,8 +246,7 @@ def _rendering(spine: Spine, surfaces: Mapping[int, Any]) -> np.ndarray | None:
         for v in spine.vertebrae
         if v.label_value in surfaces
     ]
-    with quiet_readers():  # VTK complains on stderr where there is no screen, and draws all the same
-        return render_surfaces(parts, background=BACKGROUND)
+    return render_surfaces(parts, background=BACKGROUND)
 
 
 def _scan_again(source: Mapping[str, Any], scan: str | Path | None) -> SagittalVolume:

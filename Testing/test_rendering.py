@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from vtkmodules.vtkFiltersSources import vtkSphereSource
@@ -81,6 +86,27 @@ def test_no_picture_where_there_is_nothing_to_draw_or_no_way_to(monkeypatch):
 @pytest.mark.skipif(not rendering.sys.platform.startswith("linux"), reason="elsewhere a window is always at hand")
 def test_a_machine_that_cannot_render_is_found_out_without_dying_of_it(monkeypatch):
     monkeypatch.setattr(rendering, "_PROBE", "import os; os.abort()")
-    assert can_render.__wrapped__() is False
+    assert rendering._window_kind.__wrapped__() is None
     monkeypatch.setattr(rendering.sys, "executable", "/nowhere/python")
-    assert can_render.__wrapped__() is False
+    assert rendering._window_kind.__wrapped__() is None
+
+
+@pytest.mark.parametrize("display", [None, ":99"])
+def test_nothing_is_said_on_stderr_where_there_is_no_screen(able, display):
+    environment = {name: value for name, value in os.environ.items() if name != "DISPLAY"}
+    if display:
+        environment["DISPLAY"] = display
+    code = (
+        "from test_rendering import ball\n"
+        "from SpinalTapLib.rendering import render_surfaces\n"
+        "assert render_surfaces([(ball((0, 0, 0)), (230, 60, 60), 'L5')], (40, 40)) is not None\n"
+    )
+    path = os.pathsep.join([str(Path(__file__).parent), str(Path(rendering.__file__).parents[1])])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**environment, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
