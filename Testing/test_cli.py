@@ -199,6 +199,9 @@ def test_bad_input_is_one_sentence_exit_2_and_no_file(name, tmp_path, capsys):
         (["experiment", "alchemy"], "alchemy"),
         (["experiment", "fidelity", "--spines", "0"], "--spines"),
         (["experiment", "contact-sheet", "--output", "x.png", "--count", "0"], "--count"),
+        (["experiment", "poster", "--scans", "0"], "--scans"),
+        (["experiment", "poster", "--ladder", "gone.pt"], "gone"),
+        (["experiment", "calibration", "no_such_folder", "other"], "no_such_folder"),
         (["benchmark", "--repeats", "0"], "--repeats"),
         (["benchmark", "reseed", "--scan", "gone.nii"], "gone.nii"),
     ],
@@ -342,11 +345,13 @@ def test_the_seed_of_an_roi_file_is_the_seed_of_the_same_numbers(result, scan, t
     assert (content["anchor"], content["seed"]["level"]) == ("pinned", "L1")
 
 
-def test_a_box_with_no_vertebra_in_it_is_bad_input(result, scan, tmp_path, capsys):
+@pytest.mark.parametrize(
+    "box, names", [("900,900,900,30,30,30", "outside the scan"), ("0,-36,0,6,6,6", "no vertebra in the S1 box")]
+)
+def test_a_box_with_no_vertebra_in_it_is_bad_input(box, names, result, scan, tmp_path, capsys):
     out = tmp_path / "again"
-    arguments = ["--seed-box", "900,900,900,30,30,30", "--quiet"]
-    assert main(["segment", str(scan), "--output", str(out), *arguments]) == 2
-    assert "no vertebra in the S1 box" in capsys.readouterr().err
+    assert main(["segment", str(scan), "--output", str(out), "--seed-box", box, "--quiet"]) == 2
+    assert names in capsys.readouterr().err
     assert not out.exists()
 
 
@@ -592,6 +597,15 @@ def test_evaluate_finds_a_result_equal_to_itself(result, tmp_path, capsys):
     assert figures["recall"]["value"] == figures["identification"]["value"] == figures["dice_3d"]["value"] == 1
     assert main(["evaluate", str(tmp_path / "truth"), str(tmp_path)]) == 0
     assert re.search(r"^\| Recall +\| 1\.000", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_without_a_command_it_says_how_to_begin(capsys):
+    from SpinalTapLib.cli.main import EXAMPLE, make_parser
+
+    assert main([]) == 2
+    said = capsys.readouterr()
+    assert EXAMPLE in said.err and said.err.count("\n") == 1 and not said.out
+    assert make_parser().parse_args(EXAMPLE.split()[1:]).input == "scan.nii.gz"
 
 
 def test_doctor_says_what_is_wrong_and_ends_with_2(monkeypatch, capsys):

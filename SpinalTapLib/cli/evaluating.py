@@ -40,6 +40,15 @@ def add_commands(commands: Any) -> None:
     calibration.add_argument("--output", metavar="JSON", help="write the entry for the model card")
     calibration.add_argument("--json", action="store_true", help="print only the entry for the model card")
     calibration.set_defaults(run=run_calibration)
+    poster = kinds.add_parser("poster", help="the poster's table: the detector squeezed and on tiles, the ladder, both")
+    poster.add_argument("--scans", type=int, default=5, metavar="N", help="phantoms a region; default: 5")
+    poster.add_argument("--seed", type=int, default=90_000, metavar="N", help="of the first phantom; default: 90000")
+    poster.add_argument("--cache", metavar="DIR", help="keep the phantoms here, and take them from here")
+    poster.add_argument("--model", default="parts", metavar="NAME|FILE", help="the detector's weights")
+    poster.add_argument("--ladder", default="ladder", metavar="NAME|FILE", help="the ladder's weights")
+    poster.add_argument("--rungs", metavar="PNG", help="instead: draw the ladder climbing a whole synthetic spine")
+    poster.add_argument("--json", action="store_true", help="print JSON instead of Markdown tables")
+    poster.set_defaults(run=run_poster)
     sheet = kinds.add_parser("contact-sheet", help="synthetic training tiles beside tiles of real slices, as a picture")
     sheet.add_argument("--output", required=True, metavar="PNG")
     sheet.add_argument("--real", metavar="DIR", help="folder of upright real slices (PNG)")
@@ -124,6 +133,39 @@ def run_calibration(arguments: argparse.Namespace) -> int:
     if arguments.picture:
         write_picture(study, arguments.picture)
     print(entry if arguments.json else f"{study.markdown()}\nFor the model card:\n\n{entry}")
+    return 0
+
+
+def run_poster(arguments: argparse.Namespace) -> int:
+    """Print the poster's table, or draw the rungs."""
+    for name in ("scans", "seed"):
+        if getattr(arguments, name) < 1:
+            raise ValueError(f"--{name} takes a number from 1 up; got {getattr(arguments, name)}.")
+    console = Console()
+    from ..weights import load_network
+
+    ladder, ladder_card = load_network(arguments.ladder)
+    if arguments.rungs:
+        from ..training.rungs_picture import write_rungs
+
+        print(write_rungs(arguments.rungs, ladder, arguments.seed))
+        return 0
+    from ..detector import PartDetector
+    from ..training import poster
+
+    network, card = load_network(arguments.model)
+    seen = {"detector": str(card.get("trained_on", "?")), "ladder": str(ladder_card.get("trained_on", "?"))}
+    found = poster.run_poster(
+        PartDetector(network),
+        ladder,
+        seen,
+        scans=arguments.scans,
+        first_seed=arguments.seed,
+        cache=arguments.cache,
+        progress=lambda done, sentence: console.progress("poster", done, sentence),
+    )
+    console.clear()
+    print(json.dumps(found.as_json(), indent=1) if arguments.json else found.markdown().rstrip())
     return 0
 
 
