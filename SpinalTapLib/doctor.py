@@ -37,8 +37,9 @@ def examine(device: str = "auto") -> list[Check]:
         *(_package(name) for name in PACKAGES),
         *(Check(need.name, need.met, need.sentence) for need in check_needs() if need.key == "weights"),
     ]
-    if all(check.ok for check in checks):
-        checks += [_device(device), _self_check(device)]
+    for further in (_device, _self_check):
+        if all(check.ok for check in checks):
+            checks.append(further(device))
     return checks
 
 

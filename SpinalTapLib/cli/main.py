@@ -23,6 +23,8 @@ from . import checking, evaluating, segmenting, synthetic
 DONE, FAILED, BAD_INPUT, NOTHING_FOUND, CANCELLED = 0, 1, 2, 3, 130
 """Exit codes; FAILED means a fault of the program itself."""
 
+EXAMPLE = "spinaltap segment scan.nii.gz --output result"
+
 _VALUES_WITH_MINUS = ("--seed-box", "--add-box", "--shift", "--steps")
 """Options whose value may begin with a minus, which argparse would take for another option."""
 
@@ -43,7 +45,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="spinaltap",
         description="Find, name and model every vertebra in a spine MRI.",
-        epilog="Exit codes: 0 done, 1 a program fault, 2 bad input or usage, 3 no vertebra found, 130 cancelled.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"Example: {EXAMPLE}\n"
+        "Exit codes: 0 done, 1 a program fault, 2 bad input or usage, 3 no vertebra found, 130 cancelled.",
     )
     parser.add_argument("--version", action="version", version=f"spinaltap {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -63,6 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _join_values(sys.argv[1:] if arguments is None else arguments)
     # Before PyTorch is loaded: threads that wait shall sleep, not spin, or every other program makes them crawl.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if not given:
+        return _end(f"name a command, such as: {EXAMPLE} (all commands: spinaltap --help)", BAD_INPUT)
     try:
         with _terminate_as_interrupt():
             options = make_parser().parse_args(given)
