@@ -11,7 +11,7 @@ from .values import Change
 if TYPE_CHECKING:
     from .core import SessionCore
 
-NOTHING_THERE = 'No vertebra was found there. If there is one, let go of the box and choose "Add or drop", then "Add".'
+NOTHING_THERE = 'No vertebra was found there yet. Let go to look once more, or add it with "Add or drop".'
 
 
 class Ears:
