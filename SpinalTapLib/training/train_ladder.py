@@ -102,7 +102,7 @@ def ladder_loss(output: torch.Tensor, target: torch.Tensor, weight: torch.Tensor
         Whether the geometry and the presence of each neighbour are known.
     """
     geometry = functional.smooth_l1_loss(output[..., :9], target[..., :9], beta=0.05, reduction="none")
-    geometry = (geometry[..., :8].mean(-1) + 0.3 * geometry[..., 8]) * weight[..., 0]
+    geometry = (geometry[..., :8].mean(-1) + geometry[..., 8]) * weight[..., 0]
     presence = functional.binary_cross_entropy_with_logits(output[..., 9], target[..., 9], reduction="none")
     known = weight.sum((0, 1)).clamp(min=1)
     return geometry.sum() / known[0], (presence * weight[..., 1]).sum() / known[1]
