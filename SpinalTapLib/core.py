@@ -103,6 +103,7 @@ class SessionCore(Readings):
         if not dragged_meanwhile:
             self._put_box(result)
         if first and result.spine.vertebrae:
+            self._scene.show_3d(str(self._volume), True)
             self._scene.jump(result.spine.vertebrae[len(result.spine.vertebrae) // 2].centroid_lps_mm)
         self._runner.keep_only(self._folders())
         self._tell(Change.RESULT, Change.STATE, Change.BOX, Change.PROGRESS)

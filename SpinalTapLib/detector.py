@@ -95,12 +95,16 @@ class PartDetector:
         count, *size = working.array.shape
         probabilities = np.zeros((count, N_STRUCTURES, *size), np.float16)
         vertebrae: list[SliceVertebra] = []
+        most = 0  # vertebrae in one slice
         for index, image in enumerate(working.array):
             if cancelled is not None and cancelled():
                 raise Cancelled
             if progress is not None:
-                progress(STAGE, index / count, f"Looking at slice {index + 1} of {count}")
+                seen = f", {most} vertebrae seen" if most > 1 else ""
+                progress(STAGE, index / count, f"Looking at slice {index + 1} of {count}{seen}")
             maps = self.part_maps(image)
             probabilities[index] = maps.probabilities
-            vertebrae.extend(group(maps, index))
+            found = group(maps, index)
+            most = max(most, len(found))
+            vertebrae.extend(found)
         return Detections(working, tuple(vertebrae), probabilities)

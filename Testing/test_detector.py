@@ -45,7 +45,8 @@ def test_every_slice_gives_its_vertebrae_and_its_mask() -> None:
 def test_progress_rises_in_plain_words() -> None:
     calls: list[tuple[str, float, str]] = []
     DrawnDetector().detect(a_volume(5), progress=lambda *args: calls.append(args))
-    assert calls[2] == ("detect", 0.4, "Looking at slice 3 of 5")
+    assert calls[0] == ("detect", 0.0, "Looking at slice 1 of 5")
+    assert calls[2] == ("detect", 0.4, "Looking at slice 3 of 5, 3 vertebrae seen")
     assert [fraction for _, fraction, _ in calls] == sorted(fraction for _, fraction, _ in calls)
 
 

@@ -424,6 +424,21 @@ def test_setup_appears_only_when_something_is_missing_and_segmenting_waits_for_i
     assert desk.ui.segmentButton.enabled
 
 
+def test_an_older_slicer_is_told_to_be_updated_and_offers_nothing_to_install(desk, monkeypatch):
+    import SpinalTapLib.needs
+
+    weights = Need("weights", "Network weights", True, "Weights verified.")
+    monkeypatch.setattr(pythonqt.unwrap(slicer.app), "_version", (5, 8))
+    monkeypatch.setattr(SpinalTapLib.needs, "_torch", lambda: Need("torch", "PyTorch", True, "PyTorch 2.13."))
+    monkeypatch.setattr(SpinalTapLib.needs, "_package", lambda line: Need(line, line, True, f"{line}."))
+    monkeypatch.setattr(SpinalTapLib.needs, "_weights", lambda name: weights)
+    desk.session.set_volume("vtkMRMLScalarVolumeNode1")
+    desk.setup.check()
+    desk.panel.refresh()
+    assert not desk.ui.segmentButton.enabled and not desk.ui.setupInstallButton.enabled
+    assert desk.ui.statusLabel.text.startswith("This is 3D Slicer 5.8; SpinalTap needs 5.10 or later.")
+
+
 def test_without_the_pytorch_extension_torch_is_not_installed_by_another_way(desk, missing, monkeypatch):
     called = []
     monkeypatch.setattr(slicer.util, "pip_install", called.append)

@@ -767,6 +767,22 @@ def test_jumping_moves_the_slice_views(scene, segmented):
     assert abs((target - origin) @ normal) < 0.5
 
 
+def test_the_first_result_is_looked_at_in_3d_and_later_ones_leave_the_camera_alone(scene, make_session):
+    camera = scene.AddNewNodeByClass("vtkMRMLCameraNode", "camera")
+    session = make_session()
+    session.set_volume(add_blocks(scene).GetID())
+    session.segment()
+    session.wait(60)
+    bounds = np.zeros(6)
+    only(scene, "vtkMRMLSegmentationNode").GetRASBounds(bounds)
+    assert session.is_shown_3d
+    assert np.allclose(camera.GetFocalPoint(), bounds.reshape(3, 2).mean(1), atol=1e-6)
+    camera.SetFocalPoint(1, 2, 3)
+    session.shift_labels(1)
+    session.wait(60)
+    assert camera.GetFocalPoint() == (1, 2, 3)
+
+
 def test_surfaces_are_shown_in_3d_and_hidden(scene, segmented):
     session, _ = segmented
     camera = scene.AddNewNodeByClass("vtkMRMLCameraNode", "camera")

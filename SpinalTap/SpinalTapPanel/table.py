@@ -113,7 +113,7 @@ def _canvas():
 def _swatch(colour):
     pixmap = _canvas()
     pixmap.fill(qt.QColor(*colour))
-    return qt.QIcon(pixmap)
+    return _icon(pixmap)
 
 
 def _dot(colour):
@@ -125,4 +125,10 @@ def _dot(colour):
     painter.setBrush(qt.QBrush(qt.QColor(*colour)))
     painter.drawEllipse(1, 1, ICON_PX - 2, ICON_PX - 2)
     painter.end()
-    return qt.QIcon(pixmap)
+    return _icon(pixmap)
+
+
+def _icon(pixmap):
+    icon = qt.QIcon(pixmap)
+    icon.addPixmap(pixmap, qt.QIcon.Selected)  # Qt would tint it in a line that is selected
+    return icon

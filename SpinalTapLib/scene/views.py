@@ -21,7 +21,7 @@ def jump(scene: Any, point_ras_mm: np.ndarray) -> None:
 
 
 def show_3d(scene: Any, node: Any, visible: bool) -> None:
-    """Show or hide a segmentation's surfaces in the 3-D views, and look at them when they appear."""
+    """Show or hide a segmentation's surfaces in the 3-D views, and look at them when they are shown."""
     display = node.GetDisplayNode()
     if display is None:
         node.CreateDefaultDisplayNodes()
@@ -30,9 +30,8 @@ def show_3d(scene: Any, node: Any, visible: bool) -> None:
         node.CreateClosedSurfaceRepresentation()
         display.SetPreferredDisplayRepresentationName3D("Closed surface")
         display.SetVisibility(True)
-    appears = visible and not display.GetVisibility3D()
     display.SetVisibility3D(visible)
-    if appears:
+    if visible:
         _look_at(scene, node)
 
 
