@@ -125,7 +125,7 @@ def segment_spine(
         detections, device = _detect(network, device, working, report)
     with stages.stage("link", "Joining the slices"):
         candidates = calibrated(link(detections), calibration_of(card))
-    with stages.stage("bodies", "Drawing the bodies"):
+    with stages.stage("bodies", f"Drawing {len(candidates)} vertebrae"):
         evidence = gather(volume, detections, candidates, options.structures)
         evidence = replace(evidence, candidates=recentred(candidates, evidence.bodies.solids, working))
     spine = Spine(
