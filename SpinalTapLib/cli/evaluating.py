@@ -49,6 +49,12 @@ def add_commands(commands: Any) -> None:
     poster.add_argument("--rungs", metavar="PNG", help="instead: draw the ladder climbing a whole synthetic spine")
     poster.add_argument("--json", action="store_true", help="print JSON instead of Markdown tables")
     poster.set_defaults(run=run_poster)
+    ablation = kinds.add_parser("ablation", help="train without each ingredient in turn, and measure on real slices")
+    ablation.add_argument("--spider", required=True, metavar="DIR", help="the SPIDER slices")
+    ablation.add_argument("--output", required=True, metavar="DIR", help="gets one folder a row; those there are kept")
+    ablation.add_argument("--config", default="small", metavar="NAME|FILE", help="the recipe with everything in it")
+    ablation.add_argument("--canvases", metavar="DIR", help="keep drawn canvases here, and take them from here")
+    ablation.set_defaults(run=run_ablation)
     sheet = kinds.add_parser("contact-sheet", help="synthetic training tiles beside tiles of real slices, as a picture")
     sheet.add_argument("--output", required=True, metavar="PNG")
     sheet.add_argument("--real", metavar="DIR", help="folder of upright real slices (PNG)")
@@ -179,4 +185,21 @@ def run_contact_sheet(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config)
     real = Path(arguments.real) if arguments.real else None
     print(write_contact_sheet(arguments.output, config, real, arguments.count, arguments.seed))
+    return 0
+
+
+def run_ablation(arguments: argparse.Namespace) -> int:
+    """Print the table of what each ingredient of the training brings."""
+    from dataclasses import replace
+
+    from ..training.ablation import ablation_table, run_all
+    from ..training.config import load_config
+
+    console = Console()
+    config = load_config(arguments.config)
+    if arguments.canvases:
+        config = replace(config, canvas_folder=arguments.canvases)
+    found = run_all(config, Path(arguments.output), Path(arguments.spider), console.progress)
+    console.clear()
+    print(ablation_table(found).rstrip())
     return 0

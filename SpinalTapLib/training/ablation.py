@@ -1,0 +1,150 @@
+"""What each ingredient of the training brings: train without it, and measure on real development slices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..detector import PartDetector
+from ..device import choose_device
+from ..progress import ProgressCallback
+from ..weights import load_network
+from .canvases import CanvasFolder, drawn_canvases, kept_canvases
+from .config import TrainConfig
+from .drawing import Canvas
+from .markdown import markdown_table
+from .spider_evaluation import SpiderEvaluation, detector_finder, evaluate_spider
+from .tissues import Tissue
+from .train import train
+
+T = Tissue
+_BEHIND_THE_SCENES = (
+    T.MUSCLE_FAT, T.ORGAN_A, T.ORGAN_B, T.ORGAN_C, T.FLUID, T.GAS, T.LUNG, T.VESSEL, T.VESSEL_WALL, T.BRAIN, T.SKULL,
+    T.HEART, T.SKIN,
+)  # fmt: skip
+_LESIONS = (T.MODIC_1, T.MODIC_2, T.MODIC_3, T.LESION, T.HAEMANGIOMA, T.CEMENT, T.METAL)
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """One row of the table.
+
+    Attributes
+    ----------
+    name : str
+        What was taken out.
+    top, placement, appearance : dict
+        Settings of the config, and of its parts, that differ.
+    painted : tuple of (tissues, Tissue)
+        Tissues that are painted over with another one.
+    """
+
+    name: str
+    top: dict[str, Any] = field(default_factory=dict)
+    placement: dict[str, Any] = field(default_factory=dict)
+    appearance: dict[str, Any] = field(default_factory=dict)
+    painted: tuple[tuple[Tissue, ...], Tissue] | None = None
+
+    def config(self, base: TrainConfig) -> TrainConfig:
+        """Return the config of this row."""
+        return replace(
+            base,
+            **self.top,
+            placement=replace(base.placement, **self.placement),
+            appearance=replace(base.appearance, **self.appearance),
+        )
+
+
+_NO_CONTRAST = dict.fromkeys(("t1", "t2", "stir", "pd", "dixon_water", "t2star", "random"), 0.0)
+
+ABLATIONS = (
+    Ablation("nothing"),
+    Ablation("nothing, another seed", top={"seed": 2021}),
+    Ablation("all contrasts but T2", appearance={**_NO_CONTRAST, "t2": 1.0}),
+    Ablation("signal equations: random contrast alone", appearance={**_NO_CONTRAST, "random": 1.0}),
+    Ablation("random contrast", appearance={"random": 0.0}),
+    Ablation("partial volume of thick slices", appearance={"partial_volume": 0.0}),
+    Ablation("coil fall-off and bias", appearance={"coil": 0.0, "bias": 0.0, "saturation_band": 0.0}),
+    Ablation("what lies around the spine", painted=(_BEHIND_THE_SCENES, T.MUSCLE)),
+    Ablation("lesions and metal", painted=(_LESIONS, T.MARROW)),
+    Ablation("variation of scale", placement={"scale_sd": 0.0, "wide_scale": 0.0}),
+    Ablation("half of the network's width", top={"widths": (4, 8, 16, 32, 48)}),
+    Ablation("re-estimated batch-norm statistics", top={"recalibration_batches": 0}),
+)
+"""The rows. What was taken out, not what was left in."""
+
+
+def run_ablation(
+    row: Ablation, base: TrainConfig, output: Path, spider: Path, progress: ProgressCallback | None = None
+) -> SpiderEvaluation:
+    """Train one row from nothing and measure it on the SPIDER slices; a row that was trained before is only measured.
+
+    Parameters
+    ----------
+    row : Ablation
+    base : TrainConfig
+        The recipe with everything in it.
+    output : Path
+        Gets one folder a row.
+    spider : Path
+        Real development slices, see `spider.py`. They select nothing.
+    progress : callable, optional
+        See `progress.ProgressCallback`.
+
+    Raises
+    ------
+    ValueError
+        If the folders can't be used.
+    """
+    config = row.config(base)
+    folder = output / "-".join(row.name.replace(",", "").replace(":", "").split())
+    weights = folder / f"{config.name}.pt"
+    if not weights.exists():
+        train(config, folder, progress=progress, source=_Source(config, row.painted))
+    device = choose_device(config.device)
+    network, _ = load_network(str(weights), device)
+    return evaluate_spider(spider, detector_finder(PartDetector(network, device)))
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Canvases with some tissues painted over. A class, so that workers can be sent one."""
+
+    config: TrainConfig
+    painted: tuple[tuple[Tissue, ...], Tissue] | None
+
+    def __call__(self, rng: np.random.Generator) -> Iterator[Canvas]:
+        config = self.config
+        canvases = drawn_canvases(rng, config.planes_per_spine)
+        if config.canvas_folder is not None:
+            enough = round(config.steps * config.batch / config.tiles_per_canvas)
+            canvases = kept_canvases(CanvasFolder(Path(config.canvas_folder)), rng, config.planes_per_spine, enough)
+        return (painted_over(canvas, self.painted) for canvas in canvases)
+
+
+def painted_over(canvas: Canvas, painted: tuple[tuple[Tissue, ...], Tissue] | None) -> Canvas:
+    """Return a canvas with some tissues replaced by one."""
+    if painted is None:
+        return canvas
+    which, by = painted
+    return replace(canvas, tissue=np.where(np.isin(canvas.tissue, which), np.uint8(by), canvas.tissue))
+
+
+def ablation_table(found: dict[str, SpiderEvaluation]) -> str:
+    """Return the figures as a Markdown table."""
+    rows = [["Taken out", "Found once", "Twice", "Missed", "False a slice", "Dice, masked slices"]]
+    for name, result in found.items():
+        rates = [result.rate(what).words(3) for what in ("once", "double", "missed")]
+        rows.append([name, *rates, result.rate("false").words(2), result.dice().words(3)])
+    return markdown_table(rows)
+
+
+def run_all(
+    base: TrainConfig, output: Path, spider: Path, progress: ProgressCallback | None = None
+) -> dict[str, SpiderEvaluation]:
+    """Run every row of `ABLATIONS`, see `run_ablation`."""
+    return {row.name: run_ablation(row, base, output, spider, progress) for row in ABLATIONS}
