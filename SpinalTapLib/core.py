@@ -99,6 +99,8 @@ class SessionCore(Readings):
         if self._result is not None:
             self._history = [*self._history, self._result][-MOST_UNDOS:]
         self._result, self._failure = result, None
+        if notes.get("added"):
+            self._scene.place_new_box(str(self._volume), None)
         dragged_meanwhile, self._recount_wanted = self._recount_wanted, False
         if not dragged_meanwhile:
             self._put_box(result)

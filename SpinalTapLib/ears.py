@@ -11,7 +11,7 @@ from .values import Change
 if TYPE_CHECKING:
     from .core import SessionCore
 
-NOTHING_THERE = 'No vertebra was found there yet. Let go to look once more, or add it with "Add or drop".'
+NOTHING_THERE = "No vertebra was found there yet. Let go to look once more."
 
 
 class Ears:

@@ -41,7 +41,7 @@ class Permits:
     @property
     def can_reseed(self) -> Can:
         """For `reseed`."""
-        box = self._no_box("Place the S1 box first.")
+        box = "" if self._volume and self._scene.has_box(self._volume) else "Place the S1 box first."
         return self._unless(self._no_recount(), box, "Counts every level again from the S1 box.")
 
     @property
@@ -69,12 +69,18 @@ class Permits:
         )
 
     @property
+    def can_show_new_box(self) -> Can:
+        """For `show_new_box`."""
+        return self._unless(self._no_recount(), "Shows a box to drag onto the body of a vertebra that was missed.")
+
+    @property
     def can_add_vertebra(self) -> Can:
         """For `add_vertebra`."""
+        there = self._volume and self._result is not None and self._scene.has_new_box(self._volume)
         return self._unless(
             self._no_recount(),
-            self._no_box("Show the S1 box first, and drag it around the body of the vertebra that was missed."),
-            "Adds the vertebra whose body is in the S1 box, and counts again.",
+            "" if there else "Show the box for a missed vertebra first, and drag it onto its body.",
+            "Adds the vertebra whose body is in that box, and counts again.",
         )
 
     @property
@@ -130,9 +136,6 @@ class Permits:
         if not reason and self._result is not None and self._result.folder is None:
             return NO_MEMORY
         return reason
-
-    def _no_box(self, reason: str) -> str:
-        return "" if self._volume and self._scene.has_box(self._volume) else reason
 
     def _no_levels(self) -> str:
         named = self._result is not None and any(v.level for v in self._result.spine.vertebrae)

@@ -106,6 +106,15 @@ class Scene(Protocol):
     def place_box(self, volume: str, box: SeedBox, by_user: bool) -> None:
         """Make the S1 box or move it; a box that is being dragged is left alone."""
 
+    def has_new_box(self, volume: str) -> bool:
+        """Return True if there is a box around a missed vertebra."""
+
+    def new_box(self, volume: str) -> SeedBox | None:
+        """Return the box around a missed vertebra in LPS world, or None; raise ValueError if it cannot be used."""
+
+    def place_new_box(self, volume: str, box: SeedBox | None) -> None:
+        """Make the box around a missed vertebra or move it; None removes it."""
+
     def show_box(self, volume: str, visible: bool) -> None:
         """Show or hide the S1 box."""
 

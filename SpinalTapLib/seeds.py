@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from .geometry import SeedBox, Spine, Vertebra
@@ -14,6 +16,10 @@ FIRST_SIZE_MM = (45.0, 42.0, 36.0)
 
 FIRST_HEIGHT = 0.15
 """Where such a box lies, as a part of the volume's height from below: the sacrum's top in most lumbar scans."""
+
+
+WIDE_GAP = 1.5
+"""Neighbours this many times as far apart as usual have a missed vertebra between them."""
 
 
 def box_around(vertebra: Vertebra, level: str) -> SeedBox:
@@ -46,6 +52,24 @@ def first_box(bounds_lps_mm: np.ndarray) -> SeedBox:
     centre = (low + high) / 2
     centre[2] = low[2] + FIRST_HEIGHT * (high[2] - low[2])
     return SeedBox(centre, np.minimum(FIRST_SIZE_MM, np.maximum(high - low, 1.0)))
+
+
+def box_for_missed(spine: Spine) -> SeedBox:
+    """Return where a missed vertebra most likely is: in the widest gap, or above the top if no gap is wide.
+
+    `spine` has at least one vertebra.
+    """
+    vertebrae = spine.vertebrae
+    centres = np.array([vertebra.centroid_lps_mm for vertebra in vertebrae])
+    like = vertebrae[-1]
+    if len(vertebrae) < 2:
+        return replace(box_around(like, "S1"), center_lps_mm=centres[-1] + like.up * 1.3 * like.height_mm)
+    steps = np.diff(centres, axis=0)
+    lengths = np.linalg.norm(steps, axis=1)
+    widest = int(lengths.argmax())
+    if lengths[widest] > WIDE_GAP * np.median(lengths):
+        return replace(box_around(vertebrae[widest], "S1"), center_lps_mm=centres[widest] + steps[widest] / 2)
+    return replace(box_around(like, "S1"), center_lps_mm=centres[-1] + steps[-1])
 
 
 def box_of(spine: Spine) -> tuple[SeedBox | None, bool]:

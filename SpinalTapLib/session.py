@@ -118,12 +118,21 @@ class Session(SessionCore):
         self._numbered(index)
         self._start(lambda result: self._runner.drop(result, index, self.settings, {"fresh": False}))
 
+    def show_new_box(self) -> None:
+        """Show a box for a vertebra that was missed, where one most likely is; the user drags it onto its body."""
+        require(self.can_show_new_box)
+        assert self._result is not None
+        box = seeds.box_for_missed(self._result.spine)
+        self._scene.place_new_box(str(self._volume), box)
+        self._scene.jump(box.center_lps_mm)
+        self._tell(Change.BOX)
+
     def add_vertebra(self) -> None:
-        """Add a vertebra that was missed: its body is in the S1 box as it lies now; and count again."""
+        """Add a vertebra that was missed, from the box of `show_new_box` as it lies now, and count again."""
         require(self.can_add_vertebra)
-        box = self._scene.box(str(self._volume))
+        box = self._scene.new_box(str(self._volume))
         assert box is not None
-        self._start(lambda result: self._runner.add(result, box, self.settings, {"fresh": False}))
+        self._start(lambda result: self._runner.add(result, box, self.settings, {"fresh": False, "added": True}))
 
     def undo(self) -> None:
         """Go back to the result before the last command that changed it."""

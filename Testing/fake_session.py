@@ -141,6 +141,9 @@ class FakeSession:
     def drop_vertebra(self, index):
         self.calls.append(("drop_vertebra", index))
 
+    def show_new_box(self):
+        self.calls.append(("show_new_box",))
+
     def add_vertebra(self):
         self.calls.append(("add_vertebra",))
 

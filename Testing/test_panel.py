@@ -215,28 +215,29 @@ def test_this_is_needs_one_vertebra_and_offers_every_level(desk):
 
 def test_what_is_no_vertebra_is_dropped_and_one_that_was_missed_added(desk):
     desk.done()
-    add, drop = desk.ui.editButton.menu().actions()
+    box, add, drop = desk.ui.editButton.menu().actions()
     assert not drop.enabled and drop.toolTip == "Choose one vertebra in the table first."
     click_row(desk.ui.resultsTable, 2)
     assert drop.enabled and drop.text == "Drop L2: it is no vertebra"
     drop.trigger()
     assert desk.calls()[-1] == ("drop_vertebra", 4)
+    box.trigger()
     add.trigger()
-    assert desk.calls()[-1] == ("add_vertebra",)
-    desk.session.refusals = {"can_add_vertebra": "Show the S1 box first."}
+    assert desk.calls()[-2:] == [("show_new_box",), ("add_vertebra",)]
+    desk.session.refusals = {"can_add_vertebra": "Show the box first."}
     desk.panel.refresh()
-    assert not add.enabled and add.toolTip == "Show the S1 box first." and desk.ui.editButton.enabled
+    assert not add.enabled and add.toolTip == "Show the box first." and desk.ui.editButton.enabled
 
 
 def test_a_right_click_on_the_table_offers_the_same(desk):
     desk.done()
     click_row(desk.ui.resultsTable, 2)
-    this_is, add, drop = desk.ui.resultsTable.actions()
+    this_is, *others, drop = desk.ui.resultsTable.actions()
     assert desk.ui.resultsTable.contextMenuPolicy == qt.Qt.ActionsContextMenu
     assert this_is.text == desk.ui.pinButton.text and this_is.enabled
     drop.trigger()
     assert desk.calls()[-1] == ("drop_vertebra", 4)
-    assert [add.text, drop.text] == [action.text for action in desk.ui.editButton.menu().actions()]
+    assert [a.text for a in (*others, drop)] == [action.text for action in desk.ui.editButton.menu().actions()]
 
 
 # --- the S1 box -------------------------------------------------------------------------------------------------
@@ -575,7 +576,7 @@ BUTTONS = {
 def test_a_session_that_may_do_nothing_leaves_no_button_enabled_and_each_says_why(desk):
     desk.done()
     click_row(desk.ui.resultsTable, 1)
-    desk.session.refusals = {can: f"Not now ({can})." for can in (*BUTTONS.values(), "can_add_vertebra")}
+    desk.session.refusals = {can: f"Not now ({can})." for can in (*BUTTONS.values(), "can_show_new_box")}
     desk.panel.refresh()
     for name, can in BUTTONS.items():
         button = getattr(desk.ui, name)

@@ -32,8 +32,12 @@ def levels_of(session):
 
 
 def box_node(scene):
-    (node,) = nodes_of(scene, "vtkMRMLMarkupsROINode")
+    (node,) = (node for node in nodes_of(scene, "vtkMRMLMarkupsROINode") if node.GetName() == "S1 box")
     return node
+
+
+def new_box_node(scene):
+    return next(node for node in nodes_of(scene, "vtkMRMLMarkupsROINode") if node.GetName() == "missed vertebra")
 
 
 def drag(scene, target_lps, steps=4, end=True):
@@ -72,8 +76,8 @@ class TestStates:
             session.segment()
         session.set_volume(add_blocks(scene).GetID())
         assert session.can_segment.allowed
-        names = "export jump show_3d shift_up shift_down pin_level drop_vertebra add_vertebra reseed put_box_on_s1"
-        for name in names.split():
+        names = "export jump show_3d shift_up shift_down pin_level drop_vertebra show_new_box add_vertebra reseed"
+        for name in (*names.split(), "put_box_on_s1"):
             can = getattr(session, f"can_{name}")
             assert not can and can.reason == "Segment the spine first."
         for command in (
@@ -83,6 +87,7 @@ class TestStates:
             lambda: session.shift_labels(1),
             lambda: session.pin_level(0, "S1"),
             lambda: session.drop_vertebra(0),
+            session.show_new_box,
             session.add_vertebra,
             session.reseed,
             session.put_box_on_s1,
@@ -331,7 +336,7 @@ class TestTheBox:
         session, _ = segmented
         drag(scene, [0, 0, 1000])
         assert session.wait(60) is State.FAILED
-        assert "no vertebra in the S1 box" in session.failure.sentence
+        assert "S1 box" in session.failure.sentence and "lies outside the scan" in session.failure.sentence
         assert levels_of(session) == UP and segmentation_names(scene) == [UP[::-1]]
 
     def test_under_a_transform_that_bends_fails_with_a_sentence(self, scene, segmented):
@@ -486,11 +491,6 @@ class TestRelabelling:
 
 
 class TestDropAndAdd:
-    def box_around(self, session, level):
-        from SpinalTapLib.editing import box_around
-
-        return box_around(session.result.spine[level], level).center_lps_mm
-
     def test_a_dropped_vertebra_leaves_the_count_and_the_scene(self, scene, segmented):
         session, _ = segmented
         session.drop_vertebra(2)
@@ -519,20 +519,33 @@ class TestDropAndAdd:
         centre, label_map = body.centroid_lps_mm, session.result.spine.label_map
         session.drop_vertebra(2)
         session.wait(60)
-        drag(scene, centre, end=False)
-        assert "Add or drop" in session.preview
-        box_node(scene).SetSize(30, 34, 26)
+        session.show_new_box()
+        box = new_box_node(scene)
+        assert np.allclose(np.array(box.GetCenter()) * RAS, centre, atol=2)  # it lies in the gap by itself
+        box.SetCenter(*(centre * RAS))
+        box.InvokeEvent(EVENTS.PointEndInteractionEvent)
+        assert session.state is State.DONE  # this box recounts nothing when it is dragged
         session.add_vertebra()
         assert session.wait(60) is State.DONE, session.failure
         assert levels_of(session) == UP
         assert "added by hand" in session.rows[3].note
+        assert not session.can_add_vertebra and box_node(scene)  # the box has done its work
         assert (session.result.spine.label_map == body.label_value).sum() > 0.5 * (label_map == body.label_value).sum()
         session.shift_labels(1)  # from the folder that the new evidence is in
         session.wait(60)
         assert levels_of(session) == ["T12", "L1", "L2", "L3", "L4", "L5"]
 
-    def test_an_addition_where_there_is_a_vertebra_fails_with_a_sentence(self, segmented):
+    def test_the_box_stands_above_the_top_where_there_is_no_gap(self, scene, segmented):
         session, _ = segmented
+        spine = session.result.spine
+        session.show_new_box()
+        expected = 2 * spine["L1"].centroid_lps_mm - spine["L2"].centroid_lps_mm
+        assert np.allclose(np.array(new_box_node(scene).GetCenter()) * RAS, expected, atol=1e-3)
+
+    def test_an_addition_where_there_is_a_vertebra_fails_with_a_sentence(self, scene, segmented):
+        session, _ = segmented
+        session.show_new_box()
+        new_box_node(scene).SetCenter(*(session.result.spine["L4"].centroid_lps_mm * RAS))
         session.add_vertebra()
         assert session.wait(60) is State.FAILED
         assert "There is a vertebra in that box already" in session.failure.sentence
@@ -543,7 +556,8 @@ class TestDropAndAdd:
         centre = session.result.spine["L5"].centroid_lps_mm
         session.drop_vertebra(1)
         session.wait(60)
-        box_node(scene).SetCenter(*(centre * RAS))
+        session.show_new_box()
+        new_box_node(scene).SetCenter(*(centre * RAS))
         session.add_vertebra()
         session.wait(60)
         session.drop_vertebra(3)
@@ -564,9 +578,8 @@ class TestDropAndAdd:
         session, _ = segmented
         with pytest.raises(ValueError, match="no vertebra number 9"):
             session.drop_vertebra(9)
-        scene.RemoveNode(box_node(scene))
-        assert not session.can_add_vertebra and "Show the S1 box first" in session.can_add_vertebra.reason
-        with pytest.raises(ValueError, match="Show the S1 box first"):
+        assert not session.can_add_vertebra
+        with pytest.raises(ValueError, match="Show the box for a missed vertebra first"):
             session.add_vertebra()
         for _ in range(5):
             session.drop_vertebra(0)

@@ -1,4 +1,4 @@
-"""The corrections under the table: shift, "this is ...", drop, add; a right click on a line offers the last three."""
+"""The corrections under the table: shift, "this is ...", drop, add; a right click on a line offers the last ones."""
 
 from __future__ import annotations
 
@@ -32,14 +32,16 @@ class Corrections:
         ui.pinButton.setMenu(self._levels)
         self._menu = qt.QMenu(ui.editButton)
         self._menu.toolTipsVisible = True
-        self._add = self._menu.addAction(_("Add the vertebra in the S1 box"))
+        self._box = self._menu.addAction(_("Show a box for a missed vertebra"))
+        self._add = self._menu.addAction(_("Add the vertebra in that box"))
         self._drop = self._menu.addAction("")
         ui.editButton.setMenu(self._menu)
         ui.resultsTable.contextMenuPolicy = qt.Qt.ActionsContextMenu
-        for action in (self._levels.menuAction(), self._add, self._drop):
+        for action in (self._levels.menuAction(), self._box, self._add, self._drop):
             ui.resultsTable.addAction(action)
         ui.shiftUpButton.connect("clicked()", lambda: give("shift_labels", 1))
         ui.shiftDownButton.connect("clicked()", lambda: give("shift_labels", -1))
+        self._box.connect("triggered()", lambda: give("show_new_box"))
         self._add.connect("triggered()", lambda: give("add_vertebra"))
         self._drop.connect("triggered()", self._with_one(lambda row: give("drop_vertebra", row.index)))
 
@@ -47,15 +49,18 @@ class Corrections:
         """Show what can be done now, and with which vertebra."""
         session, chosen = self._session, self._table.chosen
         nobody = "" if len(chosen) == 1 else _("Choose one vertebra in the table first.")
-        pin, drop, add = session.can_pin_level, session.can_drop_vertebra, session.can_add_vertebra
+        pin, drop, box = session.can_pin_level, session.can_drop_vertebra, session.can_show_new_box
+        add = session.can_add_vertebra
         self._allow("shiftUpButton", session.can_shift_up)
         self._allow("shiftDownButton", session.can_shift_down)
         self._allow("pinButton", pin, nobody if pin else "")
-        self._allow("editButton", drop if drop or not add else add)
+        self._allow("editButton", drop if drop or not box else box)
         self._levels.menuAction().enabled = self._ui.pinButton.enabled
         name = chosen[0].level if len(chosen) == 1 else _("the chosen vertebra")
         self._drop.text = _("Drop {level}: it is no vertebra").format(level=name)
-        for action, can, reason in ((self._add, add, ""), (self._drop, drop, nobody if drop else "")):
+        for action, can, reason in (
+            (self._box, box, ""), (self._add, add, ""), (self._drop, drop, nobody if drop else "")
+        ):  # fmt: skip
             action.enabled = bool(can) and not reason
             action.toolTip = reason or can.reason
 

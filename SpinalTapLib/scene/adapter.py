@@ -122,10 +122,7 @@ class SlicerScene:
 
     def box(self, volume: str) -> SeedBox | None:
         """Return the S1 box in LPS world, or None if there is none; raise ValueError if it cannot be used."""
-        node = self._find(volume, nodes.BOX)
-        if node is None:
-            return None
-        return box.moved(box.read(node), self._then_from_now(volume))
+        return self._read_box(volume, nodes.BOX)
 
     def box_is_users(self, volume: str) -> bool:
         """Return True if the user placed or dragged the box, False if it only marks the S1 that was found."""
@@ -136,16 +133,9 @@ class SlicerScene:
         """Make the S1 box or move it; a box that is being dragged is left alone."""
         if self._observers.is_dragging:
             return
-        owner = self._node(volume)
         with self._observers.quiet():
-            node = self._find(volume, nodes.BOX)
-            if node is None:
-                node = nodes.make(self._scene, owner, nodes.BOX, box.NAME)
-                box.set_up(node)
-                node.SetAndObserveTransformNodeID(transform_id(owner))
-                nodes.place_beside(self._scene, owner, node)
-            world = box.moved(box_, np.linalg.inv(self._then_from_now(volume)))
-            box.write(node, world, np.linalg.inv(parent_to_world(node)) @ RAS_FROM_LPS)
+            node = self._find(volume, nodes.BOX) or self._make_box(volume, nodes.BOX, box.NAME, box.COLOUR)
+            self._write_box(volume, node, box_)
             box.mark(node, by_user)
         self._observers.refresh()
 
@@ -162,6 +152,23 @@ class SlicerScene:
         """Return True if there is an S1 box and it is visible."""
         node = self._find(volume, nodes.BOX)
         return node is not None and node.GetDisplayNode() is not None and bool(node.GetDisplayNode().GetVisibility())
+
+    def has_new_box(self, volume: str) -> bool:
+        """Return True if there is a box around a missed vertebra."""
+        return self._find(volume, nodes.NEW_BOX) is not None
+
+    def new_box(self, volume: str) -> SeedBox | None:
+        """Return the box around a missed vertebra in LPS world, or None; raise ValueError if it cannot be used."""
+        return self._read_box(volume, nodes.NEW_BOX)
+
+    def place_new_box(self, volume: str, box_: SeedBox | None) -> None:
+        """Make the box around a missed vertebra or move it; None removes it."""
+        node = self._find(volume, nodes.NEW_BOX)
+        if box_ is not None:
+            node = node or self._make_box(volume, nodes.NEW_BOX, box.NEW_NAME, box.NEW_COLOUR)
+            self._write_box(volume, node, box_)
+        elif node is not None:
+            nodes.remove(self._scene, node)
 
     # --- views -------------------------------------------------------------------------------------------
 
@@ -196,6 +203,22 @@ class SlicerScene:
             if np.allclose(read.matrix, matrix, atol=_SAME_PLACE_MM):
                 return read, then, then.local_to_world
         raise ValueError(f"{node.GetName()!r} is no longer where it was segmented; segment it again.")
+
+    def _read_box(self, volume: str, role: str) -> SeedBox | None:
+        node = self._find(volume, role)
+        return box.moved(box.read(node), self._then_from_now(volume)) if node is not None else None
+
+    def _make_box(self, volume: str, role: str, name: str, colour: tuple[float, float, float]) -> Any:
+        owner = self._node(volume)
+        node = nodes.make(self._scene, owner, role, name)
+        box.set_up(node, colour)
+        node.SetAndObserveTransformNodeID(transform_id(owner))
+        nodes.place_beside(self._scene, owner, node)
+        return node
+
+    def _write_box(self, volume: str, node: Any, box_: SeedBox) -> None:
+        world = box.moved(box_, np.linalg.inv(self._then_from_now(volume)))
+        box.write(node, world, np.linalg.inv(parent_to_world(node)) @ RAS_FROM_LPS)
 
     def _node(self, volume: str) -> Any:
         node = self._scene.GetNodeByID(volume)

@@ -1,4 +1,4 @@
-"""The S1 box: a Markups ROI becomes a SeedBox and the other way round."""
+"""Boxes: a Markups ROI becomes a SeedBox and the other way round."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import vtk
 from ..geometry import SeedBox
 from .frames import RAS_FROM_LPS, array_of, matrix_of, parent_to_world
 
-NAME = "S1 box"
+NAME, NEW_NAME = "S1 box", "missed vertebra"
+COLOUR, NEW_COLOUR = (1.0, 0.85, 0.2), (1.0, 0.45, 0.25)
 
 _BY = "SpinalTap.PlacedBy"
 _USER, _PROGRAM = "user", "SpinalTap"
 
 
-def set_up(node: Any) -> None:
+def set_up(node: Any, colour: tuple[float, float, float] = COLOUR) -> None:
     """Show a new box as a frame with handles: a fill would darken the slice views."""
     display = node.GetDisplayNode()
     display.SetFillVisibility(False)
@@ -25,8 +26,8 @@ def set_up(node: Any) -> None:
     display.SetTranslationHandleVisibility(True)
     display.SetScaleHandleVisibility(True)
     display.SetRotationHandleVisibility(False)
-    display.SetColor(1.0, 0.85, 0.2)
-    display.SetSelectedColor(1.0, 0.85, 0.2)
+    display.SetColor(*colour)
+    display.SetSelectedColor(*colour)
 
 
 def is_users(node: Any) -> bool:

@@ -14,7 +14,7 @@ VOLUME_REFERENCE = "SpinalTapVolume"
 
 _GIVEN_NAME = "SpinalTap.Name"
 
-SEGMENTATION, POINTS, TABLE, BOX = "segmentation", "points", "table", "box"
+SEGMENTATION, POINTS, TABLE, BOX, NEW_BOX = "segmentation", "points", "table", "box", "new box"
 MEMORY, EVIDENCE, MESHES = "memory", "evidence", "meshes"
 
 
@@ -133,6 +133,7 @@ _CLASSES = {
     POINTS: "vtkMRMLMarkupsFiducialNode",
     TABLE: "vtkMRMLTableNode",
     BOX: "vtkMRMLMarkupsROINode",
+    NEW_BOX: "vtkMRMLMarkupsROINode",
     MEMORY: "vtkMRMLTextNode",
     EVIDENCE: "vtkMRMLTextNode",
     MESHES: "vtkMRMLTextNode",
