@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from .mirror import settled
 from .networks import LadderNetwork
 from .rungs import Rung, look_at, planes_around, propose
 from .volume import SagittalVolume
@@ -82,7 +83,12 @@ class LadderLook:
             device = next(self._network.parameters()).device
             output = self._network(torch.from_numpy(crop)[None].to(device))[0].float().cpu().numpy()
         slice_mm, pixel_mm, _ = self._volume.spacing_mm
-        return propose(rung, output, float(slice_mm), float(pixel_mm))
+        above, below = propose(rung, output, float(slice_mm), float(pixel_mm))
+        return self._settled(above), self._settled(below)
+
+    def _settled(self, proposal: Rung) -> Rung:
+        """Return a vertebra that is there on its own plane of symmetry: the sideways step is the network's weakest."""
+        return settled(self._volume, proposal) if proposal.presence >= PRESENCE_LIMIT else proposal
 
 
 def climb(

@@ -6,9 +6,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+from skimage.draw import polygon2mask
 
-from SpinalTapLib.ladder import MAX_RUNGS, climb
+from SpinalTapLib.ladder import MAX_RUNGS, LadderLook, climb
 from SpinalTapLib.rungs import CROP_SIZES, Rung, look_at, propose, quadrilateral_mask
+from SpinalTapLib.volume import volume_from_array
 
 SHAPE = (15, 900, 400)
 
@@ -163,9 +169,6 @@ def test_a_proposal_in_the_vertebras_own_frame_lands_in_the_image():
 
 
 def test_the_network_looks_once_at_each_place_however_often_it_is_asked():
-    import torch
-
-    from SpinalTapLib.ladder import LadderLook
     from SpinalTapLib.networks import LadderNetwork
     from SpinalTapLib.volume import SagittalVolume
 
@@ -180,3 +183,72 @@ def test_the_network_looks_once_at_each_place_however_often_it_is_asked():
     assert len(calls) == 1 and np.array_equal(first[0].corners, again[0].corners)
     look(Rung(1.0, corners + 0.5))
     assert len(calls) == 2
+
+
+class CropReader(torch.nn.Module):
+    """A stand-in that knows nothing but the crop: it finds the bright blocks above and below the one in the mask."""
+
+    side_px = 96
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, crop: torch.Tensor) -> torch.Tensor:
+        image, mask = crop[0, 1].numpy(), crop[0, 3].numpy()
+        blocks, count = ndimage.label(image > (image.min() + image.max()) / 2)
+        border = {*blocks[0], *blocks[-1], *blocks[:, 0], *blocks[:, -1]}
+        middle = np.bincount(blocks[mask > 0.5]).argmax() if blocks[mask > 0.5].any() else 0
+        whole = [k for k in range(1, count + 1) if k not in border and k != middle and (blocks == k).sum() > 60]
+        out = np.zeros((2, 10), np.float32)
+        out[:, 9] = -9
+        for side, sign in enumerate((-1, 1)):
+            places = {k: self._own(np.argwhere(blocks == k)) for k in whole}
+            places = {k: p for k, p in places.items() if sign * p.mean(0)[0] > 0.5}
+            if places:
+                nearest = min(places.values(), key=lambda p: np.linalg.norm(p.mean(0)))
+                out[side, :8], out[side, 9] = _box_of(nearest, self._own(np.argwhere(mask > 0.5))).ravel(), 9
+        return torch.from_numpy(out)[None]
+
+    def _own(self, pixels: np.ndarray) -> np.ndarray:
+        return ((pixels + 0.5) / self.side_px - 0.5) * CROP_SIZES
+
+
+def _box_of(block: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Return the corners of a block: a rectangle of the own one's shape with the block's area and long axis."""
+    spread = np.cov((block - block.mean(0)).T)
+    angle = 0.5 * np.arctan2(2 * spread[0, 1], spread[1, 1] - spread[0, 0])
+    half = np.array([13.0, 17.0]) / np.sqrt(26 * 34) * np.sqrt(len(block) / len(own))
+    corners = np.array([[-1, -1], [-1, 1], [1, 1], [1, -1]]) * half
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    return block.mean(0) + corners @ turn.T
+
+
+def _painted(rungs: list[Rung], shape: tuple[int, int]):
+    """Return a volume of bright blocks, the same in every slice."""
+    image = np.zeros(shape, np.float32)
+    for rung in rungs:
+        image += 100 * ndimage.gaussian_filter(polygon2mask(shape, rung.corners).astype(np.float32), 0.5)
+    matrix = np.array([[4.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
+    return volume_from_array(np.repeat(image[None], 5, axis=0), matrix)
+
+
+@settings(max_examples=12)
+@given(
+    angle=st.floats(-0.6, 0.6),
+    scale=st.floats(0.75, 1.4),
+    shift=st.tuples(st.floats(-25, 25), st.floats(-25, 25)),
+)
+def test_a_rotated_shifted_or_rescaled_scan_is_climbed_by_the_same_rungs(angle, scale, shift):
+    rungs = [replace(r, slice=2.0, corners=r.corners * 0.9 - [400, 0]) for r in _spine(8)]
+    middle = np.mean([r.centre for r in rungs], axis=0)
+    turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    moved = [replace(r, corners=(r.corners - middle) @ turn.T + [290 + shift[0], 260 + shift[1]]) for r in rungs]
+    plain = climb(LadderLook(CropReader(), _painted(rungs, (480, 520))), rungs[0], (5, 480, 520))
+    volume = _painted(moved, (580, 520))
+    other = climb(LadderLook(CropReader(), volume), moved[0], volume.array.shape)
+    assert len(plain.rungs) == len(other.rungs) == 8, (plain.reason, other.reason)
+    for true, seen, again in zip(moved, plain.rungs, other.rungs, strict=True):
+        carried = (seen.centre - middle) @ turn.T + [290 + shift[0], 260 + shift[1]]
+        assert np.linalg.norm(again.centre - carried) < 0.1 * true.size
+        assert np.linalg.norm(again.centre - true.centre) < 0.15 * true.size
