@@ -1,4 +1,4 @@
-"""Make the pictures of the README: the real panel, the real result, on a synthetic scan.
+"""Make all pictures of the README: the real panel, the real result, the ladder, on synthetic scans.
 
     python docs/make_pictures.py [folder]
 
@@ -27,10 +27,12 @@ from trame_slicer.core.slicer_app import SlicerApp  # noqa: E402
 from trame_slicer.views import SliceView, ThreeDView  # noqa: E402
 from trame_slicer.views.render_scheduler import NoScheduleRendering  # noqa: E402
 
+PICTURES = ROOT / "docs" / "pictures"
 THUMBNAIL = ROOT / "Resources" / "Icons" / "SpinalTapPractice.png"
 MARGIN_PX = 8
 VIEW_PX = (760, 760)
 LONGEST_RUN_S = 900
+RUNGS_SEED = 90000  # as `spinaltap experiment poster --rungs`
 CLOSER = 1.55  # a spine is slim: the sphere that the camera is fitted to leaves room beside it
 
 
@@ -152,6 +154,14 @@ def make_surface_picture(desk, folder):
     save(view, folder / "surfaces.png")
 
 
+def make_rungs_picture(folder):
+    """The ladder climbing a synthetic whole spine."""
+    from SpinalTapLib.training.rungs_picture import write_rungs
+    from SpinalTapLib.weights import load_network
+
+    write_rungs(folder / "rungs.png", load_network("ladder")[0], RUNGS_SEED)
+
+
 def save(view, path):
     """Render the view and write what it shows."""
     view.render()
@@ -171,7 +181,8 @@ def main(folder):
     desk = Desk()
     try:
         volume = make_practice_scan()
-        make_thumbnail(volume)
+        if folder == PICTURES:
+            make_thumbnail(volume)
         desk.widget._parameterNode.inputVolume = volume
         halfway = desk.segment()
         if halfway is not None:
@@ -181,7 +192,8 @@ def main(folder):
         make_surface_picture(desk, folder)
     finally:
         desk.widget.cleanup()
+    make_rungs_picture(folder)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "pictures")
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else PICTURES)
