@@ -6,16 +6,23 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 
+from .evidence import Evidence
 from .geometry import SeedBox, Spine
+from .ladder import LadderLook
 from .pipeline import Options, reseed_spine, segment_spine
 from .resultfolder import write_folder
+from .rungs import rung_from_points
 from .volume import SagittalVolume
+from .weights import load_network
+
+RUNGS = 24
+"""Vertebrae of a whole spine, S1 to C2."""
 
 
 @dataclass(frozen=True)
@@ -61,14 +68,38 @@ def time_segment(volume: SagittalVolume, options: Options, repeats: int = 3) -> 
 
 
 def time_reseed(volume: SagittalVolume, options: Options, repeats: int = 10) -> Timing:
-    """Time a recount from a box around the lowest vertebra that was found."""
+    """Time a recount from a box around the lowest vertebra that was found, and 24 rungs of the ladder by themselves.
+
+    A recount looks only at vertebrae that it has not looked at before, so after the first one it is faster than those
+    24 rungs, which are looked at as if nothing had been seen yet.
+    """
     spine = segment_spine(volume, options=options)
     if not spine.vertebrae:
         raise ValueError(f"No vertebra was found in {volume.name}, so there is nothing to recount.")
     lowest = spine.vertebrae[0]
     edge = 1.2 * max(lowest.height_mm, lowest.depth_mm)
     seed = SeedBox(lowest.centroid_lps_mm, np.full(3, edge), level=lowest.level or "S1")
-    return _timing("reseed", volume, lambda: reseed_spine(spine, seed, options=options), repeats, ("label", "measure"))
+    timing = _timing(
+        "reseed", volume, lambda: reseed_spine(spine, seed, options=options), repeats, ("label", "measure")
+    )
+    return replace(timing, seconds={**timing.seconds, f"{RUNGS} rungs": time_rungs(spine, options, repeats)})
+
+
+def time_rungs(spine: Spine, options: Options, repeats: int = 10) -> float:
+    """Return the median seconds that the ladder takes for `RUNGS` looks at the vertebrae of a spine, once warm."""
+    assert isinstance(spine.evidence, Evidence)
+    working = spine.evidence.detections.working
+    network, _ = load_network(options.ladder)
+    rungs = [rung_from_points(working, v.corners_lps_mm) for v in spine.vertebrae]
+    seconds = []
+    for _ in range(repeats + 1):
+        look = LadderLook(network, working)
+        began = time.perf_counter()
+        for k in range(RUNGS):
+            start = rungs[k % len(rungs)]
+            look(replace(start, slice=start.slice + 1e-6 * k))  # a shorter spine is gone up again, not remembered
+        seconds.append(time.perf_counter() - began)
+    return median(seconds[1:])
 
 
 def _timing(

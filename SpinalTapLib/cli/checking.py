@@ -19,7 +19,8 @@ def add_commands(commands: Any) -> None:
     benchmark = commands.add_parser("benchmark", help="time the stages on this machine")
     benchmark.add_argument("what", nargs="?", default="segment", choices=("segment", "reseed"))
     benchmark.add_argument("--scan", metavar="INPUT", help="a scan of your own (default: a synthetic one)")
-    benchmark.add_argument("--region", default="lumbar", choices=("lumbar", "whole"), help="of the synthetic scan")
+    text = "of the synthetic scan; default: lumbar, and whole for reseed"
+    benchmark.add_argument("--region", choices=("lumbar", "whole"), help=text)
     benchmark.add_argument("--repeats", type=int, default=3, metavar="N")
     benchmark.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
     benchmark.add_argument("--json", action="store_true", help="print the numbers as JSON")
@@ -61,8 +62,9 @@ def _benchmark_volume(arguments: argparse.Namespace, console: Console) -> Sagitt
         return load_volume(Path(arguments.scan))
     from ..training.phantom import draw_phantom
 
+    region = arguments.region or ("whole" if arguments.what == "reseed" else "lumbar")
     phantom = draw_phantom(
-        1, region=arguments.region, progress=lambda done: console.progress("draw", done, "Drawing a synthetic scan")
+        1, region=region, progress=lambda done: console.progress("draw", done, "Drawing a synthetic scan")
     )
     console.clear()
     return phantom.image
