@@ -14,9 +14,13 @@ import numpy as np
 import SimpleITK as sitk
 
 from . import __version__
+from .files import JSON_NAME, LABEL_MAP_NAME
+from .reading import series_files
 from .segments import CATEGORY, Segment, segments_in
+from .spinejson import read_spine_json
 from .staging import write_whole
 
+FILE_NAME = "vertebrae.dcm"
 SERIES_DESCRIPTION = "SpinalTap vertebrae"
 _SERIES_NUMBER = 7300
 _SAME_PLACE = 0.1
@@ -77,6 +81,40 @@ def write_dicom_seg(path: str | Path, label_image: sitk.Image, files: Sequence[s
     seg.save_as(buffer)
     write_whole(path, buffer.getvalue())
     return segments
+
+
+def add_dicom_seg(folder: str | Path, scan: str | Path | None = None) -> Path:
+    """Write the label map of a result folder as a DICOM segmentation of the series that it was made from.
+
+    Parameters
+    ----------
+    folder : path
+        Result folder of a scan that was read from DICOM; gets `FILE_NAME`.
+    scan : path, optional
+        Where the DICOM folder or file is now, if it was moved.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    ValueError
+        In one sentence, if the folder is no result, the scan is gone or was not DICOM, and as for `write_dicom_seg`.
+    """
+    folder = Path(folder)
+    source = read_spine_json(folder / JSON_NAME)["input"]
+    path = Path(source.get("path", "") if scan is None else scan)
+    if not path.exists():
+        raise ValueError(f"The scan of this result is no longer at {path}; say where it is now with --input.")
+    files = series_files(path, source.get("series"))
+    try:
+        image = sitk.ReadImage(str(folder / LABEL_MAP_NAME))
+    except RuntimeError:
+        raise ValueError(f"{folder / LABEL_MAP_NAME} is missing or damaged; segment the scan again.") from None
+    write_dicom_seg(folder / FILE_NAME, image, files)
+    return folder / FILE_NAME
 
 
 def _packages() -> tuple[Any, Any]:

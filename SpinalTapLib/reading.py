@@ -16,7 +16,7 @@ from .grid import check_geometry
 from .nifti import NO_ORIENTATION, check_header, is_nifti2, numberless_voxels, read_header, stored_bytes
 from .quiet import quiet_readers
 from .series import choose_series
-from .stacks import read_stack, stack_files
+from .stacks import DicomStack, read_stack, stack_files
 
 logger = logging.getLogger(__name__)
 
@@ -158,13 +158,35 @@ def _explain(path: Path, format_name: str, error: str) -> str:
     )
 
 
-def _read_dicom(path: Path, found: tuple[list[DicomFile], list[Path]], series: str | int | None) -> Reading:
+def series_files(path: Path, series: str | int | None = None) -> tuple[Path, ...]:
+    """Return the DICOM files that `read_image` makes an image of, in the order of their slices.
+
+    Raises
+    ------
+    ValueError
+        In one sentence, if the path is missing or unreadable, or is no DICOM file or folder.
+    """
+    _check_access(path)
+    if not path.is_dir() and not is_dicom(path):
+        raise ValueError(f"{path} is neither a DICOM file nor a folder of such files.")
+    stack, _ = _stack(path, scan_folder(path) if path.is_dir() else scan_series(path), series)
+    return tuple(file.path for file in stack.files)
+
+
+def _stack(
+    path: Path, found: tuple[list[DicomFile], list[Path]], series: str | int | None
+) -> tuple[DicomStack, list[str]]:
     files, damaged = found
     stacks = stack_files(files)
     if not stacks and (damaged or path.is_file()):
         raise ValueError(f"{path} holds no DICOM image that can be read; its files are damaged or cut short.")
     # A file stands for the stack that it belongs to, which is the first.
-    stack, warnings = choose_series(stacks[:1] if path.is_file() else stacks, series, str(path))
+    return choose_series(stacks[:1] if path.is_file() else stacks, series, str(path))
+
+
+def _read_dicom(path: Path, found: tuple[list[DicomFile], list[Path]], series: str | int | None) -> Reading:
+    stack, warnings = _stack(path, found, series)
+    damaged = found[1]
     if damaged:
         warnings.append(f"Left out, as damaged or cut short: {len(damaged)} of the DICOM files, such as {damaged[0]}.")
     where = f"{path} ({stack.title})"

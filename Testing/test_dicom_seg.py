@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import SimpleITK as sitk
 
 from SpinalTapLib import levels
 from SpinalTapLib.dicom_seg import write_dicom_seg
+from SpinalTapLib.spinejson import SCHEMA_VERSION
 
 
 @pytest.fixture(scope="module")
@@ -122,3 +124,50 @@ def test_without_highdicom_one_sentence_says_how_to_get_it(monkeypatch, tmp_path
     with pytest.raises(ValueError, match=r"pip install .SpinalTapLib\[dicom\]"):
         write_dicom_seg(tmp_path / "seg.dcm", sitk.Image(2, 2, 2, sitk.sitkUInt8), ["a.dcm"])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def result(series, tmp_path):
+    """A result folder of the series, with as much as the export needs."""
+    files, image = series
+    folder = tmp_path / "result"
+    folder.mkdir()
+    source = {"path": str(files[0].parent)}
+    text = json.dumps({"schema_version": SCHEMA_VERSION, "input": source, "vertebrae": []})
+    (folder / "spine.json").write_text(text)
+    sitk.WriteImage(labelled(image), str(folder / "vertebrae.nii.gz"))
+    return folder
+
+
+def run(*arguments: object) -> int:
+    from SpinalTapLib.cli.main import main
+
+    return main([str(a) for a in arguments])
+
+
+def test_a_result_folder_made_from_dicom_gets_its_dicom_segmentation(pydicom, result, series, capsys):
+    assert run("dicom-seg", result) == 0
+    assert capsys.readouterr().out.strip() == str(result / "vertebrae.dcm")
+    back = pydicom.dcmread(result / "vertebrae.dcm")
+    assert [s.SegmentLabel for s in back.SegmentSequence] == ["L5", "L4", "L4-L5"]
+    assert {str(pydicom.dcmread(f).SOPInstanceUID) for f in series[0]} >= {
+        str(i.ReferencedSOPInstanceUID) for i in back.ReferencedSeriesSequence[0].ReferencedInstanceSequence
+    }
+
+
+def test_a_scan_that_was_moved_can_be_named(result, series, tmp_path, capsys):
+    series[0][0].parent.rename(tmp_path / "elsewhere")
+    assert run("dicom-seg", result) == 2
+    assert "--input" in capsys.readouterr().err
+    assert run("dicom-seg", result, "--input", tmp_path / "elsewhere") == 0
+
+
+def test_a_scan_that_was_no_dicom_and_a_folder_that_is_no_result_are_refused(result, tmp_path, capsys):
+    sitk.WriteImage(sitk.Image(4, 4, 4, sitk.sitkInt16), str(tmp_path / "scan.nii.gz"))
+    assert run("dicom-seg", result, "--input", tmp_path / "scan.nii.gz") == 2
+    assert "neither a DICOM file nor a folder" in capsys.readouterr().err
+    assert run("dicom-seg", tmp_path) == 2
+    (result / "vertebrae.nii.gz").unlink()
+    assert run("dicom-seg", result) == 2
+    assert "missing or damaged" in capsys.readouterr().err
+    assert not (result / "vertebrae.dcm").exists()

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from .. import __version__
 from ..progress import Cancelled
 from ..troubles import is_memory, sentence_for
-from . import checking, evaluating, segmenting, synthetic
+from . import checking, evaluating, exporting, segmenting, synthetic
 
 DONE, FAILED, BAD_INPUT, NOTHING_FOUND, CANCELLED = 0, 1, 2, 3, 130
 """Exit codes; FAILED means a fault of the program itself."""
@@ -51,7 +51,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"spinaltap {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for group in (segmenting, synthetic, evaluating, checking):
+    for group in (segmenting, exporting, synthetic, evaluating, checking):
         group.add_commands(commands)
     return parser
 
