@@ -12,7 +12,7 @@ from block_spine import BlockSpine
 
 from SpinalTapLib import resultfolder
 from SpinalTapLib.cli.main import main
-from SpinalTapLib.confidence import Calibration
+from SpinalTapLib.confidence import Calibration, calibration_of
 from SpinalTapLib.training.calibration import Judged, fit, study_calibration
 
 
@@ -74,18 +74,32 @@ def test_a_vertebra_with_the_wrong_level_is_wrong(folders):
     assert study.as_json()["vertebrae"] == 6 and study.as_json()["right"] == 3
 
 
-def test_the_command_prints_the_table_and_writes_the_entry_and_the_picture(folders, tmp_path, capsys):
-    entry, picture = tmp_path / "entry.json", tmp_path / "curve.png"
+def test_the_command_prints_the_table_and_fills_in_the_card_and_draws_the_picture(
+    folders, tmp_path, tiny_weights, capsys
+):
+    card, picture = tmp_path / "tiny.json", tmp_path / "curve.png"
+    card.write_bytes(tiny_weights.with_suffix(".json").read_bytes())
+    before = json.loads(card.read_text())
     capsys.readouterr()
-    arguments = ["experiment", "calibration", *map(str, folders), "--output", str(entry), "--picture", str(picture)]
+    arguments = ["experiment", "calibration", *map(str, folders), "--card", str(card), "--picture", str(picture)]
     assert main(arguments) == 0
     out = capsys.readouterr().out
     assert "| confidence given |" in out and "| methods agree" in out
-    written = json.loads(entry.read_text())["calibration"]
+    content = json.loads(card.read_text())
+    written = content.pop("calibration")
+    assert content == before and calibration_of({"calibration": written}) is not None
     assert written["slope"] > 0 and json.loads(out[out.index("\n{") :]) == {"calibration": written}
     assert picture.stat().st_size > 5000
     assert main([*arguments, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["calibration"] == written
+
+
+def test_the_card_of_other_weights_is_left_alone(folders, tmp_path, capsys):
+    card = tmp_path / "other.json"
+    for text, names in (('{"sha256": "0"}', "other weights"), ("no card", "can't be read"), ("[]", "can't be read")):
+        card.write_text(text)
+        assert main(["experiment", "calibration", *map(str, folders), "--card", str(card)]) == 2
+        assert names in capsys.readouterr().err and card.read_text() == text
 
 
 def test_results_of_different_weights_are_not_mixed(folders, capsys):

@@ -37,7 +37,7 @@ def add_commands(commands: Any) -> None:
     calibration.add_argument("predictions", metavar="PREDICTIONS", help="folder of result folders")
     calibration.add_argument("references", metavar="REFERENCES", help="folder of true label maps of the same names")
     calibration.add_argument("--picture", metavar="PNG", help="write the curve (needs matplotlib)")
-    calibration.add_argument("--output", metavar="JSON", help="write the entry for the model card")
+    calibration.add_argument("--card", metavar="JSON", help="put the curve into this model card, that of the weights")
     calibration.add_argument("--json", action="store_true", help="print only the entry for the model card")
     calibration.set_defaults(run=run_calibration)
     poster = kinds.add_parser("poster", help="the poster's table: the detector squeezed and on tiles, the ladder, both")
@@ -124,8 +124,7 @@ def run_calibration(arguments: argparse.Namespace) -> int:
     """Print how far confidence can be trusted, and the curve for the model card."""
     console = Console()
     from ..confidence import CARD_KEY
-    from ..staging import write_whole
-    from ..training.calibration import study_calibration, write_picture
+    from ..training.calibration import put_into_card, study_calibration, write_picture
 
     study = study_calibration(
         arguments.predictions,
@@ -134,8 +133,8 @@ def run_calibration(arguments: argparse.Namespace) -> int:
     )
     console.clear()
     entry = json.dumps({CARD_KEY: study.as_json()}, indent=1)
-    if arguments.output:
-        write_whole(arguments.output, (entry + "\n").encode())
+    if arguments.card:
+        put_into_card(study, arguments.card)
     if arguments.picture:
         write_picture(study, arguments.picture)
     print(entry if arguments.json else f"{study.markdown()}\nFor the model card:\n\n{entry}")

@@ -6,6 +6,7 @@ if its centroid lies in a true body and, where the levels were counted, that bod
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from .. import levels
-from ..confidence import WORDS, Calibration, word
+from ..confidence import CARD_KEY, WORDS, Calibration, word
 from ..evidence import SAME_PLACE_MM
 from ..evidencefile import EVIDENCE_NAME, read_scores
 from ..files import JSON_NAME
@@ -24,6 +25,7 @@ from ..fusion import FLAGS_OF_DOUBT
 from ..grid import sagittal_grid
 from ..reading import read_image
 from ..spinejson import read_spine_json
+from ..staging import write_whole
 from .cases import Case, find_cases
 from .markdown import markdown_table
 from .matching import value_at
@@ -253,3 +255,23 @@ def _folder(case: Case) -> Path:
     if case.prediction is None or not (case.prediction.parent / JSON_NAME).is_file():
         raise ValueError(f"The prediction of {case.name} is no result folder of SpinalTap; the calibration needs one.")
     return case.prediction.parent
+
+
+def put_into_card(study: CalibrationStudy, card: str | Path) -> None:
+    """Write the curve into a model card, beside what stands there.
+
+    Raises
+    ------
+    ValueError
+        If the file is no card, or that of other weights than those that made the results.
+    """
+    path = Path(card)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        same = content["sha256"] == study.model.get("sha256")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} can't be read as a model card ({error}).") from error
+    if not same:
+        raise ValueError(f"{path} is the card of other weights than those that made the results; segment them again.")
+    content[CARD_KEY] = study.as_json()
+    write_whole(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())

@@ -95,9 +95,7 @@ def _draw_spine(
         page.disc(centre[0], centre[1], 9.5, BLACK, alpha=0.62)
         page.text(str(k), centre[0] + 0.36 * number_px, centre[1], number_px, BRIGHT, bold=True, align="middle")
         left = float(quad[:, 1].min()) - 9
-        page.text(
-            str(body.level), centre[0] + 5, left, 14, colour(body.label_value), bold=True, align="right", halo=BLACK
-        )
+        page.text(str(body.level), centre[0] + 5, left, 14, BRIGHT, bold=True, align="right", halo=BLACK)
     _draw_dashed(page, side.position_of(corners_of(box)) + corner, _SEED_COLOUR)
     low = side.position_of(corners_of(box)).max(0) + corner
     page.text("the S1 box", low[0] + 18, low[1], 14, BRIGHT, align="right", halo=BLACK)
