@@ -215,3 +215,11 @@ def test_a_box_outside_the_scan_is_said_to_be_outside():
 def test_a_box_of_a_hundred_metres_takes_the_vertebra_nearest_to_its_middle():
     vertebrae, _, _ = label(_found(5), SeedBox(np.array([0.0, 0, 62]), np.full(3, 1e5), level="L3"))
     assert {v.level: v.centroid_lps_mm[2] for v in vertebrae}["L3"] == 60
+
+
+def test_the_ladder_alone_names_what_it_climbs():
+    seen, missed, volume, look = _missed(3)
+    vertebrae, anchor, _ = label(seen, _box(0.0), working=volume, look=look, method="ladder")
+    assert _levels(vertebrae) == ["S1", "L5", "L4", "L3", "L2", "L1", "T12", "T11"] and anchor == "pinned"
+    assert np.allclose(vertebrae[3].centroid_lps_mm, missed.centroid_lps_mm, atol=1e-6)
+    assert len(label(seen, _box(0.0), 6, working=volume, look=look, method="ladder")[0]) == 7
