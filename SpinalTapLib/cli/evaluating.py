@@ -32,6 +32,8 @@ def add_commands(commands: Any) -> None:
     fidelity = kinds.add_parser("fidelity", help="surfaces of synthetic bodies against their true shape")
     fidelity.add_argument("--spines", type=int, default=4, metavar="N")
     fidelity.add_argument("--seed", type=int, default=0, metavar="N")
+    fidelity.add_argument("--slice-mm", type=float, nargs="+", metavar="MM", help="slice distances (default: 1 3 4 5)")
+    fidelity.add_argument("--pixel-mm", type=float, nargs="+", metavar="MM", help="pixels (default: 0.5 0.8 1.2)")
     fidelity.set_defaults(run=run_fidelity)
     calibration = kinds.add_parser("calibration", help="is what is given 0.9 right nine times in ten?")
     calibration.add_argument("predictions", metavar="PREDICTIONS", help="folder of result folders")
@@ -107,10 +109,15 @@ def run_fidelity(arguments: argparse.Namespace) -> int:
     """Print how near the surfaces come to the true shape."""
     if arguments.spines < 1:
         raise ValueError(f"--spines takes a number from 1 up; got {arguments.spines}.")
-    console = Console()
-    from ..training.fidelity import fidelity_table, measure_fidelity
+    from ..training.fidelity import PIXELS_MM, SLICES_MM, fidelity_table, measure_fidelity
 
+    slices, pixels = arguments.slice_mm or SLICES_MM, arguments.pixel_mm or PIXELS_MM
+    if not (0.5 <= min(slices) <= max(slices) <= 8 and 0.3 <= min(pixels) <= max(pixels) <= 1.6):
+        raise ValueError("--slice-mm takes distances of 0.5-8 mm, --pixel-mm edges of 0.3-1.6 mm.")
+    console = Console()
     found = measure_fidelity(
+        slices,
+        pixels,
         spines=arguments.spines,
         seed=arguments.seed,
         progress=lambda done: console.progress("fidelity", done, "Measuring surfaces"),

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 from types import SimpleNamespace
 
 import numpy as np
+from scipy import ndimage
 from skimage.measure import marching_cubes
 from vtkmodules.util.numpy_support import numpy_to_vtkIdTypeArray, vtk_to_numpy
 from vtkmodules.vtkCommonDataModel import vtkCellArray
@@ -32,7 +33,8 @@ LEVELS = ("L5", "L2", "T11", "T7", "T3", "C5")
 """One of every size and shape."""
 
 _FINE_MM = 0.5
-_ROOM_MM = 8.0
+_ROOM_MM = 12.0
+"""Around the body: two slices at least, to either side."""
 _SAMPLES = 4000
 _OBLIQUE_DEG = 8.0
 """Standard deviation of the stack's turn against the body, about each axis, on top of the spine's own curve."""
@@ -159,6 +161,9 @@ def truth_of(body: Body, rim_mm: float = 0.0) -> Truth:
     steps = np.stack(np.meshgrid(*[np.arange(count, dtype=np.float32)] * 3, indexing="ij"), -1)
     points = steps @ matrix[:3, :3].T.astype(np.float32) + matrix[:3, 3].astype(np.float32)
     field = body_distance(body, *body.local(points)) - np.float32(rim_mm)
+    room = int(_ROOM_MM / _FINE_MM)
+    box = tuple(slice(max(int(i.min()) - room, 0), int(i.max()) + room + 1) for i in np.nonzero(field > 0))
+    field, matrix[:3, 3] = field[box], points[tuple(part.start for part in box)]
     vertices, triangles, _, _ = marching_cubes(field, 0.0)
     return Truth(body, field, matrix, vertices @ matrix[:3, :3].T + matrix[:3, 3], triangles)
 
@@ -243,11 +248,11 @@ def _members(body: Body, working: SagittalVolume, rng: np.random.Generator) -> t
 def plain_stack(mask: np.ndarray, volume: SagittalVolume, truth: Truth) -> Fidelity:
     """Return the fidelity of marching cubes on a stack of masks, shape (slice, row, column), as they are."""
     vertices, triangles, _, _ = marching_cubes(np.pad(mask, 1).astype(np.float32), 0.5)
-    grid = np.stack(np.meshgrid(*(np.arange(n) for n in truth.field.shape), indexing="ij"), -1)
-    index = np.round(volume.to_index(grid @ truth.matrix[:3, :3].T + truth.matrix[:3, 3])).astype(int)
-    known = ((index >= 0) & (index < mask.shape)).all(-1)
-    index = np.clip(index, 0, np.array(mask.shape) - 1)
-    dice = _dice(mask[tuple(np.moveaxis(index, -1, 0))] & known, truth.field > 0)
+    change = np.linalg.inv(volume.matrix) @ truth.matrix
+    there = ndimage.affine_transform(
+        mask.astype(np.uint8), change[:3, :3], change[:3, 3], truth.field.shape, order=0, mode="constant"
+    )
+    dice = _dice(there > 0, truth.field > 0)
     return Fidelity(dice, *compare_surface(volume.to_lps(vertices - 1), triangles, truth))
 
 
