@@ -8,7 +8,6 @@ import numpy as np
 
 from . import quadrilaterals as quads
 from .geometry import CORNERS
-from .kinds import tell_kinds_apart
 from .networks import BODY, C2, CENTROID, N_CORNERS, S1
 from .parts import PartMaps, SliceVertebra
 from .peaks import CENTROID_THRESHOLD, CORNER_THRESHOLD, find_peaks
@@ -76,7 +75,7 @@ def group(maps: PartMaps, slice_index: int = 0) -> tuple[SliceVertebra, ...]:
     slice_index : int
         Kept with every vertebra.
     """
-    parts = corner_parts(tell_kinds_apart(maps))
+    parts = corner_parts(maps)
     peaks = find_peaks(maps.heatmaps[CENTROID], CENTROID_THRESHOLD)
     centroids, scores = add_orphans(peaks.positions, peaks.scores, parts)
     kept = one_a_body(centroids, parts)
