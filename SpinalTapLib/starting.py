@@ -219,7 +219,7 @@ def _seeded(
         index = working.to_index(np.asarray(seed.center_lps_mm, float))
         if (index < -0.5).any() or (index > np.array(working.array.shape) - 0.5).any():
             raise ValueError(f"The {where} lies outside the scan; draw it around a vertebral body.")
-        rung = None if look is None else _rung_in(seed, working, look)
+        rung = None if look is None else rung_in(seed, working, look)
         if rung is not None:
             return _with_rung(candidates, rung, working)
     if reach[nearest] <= LOOSE_BOX:
@@ -239,7 +239,7 @@ def _with_rung(
     return ordered, next(i for i, candidate in enumerate(ordered) if candidate is new)
 
 
-def _rung_in(seed: SeedBox, working: SagittalVolume, look: Look) -> Rung | None:
+def rung_in(seed: SeedBox, working: SagittalVolume, look: Look) -> Rung | None:
     """Return the vertebra that the ladder sees in a box, or None.
 
     It must see a neighbour from there, and from the neighbour the way back, which also puts a loose box right.

@@ -25,6 +25,7 @@ from ..linking import link
 from ..reading import read_image
 from ..rungs import corners_lps, rung_from_points
 from ..seeds import corners_of
+from ..starting import rung_in
 from ..tiling import TILE_PX
 from ..volume import SagittalVolume, load_volume, working_volume
 from ..working import WORKING_PIXEL_MM
@@ -229,7 +230,8 @@ def find_all(subject: Subject, detector: PartDetector, ladder: Any) -> dict[str,
 
 def climb_from(box: SeedBox, working: SagittalVolume, look: LadderLook) -> list[Body]:
     """Return what the ladder alone finds from a box around S1; above C2 nothing has a name, and nothing counts."""
-    rungs = climb(look, rung_from_points(working, corners_of(box)), working.array.shape).rungs
+    start = rung_in(box, working, look) or rung_from_points(working, corners_of(box))
+    rungs = climb(look, start, working.array.shape).rungs
     corners = [corners_lps(working, rung) for rung in rungs[: len(levels.COMMON)]]
     return [Body(levels.level(name).value, c.mean(0), c) for name, c in zip(levels.COMMON, corners)]
 

@@ -17,6 +17,7 @@ from ..report_style import BACKGROUND, BLACK, BRIGHT, MUTED, RULE
 from ..rungs import CROP_SIZES, Rung, corners_lps, look_at, planes_around, rung_from_points
 from ..seeds import corners_of
 from ..staging import write_whole
+from ..starting import rung_in
 from ..terms import colour
 from ..volume import SagittalVolume, working_volume
 from .phantom import draw_phantom
@@ -55,8 +56,9 @@ def write_rungs(path: str | Path, ladder: Any, seed: int) -> Path:
 def draw_rungs(volume: SagittalVolume, box: SeedBox, ladder: Any) -> np.ndarray:
     """Return the picture, shape (rows, columns, 3), uint8, of a ladder that climbs from a box around S1."""
     working = working_volume(volume)
-    start = rung_from_points(working, corners_of(box))
-    rungs = climb(LadderLook(ladder, working), start, working.array.shape).rungs[: len(levels.COMMON)]
+    look = LadderLook(ladder, working)
+    start = rung_in(box, working, look) or rung_from_points(working, corners_of(box))
+    rungs = climb(look, start, working.array.shape).rungs[: len(levels.COMMON)]
     bodies = [_vertebra(working, rung, name) for rung, name in zip(rungs, levels.COMMON)]
     side = side_section(volume, bodies, _SPINE_PX / (volume.array.shape[1] * float(volume.spacing_mm[1])))
     crops_left = _MARGIN_PX + side.image.shape[1] + 2 * _MARGIN_PX
