@@ -12,6 +12,7 @@ from ..linking import link
 from ..segmentation import separate_bodies
 from ..surfaces import body_surface, mesh_arrays
 from ..volume import working_volume
+from .drawing import EXPERT_RIM
 from .fidelity import Fidelity, compare_surface, overlap, plain_stack, truth_of
 from .phantom import draw_phantom
 
@@ -64,7 +65,7 @@ def network_fidelity(
             solid = bodies.solids[int(far.argmin())] if len(far) and far.min() < NEAR_MM else None
             if solid is None or name in LEFT_OUT:
                 continue
-            truth = truth_of(body, phantom.spine.habit["cortex"])  # outlines run inside of the dark line
+            truth = truth_of(body, EXPERT_RIM * phantom.spine.habit["cortex"])
             mesh = mesh_arrays(body_surface(solid))
             ours = Fidelity(overlap(solid, truth), *compare_surface(*mesh, truth))
             mask = bodies.index == int(far.argmin()) + 1
