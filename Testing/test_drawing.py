@@ -6,9 +6,10 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from SpinalTapLib.training.anatomy import random_spine
-from SpinalTapLib.training.drawing import draw_slice
+from SpinalTapLib.training.drawing import EXPERT_RIM, draw_slice
 from SpinalTapLib.training.tissues import Structure, Tissue
 
 
@@ -45,6 +46,14 @@ def test_fat_before_the_sac_takes_its_room(spine):
     lean, stout = (_draw(person, float(spine.vertebrae[0].centre[0]), low=150).tissue[0] for person in people)
     assert 0 < (stout == Tissue.CSF).sum() < (lean == Tissue.CSF).sum()
     assert (stout[lean == Tissue.CSF] == Tissue.EPIDURAL_FAT).sum() > 50
+
+
+def test_c2_and_its_dens_are_one_piece(spine):
+    c2 = spine.vertebrae[-1].centre
+    reach = {"z_range_mm": (c2[2] - 40, c2[2] + 40), "y_range_mm": (c2[1] - 40, c2[1] + 40)}
+    canvas = draw_slice(spine, float(c2[0]), pixel_mm=0.6, rim=EXPERT_RIM, **reach)
+    pieces, _ = ndimage.label(canvas.structure == Structure.C2)
+    assert np.bincount(pieces.ravel())[1:].max() > 0.98 * (pieces > 0).sum()
 
 
 def test_classes_tell_s1_the_sacrum_discs_and_the_canal_apart(spine):

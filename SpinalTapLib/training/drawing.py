@@ -253,6 +253,7 @@ def _paint_top(
         shell = spine.habit["cortex"] * 0.9
         view[distance > 0] = T.CORTEX
         view[distance > shell] = T.MARROW if own else T.POSTERIOR_MARROW
-        classes[distance > 0] = Structure.BACKGROUND
+        # The dens grows out of the body: its foot must not cut the body's class in two.
+        classes[(distance > 0) & ((classes != Structure.C2) | (not own))] = Structure.BACKGROUND
         if own:
             classes[distance > rim * shell] = Structure.C2
