@@ -30,6 +30,7 @@ _SHADOW_PX = 3.6  # a dark line below the coloured one, which keeps it visible o
 _DASH_PX = 5.0
 _NAME_PX = 15  # font size
 _NAME_GAP_PX = 12  # between a body and its name
+_NAME_ROOM_PX = 62  # that a name needs before the bodies, gap and dot included
 _LEAST_PITCH_PX = 16.0  # between two names
 _BAR_MM = (200, 100, 50, 20, 10)
 _BAR_PART = 0.4  # longest scale bar, as a part of the picture's width
@@ -72,28 +73,32 @@ def _draw_outline(page: Page, line: np.ndarray, vertebra: Vertebra) -> None:
 
 
 def draw_names(page: Page, section: Section, top: int, left: int, vertebrae: Sequence[Vertebra]) -> None:
-    """Write each level's name in front of its body, with a dot for its confidence; names never overlap."""
+    """Write each level's name in front of its body, with a dot for its confidence; names never overlap.
+
+    Where the picture ends right before the bodies, all names stand behind them.
+    """
     if not vertebrae:
         return
     corner = np.array([top + CAPTION_PX, left])
     corners = [section.position_of(v.corners_lps_mm) + corner for v in vertebrae]
     wanted = np.array([c[:, 0].mean() for c in corners])
     rows = spread(wanted, _LEAST_PITCH_PX)
+    side = -1 if min(c[:, 1].min() for c in corners) - _NAME_ROOM_PX > left else 1
     for vertebra, quad, row, at in zip(vertebrae, corners, rows, wanted):
-        edge = float(quad[[0, 3], 1].min()) - _NAME_GAP_PX
+        edge = float((side * quad[:, 1]).max() + _NAME_GAP_PX) * side
         if abs(row - at) > 3:  # the name had to move: show whose it is
-            start = np.array([(row, edge), (at, float(quad[[0, 3], 1].mean()))])
+            start = np.array([(row, edge), (at, float(quad[[0, 3] if side < 0 else [1, 2], 1].mean()))])
             page.line(start, colour(vertebra.label_value), 1, alpha=0.8)
-        page.disc(row, edge - 4, 4.5, BLACK, alpha=0.6)
-        page.disc(row, edge - 4, 3.3, confidence_colour(vertebra.confidence))
+        page.disc(row, edge + 4 * side, 4.5, BLACK, alpha=0.6)
+        page.disc(row, edge + 4 * side, 3.3, confidence_colour(vertebra.confidence))
         page.text(
             short_name(vertebra),
             row + 0.36 * _NAME_PX,
-            edge - 13,
+            edge + 13 * side,
             _NAME_PX,
             BRIGHT,
             bold=True,
-            align="right",
+            align="right" if side < 0 else "left",
             halo=BLACK,
         )
 
