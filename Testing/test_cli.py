@@ -154,7 +154,7 @@ def test_bad_input_is_one_sentence_exit_2_and_no_file(name, tmp_path, capsys):
 @pytest.mark.parametrize(
     "arguments, names",
     [
-        ([], "COMMAND"),
+        ([], "spinaltap segment"),
         (["sgment"], "sgment"),
         (["segment"], "INPUT"),
         (["segment", "a.nii"], "--output"),
@@ -201,7 +201,7 @@ def test_bad_input_is_one_sentence_exit_2_and_no_file(name, tmp_path, capsys):
         (["experiment", "contact-sheet", "--output", "x.png", "--count", "0"], "--count"),
         (["experiment", "poster", "--scans", "0"], "--scans"),
         (["experiment", "poster", "--ladder", "gone.pt"], "gone"),
-        (["experiment", "calibration", "no_such_folder", "other"], "no_such_folder"),
+        (["experiment", "calibration", "other", "no_such_folder"], "no_such_folder"),
         (["benchmark", "--repeats", "0"], "--repeats"),
         (["benchmark", "reseed", "--scan", "gone.nii"], "gone.nii"),
     ],
@@ -304,7 +304,11 @@ def test_a_signal_from_outside_ends_a_real_process_with_130(number, tmp_path, ti
     command = [sys.executable, "-m", "SpinalTapLib", "segment", str(scan), "--output", str(tmp_path / "out")]
     for _ in range(4):  # on a fast machine a run may be over before the signal is delivered
         process = subprocess.Popen(
-            [*command, "--model", str(tiny_weights), "--device", "cpu"], cwd=ROOT, stderr=subprocess.PIPE, text=True
+            [*command, "--model", str(tiny_weights), "--device", "cpu"],
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # jobs in the background may ignore it
         )
         assert process.stderr is not None
         first = process.stderr.readline()  # the run has begun
