@@ -13,7 +13,6 @@ from typing import Protocol
 
 import numpy as np
 from scipy import ndimage
-from scipy.spatial import ConvexHull
 
 from .windows import Track, Window, soft_step, tracks_of
 
@@ -26,12 +25,6 @@ SIDE_MM = 6.0
 only where a slice shows half of the body's depth or more. One that leans goes on further."""
 SIDE_GROWTH_MM = 1.5
 """Bodies shrink towards their sides: there, a slice may exceed those further in by this much all around."""
-SIDE_FILL, SIDE_SOLIDITY = 0.85, 0.75
-"""Where a slice fills less than the one part of what its inner neighbour shows, the body's side wall runs through it;
-where it fills less than the other part of its own convex hull, the network is unsure of where."""
-SIDE_BLUR_MM = 3.0
-"""Width (standard deviation) over which the mask of such a slice is averaged: how much of its thickness is bone
-varies slowly over a body's side, but the network's doubt about it is ragged, and would leave crumbs and spurs."""
 SPIKE_MM = 3.0
 """What is thinner than this and sticks out of a body is a pedicle's edge, a vessel or noise."""
 LEAST_COVER = 0.5
@@ -160,7 +153,6 @@ def _tidy(raw: _Share) -> Outline | None:
     share, track = raw.probability, raw.track
     flags = _fill_from_corners(share, track)
     _stop_leaks(share, track)
-    _calm_sides(share, track)
     for probability in share:
         inside = probability > 0.5
         probability[ndimage.binary_fill_holes(inside) & ~inside] = 1.0
@@ -210,30 +202,6 @@ def _stop_leaks(share: np.ndarray, track: Track) -> None:
     share[[0, -1]] = 0
 
 
-def _calm_sides(share: np.ndarray, track: Track) -> None:
-    """Average the mask of the slices that the body's sides run through, from the middle outwards."""
-    middle = track.middle - track.window.first
-    for step in (-1, 1):
-        k = middle + step
-        while 0 < k < len(share) - 1:
-            inner = ndimage.shift((share[k - step] > 0.5).astype(np.uint8), step * track.shear, order=0) > 0
-            if not inner.any():
-                break
-            if (share[k][inner] > 0.5).mean() < SIDE_FILL and _solidity(share[k] > 0.5) < SIDE_SOLIDITY:
-                share[k] = ndimage.gaussian_filter(share[k], SIDE_BLUR_MM / track.pixel_mm)
-            k += step
-
-
-def _solidity(inside: np.ndarray) -> float:
-    """Return the part of its convex hull that a mask fills, both without half a pixel all around; 1 if it is thin."""
-    points = np.argwhere(inside)
-    if len(points) < 3 or np.ptp(points, axis=0).min() < 2:
-        return 1.0
-    # Joggled (QJ), since the points may lie on one line. In the plane, "volume" is the area and "area" the length.
-    hull = ConvexHull(points, qhull_options="QJ")
-    return float(len(points) / (hull.volume + hull.area / 2 + 1))  # Pick's theorem: pixel centres in a polygon
-
-
 def _cut_spikes(probability: np.ndarray, inside: np.ndarray, radius: float) -> None:
     """Take off what sticks out of a slice's mask and is too thin to hold a disc of that radius, px."""
     if not inside.any():
@@ -255,3 +223,4 @@ def _main_piece(inside: np.ndarray, track: Track) -> np.ndarray | None:
         votes += np.bincount(pieces[index - track.window.first][track.distance(index) < 0], minlength=count + 1)
     votes[0] = 0
     return pieces == votes.argmax() if votes.any() else None
+

@@ -94,21 +94,6 @@ def test_past_the_sides_a_body_does_not_grow_into_what_lies_beside_it():
     assert last < 15 + outlines.SIDE_MM + 4
 
 
-def test_a_ragged_side_leaves_no_crumbs_and_a_clean_one_stays_as_it_is(monkeypatch):
-    detections, candidates, _ = detect([Box()], jitter=0.0)
-    clean = masks(detections, candidates)[0]
-    last = int(np.flatnonzero(clean.any((1, 2)))[-1])
-    noise = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=clean.shape[1:]), 1.5)
-    ragged = np.clip(0.5 + 6 * noise, 0, 1) * clean[last - 2]
-    detections.probabilities[last, BODY] = ragged
-    (calm,) = masks(detections, candidates)
-    monkeypatch.setattr(outlines, "SIDE_SOLIDITY", 0.0)
-    (spurred,) = masks(detections, candidates)
-    edges = [int((m[last] ^ ndimage.binary_erosion(m[last])).sum()) for m in (calm, spurred)]
-    assert edges[0] < 0.7 * edges[1]
-    assert (calm[: last - 1] == clean[: last - 1]).all()
-
-
 def test_islands_are_dropped_and_holes_from_metal_filled():
     detections, candidates, volume = detect([Box()])
     plain = masks(detections, candidates)[0]
