@@ -20,6 +20,9 @@ SURE, LIKELY = 0.9, 0.6
 WORDS = ("sure", "likely", "check")
 """The words for a confidence, the best first; the same in the panel, the report and the documents."""
 
+HIGHEST = 0.99
+"""No calibrated confidence is higher: the few hundred vertebrae of a calibration can't show more."""
+
 CARD_KEY = "calibration"
 """Key of the model card; what stands there has ``offset`` and ``slope``, and says what they were fitted on."""
 
@@ -56,8 +59,8 @@ class Calibration:
             )
 
     def __call__(self, score: float) -> float:
-        """Return the probability that belongs to a score of 0-1."""
-        return (1 + tanh((self.offset + self.slope * float(score)) / 2)) / 2
+        """Return the probability that belongs to a score of 0-1, at most `HIGHEST`."""
+        return min((1 + tanh((self.offset + self.slope * float(score)) / 2)) / 2, HIGHEST)
 
 
 def calibration_of(card: Mapping[str, Any]) -> Calibration | None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from SpinalTapLib import pipeline
-from SpinalTapLib.confidence import Calibration, calibrated, calibration_of, word
+from SpinalTapLib.confidence import HIGHEST, Calibration, calibrated, calibration_of, word
 from SpinalTapLib.evidencefile import evidence_bytes, read_evidence, read_scores
 from SpinalTapLib.pipeline import segment_spine
 from SpinalTapLib.report_style import confidence_colour
@@ -92,3 +92,7 @@ def test_every_card_that_ships_has_a_usable_calibration_or_none():
 class Scored:
     score: float
     raw_score: float | None = None
+
+
+def test_a_calibration_never_promises_certainty():
+    assert Calibration(offset=-2.0, slope=30.0)(1.0) == HIGHEST < 1
