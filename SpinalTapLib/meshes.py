@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .staging import staged_folder, write_whole
-from .surfaces import mesh_arrays
+from .trianglemesh import mesh_arrays
 
 if TYPE_CHECKING:
     from vtkmodules.vtkCommonDataModel import vtkPolyData

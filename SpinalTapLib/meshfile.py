@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray, vtk_to_numpy
-from vtkmodules.vtkCommonCore import vtkPoints
-from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
-from vtkmodules.vtkFiltersCore import vtkPolyDataNormals
+from vtkmodules.util.numpy_support import vtk_to_numpy
+from vtkmodules.vtkCommonDataModel import vtkPolyData
+
+from .trianglemesh import poly_data, with_normals
 
 STEP_MM = 0.005
 """A hundredth of the smallest voxel edge: nothing that a printer or an eye could tell."""
@@ -62,14 +62,4 @@ def _mesh(point_steps: np.ndarray, triangle_steps: np.ndarray) -> vtkPolyData:
     triangles = np.cumsum(triangle_steps).astype(np.int64)
     if len(triangles) % 3 or (len(triangles) and not 0 <= triangles.min() <= triangles.max() < len(points)):
         raise ValueError("a triangle without points")
-    mesh, places, cells = vtkPolyData(), vtkPoints(), vtkCellArray()
-    places.SetData(numpy_to_vtk(points, deep=True))
-    cells.SetData(3, numpy_to_vtkIdTypeArray(triangles, deep=True))
-    mesh.SetPoints(places)
-    mesh.SetPolys(cells)
-    maker = vtkPolyDataNormals()
-    maker.SetInputData(mesh)
-    maker.SplittingOff()
-    maker.ConsistencyOff()
-    maker.Update()
-    return maker.GetOutput()
+    return with_normals(poly_data(points, triangles.reshape(-1, 3)))

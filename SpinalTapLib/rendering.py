@@ -58,7 +58,7 @@ window.SetOffScreenRendering(1)
 window.SetSize(16, 16)
 window.AddRenderer(vtkRenderer())
 window.Render()
-print(window.GetClassName())
+sys.stdout.write(window.GetClassName())
 """
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import ndimage
-from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray, vtk_to_numpy
-from vtkmodules.vtkCommonCore import vtkPoints
-from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkImageData, vtkPolyData
-from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D, vtkPolyDataNormals, vtkWindowedSincPolyDataFilter
+from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+from vtkmodules.vtkCommonDataModel import vtkImageData, vtkPolyData
+from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D, vtkWindowedSincPolyDataFilter
 
 from .solids import Solid
+from .trianglemesh import enclosed_volume, mesh_arrays, poly_data, surface_area, with_normals
 
 EDGE_MM = 0.8
 """Default length of a triangle's edges."""
@@ -109,21 +109,11 @@ def _finished(points: np.ndarray, triangles: np.ndarray, volume_mm3: float) -> v
     smoother.Update()
     points, triangles = mesh_arrays(smoother.GetOutput())
     lacking = volume_mm3 - enclosed_volume(points, triangles)
-    normals = _normals(poly_data(points, triangles))
+    normals = with_normals(poly_data(points, triangles))
     thickness = np.clip(lacking / surface_area(points, triangles), -MAX_OFFSET_MM, MAX_OFFSET_MM)
     out = poly_data(points + thickness * vtk_to_numpy(normals.GetPointData().GetNormals()), triangles)
     out.GetPointData().SetNormals(normals.GetPointData().GetNormals())
     return out
-
-
-def _normals(surface: vtkPolyData) -> vtkPolyData:
-    """Return a surface, whose triangles face outwards, with normals at its points."""
-    maker = vtkPolyDataNormals()
-    maker.SetInputData(surface)
-    maker.SplittingOff()
-    maker.ConsistencyOff()
-    maker.Update()
-    return maker.GetOutput()
 
 
 def _is_ball(triangles: np.ndarray) -> bool:
@@ -131,44 +121,3 @@ def _is_ball(triangles: np.ndarray) -> bool:
     edges = np.sort(triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
     unique, counts = np.unique(edges[:, 0].astype(np.int64) * (int(edges.max()) + 1) + edges[:, 1], return_counts=True)
     return bool((counts == 2).all()) and len(np.unique(triangles)) - len(unique) + len(triangles) == 2
-
-
-def poly_data(points: np.ndarray, triangles: np.ndarray) -> vtkPolyData:
-    """Return points, shape (n, 3), and triangles, shape (m, 3), as vtkPolyData."""
-    coordinates = vtkPoints()
-    coordinates.SetData(numpy_to_vtk(np.ascontiguousarray(points, np.float32), deep=1))
-    cells = vtkCellArray()
-    cells.SetData(3, numpy_to_vtkIdTypeArray(np.ascontiguousarray(triangles, np.int64).ravel(), deep=1))
-    out = vtkPolyData()
-    out.SetPoints(coordinates)
-    out.SetPolys(cells)
-    return out
-
-
-def mesh_arrays(surface: vtkPolyData) -> tuple[np.ndarray, np.ndarray]:
-    """Return the points, float64, shape (n, 3), and the triangles, int64, shape (m, 3), of a triangle mesh.
-
-    Raises
-    ------
-    ValueError
-        If the mesh has polygons other than triangles, or none at all.
-    """
-    cells = surface.GetPolys()
-    if cells.GetNumberOfCells() == 0:
-        raise ValueError("The surface is empty.")
-    if cells.GetMaxCellSize() != 3 or cells.IsHomogeneous() != 3:
-        raise ValueError("The surface has polygons that are not triangles.")
-    points = vtk_to_numpy(surface.GetPoints().GetData()).astype(np.float64)
-    return points, vtk_to_numpy(cells.GetConnectivityArray()).reshape(-1, 3).astype(np.int64)
-
-
-def enclosed_volume(points: np.ndarray, triangles: np.ndarray) -> float:
-    """Return the volume, mm³, inside a closed mesh; negative where its triangles face inwards."""
-    corners = (points - points.mean(0))[triangles]
-    return float(np.einsum("ij,ij->", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])) / 6)
-
-
-def surface_area(points: np.ndarray, triangles: np.ndarray) -> float:
-    """Return the area, mm², of a mesh."""
-    start, one, two = np.moveaxis(points[triangles], 1, 0)
-    return float(np.linalg.norm(np.cross(one - start, two - start), axis=1).sum() / 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 from collections.abc import Iterator
@@ -24,6 +25,15 @@ def log_level() -> Iterator[None]:
     level = logging.getLogger().level
     yield
     logging.getLogger().setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def no_failure_behind_a_sentence(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Fail a test in which the panel turned an unforeseen error into a sentence; one that asks for `caplog` looks."""
+    yield
+    if "caplog" not in inspect.signature(request.function).parameters:
+        errors = [r for r in caplog.get_records("call") if r.exc_info and r.getMessage().startswith("SpinalTap")]
+        assert not errors, errors[0].exc_text or errors[0].getMessage()
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from vtkmodules.vtkFiltersSources import vtkSphereSource
 
-from SpinalTapLib.surfaces import mesh_arrays
 from SpinalTapLib.training.fidelity import (
     Fidelity,
     compare_surface,
@@ -16,6 +15,7 @@ from SpinalTapLib.training.fidelity import (
     truth_of,
 )
 from SpinalTapLib.training.shapes import Body
+from SpinalTapLib.trianglemesh import mesh_arrays
 
 BODY = Body("L3", np.zeros(3), np.eye(3), 26.0, 0.0, 33.0, 34.0, 42.0, 44.0)
 

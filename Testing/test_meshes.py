@@ -23,7 +23,8 @@ from SpinalTapLib.meshes import (
     write_surfaces,
 )
 from SpinalTapLib.segmentation import separate_bodies
-from SpinalTapLib.surfaces import body_surface, enclosed_volume, mesh_arrays, poly_data
+from SpinalTapLib.surfaces import body_surface
+from SpinalTapLib.trianglemesh import enclosed_volume, mesh_arrays, poly_data
 
 READERS = {"stl": vtkSTLReader, "obj": vtkOBJReader, "ply": vtkPLYReader}
 

@@ -8,7 +8,7 @@ from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkFiltersSources import vtkCubeSource, vtkSphereSource
 
 from SpinalTapLib.meshfile import STEP_MM, read_meshes, write_meshes
-from SpinalTapLib.surfaces import mesh_arrays
+from SpinalTapLib.trianglemesh import mesh_arrays
 
 
 def sphere(radius=14.0, centre=(3.0, -120.5, 800.25)):

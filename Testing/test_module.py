@@ -17,6 +17,7 @@ from panel_support import ROOT, click, process_events, pythonqt, slicer, wait_un
 from SpinalTapLib.values import Settings, State
 
 MODULE = ROOT / "SpinalTap" / "SpinalTap.py"
+OURS = ("SpinalTapLib", "SpinalTapPanel")
 
 
 class SampleDataLogic:
@@ -103,6 +104,11 @@ def add_volume(name="scan"):
 # --- loading -----------------------------------------------------------------------------------------------------
 
 
+def _last_line_of(code):
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.strip().splitlines()[-1]
+
+
 def test_importing_the_module_loads_nothing_heavy():
     code = (
         "import sys; sys.path[:0] = ['Testing']; import panel_support; before = set(sys.modules); import SpinalTap;"
@@ -110,8 +116,7 @@ def test_importing_the_module_loads_nothing_heavy():
         "heavy = {'torch', 'skimage', 'scipy', 'SimpleITK', 'urllib', 'requests', 'ssl'};"
         "print(sorted(new & heavy))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip().splitlines()[-1] == "[]"
+    assert _last_line_of(code) == "[]"
 
 
 def test_module_describes_itself_and_carries_its_icon(spinaltap):
@@ -164,8 +169,7 @@ def test_a_panel_is_set_up_without_the_network_and_its_libraries():
         "new = {name.split('.')[0] for name in set(sys.modules) - before};"
         "print(sorted(new & {'torch', 'skimage', 'urllib', 'requests'}))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip().splitlines()[-1] == "[]"
+    assert _last_line_of(code) == "[]"
 
 
 # --- choosing ----------------------------------------------------------------------------------------------------
@@ -306,6 +310,21 @@ def test_closing_the_scene_while_it_runs_leaves_an_empty_panel_that_works(applic
     assert application.session.volume == volume.GetID()
 
 
+def _modules_of_ours():
+    return {name: module for name, module in sys.modules.items() if name.split(".")[0] in OURS}
+
+
+@pytest.fixture
+def same_library():
+    """Other tests hold classes of the library as it was: let later imports find one library again."""
+    before = _modules_of_ours()
+    yield
+    for name in _modules_of_ours():
+        del sys.modules[name]
+    sys.modules.update(before)
+
+
+@pytest.mark.usefixtures("same_library")
 def test_reloading_while_it_runs_ends_the_old_session_and_takes_new_code(application, monkeypatch):
     add_volume()
     application.widget.enter()
@@ -338,17 +357,6 @@ def test_reloading_while_it_runs_ends_the_old_session_and_takes_new_code(applica
         assert slicer.modules.SpinalTapWidget.ui.segmentButton.visible
     finally:
         slicer.modules.SpinalTapWidget.cleanup()
-        _restore_library(old_module)
-
-
-def _restore_library(_module):
-    """Other tests hold classes of the library as it was: let later imports find one library again."""
-    for name in [name for name in sys.modules if name.split(".")[0] in ("SpinalTapLib", "SpinalTapPanel")]:
-        del sys.modules[name]
-    sys.modules.update(LIBRARY)
-
-
-LIBRARY = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "SpinalTapLib"}
 
 
 def test_cleanup_twice_and_unloading_the_module_are_fine(application):

@@ -30,7 +30,7 @@ from SpinalTapLib.scene import SlicerScene, segments, surfaces, worker_python
 from SpinalTapLib.scene.frames import array_of
 from SpinalTapLib.scene.segments import closed_surfaces
 from SpinalTapLib.scene.volumes import array_kji
-from SpinalTapLib.surfaces import poly_data
+from SpinalTapLib.trianglemesh import poly_data
 from SpinalTapLib.values import Result
 
 pytest_plugins = ("scene_fixtures",)
@@ -318,7 +318,7 @@ class TestAResultBecomesNodes:
 
 
 def signed_volume(surface):
-    from SpinalTapLib.surfaces import mesh_arrays
+    from SpinalTapLib.trianglemesh import mesh_arrays
 
     points, triangles = mesh_arrays(surface)
     a, b, c = points[triangles].transpose(1, 0, 2)
@@ -733,7 +733,7 @@ def test_a_whole_spine_comes_with_its_own_surfaces(scene):
     sphere.SetPhiResolution(len(grid))
     sphere.SetRadius(12)
     sphere.Update()
-    from SpinalTapLib.surfaces import mesh_arrays
+    from SpinalTapLib.trianglemesh import mesh_arrays
 
     points, triangles = mesh_arrays(sphere.GetOutput())
     surfaces = {v.label_value: poly_data(points + v.centroid_lps_mm, triangles) for v in vertebrae}

@@ -13,7 +13,8 @@ from drawn_bodies import Box, detect, spine
 from SpinalTapLib import levels
 from SpinalTapLib.seg_nrrd import write_seg_nrrd
 from SpinalTapLib.segmentation import separate_bodies
-from SpinalTapLib.surfaces import body_surface, enclosed_volume, mesh_arrays
+from SpinalTapLib.surfaces import body_surface
+from SpinalTapLib.trianglemesh import enclosed_volume, mesh_arrays
 
 VALUES = (26, 24, 23)
 

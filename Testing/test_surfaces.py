@@ -11,7 +11,8 @@ from scipy import ndimage
 
 from SpinalTapLib.segmentation import separate_bodies
 from SpinalTapLib.solids import Solid, _one_ball
-from SpinalTapLib.surfaces import body_surface, enclosed_volume, mesh_arrays, poly_data
+from SpinalTapLib.surfaces import body_surface
+from SpinalTapLib.trianglemesh import enclosed_volume, mesh_arrays
 
 
 def solids(slice_mm: float = 4.0, **shape: float):
@@ -112,22 +113,3 @@ def test_impossible_wishes_are_refused(arguments, words):
 def test_an_empty_solid_is_refused():
     with pytest.raises(ValueError, match="the solid is empty"):
         body_surface(Solid(np.full((5, 5, 5), -1.0, np.float32), np.eye(4)))
-
-
-def test_meshes_of_other_polygons_or_none_are_refused():
-    from vtkmodules.vtkCommonDataModel import vtkPolyData
-    from vtkmodules.vtkFiltersSources import vtkCubeSource
-
-    with pytest.raises(ValueError, match="empty"):
-        mesh_arrays(vtkPolyData())
-    cube = vtkCubeSource()
-    cube.Update()
-    with pytest.raises(ValueError, match="not triangles"):
-        mesh_arrays(cube.GetOutput())
-
-
-def test_arrays_go_to_vtk_and_back():
-    points, triangles = np.random.default_rng(0).random((5, 3)), np.array([[0, 1, 2], [2, 3, 4]])
-    back = mesh_arrays(poly_data(points, triangles))
-    np.testing.assert_allclose(back[0], points, atol=1e-6)
-    assert (back[1] == triangles).all()

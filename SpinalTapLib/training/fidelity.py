@@ -22,7 +22,8 @@ from ..detector import Detections
 from ..networks import BACKGROUND, BODY, N_STRUCTURES
 from ..segmentation import separate_bodies
 from ..solids import Solid
-from ..surfaces import body_surface, enclosed_volume, mesh_arrays, poly_data
+from ..surfaces import body_surface
+from ..trianglemesh import enclosed_volume, mesh_arrays, poly_data
 from ..volume import SagittalVolume, working_volume
 from .anatomy import random_spine, rotation
 from .shapes import Body, body_distance, corners_in_plane

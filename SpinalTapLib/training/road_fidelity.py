@@ -10,7 +10,8 @@ import numpy as np
 from ..detector import PartDetector
 from ..linking import link
 from ..segmentation import separate_bodies
-from ..surfaces import body_surface, mesh_arrays
+from ..surfaces import body_surface
+from ..trianglemesh import mesh_arrays
 from ..volume import working_volume
 from .drawing import EXPERT_RIM
 from .fidelity import Fidelity, compare_surface, overlap, plain_stack, truth_of
