@@ -5,20 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from SpinalTapLib.training.ablation import ABLATIONS, ablation_table, painted_over
+from SpinalTapLib.detector import PartDetector
+from SpinalTapLib.training.ablation import ABLATIONS, AveragingDetector, ablation_table, at_pixel, painted_over
 from SpinalTapLib.training.anatomy import random_spine
 from SpinalTapLib.training.canvases import random_canvas
 from SpinalTapLib.training.config import load_config
-from SpinalTapLib.training.spider import SliceScore
+from SpinalTapLib.training.spider import Found, SliceScore
 from SpinalTapLib.training.spider_evaluation import SpiderEvaluation
 from SpinalTapLib.training.tissues import Tissue
+from SpinalTapLib.weights import load_network
 
 
 @pytest.mark.parametrize("row", ABLATIONS, ids=lambda row: row.name)
 def test_each_row_is_a_recipe_that_can_be_trained_and_differs_from_the_whole(row):
     base = load_config("small")
     config = row.config(base)
-    assert (config != base or row.painted is not None) == (row.name != "nothing")
+    changed = config != base or row.painted is not None or row.detector is not PartDetector
+    assert changed == (row.name != "nothing")
 
 
 def test_names_are_all_different():
@@ -40,3 +43,31 @@ def test_the_table_has_a_line_a_row():
     table = ablation_table({"nothing": SpiderEvaluation((score,), (score,)), "noise": SpiderEvaluation((score,))})
     assert [line.split("|")[1].strip() for line in table.splitlines()[2:]] == ["nothing", "noise"]
     assert "0.750" in table
+
+
+def test_a_finder_sees_the_slice_at_its_own_pixels_and_answers_in_the_slices():
+    slice_mm = np.zeros((90, 60), np.float32)
+    slice_mm[40:52, 20:32] = 100
+    seen = []
+
+    def finder(image):
+        seen.append(image.shape)
+        mask = image > 50
+        return Found(np.argwhere(mask).mean(0, keepdims=True), mask)
+
+    found = at_pixel(finder, 1.5)(slice_mm)
+    assert seen == [(60, 40)]
+    assert found.centroids == pytest.approx(np.array([[45.5, 25.5]]), abs=0.8)
+    assert found.mask is not None and found.mask.shape == slice_mm.shape
+    assert found.mask.sum() == pytest.approx(144, rel=0.15)
+    assert at_pixel(finder, 1.0) is finder
+
+
+def test_three_looks_are_averaged(tiny_weights):
+    network, _ = load_network(str(tiny_weights))
+    image = np.random.default_rng(1).random((64, 64)).astype(np.float32) * 900
+    once, thrice = PartDetector(network).part_maps(image), AveragingDetector(network).part_maps(image)
+    looks = [PartDetector(network).part_maps(900 * (image / 900) ** g).heatmaps for g in AveragingDetector.GAMMAS]
+    assert thrice.heatmaps == pytest.approx(np.mean(looks, axis=0), abs=1e-2)
+    assert thrice.probabilities.shape == once.probabilities.shape
+    assert thrice.probabilities.sum(0) == pytest.approx(1, abs=1e-2)

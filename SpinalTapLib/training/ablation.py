@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,15 @@ import numpy as np
 
 from ..detector import PartDetector
 from ..device import choose_device
+from ..parts import PartMaps
 from ..progress import ProgressCallback
 from ..weights import load_network
 from .canvases import CanvasFolder, drawn_canvases, kept_canvases
 from .config import TrainConfig
 from .drawing import Canvas
 from .markdown import markdown_table
-from .spider_evaluation import SpiderEvaluation, detector_finder, evaluate_spider
+from .spider import Finder, Found, rescaled
+from .spider_evaluation import SpiderEvaluation, detector_finder, evaluate_spider, in_picture, mask_in_picture
 from .tissues import Tissue
 from .train import train
 
@@ -36,11 +38,13 @@ class Ablation:
     Attributes
     ----------
     name : str
-        What was taken out.
+        What was taken out, or done otherwise.
     top, placement, appearance : dict
         Settings of the config, and of its parts, that differ.
     painted : tuple of (tissues, Tissue)
         Tissues that are painted over with another one.
+    detector : type
+        What looks at a slice with the trained network.
     """
 
     name: str
@@ -48,6 +52,7 @@ class Ablation:
     placement: dict[str, Any] = field(default_factory=dict)
     appearance: dict[str, Any] = field(default_factory=dict)
     painted: tuple[tuple[Tissue, ...], Tissue] | None = None
+    detector: type[PartDetector] = PartDetector
 
     def config(self, base: TrainConfig) -> TrainConfig:
         """Return the config of this row."""
@@ -59,6 +64,19 @@ class Ablation:
         )
 
 
+class AveragingDetector(PartDetector):
+    """Looks at each slice three times, darker and brighter in its middle tones, and takes the mean of its maps."""
+
+    GAMMAS = (0.75, 1.0, 1.33)
+
+    def part_maps(self, image: np.ndarray) -> PartMaps:
+        """Return the mean part maps of one slice, shape (rows, columns)."""
+        top = max(float(image.max()), 1e-6)
+        looks = [super(AveragingDetector, self).part_maps(top * (image.clip(0) / top) ** g) for g in self.GAMMAS]
+        return PartMaps(*(np.mean([getattr(m, f.name) for m in looks], axis=0) for f in fields(PartMaps)))
+
+
+_COARSE_MM = 1.5
 _NO_CONTRAST = dict.fromkeys(("t1", "t2", "stir", "pd", "dixon_water", "t2star", "random"), 0.0)
 
 ABLATIONS = (
@@ -74,8 +92,13 @@ ABLATIONS = (
     Ablation("variation of scale", placement={"scale_sd": 0.0, "wide_scale": 0.0}),
     Ablation("half of the network's width", top={"widths": (4, 8, 16, 32, 48)}),
     Ablation("re-estimated batch-norm statistics", top={"recalibration_batches": 0}),
+    Ablation(
+        f"working resolution: {_COARSE_MM} mm a pixel instead of 1",
+        placement={"pixel_mm": _COARSE_MM},
+    ),
+    Ablation("nothing, and three looks averaged", detector=AveragingDetector),
 )
-"""The rows. What was taken out, not what was left in."""
+"""The rows. What was taken out, not what was left in; rows that are trained alike share their weights."""
 
 
 def run_ablation(
@@ -101,13 +124,27 @@ def run_ablation(
         If the folders can't be used.
     """
     config = row.config(base)
-    folder = output / "-".join(row.name.replace(",", "").replace(":", "").split())
+    as_whole = config == base and row.painted is None
+    folder = output / "-".join((ABLATIONS[0] if as_whole else row).name.replace(",", "").replace(":", "").split())
     weights = folder / f"{config.name}.pt"
     if not weights.exists():
         train(config, folder, progress=progress, source=_Source(config, row.painted))
     device = choose_device(config.device)
     network, _ = load_network(str(weights), device)
-    return evaluate_spider(spider, detector_finder(PartDetector(network, device)))
+    finder = detector_finder(row.detector(network, device))
+    return evaluate_spider(spider, at_pixel(finder, config.placement.pixel_mm))
+
+
+def at_pixel(finder: Finder, pixel_mm: float) -> Finder:
+    """Return a finder for slices of 1 mm a pixel that shows them to another one at `pixel_mm` a pixel."""
+
+    def find(image: np.ndarray) -> Found:
+        coarse, back = rescaled(image, 1 / pixel_mm)
+        found = finder(coarse)
+        mask = None if found.mask is None else mask_in_picture(found.mask, back, image.shape)
+        return Found(in_picture(found.centroids, back), mask)
+
+    return finder if pixel_mm == 1 else find
 
 
 @dataclass(frozen=True)
@@ -136,7 +173,7 @@ def painted_over(canvas: Canvas, painted: tuple[tuple[Tissue, ...], Tissue] | No
 
 def ablation_table(found: dict[str, SpiderEvaluation]) -> str:
     """Return the figures as a Markdown table."""
-    rows = [["Taken out", "Found once", "Twice", "Missed", "False a slice", "Dice, masked slices"]]
+    rows = [["Taken out or changed", "Found once", "Twice", "Missed", "False a slice", "Dice, masked slices"]]
     for name, result in found.items():
         rates = [result.rate(what).words(3) for what in ("once", "double", "missed")]
         rows.append([name, *rates, result.rate("false").words(2), result.dice().words(3)])
