@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from .detector import Detections
 from .geometry import Vertebra
 from .linking import Candidate
+from .middles import centroid_of
 from .segmentation import Bodies, separate_bodies
 from .volume import SagittalVolume
 
@@ -52,16 +54,24 @@ class Evidence:
         """The candidates that take part in the count."""
         return tuple(c for i, c in enumerate(self.candidates) if i not in self.ignored)
 
+    @cached_property
+    def centroids_lps_mm(self) -> np.ndarray:
+        """Centroid of each candidate's body, shape (n, 3), LPS, mm; see `middles.centroid_of`."""
+        working = self.detections.working
+        found = [centroid_of(c, s, working) for c, s in zip(self.candidates, self.bodies.solids)]
+        return np.array(found).reshape(-1, 3)
+
     def index_of(self, vertebra: Vertebra) -> int | None:
         """Return which candidate a vertebra is, or None if it is none of them."""
         return self.index_at(vertebra.centroid_lps_mm)
 
     def index_at(self, point_lps_mm: np.ndarray) -> int | None:
-        """Return which candidate has its centroid at a point, shape (3,), or None."""
+        """Return which candidate has its centre, or the centroid of its body, at a point, shape (3,), or None."""
         if not self.candidates:
             return None
-        centroids = np.array([candidate.centroid_lps_mm for candidate in self.candidates])
-        distances = np.linalg.norm(centroids - point_lps_mm, axis=1)
+        centres = np.array([candidate.centroid_lps_mm for candidate in self.candidates])
+        places = np.stack([centres, self.centroids_lps_mm])
+        distances = np.linalg.norm(places - point_lps_mm, axis=2).min(0)
         nearest = int(distances.argmin())
         return nearest if distances[nearest] <= SAME_PLACE_MM else None
 

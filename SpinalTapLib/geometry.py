@@ -24,7 +24,7 @@ class Vertebra:
     confidence : float
         Probability, 0-1, that the vertebra is there and its level is right.
     centroid_lps_mm : ndarray, shape (3,)
-        Centre of the body, LPS, mm.
+        Centroid of the body's volume, LPS, mm; of its corners where no body was outlined.
     corners_lps_mm : ndarray, shape (4, 3)
         Corners on the vertebra's own mid-slice, in the order of `CORNERS`, LPS, mm.
     slices : tuple of int

@@ -1,4 +1,4 @@
-"""Middles: where across the slices each body's middle lies, from its solid."""
+"""Middles: where each body's middle lies, from its solid."""
 
 from __future__ import annotations
 
@@ -52,6 +52,20 @@ def recentred(
     after = np.clip(smooth_middles(found, extents), *np.add([[-0.5], [0.5]] * np.array(extents), before))
     leans = _leans(candidates, working)
     return tuple(_moved(c, x - y, lean, working) for c, x, y, lean in zip(candidates, after, before, leans))
+
+
+def centroid_of(candidate: Candidate, solid: Solid | None, working: SagittalVolume) -> np.ndarray:
+    """Return the centroid of a body, shape (3,), LPS, mm: of its volume within the slices' plane.
+
+    The corners' middle lies in front of it, since the mid-slice shows the body where the canal dents it most. Across
+    the slices the candidate's own middle stays, which `recentred` has smoothed along the spine. Without a solid the
+    candidate's centre is returned.
+    """
+    if solid is None:
+        return candidate.centroid_lps_mm
+    index = working.to_index(solid.centroid_lps_mm)
+    index[0] = working.to_index(candidate.centroid_lps_mm)[0]
+    return working.to_lps(index)
 
 
 def smooth_middles(middles: Sequence[float], extents: Sequence[float]) -> np.ndarray:

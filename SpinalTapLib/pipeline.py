@@ -250,8 +250,10 @@ def _look(options: Options, working: SagittalVolume) -> Look | None:
 
 
 def _with_body(vertebra: Vertebra, evidence: Evidence, label_map: np.ndarray) -> Vertebra:
-    """Add what only the body tells: the slices that show it, and the notes on its shape."""
+    """Add what only the body tells: its centroid, the slices that show it, and the notes on its shape."""
+    vertebra = replace(vertebra, slices=slices_of(label_map, vertebra.label_value))
     index = evidence.index_of(vertebra)
-    notes = evidence.bodies.flags[index] if index is not None else ()
-    flags = tuple(dict.fromkeys((*vertebra.flags, *notes)))
-    return replace(vertebra, slices=slices_of(label_map, vertebra.label_value), flags=flags)
+    if index is None:
+        return vertebra
+    flags = tuple(dict.fromkeys((*vertebra.flags, *evidence.bodies.flags[index])))
+    return replace(vertebra, centroid_lps_mm=evidence.centroids_lps_mm[index], flags=flags)

@@ -69,6 +69,12 @@ class Solid:
         steps = np.linalg.norm(self.matrix[:3, :3], axis=0)
         return _filled(self.field, _slope(self.field, steps)) * self.voxel_mm3
 
+    @property
+    def centroid_lps_mm(self) -> np.ndarray:
+        """Centre of the body's volume, shape (3,), LPS, mm."""
+        middle = np.argwhere(self.field > 0).mean(0)
+        return self.matrix[:3, :3] @ middle + self.matrix[:3, 3]
+
     def sample(self, matrix: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """Return the field on another grid.
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from SpinalTapLib.detector import Detections
 from SpinalTapLib.linking import Candidate, link
-from SpinalTapLib.middles import recentred, smooth_middles
+from SpinalTapLib.middles import centroid_of, recentred, smooth_middles
 from SpinalTapLib.networks import BACKGROUND, BODY, N_STRUCTURES
 from SpinalTapLib.segmentation import separate_bodies
 from SpinalTapLib.volume import SagittalVolume, load_volume, working_volume
@@ -130,6 +130,17 @@ def test_a_body_without_a_solid_keeps_its_middle_and_nothing_stays_nothing() -> 
         np.testing.assert_allclose(after.centroid_lps_mm, before.centroid_lps_mm, atol=1e-9)
         np.testing.assert_allclose(after.corners_lps_mm, before.corners_lps_mm, atol=1e-9)
     assert recentred((), (), volume) == ()
+
+
+def test_the_centroid_is_that_of_the_volume_but_keeps_its_place_across_the_slices() -> None:
+    boxes = curved(0.0)
+    detections, candidates, volume = detect(boxes)
+    solids = separate_bodies(detections, candidates, volume).solids
+    for solid, box in zip(solids, boxes):
+        middle_of_corners = SimpleNamespace(centroid_lps_mm=np.add(box.centre, (1.5, -3.0, 2.0)))
+        found = centroid_of(middle_of_corners, solid, volume)
+        np.testing.assert_allclose(found - box.centre, (1.5, 0.0, 0.0), atol=0.3)
+        assert centroid_of(middle_of_corners, None, volume) is middle_of_corners.centroid_lps_mm
 
 
 def test_a_solid_that_leaks_far_to_one_side_moves_a_body_by_half_its_width_at_most() -> None:

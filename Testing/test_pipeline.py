@@ -44,6 +44,15 @@ def test_the_label_map_lies_on_the_scan_and_holds_one_body_a_vertebra(block_spin
         assert np.allclose(volume.to_index(vertebra.centroid_lps_mm)[1], spine.top(index) + HEIGHT / 2, atol=1)
 
 
+def test_the_centroid_is_that_of_the_label_map(block_spine):
+    volume = block_spine()[0].volume()
+    answer = segment_spine(volume)
+    for vertebra in answer.vertebrae:
+        index = np.argwhere(answer.label_map == vertebra.label_value)
+        centre = volume.to_lps(index.mean(0))
+        assert np.linalg.norm(vertebra.centroid_lps_mm - centre) < 1.0, vertebra.level
+
+
 def test_slices_say_where_the_body_is_in_the_scan(block_spine):
     answer = segment_spine(block_spine()[0].volume())
     for vertebra in answer.vertebrae:

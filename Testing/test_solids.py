@@ -105,6 +105,12 @@ def test_a_networks_slight_doubt_does_not_add_up_to_volume():
     assert unsure.volume_mm3 == pytest.approx(sure.volume_mm3, rel=0.03)
 
 
+def test_the_centroid_is_the_boxs_wherever_the_slices_fall():
+    for start in (0.0, 0.4, 0.8):
+        box = Box()
+        np.testing.assert_allclose(solid_from(box, 4.0, start).centroid_lps_mm, box.centre, atol=0.5)
+
+
 def test_sampling_on_another_grid_is_linear_between_the_values():
     solid = solid_from(Box(), 4.0)
     turn = np.deg2rad(20)

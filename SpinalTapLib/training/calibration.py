@@ -18,7 +18,6 @@ import SimpleITK as sitk
 
 from .. import levels
 from ..confidence import CARD_KEY, WORDS, Calibration, word
-from ..evidence import SAME_PLACE_MM
 from ..evidencefile import EVIDENCE_NAME, read_scores
 from ..files import JSON_NAME
 from ..fusion import FLAGS_OF_DOUBT
@@ -36,6 +35,10 @@ BIN_EDGES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 PRIOR_WEIGHT = 2.0
 """So many vertebrae with a score of 0 are taken as wrong, and with a score of 1 as right, before any is looked at: a
 handful of scans without an error must not make every score a certainty."""
+
+SAME_BODY_MM = 8.0
+"""The centroid of a body's volume is nowhere farther from its corners' middle (C2 has its dens above), and the next
+body's always is."""
 
 _ROUNDS = 50
 
@@ -164,7 +167,7 @@ def judge(case: Case, content: dict[str, Any]) -> list[Judged]:
         true = levels.level_of_value(value_at(labels, grid.matrix, point))
         right = true is not None and (content["anchor"] == "none" or true.name == entry["level"])
         far = np.linalg.norm(centroids - point, axis=1) if len(centroids) else np.array([np.inf])
-        score = float(scores[far.argmin()]) if far.min() <= SAME_PLACE_MM else float("nan")
+        score = float(scores[far.argmin()]) if far.min() <= SAME_BODY_MM else float("nan")
         doubted = bool(set(entry["flags"]) & set(FLAGS_OF_DOUBT))
         out.append(Judged(score, float(entry["confidence"]), right, doubted))
     return out

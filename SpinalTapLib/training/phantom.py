@@ -47,15 +47,16 @@ class Phantom:
     names: tuple[str, ...]
 
     def truth(self) -> dict[str, dict[str, list]]:
-        """Return ``centroid_lps_mm`` and ``corners_lps_mm`` of every level in view, on the body's own mid-plane."""
+        """Return ``centroid_lps_mm``, that of the labels, and ``corners_lps_mm``, on the body's own mid-plane."""
         out = {}
         for name in self.names:
             body = self.spine.vertebrae[self.spine.index(name)]
             points = corners_in_plane(body, float(body.centre[0]))
-            if points is not None:
+            where = np.argwhere(self.labels == levels.level(name).value)
+            if points is not None and len(where):
                 lps = np.column_stack([np.full(5, body.centre[0]), points])
                 out[name] = {
-                    "centroid_lps_mm": body.centre.round(3).tolist(),
+                    "centroid_lps_mm": self.image.to_lps(where.mean(0)).round(3).tolist(),
                     "corners_lps_mm": dict(zip(CORNERS, lps[:4].round(3).tolist())),
                 }
         return out
