@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from SpinalTapLib.detector import PartDetector
-from SpinalTapLib.training.ablation import ABLATIONS, AveragingDetector, ablation_table, at_pixel, painted_over
+from SpinalTapLib.training.ablation import ABLATIONS, AveragingDetector, at_pixel, painted_over
 from SpinalTapLib.training.anatomy import random_spine
 from SpinalTapLib.training.canvases import random_canvas
 from SpinalTapLib.training.config import load_config
 from SpinalTapLib.training.spider import Found, SliceScore
-from SpinalTapLib.training.spider_evaluation import SpiderEvaluation
+from SpinalTapLib.training.spider_evaluation import SpiderEvaluation, comparison_table
 from SpinalTapLib.training.tissues import Tissue
 from SpinalTapLib.weights import load_network
 
@@ -40,7 +40,8 @@ def test_painting_over_replaces_the_tissues_and_leaves_the_truth():
 
 def test_the_table_has_a_line_a_row():
     score = SliceScore("1_t2", "1", "t2", bodies=4, once=3, missed=1, dice=(0.9,))
-    table = ablation_table({"nothing": SpiderEvaluation((score,), (score,)), "noise": SpiderEvaluation((score,))})
+    found = {"nothing": SpiderEvaluation((score,), (score,)), "noise": SpiderEvaluation((score,))}
+    table = comparison_table("Taken out", found)
     assert [line.split("|")[1].strip() for line in table.splitlines()[2:]] == ["nothing", "noise"]
     assert "0.750" in table
 

@@ -57,6 +57,12 @@ def add_commands(commands: Any) -> None:
     ablation.add_argument("--config", default="small", metavar="NAME|FILE", help="the recipe with everything in it")
     ablation.add_argument("--canvases", metavar="DIR", help="keep drawn canvases here, and take them from here")
     ablation.set_defaults(run=run_ablation)
+    taught = kinds.add_parser("self-training", help="learn on from real slices without labels, and measure on others")
+    taught.add_argument("--spider", required=True, metavar="DIR", help="the SPIDER slices")
+    taught.add_argument("--output", required=True, metavar="DIR", help="gets one folder for each half of the patients")
+    taught.add_argument("--config", default="self_training", metavar="NAME|FILE", help="how to learn on, from what")
+    taught.add_argument("--canvases", metavar="DIR", help="keep drawn canvases here, and take them from here")
+    taught.set_defaults(run=run_self_training)
     sheet = kinds.add_parser("contact-sheet", help="synthetic training tiles beside tiles of real slices, as a picture")
     sheet.add_argument("--output", required=True, metavar="PNG")
     sheet.add_argument("--real", metavar="DIR", help="folder of upright real slices (PNG)")
@@ -198,8 +204,9 @@ def run_ablation(arguments: argparse.Namespace) -> int:
     """Print the table of what each ingredient of the training brings."""
     from dataclasses import replace
 
-    from ..training.ablation import ablation_table, run_all
+    from ..training.ablation import run_all
     from ..training.config import load_config
+    from ..training.spider_evaluation import comparison_table
 
     console = Console()
     config = load_config(arguments.config)
@@ -207,5 +214,23 @@ def run_ablation(arguments: argparse.Namespace) -> int:
         config = replace(config, canvas_folder=arguments.canvases)
     found = run_all(config, Path(arguments.output), Path(arguments.spider), console.progress)
     console.clear()
-    print(ablation_table(found).rstrip())
+    print(comparison_table("Taken out or changed", found).rstrip())
+    return 0
+
+
+def run_self_training(arguments: argparse.Namespace) -> int:
+    """Print what learning on from real slices without labels brings."""
+    from dataclasses import replace
+
+    from ..training.config import load_config
+    from ..training.self_training import run_self_training
+    from ..training.spider_evaluation import comparison_table
+
+    console = Console()
+    config = load_config(arguments.config)
+    if arguments.canvases:
+        config = replace(config, canvas_folder=arguments.canvases)
+    found = run_self_training(config, Path(arguments.output), Path(arguments.spider), console.progress)
+    console.clear()
+    print(comparison_table("Taught with", found).rstrip())
     return 0

@@ -17,7 +17,6 @@ from ..weights import load_network
 from .canvases import CanvasFolder, drawn_canvases, kept_canvases
 from .config import TrainConfig
 from .drawing import Canvas
-from .markdown import markdown_table
 from .spider import Finder, Found, rescaled
 from .spider_evaluation import SpiderEvaluation, detector_finder, evaluate_spider, in_picture, mask_in_picture
 from .tissues import Tissue
@@ -169,15 +168,6 @@ def painted_over(canvas: Canvas, painted: tuple[tuple[Tissue, ...], Tissue] | No
         return canvas
     which, by = painted
     return replace(canvas, tissue=np.where(np.isin(canvas.tissue, which), np.uint8(by), canvas.tissue))
-
-
-def ablation_table(found: dict[str, SpiderEvaluation]) -> str:
-    """Return the figures as a Markdown table."""
-    rows = [["Taken out or changed", "Found once", "Twice", "Missed", "False a slice", "Dice, masked slices"]]
-    for name, result in found.items():
-        rates = [result.rate(what).words(3) for what in ("once", "double", "missed")]
-        rows.append([name, *rates, result.rate("false").words(2), result.dice().words(3)])
-    return markdown_table(rows)
 
 
 def run_all(

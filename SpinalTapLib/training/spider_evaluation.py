@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,6 +94,15 @@ class SpiderEvaluation:
             "slices": [asdict(score) for score in self.scores],
             "masked_slices": [asdict(score) for score in self.masked],
         }
+
+
+def comparison_table(title: str, found: Mapping[str, SpiderEvaluation]) -> str:
+    """Return several evaluations as a Markdown table, a line each under a column called `title`."""
+    rows = [[title, "Found once", "Twice", "Missed", "False a slice", "Dice, masked slices"]]
+    for name, result in found.items():
+        rates = [result.rate(what).words(3) for what in ("once", "double", "missed")]
+        rows.append([name, *rates, result.rate("false").words(2), result.dice().words(3)])
+    return markdown_table(rows)
 
 
 def evaluate_spider(

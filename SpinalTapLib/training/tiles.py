@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -38,6 +38,22 @@ class Tiles:
     def pin_memory(self) -> Tiles:
         """Return the batch in page-locked memory (called by the DataLoader for GPUs)."""
         return Tiles(self.image.pin_memory(), self.targets.pin_memory())
+
+
+@dataclass(frozen=True)
+class Extra:
+    """Tiles besides those of synthetic spines.
+
+    Attributes
+    ----------
+    words : str
+        What they are, for the model card: "... and they".
+    tiles : callable
+        Takes the stream of synthetic batches and returns the one to train with.
+    """
+
+    words: str
+    tiles: Callable[[Iterator[Tiles]], Iterator[Tiles]]
 
 
 def joined(parts: Sequence[Tiles]) -> Tiles:

@@ -26,7 +26,7 @@ from .curves import LossSums, append_line, write_curves
 from .dataset import CanvasSource, make_loader
 from .losses import part_losses
 from .schedule import learning_rate, progress_of
-from .tiles import Tiles
+from .tiles import Extra, Tiles
 
 CHECKPOINT_NAME = "checkpoint.pt"
 LOG_NAME = "log.jsonl"
@@ -67,8 +67,9 @@ def train(
     progress: ProgressCallback | None = None,
     cancelled: CancelledCallback | None = None,
     source: CanvasSource | None = None,
+    extra: Extra | None = None,
 ) -> Path:
-    """Train a part network on synthetic spines alone.
+    """Train a part network on synthetic spines.
 
     Parameters
     ----------
@@ -84,6 +85,8 @@ def train(
         Asked at every step; True writes a checkpoint and ends the run with `Cancelled`.
     source : callable, optional
         Makes the iterator of canvases from a random generator, in place of random spines.
+    extra : Extra, optional
+        Tiles of something else; without it the network learns from synthetic spines alone.
 
     Returns
     -------
@@ -101,11 +104,13 @@ def train(
     run = _prepared(config, resume)
     _write_config(folder, config)
     tiles = make_loader(config, run.device, run.stream, source)
+    if extra is not None:
+        tiles = extra.tiles(tiles)
     _optimise(run, tiles, folder, progress, cancelled)
     recalibrate(run.average.network, tiles, config.recalibration_batches, run.amp_dtype)
     weights = folder / f"{config.name}.pt"
     try:
-        save_network(weights, run.average.network, _card(run))
+        save_network(weights, run.average.network, _card(run, extra))
     except OSError as error:
         raise ValueError(f"Could not write {weights}: {reason(error)}.") from error
     try:
@@ -253,11 +258,11 @@ def _precision(name: str, device: torch.device) -> torch.dtype | None:
     return torch.bfloat16 if has_bf16 is not None and has_bf16() else None
 
 
-def _card(run: _Run) -> dict[str, Any]:
+def _card(run: _Run, extra: Extra | None) -> dict[str, Any]:
     """Return what a reader of the weights should know."""
     return {
         "task": "Corners, centroids and structures of vertebrae in sagittal MRI slices at 1 mm a pixel",
-        "trained_on": "synthetic spines only (SpinalTapLib.training)",
+        "trained_on": f"synthetic spines {extra.words if extra else 'only'} (SpinalTapLib.training)",
         "steps": run.step,
         "tiles": run.step * run.config.batch,
         "minutes": round(run.minutes, 1),
