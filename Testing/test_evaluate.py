@@ -228,6 +228,31 @@ def test_folders_are_paired_scored_and_grouped(folders):
     assert by_group.value == 1 and np.isnan(by_group.low)
 
 
+def test_regions_are_groups_of_their_own_and_add_up_to_the_whole(folders):
+    whole, parts = (evaluate_folders(*folders, by_region=by_region) for by_region in (False, True))
+    assert parts.groups == ("all", "lumbar", "sacral")
+    for count in ("reference", "predicted", "matched", "identified"):
+        assert sum(getattr(s, count) for s in parts.scores) == sum(getattr(s, count) for s in whole.scores)
+    for metric in METRICS[:3]:
+        assert parts.estimate(metric).value == pytest.approx(whole.estimate(metric).value)
+    assert parts.estimate(METRICS[0], "sacral").value == pytest.approx(2 / 3)
+    assert "| 3 (2) " in parts.markdown() and parts.markdown().count("p2_t2") == 1
+
+
+def test_a_false_vertebra_counts_in_the_region_of_its_name_and_a_wrong_name_in_that_of_its_place(truth):
+    lumbar = {value(name) for name in NAMES[1:]}
+    far = Body(value("L3"), np.array([500.0, 0.0, 0.0]))
+    found = list(bodies_in(truth.labels, truth.matrix))
+    right = score(truth, truth.labels, found, case(), lumbar)
+    assert right.predicted == right.matched == right.reference == len(found) - 1
+    assert score(truth, truth.labels, [*found, far], case(), lumbar).predicted == right.predicted + 1
+    high = replace(far, value=value("T3"))
+    assert score(truth, truth.labels, [*found, high], case(), lumbar).predicted == right.predicted
+    named = [replace(body, value=value("T3")) if body.value == value("L4") else body for body in found]
+    wrong = score(truth, truth.labels, named, case(), lumbar)
+    assert (wrong.matched, wrong.identified) == (right.matched, right.identified - 1)
+
+
 def test_the_table_and_the_json_say_the_same(folders):
     found = evaluate_folders(*folders)
     table = found.markdown()

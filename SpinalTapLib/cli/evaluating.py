@@ -21,6 +21,7 @@ def add_commands(commands: Any) -> None:
     evaluate.add_argument("predictions", nargs="?", metavar="PREDICTIONS", help="folder of label maps or of results")
     evaluate.add_argument("--table", metavar="CSV", help="columns name, group and subject")
     evaluate.add_argument("--conversion", metavar="CSV", help="columns from and to: the references' values and ours")
+    evaluate.add_argument("--by", default="sequence", choices=("sequence", "region"), help="default: sequence")
     evaluate.add_argument("--spider", metavar="DIR", help="instead: the detector on the SPIDER slices in this folder")
     evaluate.add_argument("--model", default="parts", metavar="NAME|FILE", help="weights for --spider")
     evaluate.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
@@ -92,6 +93,7 @@ def _evaluate_folders(arguments: argparse.Namespace, console: Console) -> Evalua
         arguments.predictions,
         table=arguments.table,
         conversion=arguments.conversion,
+        by_region=arguments.by == "region",
         progress=lambda done, name: console.progress("evaluate", done, f"Comparing {name}"),
     )
 

@@ -97,14 +97,17 @@ class Evaluation:
         scores = {group: self.of_group(group) for group in self.groups}
         rows = [
             ["", *self.groups],
-            ["Scans (subjects)", *(f"{len(s)} ({len({x.subject for x in s})})" for s in scores.values())],
+            [
+                "Scans (subjects)",
+                *(f"{len({x.name for x in s})} ({len({x.subject for x in s})})" for s in scores.values()),
+            ],
             ["Vertebrae", *(str(sum(x.reference for x in s)) for s in scores.values())],
         ]
         rows += [
             [metric.title, *(self.estimate(metric, group).words(metric.decimals) for group in self.groups)]
             for metric in METRICS
         ]
-        missing = [score.name for score in self.scores if score.missing]
+        missing = sorted({score.name for score in self.scores if score.missing})
         notes = ["In brackets: 95 % interval, bootstrapped by subject."]
         notes += [f"Without prediction, counted as nothing found: {', '.join(missing)}."] if missing else []
         return markdown_table(rows) + "\n" + "\n".join(notes) + "\n"
@@ -124,6 +127,7 @@ def evaluate_folders(
     *,
     table: str | Path | None = None,
     conversion: str | Path | None = None,
+    by_region: bool = False,
     progress: Callable[[float, str], None] | None = None,
 ) -> Evaluation:
     """Score a folder of predictions against a folder of true label maps.
@@ -134,6 +138,8 @@ def evaluate_folders(
         See `cases.find_cases`.
     conversion : path, optional
         CSV file with the columns ``from`` and ``to``: the references' label values, and ours for them.
+    by_region : bool
+        Group vertebrae by region of the spine instead of scans by sequence.
     progress : callable, optional
         Called with the fraction done and the scan's name.
 
@@ -144,11 +150,11 @@ def evaluate_folders(
     """
     values = _read_conversion(Path(conversion)) if conversion else None
     cases = find_cases(references, predictions, table)
-    scores = []
+    scores: list[CaseScore] = []
     for i, case in enumerate(cases):
         if progress is not None:
             progress(i / len(cases), case.name)
-        scores.append(score_case(case, values))
+        scores.extend(score_case(case, values, by_region))
     return Evaluation(tuple(scores))
 
 

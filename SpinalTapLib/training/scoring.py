@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ from ..spinejson import read_spine_json
 from .cases import Case
 from .matching import Body, bodies_in, match, positions, value_at
 from .overlap import dice, surface_distance_mm
+
+REGIONS = {"cervical": "C", "thoracic": "T", "lumbar": "L", "sacral": "S"}
+"""Regions of the spine and the first letter of their levels' names."""
 
 _SAME_GRID_MM = 0.01
 _TRUTH_ENDING = "_truth.json"
@@ -80,8 +83,10 @@ class Truth:
         return np.linalg.norm(self.matrix[:3, :3], axis=0)
 
 
-def score_case(case: Case, conversion: Mapping[int, int] | None = None) -> CaseScore:
-    """Score one scan.
+def score_case(
+    case: Case, conversion: Mapping[int, int] | None = None, by_region: bool = False
+) -> tuple[CaseScore, ...]:
+    """Score one scan: as a whole, or each region of the spine that it shows.
 
     Parameters
     ----------
@@ -89,6 +94,8 @@ def score_case(case: Case, conversion: Mapping[int, int] | None = None) -> CaseS
         Reference and prediction.
     conversion : mapping of int to int, optional
         The reference's label values to ours, where it uses others; values that it lacks are no vertebrae.
+    by_region : bool
+        One score, and one group, for each of `REGIONS`.
 
     Raises
     ------
@@ -97,21 +104,47 @@ def score_case(case: Case, conversion: Mapping[int, int] | None = None) -> CaseS
     """
     image = read_image(case.reference).image
     truth = _truth(image, case, conversion)
+    groups: dict[str, Collection[int] | None] = {case.group: None}
+    if by_region:
+        groups = {region: _values_of(letter) for region, letter in REGIONS.items()}
+    cases = [
+        (replace(case, group=group), only)
+        for group, only in groups.items()
+        if only is None or any(body.value in only for body in truth.bodies)
+    ]
     if case.prediction is None:
-        none = (0.0,) * sum(not body.cut for body in truth.bodies)
-        return CaseScore(case.name, case.subject, case.group, len(none), dice_3d=none, dice_2d=none, missing=True)
+        return tuple(_nothing_found(part, truth, only) for part, only in cases)
     labels = _on_grid_of(image, read_image(case.prediction).image)
-    return score(truth, labels, _predicted_bodies(case.prediction, labels, truth.matrix), case)
+    predicted = _predicted_bodies(case.prediction, labels, truth.matrix)
+    return tuple(score(truth, labels, predicted, part, only) for part, only in cases)
 
 
-def score(truth: Truth, labels: np.ndarray, predicted: Sequence[Body], case: Case) -> CaseScore:
+def _values_of(letter: str) -> frozenset[int]:
+    return frozenset(known.value for known in levels.LEVELS if known.name.startswith(letter))
+
+
+def _nothing_found(case: Case, truth: Truth, only: Collection[int] | None) -> CaseScore:
+    none = (0.0,) * sum(not body.cut and (only is None or body.value in only) for body in truth.bodies)
+    return CaseScore(case.name, case.subject, case.group, len(none), dice_3d=none, dice_2d=none, missing=True)
+
+
+def score(
+    truth: Truth, labels: np.ndarray, predicted: Sequence[Body], case: Case, only: Collection[int] | None = None
+) -> CaseScore:
     """Score predicted bodies and their label map, shape (slice, row, column), on the grid of the truth.
 
-    Predictions whose centroid lies in a body that the image's edge cuts are left out, like that body.
+    Predictions whose centroid lies in a body that the image's edge cuts are left out, like that body; so are, where
+    `only` some label values count, those in other bodies, and those in none that have another value.
     """
-    cut = {body.value for body in truth.bodies if body.cut}
-    reference = [body for body in truth.bodies if not body.cut]
-    counted = [p for p in predicted if value_at(truth.labels, truth.matrix, p.centroid_lps_mm) not in cut]
+    reference = [body for body in truth.bodies if not body.cut and (only is None or body.value in only)]
+    left_out = {body.value for body in truth.bodies} - {body.value for body in reference}
+    homes = [value_at(truth.labels, truth.matrix, p.centroid_lps_mm) for p in predicted]
+    inside = {body.value for body in truth.bodies}
+    counted = [
+        p
+        for p, home in zip(predicted, homes)
+        if home not in left_out and (home in inside or only is None or p.value in only)
+    ]
     pairs = match(counted, reference, truth.labels, truth.matrix)
     matched = [(counted[i], reference[k]) for i, k in sorted(pairs.items(), key=lambda pair: pair[1])]
     found = {known.value: item for item, known in matched}
