@@ -19,7 +19,8 @@ from SpinalTapLib.training.cases import Case, find_cases, group_of, subject_of
 from SpinalTapLib.training.evaluate import METRICS, evaluate_folders
 from SpinalTapLib.training.matching import Body, bodies_in, match, positions
 from SpinalTapLib.training.overlap import dice, surface_distance_mm
-from SpinalTapLib.training.scoring import Truth, score
+from SpinalTapLib.training.scoring import score
+from SpinalTapLib.training.truth import Truth
 from SpinalTapLib.volume import volume_from_array
 
 NAMES = ("S1", "L5", "L4", "L3", "L2")
