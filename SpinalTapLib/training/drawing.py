@@ -20,8 +20,8 @@ from .tissues import Structure, Tissue
 T = Tissue
 
 EXPERT_RIM = 0.5
-"""Share of the dark cortical line that experts leave outside of a body: on real lumbar slices their outlines run
-through its middle (measured on SPIDER masks: outlines around the line lie 0.8-0.9 mm outside of theirs)."""
+"""Share of the dark cortical line that the classes leave out, as experts do: on real lumbar slices their outlines run
+about through its middle (measured on SPIDER masks: outlines around the line lie 0.8-0.9 mm outside of theirs)."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,6 @@ def draw_slice(
     thickness_mm: float = 0.0,
     planes: int = 1,
     pixel_mm: float = 0.6,
-    rim: float = 1.0,
 ) -> Canvas:
     """Draw one sagittal slice.
 
@@ -79,9 +78,6 @@ def draw_slice(
         1 or 3.
     pixel_mm : float
         Pixel edge.
-    rim : float
-        Share of the dark cortical line that the classes leave out. All of it to train with: the loss weighs bone above
-        background, which moves outlines outwards. Half of it to measure with (`EXPERT_RIM`).
     """
     rows = int(np.ceil((z_range_mm[1] - z_range_mm[0]) / pixel_mm))
     columns = int(np.ceil((y_range_mm[1] - y_range_mm[0]) / pixel_mm))
@@ -94,7 +90,7 @@ def draw_slice(
         central = k == planes // 2
         s = structure if central else np.zeros_like(structure)
         n = instance if central else np.zeros_like(instance)
-        _paint(tissue[k], s, n, spine, grid, rim)
+        _paint(tissue[k], s, n, spine, grid)
     centre = Grid(x_mm, y_range_mm[0], z_range_mm[1], rows, columns, pixel_mm)
     origin = np.array([y_range_mm[0], z_range_mm[1]])
     return Canvas(tissue, structure, instance, pixel_mm, _corners(spine, centre), origin)
@@ -115,7 +111,7 @@ def _corners(spine: SyntheticSpine, grid: Grid) -> np.ndarray:
 
 
 def _paint(
-    canvas: np.ndarray, structure: np.ndarray, instance: np.ndarray, spine: SyntheticSpine, grid: Grid, rim: float
+    canvas: np.ndarray, structure: np.ndarray, instance: np.ndarray, spine: SyntheticSpine, grid: Grid
 ) -> None:
     frame = spinal_frame(spine, grid)
     paint_surroundings(canvas, spine, grid, frame)
@@ -124,8 +120,8 @@ def _paint(
     for i in range(1, len(spine.vertebrae)):
         _paint_disc(canvas, structure, spine, grid, i)
     for body in (*reversed(spine.sacrum), *spine.vertebrae):
-        _paint_body(canvas, structure, instance, spine, grid, body, rim)
-    _paint_top(canvas, structure, spine, grid, frame, rim)
+        _paint_body(canvas, structure, instance, spine, grid, body)
+    _paint_top(canvas, structure, spine, grid, frame)
     _paint_metal(canvas, spine, grid)
 
 
@@ -168,7 +164,6 @@ def _paint_disc(canvas: np.ndarray, structure: np.ndarray, spine: SyntheticSpine
 
 def _paint_body(
     canvas: np.ndarray, structure: np.ndarray, instance: np.ndarray, spine: SyntheticSpine, grid: Grid, body: Body,
-    rim: float,
 ) -> None:  # fmt: skip
     window = grid.window(body.centre, 0.62 * np.hypot(body.depth, body.height) + 8)
     if window is None or abs(grid.x_mm - body.centre[0]) > body.half_width + 0.5 * body.height:
@@ -187,12 +182,12 @@ def _paint_body(
     if body.name in spine.names:
         index = spine.index(body.name)
         kind = {"S1": Structure.S1, "C2": Structure.C2}.get(body.name, Structure.BODY)
-        classes[inside] = np.where(distance[inside] > rim * shell, kind, Structure.BACKGROUND)
+        classes[inside] = np.where(distance[inside] > EXPERT_RIM * shell, kind, Structure.BACKGROUND)
         owners[inside] = index + 1
         if not sacral:
             _paint_marrow(view, spine, body, index, u, v, w, distance, shell)
     else:
-        classes[inside] = np.where(distance[inside] > rim * shell, Structure.SACRUM, Structure.BACKGROUND)
+        classes[inside] = np.where(distance[inside] > EXPERT_RIM * shell, Structure.SACRUM, Structure.BACKGROUND)
         gap = (distance > -2.0) & ~inside & (np.abs(w) > body.height / 2) & (np.abs(v) < body.depth / 2)
         view[gap & (view != T.CORTEX) & (view != marrow)] = T.SACRAL_DISC
         classes[gap & (classes == Structure.BACKGROUND)] = Structure.SACRUM
@@ -227,7 +222,7 @@ def _paint_metal(canvas: np.ndarray, spine: SyntheticSpine, grid: Grid) -> None:
 
 
 def _paint_top(
-    canvas: np.ndarray, structure: np.ndarray, spine: SyntheticSpine, grid: Grid, frame: SpinalFrame, rim: float
+    canvas: np.ndarray, structure: np.ndarray, spine: SyntheticSpine, grid: Grid, frame: SpinalFrame
 ) -> None:
     """The dens (a part of C2) and the arches of C1."""
     top = spine.vertebrae[-1]
@@ -256,4 +251,4 @@ def _paint_top(
         # The dens grows out of the body: its foot must not cut the body's class in two.
         classes[(distance > 0) & ((classes != Structure.C2) | (not own))] = Structure.BACKGROUND
         if own:
-            classes[distance > rim * shell] = Structure.C2
+            classes[distance > EXPERT_RIM * shell] = Structure.C2

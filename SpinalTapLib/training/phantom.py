@@ -15,7 +15,7 @@ from .. import levels
 from ..geometry import CORNERS
 from ..volume import SagittalVolume, volume_from_array
 from .anatomy import SyntheticSpine, random_spine
-from .drawing import EXPERT_RIM, Canvas, draw_slice
+from .drawing import Canvas, draw_slice
 from .shapes import corners_in_plane
 from .tissues import N_TISSUES, Structure
 
@@ -107,7 +107,7 @@ def draw_phantom(
     for k, position in enumerate(x):
         canvas = draw_slice(
             spine, float(position), y_range_mm=window[1], z_range_mm=window[2],
-            thickness_mm=0.9 * slice_mm, planes=3, pixel_mm=pixel_mm, rim=EXPERT_RIM,
+            thickness_mm=0.9 * slice_mm, planes=3, pixel_mm=pixel_mm,
         )  # fmt: skip
         slices.append(_intensity(canvas, means, factors))
         labels.append(_label_values(canvas, spine))
