@@ -98,7 +98,7 @@ def body_outlines(
     shares = {j: _Share.of(track, probabilities) for j, track in enumerate(found) if track is not None}
     for index, maps in enumerate(probabilities):
         _share_slice(maps, index, [share for share in shares.values() if share.track.window.shows(index)])
-    return tuple(_tidy(shares[j]) if j in shares else None for j in range(len(found)))
+    return tuple(_tidy(shares[j], shape[1:]) if j in shares else None for j in range(len(found)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,10 +148,10 @@ def _share_slice(maps: np.ndarray, index: int, here: Sequence[_Share]) -> None:
         share.at(index)[own] = np.minimum(bone.sum(0), limit)
 
 
-def _tidy(raw: _Share) -> Outline | None:
-    """Turn a vertebra's raw share into one piece without holes or leaks."""
+def _tidy(raw: _Share, size: tuple[int, ...]) -> Outline | None:
+    """Turn a vertebra's raw share into one piece without holes or leaks; `size` is that of the image."""
     share, track = raw.probability, raw.track
-    flags = _fill_from_corners(share, track)
+    flags = _fill_from_corners(share, track, track.window.of_itself(size))
     _stop_leaks(share, track)
     for probability in share:
         inside = probability > 0.5
@@ -170,17 +170,17 @@ def _tidy(raw: _Share) -> Outline | None:
     return Outline(share, track.window, flags)
 
 
-def _fill_from_corners(share: np.ndarray, track: Track) -> tuple[str, ...]:
-    """Where the mask misses a body that its corners show, take the quadrilateral instead."""
+def _fill_from_corners(share: np.ndarray, track: Track, image: tuple[slice, slice]) -> tuple[str, ...]:
+    """Where the mask misses a body that its corners show, take the quadrilateral, as far as the image shows it."""
     cover = {}
     for index in track.seen:
-        inside = track.distance(index) < 0
-        cover[index] = float((share[index - track.window.first][inside] > 0.5).mean()) if inside.any() else 1.0
+        inside = track.distance(index)[image] < 0
+        cover[index] = float((share[index - track.window.first][image][inside] > 0.5).mean()) if inside.any() else 1.0
     good = [index for index, part in cover.items() if part >= LEAST_COVER]
     weak = [i for i, part in cover.items() if part < LEAST_COVER and (not good or min(good) < i < max(good))]
     for index in weak:
-        part = share[index - track.window.first]
-        np.maximum(part, soft_step(-track.distance(index)), out=part)
+        part = share[index - track.window.first][image]
+        np.maximum(part, soft_step(-track.distance(index)[image]), out=part)
     return ("outline drawn from its corners",) if weak else ()
 
 

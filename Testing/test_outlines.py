@@ -165,6 +165,24 @@ def test_a_body_at_the_edge_of_the_image_stays_inside_it():
     assert (mask == (cut.probabilities[:, BODY] > 0.5)).all()
 
 
+def test_corners_beyond_the_edge_of_the_image_draw_nothing_there():
+    detections, candidates, volume = detect([Box()])
+    cut = SimpleNamespace(
+        probabilities=detections.probabilities[:, :, 25:].copy(),
+        working=SimpleNamespace(array=volume.array[:, 25:], spacing_mm=volume.spacing_mm),
+    )
+    moved = [SimpleNamespace(slice=m.slice, corners=m.corners - [25, 0]) for m in candidates[0].members]
+    (whole,) = outlines_of(cut, [SimpleNamespace(members=moved)])
+    assert whole.flags == ()
+    cut.probabilities[len(cut.probabilities) // 2, BODY] = 0.1
+    (filled,) = outlines_of(cut, [SimpleNamespace(members=moved)])
+    assert filled.flags == ("outline drawn from its corners",)
+    first_row = -int(filled.window.corner[0])
+    assert first_row > 0, "the window goes on above the image"
+    assert (filled.probability[:, :first_row] == 0).all()
+    assert (filled.probability[:, first_row] > 0.5).any()
+
+
 def test_no_members_no_outline():
     detections, _, _ = detect([Box()])
     assert outlines_of(detections, [SimpleNamespace(members=())]) == (None,)
