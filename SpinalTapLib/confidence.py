@@ -28,8 +28,9 @@ CARD_KEY = "calibration"
 
 
 def word(confidence: float) -> str:
-    """Return one of `WORDS` for a confidence of 0-1."""
-    return WORDS[0] if confidence >= SURE else WORDS[1] if confidence >= LIKELY else WORDS[2]
+    """Return one of `WORDS` for a confidence of 0-1, rounded as it is shown: 0.90 is always "sure"."""
+    shown = round(confidence, 2)
+    return WORDS[0] if shown >= SURE else WORDS[1] if shown >= LIKELY else WORDS[2]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .confidence import LIKELY, word
+from .confidence import WORDS, word
 from .geometry import Spine
 from .markups import vertebra_name
 from .segments import segment_of
@@ -37,7 +37,7 @@ def warnings_of(spine: Spine) -> tuple[str, ...]:
     if spine.anchor == "none" and spine.vertebrae:
         # What the library says about it is meant for those who have no table and no box to drag.
         warnings = [UNKNOWN_LEVELS, *(text for text in warnings if "levels are not known" not in text)]
-    doubtful = [vertebra_name(v) for v in reversed(spine.vertebrae) if v.confidence < LIKELY]
+    doubtful = [vertebra_name(v) for v in reversed(spine.vertebrae) if word(v.confidence) == WORDS[-1]]
     if doubtful:
         which = "it" if len(doubtful) == 1 else "them"
         warnings.append(f"Check {', '.join(doubtful)}: the program is not sure of {which}.")

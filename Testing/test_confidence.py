@@ -19,7 +19,7 @@ from SpinalTapLib.rows import rows_of, warnings_of
 from SpinalTapLib.weights import load_network
 
 
-@pytest.mark.parametrize(("confidence", "expected"), [(1, "sure"), (0.9, "sure"), (0.89, "likely"), (0.6, "likely"),
+@pytest.mark.parametrize(("confidence", "expected"), [(1, "sure"), (0.9, "sure"), (0.89, "likely"), (0.6, "likely"), (0.8951, "sure"), (0.8949, "likely"), (0.596, "likely"),
                                                       (0.59, "check"), (0, "check")])  # fmt: skip
 def test_a_confidence_has_one_of_three_words(confidence, expected):
     assert word(confidence) == expected
