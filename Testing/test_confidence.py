@@ -18,9 +18,12 @@ from SpinalTapLib.report_style import confidence_colour
 from SpinalTapLib.rows import rows_of, warnings_of
 from SpinalTapLib.weights import load_network
 
+WORDS_OF = {
+    1: "sure", 0.9: "sure", 0.8951: "sure", 0.8949: "likely", 0.6: "likely", 0.596: "likely", 0.59: "check", 0: "check",
+}  # fmt: skip
 
-@pytest.mark.parametrize(("confidence", "expected"), [(1, "sure"), (0.9, "sure"), (0.89, "likely"), (0.6, "likely"), (0.8951, "sure"), (0.8949, "likely"), (0.596, "likely"),
-                                                      (0.59, "check"), (0, "check")])  # fmt: skip
+
+@pytest.mark.parametrize(("confidence", "expected"), WORDS_OF.items())
 def test_a_confidence_has_one_of_three_words(confidence, expected):
     assert word(confidence) == expected
 
