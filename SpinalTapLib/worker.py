@@ -32,6 +32,7 @@ from typing import Any, TextIO
 
 from . import exchange
 from .answers import box_in, seed_in, spine_of
+from .geometry import SeedBox, Spine
 from .lifeline import end_group, end_with_parent
 from .troubles import sentence_for
 
@@ -80,13 +81,14 @@ class Worker:
         road = self._road()
         volume = exchange.read_volume(folder)
         options = road.Options(**request["settings"])
-        spine = road.segment_spine(volume, seed_in(request["seed"]), options=options, progress=report)
+        spine = road.segment_spine(volume, options=options, progress=report)
         if not spine.vertebrae:
             raise ValueError(
                 f"No vertebra was found in {volume.name!r}. SpinalTap looks for the spine in sagittal MRI scans; "
                 "check that this is one, and that its orientation is right."
             )
-        self._write(request, folder, spine)
+        seed = seed_in(request["seed"])
+        self._write(request, folder, spine if seed is None else _counted_from(seed, spine, road, options))
 
     def _reseed(self, request: Mapping[str, Any]) -> None:
         folder = Path(request["folder"])
@@ -168,6 +170,17 @@ class Worker:
         with self._lock, contextlib.suppress(BrokenPipeError, ValueError):  # nobody listens: the end is near
             self._out.write(line + "\n")
             self._out.flush()
+
+
+def _counted_from(seed: SeedBox, spine: Spine, road: Any, options: Any) -> Spine:
+    """Return a new result counted from the user's box, or, if that lies on no vertebra, as it is with a warning.
+
+    The box may be left over from before the patient moved, or from another scan: no reason to lose the segmentation.
+    """
+    try:
+        return road.reseed_spine(spine, seed, options=options)
+    except ValueError as error:
+        return replace(spine, warnings=(*spine.warnings, f"The levels were counted without the box. {error}"))
 
 
 def _private_stdout() -> TextIO:

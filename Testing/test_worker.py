@@ -89,8 +89,8 @@ def outcome_of(runner, timeout_s=START_S, watch=None):
     raise TimeoutError(runner.progress)
 
 
-def segment(runner, name="blocks", **settings):
-    runner.segment(blocks(name), None, Settings(**settings), {})
+def segment(runner, name="blocks", seed=None, **settings):
+    runner.segment(blocks(name), seed, Settings(**settings), {})
 
 
 def wait_until(condition, timeout_s=START_S):
@@ -133,6 +133,24 @@ class TestAnAnswer:
         for ours, theirs in zip(result.spine.vertebrae, spine.vertebrae):
             assert np.allclose(ours.corners_lps_mm, theirs.corners_lps_mm)
             assert ours.measurements == pytest.approx(dict(theirs.measurements), nan_ok=True)
+
+    def test_is_counted_from_the_box_that_was_placed_before(self, runner):
+        segment(runner)
+        lowest = outcome_of(runner).spine.vertebrae[0]
+        box = SeedBox(lowest.centroid_lps_mm, np.full(3, 20.0), level="L5")
+        segment(runner, seed=box)
+        spine = outcome_of(runner).spine
+        assert [v.level for v in spine.vertebrae] == ["L5", "L4", "L3", "L2", "L1", "T12"]
+        assert spine.anchor == "pinned"
+
+    def test_is_not_lost_to_a_box_that_lies_on_no_vertebra(self, runner):
+        segment(runner)
+        plain = outcome_of(runner).spine
+        segment(runner, seed=SeedBox(np.array([900.0, 0.0, 0.0]), np.full(3, 20.0), level="S1"))
+        spine = outcome_of(runner).spine
+        assert [v.level for v in spine.vertebrae] == [v.level for v in plain.vertebrae]
+        assert spine.seed is None
+        assert "counted without the box" in spine.warnings[-1] and "S1 box" in spine.warnings[-1]
 
     def test_to_a_recount_needs_no_second_run(self, runner):
         segment(runner)
