@@ -87,7 +87,7 @@ def test_toml_configs_load_and_broken_files_are_refused(tmp_path):
     (tmp_path / "broken.json").write_text("{")
     with pytest.raises(ValueError, match="not valid JSON"):
         load_config(tmp_path / "broken.json")
-    with pytest.raises(ValueError, match="known by name: parts, small, tiny"):
+    with pytest.raises(ValueError, match="known by name: parts, self_training, small, tiny"):
         load_config("nothing")
 
 
