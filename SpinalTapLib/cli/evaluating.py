@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -204,35 +205,30 @@ def run_contact_sheet(arguments: argparse.Namespace) -> int:
 
 def run_ablation(arguments: argparse.Namespace) -> int:
     """Print the table of what each ingredient of the training brings."""
-    from dataclasses import replace
-
     from ..training.ablation import run_all
-    from ..training.config import load_config
-    from ..training.spider_evaluation import comparison_table
 
-    console = Console()
-    config = load_config(arguments.config)
-    if arguments.canvases:
-        config = replace(config, canvas_folder=arguments.canvases)
-    found = run_all(config, Path(arguments.output), Path(arguments.spider), console.progress)
-    console.clear()
-    print(comparison_table("Taken out or changed", found).rstrip())
-    return 0
+    return _print_comparison(arguments, run_all, "Taken out or changed")
 
 
 def run_self_training(arguments: argparse.Namespace) -> int:
     """Print what learning on from real slices without labels brings."""
+    from ..training.self_training import run_self_training
+
+    return _print_comparison(arguments, run_self_training, "Taught with")
+
+
+def _print_comparison(arguments: argparse.Namespace, run: Callable[..., Mapping[str, Any]], title: str) -> int:
+    """Train as an experiment wants it, and print what its networks find on the SPIDER slices."""
     from dataclasses import replace
 
     from ..training.config import load_config
-    from ..training.self_training import run_self_training
     from ..training.spider_evaluation import comparison_table
 
     console = Console()
     config = load_config(arguments.config)
     if arguments.canvases:
         config = replace(config, canvas_folder=arguments.canvases)
-    found = run_self_training(config, Path(arguments.output), Path(arguments.spider), console.progress)
+    found = run(config, Path(arguments.output), Path(arguments.spider), console.progress)
     console.clear()
-    print(comparison_table("Taught with", found).rstrip())
+    print(comparison_table(title, found).rstrip())
     return 0

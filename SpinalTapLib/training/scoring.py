@@ -114,13 +114,12 @@ def score(
     `only` some label values count, those in other bodies, and those in none that have another value.
     """
     reference = [body for body in truth.bodies if not body.cut and (only is None or body.value in only)]
-    left_out = {body.value for body in truth.bodies} - {body.value for body in reference}
+    wanted, seen = ({body.value for body in bodies} for bodies in (reference, truth.bodies))
     homes = [value_at(truth.labels, truth.matrix, p.centroid_lps_mm) for p in predicted]
-    inside = {body.value for body in truth.bodies}
     counted = [
         p
         for p, home in zip(predicted, homes)
-        if home not in left_out and (home in inside or only is None or p.value in only)
+        if home in wanted or (home not in seen and (only is None or p.value in only))
     ]
     pairs = match(counted, reference, truth.labels, truth.matrix)
     matched = [(counted[i], reference[k]) for i, k in sorted(pairs.items(), key=lambda pair: pair[1])]

@@ -1,8 +1,8 @@
 """Self-training: go on learning from real slices without labels, the network's own answers taken for true.
 
 The patients of the SPIDER slices are cut into two halves. The network learns from one half, beside as many synthetic
-tiles, and is measured on the other; then the other way round. Boxes and masks are used to measure only. The shipped
-weights hold nothing of it.
+tiles, and is measured on the other; then the other way round. Boxes and masks are used to measure, and the boxes to
+guess a slice's scale. The shipped weights hold nothing of it.
 """
 
 from __future__ import annotations
