@@ -69,6 +69,7 @@ def add_commands(commands: Any) -> None:
     sheet.add_argument("--output", required=True, metavar="PNG")
     sheet.add_argument("--real", metavar="DIR", help="folder of upright real slices (PNG)")
     sheet.add_argument("--config", default="parts", metavar="NAME|FILE")
+    sheet.add_argument("--lumbar", action="store_true", help="synthetic tiles framed and weighted like lumbar scans")
     sheet.add_argument("--count", type=int, default=32, metavar="N")
     sheet.add_argument("--seed", type=int, default=0, metavar="N")
     sheet.set_defaults(run=run_contact_sheet)
@@ -199,7 +200,7 @@ def run_contact_sheet(arguments: argparse.Namespace) -> int:
 
     config = load_config(arguments.config)
     real = Path(arguments.real) if arguments.real else None
-    print(write_contact_sheet(arguments.output, config, real, arguments.count, arguments.seed))
+    print(write_contact_sheet(arguments.output, config, real, arguments.count, arguments.seed, lumbar=arguments.lumbar))
     return 0
 
 

@@ -28,17 +28,23 @@ _FIELDS = ("tissue", "structure", "instance", "pixel_mm", "corners_px", "origin_
 def random_canvas(spine: SyntheticSpine, rng: np.random.Generator) -> Canvas:
     """Draw a random plane of a spine around a random vertebra, through its middle or beside it."""
     body = spine.vertebrae[_around(spine, rng)]
-    x, y, z = body.centre
-    x += rng.normal(0, 5) if rng.random() < _NEAR_MIDLINE else rng.uniform(-_BEYOND, _BEYOND) * max(body.half_width, 14)
-    thin = rng.random() < _THIN
+    far = _BEYOND * max(body.half_width, 14)
+    beside = rng.normal(0, 5) if rng.random() < _NEAR_MIDLINE else rng.uniform(-far, far)
+    thickness = 0.0 if rng.random() < _THIN else float(rng.uniform(*_THICKNESS_MM))
+    return canvas_at(spine, body.centre + [beside, 0, 0], thickness, float(rng.uniform(*_PIXEL_MM)))
+
+
+def canvas_at(spine: SyntheticSpine, place_mm: np.ndarray, thickness_mm: float, pixel_mm: float = 0.62) -> Canvas:
+    """Draw the sagittal plane through a place (LPS, mm) of a spine, as far around it as a tile can reach."""
+    x, y, z = (float(v) for v in place_mm)
     return draw_slice(
         spine,
-        float(x),
+        x,
         z_range_mm=(z - _WINDOW_MM["down"], z + _WINDOW_MM["up"]),
         y_range_mm=(y - _WINDOW_MM["front"], y + _WINDOW_MM["behind"]),
-        thickness_mm=0.0 if thin else float(rng.uniform(*_THICKNESS_MM)),
-        planes=1 if thin else 3,
-        pixel_mm=float(rng.uniform(*_PIXEL_MM)),
+        thickness_mm=thickness_mm,
+        planes=3 if thickness_mm else 1,
+        pixel_mm=pixel_mm,
     )
 
 

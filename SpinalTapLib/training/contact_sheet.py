@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,11 @@ import SimpleITK as sitk
 import torch
 
 from ..tiling import normalise_tiles
-from .config import TrainConfig
+from .anatomy import random_spine
+from .canvases import canvas_at
+from .config import AppearanceConfig, PlacementConfig, TrainConfig
 from .dataset import TileStream
+from .drawing import Canvas
 from .tiles import Tiles
 
 _REAL_HEIGHT_MM = 300.0  # a lumbar field of view; pictures without a scale are taken to be as tall as this
@@ -26,6 +30,7 @@ def write_contact_sheet(
     count: int = 32,
     seed: int = 0,
     columns: int = 4,
+    lumbar: bool = False,
 ) -> Path:
     """Write a picture with synthetic tiles on the left and tiles of real slices on the right.
 
@@ -43,6 +48,9 @@ def write_contact_sheet(
         Chooses both.
     columns : int
         Tiles in a row of each half.
+    lumbar : bool
+        Draw the synthetic tiles as the real slices were taken: through the middle of lumbar spines, T1 and T2,
+        without the contrasts, scales and distortions by which training goes beyond what scanners do.
 
     Raises
     ------
@@ -50,7 +58,7 @@ def write_contact_sheet(
         If the folder holds no PNG, or the picture can't be written.
     """
     rng = np.random.default_rng(seed)
-    halves = [_grid(synthetic_tiles(config, count, seed), columns)]
+    halves = [_grid(synthetic_tiles(config, count, seed, lumbar), columns)]
     if real_folder is not None:
         halves.append(_grid(real_tiles(Path(real_folder), count, rng, config.placement.tile_px), columns))
         halves.insert(1, np.full((len(halves[0]), 4 * _GAP_PX), 255, np.uint8))
@@ -63,15 +71,38 @@ def write_contact_sheet(
     return target
 
 
-def synthetic_tiles(config: TrainConfig, count: int, seed: int) -> list[np.ndarray]:
-    """Return normalised synthetic tiles, each (side, side)."""
-    stream = iter(TileStream(config, stream=1000 + seed))
+def synthetic_tiles(config: TrainConfig, count: int, seed: int, lumbar: bool = False) -> list[np.ndarray]:
+    """Return normalised synthetic tiles, each (side, side); see `write_contact_sheet`."""
+    config = replace(_as_scanned(config) if lumbar else config, batch=min(config.batch, count), workers=0)
+    stream = iter(TileStream(config, stream=1000 + seed, source=_lumbar_planes if lumbar else None))
     images: list[np.ndarray] = []
     while len(images) < count:
         tiles = next(stream)
         assert isinstance(tiles, Tiles)  # what the stream was asked for
         images += list(tiles.image[:, 0].numpy())
     return images[:count]
+
+
+def _lumbar_planes(rng: np.random.Generator) -> Iterator[Canvas]:
+    """Yield slices through the middle of random spines, one of each."""
+    while True:
+        spine = random_spine(rng)
+        body = spine.vertebrae[int(rng.integers(1, 5))]
+        yield canvas_at(spine, body.centre + [rng.normal(0, 2), 0, 0], float(rng.uniform(3.5, 5)))
+
+
+def _as_scanned(config: TrainConfig) -> TrainConfig:
+    """Return the config without what training exaggerates, and with tiles around low vertebrae."""
+    tile = config.placement.tile_px
+    placement = PlacementConfig(
+        tile, near_sacrum=1, near_dens=0, along_spine=0, jitter_mm=12, scale_sd=0.05, wide_scale=0,
+        rotation_sd_deg=4, wide_rotation=0, shear_sd=0, elastic_px=1.5,
+    )  # fmt: skip
+    appearance = AppearanceConfig(
+        t1=0.5, t2=0.5, stir=0, pd=0, dixon_water=0, t2star=0, random=0, inversion=0, border=0, seam=0, zipper=0,
+        wrap=0, saturation_band=0.8,
+    )  # fmt: skip
+    return replace(config, placement=placement, appearance=appearance, tiles_per_canvas=1)
 
 
 def real_tiles(folder: Path, count: int, rng: np.random.Generator, side: int) -> list[np.ndarray]:
@@ -107,5 +138,3 @@ def _grid(tiles: Sequence[np.ndarray], columns: int) -> np.ndarray:
         grey = np.clip((tile - _SHOWN[0]) / (_SHOWN[1] - _SHOWN[0]), 0, 1) * 255
         sheet[r : r + tile.shape[0], c : c + tile.shape[1]] = grey
     return sheet
-
-
