@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from SpinalTapLib.training.anatomy import level_names, random_spine, rotation
+from SpinalTapLib.training.anatomy import level_names, random_spine
+from SpinalTapLib.training.posture import rotation
 from SpinalTapLib.training.tables import TABLE
 
 

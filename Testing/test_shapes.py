@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from SpinalTapLib.training.anatomy import random_spine, rotation
+from SpinalTapLib.training.anatomy import random_spine
+from SpinalTapLib.training.posture import rotation
 from SpinalTapLib.training.shapes import Body, Capsule, body_distance, capsule_distance, corners_in_plane
 
 BOX = Body("L3", np.zeros(3), np.eye(3), 26.0, 0.0, 34.0, 34.0, 46.0, 46.0, 0.0, 0.0, 0.0, 0.0)

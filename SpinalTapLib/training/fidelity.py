@@ -25,7 +25,8 @@ from ..solids import Solid
 from ..surfaces import body_surface
 from ..trianglemesh import enclosed_volume, mesh_arrays, poly_data
 from ..volume import SagittalVolume, working_volume
-from .anatomy import random_spine, rotation
+from .anatomy import random_spine
+from .posture import rotation
 from .shapes import Body, body_distance, corners_in_plane
 
 SLICES_MM = (1.0, 3.0, 4.0, 5.0)
