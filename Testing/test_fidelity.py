@@ -6,15 +6,9 @@ import numpy as np
 import pytest
 from vtkmodules.vtkFiltersSources import vtkSphereSource
 
-from SpinalTapLib.training.fidelity import (
-    Fidelity,
-    compare_surface,
-    fidelity_table,
-    mean_fidelity,
-    measure_fidelity,
-    truth_of,
-)
+from SpinalTapLib.training.fidelity import Fidelity, fidelity_table, mean_fidelity, measure_fidelity
 from SpinalTapLib.training.shapes import Body
+from SpinalTapLib.training.true_surface import compare_surface, true_body
 from SpinalTapLib.trianglemesh import mesh_arrays
 
 BODY = Body("L3", np.zeros(3), np.eye(3), 26.0, 0.0, 33.0, 34.0, 42.0, 44.0)
@@ -22,7 +16,7 @@ BODY = Body("L3", np.zeros(3), np.eye(3), 26.0, 0.0, 33.0, 34.0, 42.0, 44.0)
 
 @pytest.fixture(scope="module")
 def truth():
-    return truth_of(BODY)
+    return true_body(BODY)
 
 
 def ball(radius: float):
@@ -41,7 +35,7 @@ def test_a_surface_is_no_distance_from_itself(truth):
 
 def test_distances_and_volumes_of_concentric_balls_are_known():
     small, large = ball(10.0), ball(11.0)
-    known = truth_of(BODY)
+    known = true_body(BODY)
     known = type(known)(BODY, known.field, known.matrix, *small)
     mean, worst, volume = compare_surface(*large, known)
     assert mean == pytest.approx(1.0, abs=0.01) and worst == pytest.approx(1.0, abs=0.02)

@@ -22,7 +22,8 @@ from SpinalTapLib.detector import PartDetector  # noqa: E402
 from SpinalTapLib.pipeline import Options, segment_spine  # noqa: E402
 from SpinalTapLib.resources import resource_path  # noqa: E402
 from SpinalTapLib.resultfolder import segment_file  # noqa: E402
-from SpinalTapLib.training.calibration import put_into_card, study_calibration, write_picture  # noqa: E402
+from SpinalTapLib.training.calibration import put_into_card, study_calibration  # noqa: E402
+from SpinalTapLib.training.calibration_picture import write_picture  # noqa: E402
 from SpinalTapLib.training.poster import FIRST_SEED, REGIONS, draw_subject, run_poster  # noqa: E402
 from SpinalTapLib.volume import load_volume  # noqa: E402
 from SpinalTapLib.weights import load_network  # noqa: E402

@@ -141,7 +141,8 @@ def run_calibration(arguments: argparse.Namespace) -> int:
     """Print how far confidence can be trusted, and the curve for the model card."""
     console = Console()
     from ..confidence import CARD_KEY
-    from ..training.calibration import put_into_card, study_calibration, write_picture
+    from ..training.calibration import put_into_card, study_calibration
+    from ..training.calibration_picture import write_picture
 
     study = study_calibration(
         arguments.predictions,

@@ -7,7 +7,6 @@ if its centroid lies in a true body and, where the levels were counted, that bod
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,8 +40,6 @@ SAME_BODY_MM = 8.0
 body's always is."""
 
 _ROUNDS = 50
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -203,50 +200,6 @@ def fit(judged: Sequence[Judged]) -> Calibration:
         if np.abs(step).max() < 1e-9:
             break
     return Calibration(float(beta[0]), max(float(beta[1]), 1e-3))
-
-
-def write_picture(study: CalibrationStudy, picture: str | Path) -> Path | None:
-    """Draw the share of right vertebrae against the confidence given, and against the score with the fitted curve.
-
-    Returns
-    -------
-    Path or None
-        The picture; None, with a hint in the log, where matplotlib is not installed.
-    """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        _log.warning("No picture was drawn: it needs matplotlib (pip install 'SpinalTapLib[train]').")
-        return None
-    figure = Figure(figsize=(9, 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2)
-    _draw(left, [(j.confidence, j.right) for j in study.judged], "confidence given")
-    left.plot([0, 1], [0, 1], color="#888888", linewidth=1, linestyle="--", label="perfectly calibrated")
-    _draw(right, [(j.score, j.right) for j in study.fitted], "the detector's own score")
-    x = np.linspace(0, 1, 101)
-    right.plot(x, [study.calibration(v) for v in x], color="#0072b2", label="fitted curve")
-    for axes in (left, right):
-        axes.set_ylabel("share that is right")
-        axes.legend(frameon=False, loc="lower right")
-    try:
-        figure.savefig(picture, dpi=130)
-    except OSError as error:
-        raise ValueError(f"Could not write the picture {picture}: {error.strerror}.") from error
-    return Path(picture)
-
-
-def _draw(axes: Any, pairs: Sequence[tuple[float, bool]], name: str) -> None:
-    """Draw the share of right ones a tenth, each point as large as it has vertebrae."""
-    x, y = (np.array(values, float) for values in zip(*pairs)) if pairs else (np.zeros(0), np.zeros(0))
-    place = np.minimum((x * 10).astype(int), 9)
-    for k in np.unique(place):
-        mine = place == k
-        axes.scatter(x[mine].mean(), y[mine].mean(), s=12 + 3 * mine.sum(), color="#d55e00", alpha=0.75, linewidth=0)
-        axes.annotate(str(mine.sum()), (x[mine].mean(), y[mine].mean()), fontsize=7, ha="center", va="center")
-    axes.set(xlim=(0, 1.04), ylim=(-0.04, 1.08), xlabel=name)
-    axes.grid(alpha=0.3)
 
 
 def _row(judged: Sequence[Judged]) -> tuple[str, str, str]:

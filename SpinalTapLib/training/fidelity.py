@@ -14,30 +14,24 @@ from types import SimpleNamespace
 import numpy as np
 from scipy import ndimage
 from skimage.measure import marching_cubes
-from vtkmodules.util.numpy_support import numpy_to_vtkIdTypeArray, vtk_to_numpy
-from vtkmodules.vtkCommonDataModel import vtkCellArray
-from vtkmodules.vtkFiltersGeneral import vtkDistancePolyDataFilter
 
 from ..detector import Detections
 from ..networks import BACKGROUND, BODY, N_STRUCTURES
 from ..segmentation import separate_bodies
-from ..solids import Solid
 from ..surfaces import body_surface
-from ..trianglemesh import enclosed_volume, mesh_arrays, poly_data
+from ..trianglemesh import mesh_arrays
 from ..volume import SagittalVolume, working_volume
 from .anatomy import random_spine
+from .overlap import dice
 from .posture import rotation
-from .shapes import Body, body_distance, corners_in_plane
+from .shapes import Body, corners_in_plane
+from .true_surface import FINE_MM, TrueBody, compare_surface, overlap, true_body
 
 SLICES_MM = (1.0, 3.0, 4.0, 5.0)
 PIXELS_MM = (0.5, 0.8, 1.2)
 LEVELS = ("L5", "L2", "T11", "T7", "T3", "C5")
 """One of every size and shape."""
 
-_FINE_MM = 0.5
-_ROOM_MM = 12.0
-"""Around the body: two slices at least, to either side."""
-_SAMPLES = 4000
 _OBLIQUE_DEG = 8.0
 """Standard deviation of the stack's turn against the body, about each axis, on top of the spine's own curve."""
 _CORNER_ERROR_PX = 0.5
@@ -64,29 +58,6 @@ class Fidelity:
     distance_mm: float
     distance95_mm: float
     volume_percent: float
-
-
-@dataclass(frozen=True, eq=False)
-class Truth:
-    """A body and its true surface.
-
-    Attributes
-    ----------
-    body : Body
-        In a frame with the stack's axes: LPS, mm, slices along x.
-    field : ndarray, shape (x, row, column)
-        Distance to the wall, mm, positive inside, on a grid of 0.5 mm.
-    matrix : ndarray, shape (4, 4)
-        (x, row, column, 1) of the grid to LPS mm.
-    points, triangles : ndarray
-        The surface.
-    """
-
-    body: Body
-    field: np.ndarray
-    matrix: np.ndarray
-    points: np.ndarray
-    triangles: np.ndarray
 
 
 def measure_fidelity(
@@ -153,34 +124,7 @@ def _cells(f: Fidelity) -> list[str]:
     return [f"{f.dice:.3f}", f"{f.distance_mm:.2f}", f"{f.distance95_mm:.2f}", f"{f.volume_percent:.1f}"]
 
 
-def truth_of(body: Body, rim_mm: float = 0.0) -> Truth:
-    """Return a body with its true surface, or with that of its marrow: `rim_mm` inside of it."""
-    reach = float(np.linalg.norm([body.half_width, body.depth / 2, body.height / 2])) + _ROOM_MM
-    count = int(2 * reach / _FINE_MM) + 1
-    matrix = np.eye(4)
-    matrix[:3, :3] = np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]]) * _FINE_MM
-    matrix[:3, 3] = body.centre + reach * np.array([-1, -1, 1])
-    steps = np.stack(np.meshgrid(*[np.arange(count, dtype=np.float32)] * 3, indexing="ij"), -1)
-    points = steps @ matrix[:3, :3].T.astype(np.float32) + matrix[:3, 3].astype(np.float32)
-    field = body_distance(body, *body.local(points)) - np.float32(rim_mm)
-    room = int(_ROOM_MM / _FINE_MM)
-    box = tuple(slice(max(int(i.min()) - room, 0), int(i.max()) + room + 1) for i in np.nonzero(field > 0))
-    field, matrix[:3, 3] = field[box], points[tuple(part.start for part in box)]
-    vertices, triangles, _, _ = marching_cubes(field, 0.0)
-    return Truth(body, field, matrix, vertices @ matrix[:3, :3].T + matrix[:3, 3], triangles)
-
-
-def compare_surface(points: np.ndarray, triangles: np.ndarray, truth: Truth) -> tuple[float, float, float]:
-    """Return mean distance and its 95th percentile, mm, and the volume error, %, of a closed surface, LPS, mm."""
-    one = _distances(_spread(points, triangles), truth.points, truth.triangles)
-    two = _distances(_spread(truth.points, truth.triangles), points, triangles)
-    both = np.concatenate((one, two))
-    true_volume = abs(enclosed_volume(truth.points, truth.triangles))
-    error = 100 * (abs(enclosed_volume(points, triangles)) / true_volume - 1)
-    return float(both.mean()), float(np.percentile(both, 95)), error
-
-
-def _truths(spines: int, seed: int) -> Iterator[Truth]:
+def _truths(spines: int, seed: int) -> Iterator[TrueBody]:
     for person in range(spines):
         rng = np.random.default_rng([seed, person, 5])
         spine = random_spine(rng, healthy=True)
@@ -188,11 +132,11 @@ def _truths(spines: int, seed: int) -> Iterator[Truth]:
             if name in spine.names:
                 body = spine.vertebrae[spine.index(name)]
                 turn = rotation(*np.radians(rng.normal(0, _OBLIQUE_DEG, 3)))
-                yield truth_of(replace(body, centre=np.zeros(3), axes=turn @ body.axes))
+                yield true_body(replace(body, centre=np.zeros(3), axes=turn @ body.axes))
 
 
 def _compared(
-    truth: Truth, slice_mm: float, pixel_mm: float, rng: np.random.Generator
+    truth: TrueBody, slice_mm: float, pixel_mm: float, rng: np.random.Generator
 ) -> tuple[Fidelity, Fidelity] | None:
     """Return this library's and the plain stack's fidelity on one body; None where no slice shows its corners."""
     volume = _scan(truth, slice_mm, pixel_mm, rng)
@@ -211,15 +155,15 @@ def _compared(
     return Fidelity(overlap(solid, truth), *distances), plain_stack(volume.array > 0.5, volume, truth)
 
 
-def _scan(truth: Truth, slice_mm: float, pixel_mm: float, rng: np.random.Generator) -> SagittalVolume:
+def _scan(truth: TrueBody, slice_mm: float, pixel_mm: float, rng: np.random.Generator) -> SagittalVolume:
     """Return the share of bone in every voxel of a stack with a random start."""
-    share = np.clip(truth.field / _FINE_MM + 0.5, 0, 1).astype(np.float64)
+    share = np.clip(truth.field / FINE_MM + 0.5, 0, 1).astype(np.float64)
     starts = []
     for axis, step in enumerate((slice_mm, pixel_mm, pixel_mm)):
-        share, start = _thickened(share, axis, step / _FINE_MM, rng.random())
+        share, start = _thickened(share, axis, step / FINE_MM, rng.random())
         starts.append(start)
     matrix = truth.matrix.copy()
-    matrix[:3, :3] *= np.array([slice_mm, pixel_mm, pixel_mm]) / _FINE_MM
+    matrix[:3, :3] *= np.array([slice_mm, pixel_mm, pixel_mm]) / FINE_MM
     matrix[:3, 3] += truth.matrix[:3, :3] @ starts
     return SagittalVolume(share.astype(np.float32), matrix)
 
@@ -247,45 +191,12 @@ def _members(body: Body, working: SagittalVolume, rng: np.random.Generator) -> t
     return tuple(members)
 
 
-def plain_stack(mask: np.ndarray, volume: SagittalVolume, truth: Truth) -> Fidelity:
+def plain_stack(mask: np.ndarray, volume: SagittalVolume, truth: TrueBody) -> Fidelity:
     """Return the fidelity of marching cubes on a stack of masks, shape (slice, row, column), as they are."""
     vertices, triangles, _, _ = marching_cubes(np.pad(mask, 1).astype(np.float32), 0.5)
     change = np.linalg.inv(volume.matrix) @ truth.matrix
     there = ndimage.affine_transform(
         mask.astype(np.uint8), change[:3, :3], change[:3, 3], truth.field.shape, order=0, mode="constant"
     )
-    dice = _dice(there > 0, truth.field > 0)
-    return Fidelity(dice, *compare_surface(volume.to_lps(vertices - 1), triangles, truth))
-
-
-def overlap(solid: Solid, truth: Truth) -> float:
-    """Return the Dice overlap of a solid with the truth, in 3-D."""
-    return _dice(solid.sample(truth.matrix, truth.field.shape) > 0, truth.field > 0)
-
-
-def _dice(one: np.ndarray, two: np.ndarray) -> float:
-    return 2 * float((one & two).sum()) / max(float(one.sum() + two.sum()), 1.0)
-
-
-def _spread(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """Return points spread evenly over a surface."""
-    rng = np.random.default_rng(0)
-    corners = points[triangles]
-    areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    chosen = corners[rng.choice(len(corners), _SAMPLES, p=areas / areas.sum())]
-    return (chosen * rng.dirichlet((1, 1, 1), _SAMPLES)[..., None]).sum(1)
-
-
-def _distances(points: np.ndarray, vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """Return the distance, mm, of points to a surface."""
-    cloud = poly_data(points, np.zeros((0, 3), np.int64))
-    cells = vtkCellArray()
-    cells.SetData(1, numpy_to_vtkIdTypeArray(np.arange(len(points), dtype=np.int64), deep=1))
-    cloud.SetVerts(cells)
-    measure = vtkDistancePolyDataFilter()
-    measure.SetInputData(0, cloud)
-    measure.SetInputData(1, poly_data(vertices, triangles))
-    measure.SignedDistanceOff()
-    measure.ComputeSecondDistanceOff()
-    measure.Update()
-    return vtk_to_numpy(measure.GetOutput().GetPointData().GetArray("Distance"))
+    common = dice(there > 0, truth.field > 0)
+    return Fidelity(common, *compare_surface(volume.to_lps(vertices - 1), triangles, truth))

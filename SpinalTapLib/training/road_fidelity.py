@@ -14,8 +14,9 @@ from ..surfaces import body_surface
 from ..trianglemesh import mesh_arrays
 from ..volume import working_volume
 from .drawing import EXPERT_RIM
-from .fidelity import Fidelity, compare_surface, overlap, plain_stack, truth_of
+from .fidelity import Fidelity, plain_stack
 from .phantom import draw_phantom
+from .true_surface import compare_surface, overlap, true_body
 
 NEAR_MM = 8.0
 """A candidate this near to a true body's centre is that body."""
@@ -66,7 +67,7 @@ def network_fidelity(
             solid = bodies.solids[int(far.argmin())] if len(far) and far.min() < NEAR_MM else None
             if solid is None or name in LEFT_OUT:
                 continue
-            truth = truth_of(body, EXPERT_RIM * phantom.spine.habit["cortex"])
+            truth = true_body(body, EXPERT_RIM * phantom.spine.habit["cortex"])
             mesh = mesh_arrays(body_surface(solid))
             ours = Fidelity(overlap(solid, truth), *compare_surface(*mesh, truth))
             mask = bodies.index == int(far.argmin()) + 1
