@@ -55,6 +55,25 @@ def describe(device: str) -> str:
     return f"cpu ({torch.get_num_threads()} thread{'s' if torch.get_num_threads() > 1 else ''})"
 
 
+def arithmetic(precision: str, device: str) -> torch.dtype | None:
+    """Return the type that a network is trained in: `precision` is ``"auto"``, ``"bf16"`` or ``"fp32"``.
+
+    Returns
+    -------
+    torch.dtype or None
+        None for single precision throughout.
+    """
+    if precision == "bf16":
+        return torch.bfloat16
+    if precision == "fp32":
+        return None
+    if device == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else None
+    # On processors that must emulate it, half precision is slower than single.
+    has_bf16 = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return torch.bfloat16 if has_bf16 is not None and has_bf16() else None
+
+
 def _why_not(device: str) -> str | None:
     """Return why the device can't be used, or None if it can."""
     if device == "mps":

@@ -17,8 +17,8 @@ import SimpleITK as sitk
 from block_spine import BlockSpine
 
 from SpinalTapLib import resultfolder
+from SpinalTapLib.cli.edits import parse_seed_box
 from SpinalTapLib.cli.main import main
-from SpinalTapLib.cli.segmenting import parse_seed_box
 
 ROOT = Path(__file__).parent.parent
 CONTRACT = ("vertebrae.nii.gz", "vertebrae.seg.nrrd", "spine.json", "measurements.csv", "report.png")

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from ..device import choose_device, describe, processor_count
+from ..device import arithmetic, choose_device, describe, processor_count
 from ..networks import PartNetwork
 from ..progress import Cancelled, CancelledCallback, ProgressCallback
 from ..staging import reason, write_whole
@@ -132,7 +132,7 @@ def _prepared(config: TrainConfig, resume: str | Path | None) -> _Run:
         network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=device.type == "cuda"
     )
     average = Average(network, config.ema_decay)
-    run = _Run(config, device, _precision(config.precision, device), network, average, optimiser)
+    run = _Run(config, device, arithmetic(config.precision, device.type), network, average, optimiser)
     if resume is not None:
         path = Path(resume)
         _restore(run, read_checkpoint(path / CHECKPOINT_NAME if path.is_dir() else path, config))
@@ -243,19 +243,6 @@ def _write_config(folder: Path, config: TrainConfig) -> None:
     except OSError as error:
         raise ValueError(f"Cannot use {folder} as the output folder: {reason(error)}.") from error
     write_whole(folder / "config.json", (json.dumps(config.as_dict(), indent=2) + "\n").encode())
-
-
-def _precision(name: str, device: torch.device) -> torch.dtype | None:
-    """Return the type of the network's arithmetic, or None for single precision."""
-    if name == "bf16":
-        return torch.bfloat16
-    if name == "fp32":
-        return None
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else None
-    # On processors that must emulate it, half precision is slower than single.
-    has_bf16 = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return torch.bfloat16 if has_bf16 is not None and has_bf16() else None
 
 
 def _card(run: _Run, extra: Extra | None) -> dict[str, Any]:
