@@ -1,9 +1,13 @@
-"""A canvas made of boxes, for tests that need labels whose place is known exactly."""
+"""A canvas made of boxes, for tests that need labels whose place is known exactly, and a short training on such."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import numpy as np
 
+from SpinalTapLib.training.config import TrainConfig, load_config
 from SpinalTapLib.training.drawing import Canvas
 from SpinalTapLib.training.tissues import Structure, Tissue
 
@@ -35,3 +39,14 @@ def boxes_canvas(bodies: int = 6, planes: int = 1, rows: int = 640, columns: int
         corners[i, :4] = ((upper, front), (upper, back), (lower, back), (lower, front))
         corners[i, 4] = corners[i, :4].mean(0)
     return Canvas(np.repeat(tissue[None], planes, 0), structure, instance, PIXEL_MM, corners, np.zeros(2))
+
+
+def boxes(rng: np.random.Generator) -> Iterator[Canvas]:
+    while True:
+        yield boxes_canvas(rows=560, columns=400, planes=int(rng.choice([1, 3])))
+
+
+def quick(**changes) -> TrainConfig:
+    """A run of a few seconds on one core."""
+    config = replace(load_config("tiny"), steps=12, widths=(4, 8), log_every=2, recalibration_batches=1)
+    return replace(config, placement=replace(config.placement, tile_px=64), **changes)

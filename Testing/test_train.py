@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from drawn_canvas import boxes_canvas
+from drawn_canvas import boxes, boxes_canvas, quick
 
 import SpinalTapLib.training.train as train_module
 from SpinalTapLib.networks import PartNetwork
@@ -17,25 +17,12 @@ from SpinalTapLib.progress import Cancelled
 from SpinalTapLib.training.averaging import Average, recalibrate
 from SpinalTapLib.training.canvases import CanvasFolder
 from SpinalTapLib.training.checkpoint import read_checkpoint
-from SpinalTapLib.training.config import TrainConfig, config_from_dict, load_config
-from SpinalTapLib.training.contact_sheet import write_contact_sheet
+from SpinalTapLib.training.config import config_from_dict, load_config
 from SpinalTapLib.training.curves import read_log, write_curves
 from SpinalTapLib.training.dataset import CanvasPool, TileStream
-from SpinalTapLib.training.drawing import Canvas
 from SpinalTapLib.training.schedule import learning_rate, progress_of
 from SpinalTapLib.training.train import CHECKPOINT_NAME, LOG_NAME, train
 from SpinalTapLib.weights import load_network
-
-
-def boxes(rng: np.random.Generator) -> Iterator[Canvas]:
-    while True:
-        yield boxes_canvas(rows=560, columns=400, planes=int(rng.choice([1, 3])))
-
-
-def quick(**changes) -> TrainConfig:
-    """A run of a few seconds on one core."""
-    config = replace(load_config("tiny"), steps=12, widths=(4, 8), log_every=2, recalibration_batches=1)
-    return replace(config, placement=replace(config.placement, tile_px=64), **changes)
 
 
 @pytest.fixture(scope="module")
@@ -278,21 +265,3 @@ def test_curves_are_drawn_from_the_log_of_a_resumed_run(tmp_path):
     log.write_text("not json\n")
     with pytest.raises(ValueError, match="not a training log"):
         read_log(log)
-
-
-def test_a_contact_sheet_shows_both_kinds(tmp_path, monkeypatch):
-    import SimpleITK as sitk
-
-    import SpinalTapLib.training.dataset as dataset
-
-    monkeypatch.setattr(dataset, "drawn_canvases", lambda rng, planes: boxes(rng))
-    real = tmp_path / "real"
-    real.mkdir()
-    pixels = np.random.default_rng(0).integers(0, 255, (80, 60), np.uint8)
-    sitk.WriteImage(sitk.GetImageFromArray(pixels), str(real / "a.png"))
-    both = write_contact_sheet(tmp_path / "sheet.png", quick(), real, count=4, columns=2)
-    alone = write_contact_sheet(tmp_path / "alone.png", quick(), count=4, columns=2)
-    (rows, columns), (_, fewer) = (sitk.GetArrayFromImage(sitk.ReadImage(str(p))).shape for p in (both, alone))
-    assert rows > 2 * 64 and columns > 2 * fewer
-    with pytest.raises(ValueError, match="no PNG"):
-        write_contact_sheet(tmp_path / "none.png", quick(), tmp_path / "empty", count=2)

@@ -37,6 +37,7 @@ def add_commands(commands: Any) -> None:
     train.add_argument("--steps", type=int, metavar="N", help="instead of the recipe's")
     train.add_argument("--minutes", type=float, metavar="M", help="end after so many minutes at the latest")
     train.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), help="instead of the recipe's")
+    train.add_argument("--spider", metavar="DIR", help="SPIDER slices: measure on them ten times; nothing is learnt")
     train.set_defaults(run=run_train)
 
 
@@ -91,8 +92,11 @@ def _train(arguments: argparse.Namespace, console: Console, interrupted: Cancell
     if arguments.config == LADDER:
         from ..training.train_ladder import LadderConfig, train_ladder
 
-        if arguments.resume or arguments.device not in (None, "auto", "cpu"):
-            raise ValueError("The ladder is trained in one go and on the processor: leave --resume and --device out.")
+        if arguments.resume or arguments.spider or arguments.device not in (None, "auto", "cpu"):
+            raise ValueError(
+                "The ladder is trained in one go, on the processor, and not measured on SPIDER slices: "
+                "leave --resume, --device and --spider out."
+            )
         return train_ladder(LadderConfig(**given), arguments.output, console.progress, interrupted)
     from ..training.config import load_config
     from ..training.train import train
@@ -100,7 +104,7 @@ def _train(arguments: argparse.Namespace, console: Console, interrupted: Cancell
     if arguments.device is not None:
         given["device"] = arguments.device
     config = replace(load_config(arguments.config), **given)
-    return train(config, arguments.output, arguments.resume, console.progress, interrupted)
+    return train(config, arguments.output, arguments.resume, console.progress, interrupted, spider=arguments.spider)
 
 
 @contextmanager

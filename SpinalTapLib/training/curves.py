@@ -13,7 +13,11 @@ import torch
 from ..staging import reason
 
 _PANELS = (("total",), ("heatmap",), ("vector",), ("entropy", "dice"), ("learning_rate",), ("seconds_a_step",))
+_MEASURED = (("missed", "twice", "false_a_slice"), ("overlap",))
 _LOGARITHMIC = ("total", "heatmap", "vector")
+
+VALIDATION_NAME = "validation.jsonl"
+"""What was measured on real slices on the way stands beside the log, in a file of this name."""
 
 _log = logging.getLogger(__name__)
 
@@ -79,7 +83,7 @@ def read_log(path: str | Path) -> dict[str, list[float]]:
 
 
 def write_curves(log: str | Path, picture: str | Path) -> Path | None:
-    """Draw the losses, the learning rate and the speed of a run against its steps.
+    """Draw the losses, the learning rate and the speed of a run, and what was measured on the way, against its steps.
 
     Returns
     -------
@@ -91,18 +95,23 @@ def write_curves(log: str | Path, picture: str | Path) -> Path | None:
     ValueError
         If the log cannot be read, or the picture can't be written.
     """
-    columns = read_log(log)
+    drawn: list[tuple[dict[str, list[float]], tuple[str, ...]]] = [(read_log(log), names) for names in _PANELS]
+    measured = Path(log).with_name(VALIDATION_NAME)
+    if measured.exists():
+        drawn += [(read_log(measured), names) for names in _MEASURED]
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
         _log.info("No curves were drawn: they need matplotlib (pip install 'SpinalTapLib[train]').")
         return None
-    figure = Figure(figsize=(11, 6), layout="constrained")
+    across = len(drawn) // 2
+    figure = Figure(figsize=(11 * across / 3, 6), layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, names in zip(figure.subplots(2, 3).flat, _PANELS):
+    for axes, (columns, names) in zip(figure.subplots(2, across, squeeze=False).T.flat, drawn):
         for name in names:
-            axes.plot(columns.get("step", []), columns.get(name, []), label=name.replace("_", " "), linewidth=1)
+            values = columns.get(name, [])
+            axes.plot(columns.get("step", [])[: len(values)], values, label=name.replace("_", " "), linewidth=1)
         axes.set_yscale("log" if names[0] in _LOGARITHMIC else "linear")
         axes.set_xlabel("step")
         axes.legend(frameon=False)

@@ -22,11 +22,12 @@ from ..weights import load_network, save_network
 from .averaging import Average, recalibrate
 from .checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from .config import TrainConfig
-from .curves import LossSums, append_line, write_curves
+from .curves import VALIDATION_NAME, LossSums, append_line, write_curves
 from .dataset import CanvasSource, make_loader
 from .losses import part_losses
 from .schedule import learning_rate, progress_of
 from .tiles import Extra, Tiles
+from .validation import Validation
 
 CHECKPOINT_NAME = "checkpoint.pt"
 LOG_NAME = "log.jsonl"
@@ -68,6 +69,7 @@ def train(
     cancelled: CancelledCallback | None = None,
     source: CanvasSource | None = None,
     extra: Extra | None = None,
+    spider: str | Path | None = None,
 ) -> Path:
     """Train a part network on synthetic spines.
 
@@ -87,6 +89,9 @@ def train(
         Makes the iterator of canvases from a random generator, in place of random spines.
     extra : Extra, optional
         Tiles of something else; without it the network learns from synthetic spines alone.
+    spider : path, optional
+        Real slices to measure the network on after every tenth of the run, see `validation.Validation`. They are
+        reported (``validation.jsonl``, curves, card) and select nothing. The clock goes on meanwhile.
 
     Returns
     -------
@@ -96,21 +101,23 @@ def train(
     Raises
     ------
     ValueError
-        If the output can't be written, the checkpoint does not fit, or the training diverges.
+        If the output can't be written, the checkpoint does not fit, the training diverges, or there are no such
+        real slices.
     Cancelled
         If the caller has cancelled.
     """
     folder = Path(output)
     run = _prepared(config, resume)
+    validation = Validation(spider, folder / VALIDATION_NAME) if spider is not None else None
     _write_config(folder, config)
     tiles = make_loader(config, run.device, run.stream, source)
     if extra is not None:
         tiles = extra.tiles(tiles)
-    _optimise(run, tiles, folder, progress, cancelled)
+    _optimise(run, tiles, folder, progress, cancelled, validation)
     recalibrate(run.average.network, tiles, config.recalibration_batches, run.amp_dtype)
     weights = folder / f"{config.name}.pt"
     try:
-        save_network(weights, run.average.network, _card(run, extra))
+        save_network(weights, run.average.network, _card(run, extra, validation))
     except OSError as error:
         raise ValueError(f"Could not write {weights}: {reason(error)}.") from error
     try:
@@ -164,6 +171,7 @@ def _optimise(
     folder: Path,
     progress: ProgressCallback | None,
     cancelled: CancelledCallback | None,
+    validation: Validation | None,
 ) -> None:
     """Take steps until the run is done; log and keep checkpoints on the way."""
     kept, sums = time.monotonic(), LossSums()
@@ -172,6 +180,8 @@ def _optimise(
         if run.step % run.config.log_every == 0:
             _report(run, sums, folder, progress)
             sums = LossSums()
+        if validation is not None:
+            validation.after(run.step, run.progress, run.average.network)
         stop = cancelled is not None and cancelled()
         if stop or time.monotonic() - kept > 60 * run.config.checkpoint_minutes:
             _keep(run, folder)
@@ -245,8 +255,9 @@ def _write_config(folder: Path, config: TrainConfig) -> None:
     write_whole(folder / "config.json", (json.dumps(config.as_dict(), indent=2) + "\n").encode())
 
 
-def _card(run: _Run, extra: Extra | None) -> dict[str, Any]:
+def _card(run: _Run, extra: Extra | None, validation: Validation | None) -> dict[str, Any]:
     """Return what a reader of the weights should know."""
+    measured = validation.measure(run.step, run.average.network) if validation is not None else None
     return {
         "task": "Corners, centroids and structures of vertebrae in sagittal MRI slices at 1 mm a pixel",
         "trained_on": f"synthetic spines {extra.words if extra else 'only'} (SpinalTapLib.training)",
@@ -257,5 +268,5 @@ def _card(run: _Run, extra: Extra | None) -> dict[str, Any]:
         "torch": torch.__version__,
         "seed": run.config.seed,
         "config": run.config.as_dict(),
-        "scores": {},
+        "scores": {"SPIDER development slices (real)": measured} if measured else {},
     }

@@ -1,0 +1,58 @@
+"""Validation: real development slices, looked at now and then while a network learns. They select nothing."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+from torch import nn
+
+from ..detector import PartDetector
+from .curves import append_line
+from .spider import load_slices
+from .spider_evaluation import detector_finder, evaluate_spider
+from .spider_masks import load_masked_slices
+
+_TIMES = 10
+_RATES = {"found_once": "once", "twice": "double", "missed": "missed", "false_a_slice": "false"}
+
+
+class Validation:
+    """Measures a network on the SPIDER slices after every tenth of a run.
+
+    Parameters
+    ----------
+    spider : path
+        The slices; see `spider.py`.
+    log : path
+        File that gets a line each time, beside the losses' own.
+
+    Raises
+    ------
+    ValueError
+        If the slices can't be read: better now than after the first tenth.
+    """
+
+    def __init__(self, spider: str | Path, log: str | Path) -> None:
+        self.spider, self.log = Path(spider), Path(log)
+        load_slices(self.spider)
+        if (self.spider / "masks").is_dir():
+            load_masked_slices(self.spider)
+        self._done: int | None = None
+
+    def after(self, step: int, progress: float, network: nn.Module) -> None:
+        """Measure if another tenth of the run is done, of which `progress` is the share behind it."""
+        tenths = int(progress * _TIMES)
+        if self._done is not None and self._done < tenths < _TIMES:  # the end is measured with the final statistics
+            self.measure(step, network)
+        self._done = tenths
+
+    def measure(self, step: int, network: nn.Module) -> dict[str, float]:
+        """Measure, add a line to the log, and return the figures by name; the network stays as it is."""
+        device = next(network.parameters()).device
+        found = evaluate_spider(self.spider, detector_finder(PartDetector(copy.deepcopy(network).eval(), device)))
+        figures = {name: round(found.rate(what).value, 4) for name, what in _RATES.items()}
+        if found.masked:
+            figures["overlap"] = round(found.dice().value, 4)
+        append_line(self.log, {"step": step, **figures})
+        return figures
