@@ -49,7 +49,7 @@ def write_whole(path: str | Path, data: bytes) -> None:
 
 
 def reason(error: OSError) -> str:
-    """Return why a write failed, in words."""
+    """Return why a file could not be read or written, in words."""
     return _REASONS.get(error.errno or 0, (error.strerror or str(error)).strip().rstrip(".").lower())
 
 

@@ -231,7 +231,7 @@ def test_a_folder_that_lacks_something_is_refused(folder):
     with pytest.raises(ValueError, match=r"3_t1\.png is missing or damaged"):
         load_slices(folder)
     (folder / "disc_boxes.csv").write_text("image\na\n")
-    with pytest.raises(ValueError, match="needs the columns"):
+    with pytest.raises(ValueError, match="needs a heading with the columns"):
         load_slices(folder)
     with pytest.raises(ValueError, match="can't be read"):
         load_slices(folder / "none")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import dataclass
 from pathlib import Path
+
+from .csvtable import read_table
 
 LABEL_MAP_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
 _MARKS = ("_labels", "_label", "_seg", "_mask", "-seg", "-labels")  # words that tell a label map from its scan
@@ -70,7 +71,7 @@ def find_cases(references: str | Path, predictions: str | Path, table: str | Pat
         raise ValueError(f"There is no label map ({', '.join(LABEL_MAP_ENDINGS)}) in {references}.")
     if not found.keys() & predicted.keys():
         raise ValueError(f"No label map in {predictions} has the name of one in {references}.")
-    groups, subjects = _read_table(Path(table)) if table else ({}, {})
+    groups, subjects = _groups(Path(table)) if table else ({}, {})
     cases = tuple(
         Case(
             name,
@@ -123,12 +124,6 @@ def _results(folder: Path) -> dict[str, Path]:
     return {path.parent.name: path for path in sorted(folder.glob(f"*/{_RESULT_MAP}"))}
 
 
-def _read_table(path: Path) -> tuple[dict[str, str], dict[str, str]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"The table {path} can't be read: {error}.") from error
-    if not rows or not {"name", "group"} <= set(rows[0]):
-        raise ValueError(f"The table {path} needs a heading with the columns name and group.")
+def _groups(table: Path) -> tuple[dict[str, str], dict[str, str]]:
+    rows = read_table(table, ("name", "group"))
     return {row["name"]: row["group"] for row in rows}, {row["name"]: row.get("subject") or "" for row in rows}

@@ -18,18 +18,17 @@ is turned when it is read.
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 
 from ..volume import SagittalVolume
 from ..working import working_volume
+from .csvtable import read_table
 
 PITCH_MM = 36.0
 """Median distance between neighbouring lumbar discs (bodies of 25-28 mm, discs of 8-12 mm): an approximation."""
@@ -155,24 +154,6 @@ def name_parts(name: str) -> tuple[str, str]:
     patient, _, rest = name.partition("_")
     sequence = re.sub(r"_.*(image|labels)$", "", rest)
     return patient, sequence.replace("_", " ").upper()
-
-
-def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
-    """Read a CSV file that must have these columns.
-
-    Raises
-    ------
-    ValueError
-        If it is missing or has others.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"The table {path} can't be read: {error}.") from error
-    if not rows or not set(columns) <= set(rows[0]):
-        raise ValueError(f"The table {path} needs the columns {', '.join(columns)}.")
-    return rows
 
 
 def read_picture(path: Path) -> np.ndarray:
