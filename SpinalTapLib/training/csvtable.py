@@ -10,7 +10,7 @@ from ..staging import reason
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """Read a CSV file that must have these columns.
+    """Read a CSV file that must have these columns, two or more.
 
     Raises
     ------
@@ -24,5 +24,6 @@ def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         why = reason(error) if isinstance(error, OSError) else error
         raise ValueError(f"The table {path} can't be read: {why}.") from error
     if not rows or not set(columns) <= set(rows[0]):
-        raise ValueError(f"The table {path} needs a heading with the columns {', '.join(columns)}.")
+        named = f"{', '.join(columns[:-1])} and {columns[-1]}"
+        raise ValueError(f"The table {path} needs a heading with the columns {named}.")
     return rows
