@@ -193,6 +193,19 @@ def test_artefacts_of_k_space_change_the_image_but_keep_its_level(artefact):
     assert torch.allclose(recorded.mean((1, 2)), image.mean((1, 2)), rtol=0.35)
 
 
+def test_a_ghost_is_a_pair_of_copies_along_the_phase_axis():
+    side, reach = 224, 20
+    line = torch.arange(side) - side / 2
+    blob = torch.exp(-(line[:, None].square() + line.square()) / 128).expand(16, -1, -1)
+    ghosts = acquire(blob, torch.ones(16), config_with(ghosting=1.0).appearance, Chance(16)) - blob
+    for ghost in ghosts.square():
+        across, down = ghost.sum(0), ghost.sum(1)
+        profile = max(across, down, key=lambda p: float(p[: side // 2].max()))
+        place = int(profile[: side // 2].argmax())
+        near = torch.minimum((line + side / 2 - place).abs(), (line + side / 2 - (side - place)).abs()) <= reach
+        assert float(profile[near].sum()) > 0.97 * float(profile.sum())
+
+
 def test_chemical_shift_moves_fat_by_up_to_two_pixels():
     fat = torch.zeros(10, 32, 32)
     fat[:, 16, 16] = 1.0

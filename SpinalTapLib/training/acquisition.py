@@ -79,7 +79,7 @@ def _along_phase(lines: torch.Tensor, chance: Chance) -> torch.Tensor:
 
 def _ghosting(n: int, side: int, chance: Chance) -> torch.Tensor:
     """Return a periodic modulation of the lines: breathing and pulsation make copies along the phase axis."""
-    line = torch.arange(side, device=chance.device, dtype=torch.float32)
+    line = torch.fft.ifftshift(torch.arange(side, device=chance.device, dtype=torch.float32))  # as the FFT stores them
     period, phase = chance.uniform(2.2, 12, n, 1), chance.uniform(0, 6.28, n, 1)
     wave = (6.283 * line / period + phase).cos() * chance.uniform(0.02, 0.22, n, 1)
     return _along_phase(1 + wave, chance)

@@ -16,7 +16,7 @@ from .habit import random_habit
 from .pathology import afflict_bodies, afflict_discs
 from .posture import random_sacrum, stand
 from .shapes import Body
-from .tables import LIVING_FACTOR, LORDOSIS_SHARE, TABLE, family
+from .tables import LIVING_FACTOR, LORDOSIS_SHARE, TABLE, WELL_FORMED_MM, family
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class SyntheticSpine:
     vertebrae : tuple of Body
         S1 … C2, from the bottom up.
     discs : tuple of Disc
-        ``discs[i]`` lies below ``vertebrae[i]``; the first one is the rudimentary S1-S2 disc.
+        ``discs[i]`` lies below ``vertebrae[i]``; the first one is the S1-S2 disc, rudimentary in most people.
     sacrum : tuple of Body
         S2 … S5 and two coccygeal segments, from the top down.
     canal_depth, canal_width : ndarray, shape (n,)
@@ -120,7 +120,7 @@ def random_spine(rng: np.random.Generator, *, healthy: bool = False) -> Syntheti
         names = level_names(rng)
     size = LIVING_FACTOR * float(np.clip(np.exp(rng.normal(0, 0.085)), 0.78, 1.28))
     bodies = [_random_body(rng, name, size) for name in names]
-    discs = _random_discs(rng, names, size)
+    discs = _random_discs(rng, names, size, healthy)
     lesions: tuple[tuple[int, int, float, float, float, float], ...] = ()
     slips = np.zeros((len(names), 2))
     if not healthy:
@@ -132,7 +132,7 @@ def random_spine(rng: np.random.Generator, *, healthy: bool = False) -> Syntheti
     return SyntheticSpine(
         vertebrae=tuple(bodies),
         discs=tuple(discs),
-        sacrum=tuple(random_sacrum(rng, bodies[0])),
+        sacrum=tuple(random_sacrum(rng, bodies[0], discs[0].height)),
         canal_depth=np.array([TABLE[n]["canal_depth"] for n in names]) * stenosis,
         canal_width=np.array([TABLE[n]["canal_width"] for n in names]) * stenosis,
         habit=random_habit(rng),
@@ -146,8 +146,9 @@ def _random_body(rng: np.random.Generator, name: str, size: float) -> Body:
     row = TABLE[name]
     own = size * np.exp(rng.normal(0, 0.035))
     wedge = np.deg2rad(row["wedge_deg"] + rng.normal(0, 2.0))
-    depth = np.exp(rng.normal(0, 0.045))
-    height = row["height"] * own * np.exp(rng.normal(0, 0.03)) + np.tan(max(wedge, 0.0)) * row["depth_upper"] * 0.45
+    deep = own * np.exp(rng.normal(0, 0.045))
+    posterior = row["height"] * own * np.exp(rng.normal(0, 0.03))
+    height = posterior + np.tan(wedge / 2) * deep * (row["depth_upper"] + row["depth_lower"]) / 2
     cervical, sacral = family(name) == "C", family(name) == "S"
     return Body(
         name=name,
@@ -155,8 +156,8 @@ def _random_body(rng: np.random.Generator, name: str, size: float) -> Body:
         axes=np.eye(3),
         height=float(height),
         wedge=float(wedge),
-        depth_upper=row["depth_upper"] * own * depth,
-        depth_lower=row["depth_lower"] * own * depth * np.exp(rng.normal(0, 0.03)),
+        depth_upper=row["depth_upper"] * deep,
+        depth_lower=row["depth_lower"] * deep * np.exp(rng.normal(0, 0.03)),
         width_upper=row["width_upper"] * own * np.exp(rng.normal(0, 0.04)),
         width_lower=row["width_lower"] * own * np.exp(rng.normal(0, 0.04)),
         concavity_upper=float(abs(rng.normal(0.3 if sacral else 0.8, 0.5))),
@@ -167,8 +168,8 @@ def _random_body(rng: np.random.Generator, name: str, size: float) -> Body:
     )
 
 
-def _random_discs(rng: np.random.Generator, names: list[str], size: float) -> list[Disc]:
-    lordosis = np.deg2rad(np.clip(rng.normal(41, 11), 12, 72))
+def _random_discs(rng: np.random.Generator, names: list[str], size: float, healthy: bool) -> list[Disc]:
+    lordosis = np.deg2rad(np.clip(rng.normal(37, 13), 12, 72))  # lying down: 36.8 +- 13.2 (PMC6680033)
     cervical = np.deg2rad(rng.normal(12, 11)) / 6
     kyphosis = np.deg2rad(rng.normal(2, 8)) / 11  # beyond what the bodies' wedges give
     own = np.exp(rng.normal(0, 0.12))
@@ -184,5 +185,6 @@ def _random_discs(rng: np.random.Generator, names: list[str], size: float) -> li
             angle = cervical if family(name) == "C" else 0.0
         height = row["disc_below"] * size * own * np.exp(rng.normal(0, 0.1))
         discs.append(Disc(height=float(height), angle=float(angle + np.deg2rad(rng.normal(0, 1.5)))))
-    squared = rng.random() < 0.05  # a well-formed S1-S2 disc, as in lumbarised S1
-    return [replace(discs[0], height=float(rng.uniform(4, 8) if squared else rng.uniform(1.2, 4.0))), *discs[1:]]
+    well_formed = rng.random() < 0.05 and not healthy  # as between two lumbar vertebrae
+    low, high = (WELL_FORMED_MM, 8.0) if well_formed else (1.2, 3.5)
+    return [replace(discs[0], height=float(rng.uniform(low, high))), *discs[1:]]

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .anatomy import SyntheticSpine
+from .anatomy import Disc, SyntheticSpine
 from .canal import paint_canal
 from .frame import Grid, SpinalFrame, spinal_frame, waves
 from .posterior import paint_posterior
 from .shapes import Body, Capsule, body_distance, capsule_distance, corners_in_plane, plates, walls
 from .surroundings import paint_surroundings
+from .tables import WELL_FORMED_MM
 from .tissues import Structure, Tissue
 
 T = Tissue
@@ -117,17 +118,23 @@ def _paint(
     paint_surroundings(canvas, spine, grid, frame)
     paint_posterior(canvas, spine, grid)
     paint_canal(canvas, structure, spine, grid, frame)
-    for i in range(1, len(spine.vertebrae)):
-        _paint_disc(canvas, structure, spine, grid, i)
+    if spine.discs[0].height >= WELL_FORMED_MM:  # looks like a disc, and is a part of the sacrum all the same
+        segment = (spine.sacrum[0], spine.vertebrae[0], spine.discs[0])
+        _paint_disc(canvas, structure, spine, grid, segment, Structure.SACRUM)
+    for segment in zip(spine.vertebrae, spine.vertebrae[1:], spine.discs[1:]):
+        _paint_disc(canvas, structure, spine, grid, segment, Structure.DISC)
     for body in (*reversed(spine.sacrum), *spine.vertebrae):
         _paint_body(canvas, structure, instance, spine, grid, body)
     _paint_top(canvas, structure, spine, grid, frame)
     _paint_metal(canvas, spine, grid)
 
 
-def _paint_disc(canvas: np.ndarray, structure: np.ndarray, spine: SyntheticSpine, grid: Grid, i: int) -> None:
-    """The disc between vertebra i - 1 and vertebra i."""
-    low, high, disc = spine.vertebrae[i - 1], spine.vertebrae[i], spine.discs[i]
+def _paint_disc(
+    canvas: np.ndarray, structure: np.ndarray, spine: SyntheticSpine, grid: Grid,
+    segment: tuple[Body, Body, Disc], kind: Structure,
+) -> None:  # fmt: skip
+    """The disc of a segment (vertebra below, vertebra above, disc), as structure `kind`."""
+    low, high, disc = segment
     middle = (low.centre + low.axes[:, 2] * low.height / 2 + high.centre - high.axes[:, 2] * high.height / 2) / 2
     window = grid.window(middle, 0.75 * max(low.depth, high.depth) + 12)
     if window is None:
@@ -159,7 +166,7 @@ def _paint_disc(canvas: np.ndarray, structure: np.ndarray, spine: SyntheticSpine
         view[nucleus & (np.abs(share - 0.5) < 0.2)] = T.NUCLEUS_GAS
     elif spine.habit["cleft"] > 0.5 and disc.degeneration < 0.5:
         view[nucleus & (np.abs(share - 0.5) * (rise + fall) < 0.5)] = T.ANNULUS_INNER
-    classes[inside] = Structure.DISC
+    classes[inside] = kind
 
 
 def _paint_body(
@@ -189,6 +196,8 @@ def _paint_body(
     else:
         classes[inside] = np.where(distance[inside] > EXPERT_RIM * shell, Structure.SACRUM, Structure.BACKGROUND)
         gap = (distance > -2.0) & ~inside & (np.abs(w) > body.height / 2) & (np.abs(v) < body.depth / 2)
+        if body is spine.sacrum[0] and spine.discs[0].height >= WELL_FORMED_MM:
+            gap &= w < 0  # the disc above is drawn
         view[gap & (view != T.CORTEX) & (view != marrow)] = T.SACRAL_DISC
         classes[gap & (classes == Structure.BACKGROUND)] = Structure.SACRUM
 

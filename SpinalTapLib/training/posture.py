@@ -71,15 +71,15 @@ def _coronal_curve(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.nda
     return roll, yaw
 
 
-def random_sacrum(rng: np.random.Generator, first: Body) -> list[Body]:
-    """Hang S2 to S5 and two coccygeal segments under S1, along the sacral curve."""
+def random_sacrum(rng: np.random.Generator, first: Body, disc_mm: float) -> list[Body]:
+    """Hang S2 to S5 and two coccygeal segments under S1, along the sacral curve; the S1-S2 disc is `disc_mm` high."""
     bend = np.deg2rad(np.array([-6, 6, 14, 20, 22, 18]) * rng.uniform(0.6, 1.4) + rng.normal(0, 3, 6))
     pitch = np.arctan2(first.axes[2, 1], first.axes[2, 2]) + first.wedge / 2
     roll, yaw = 0.0, 0.0
     end = first.centre - first.axes[:, 2] * first.height / 2
     below = []
     for k, scale in enumerate(SACRAL_SCALE * rng.uniform(0.92, 1.08, 6)):
-        gap = rng.uniform(0.6, 2.5) if k else rng.uniform(1.0, 3.5)
+        gap = rng.uniform(0.6, 2.5) if k else disc_mm
         pitch = pitch - bend[k]
         axes = rotation(pitch, roll, yaw)
         height = first.height * (0.88 if k < 4 else 0.5) * (0.45 + 0.55 * scale)
