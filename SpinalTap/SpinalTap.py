@@ -216,7 +216,7 @@ class SpinalTapLogic(ScriptedLoadableModuleLogic):
         """Segment a volume and wait; the nodes are in the scene afterwards.
 
         Returns the table's rows (see ``SpinalTapLib.values.Row``), top vertebra first. Raises RuntimeError with one
-        sentence if the scan cannot be segmented.
+        sentence if the scan cannot be segmented. An open panel shows the new result.
         """
         session = self.makeSession()
         try:
@@ -227,9 +227,15 @@ class SpinalTapLogic(ScriptedLoadableModuleLogic):
             session.wait(timeoutSeconds)
             if session.failure is not None:
                 raise RuntimeError(session.failure.sentence)
-            return session.rows
+            rows = session.rows
+        except ValueError as error:
+            raise RuntimeError(str(error)) from error
         finally:
             session.close()
+        widget = getattr(slicer.modules, "SpinalTapWidget", None)
+        if widget is not None and widget.session is not None and widget.session.volume == volumeNode.GetID():
+            widget.session.take_up()
+        return rows
 
 
 class SpinalTapTest(ScriptedLoadableModuleTest, Scenario):

@@ -9,9 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from . import about, seeds
+from . import about
 from .ears import Ears
 from .geometry import SeedBox
+from .history import latest
+from .marks import Marks
 from .ports import Face, Scene, Worker
 from .readings import Readings
 from .rows import summary
@@ -19,7 +21,6 @@ from .runner import Runner
 from .troubles import sentence_for
 from .values import Change, EditAnswer, Failure, Result, Settings, State
 
-MOST_UNDOS = 20
 _POLL_S = 0.02  # how often a script that waits looks for news
 
 _log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class SessionCore(Readings):
         self._scene = scene
         self._worker = worker
         self._runner = Runner(worker)
+        self._marks = Marks(scene)
         self._faces: list[Face] = []
         self._volume: str | None = None
         self._result: Result | None = None
@@ -96,14 +98,16 @@ class SessionCore(Readings):
         first = self._result is None
         if not self._show(result, notes):
             return
-        if self._result is not None:
-            self._history = [*self._history, self._result][-MOST_UNDOS:]
+        if notes.get("moved"):
+            self._history = []  # those results lie where the scan was
+        elif self._result is not None:
+            self._history = latest([*self._history, self._result])
         self._result, self._failure = result, None
-        if notes.get("added"):
+        if notes.get("added") or notes["fresh"]:
             self._scene.place_new_box(str(self._volume), None)
         dragged_meanwhile, self._recount_wanted = self._recount_wanted, False
         if not dragged_meanwhile:
-            self._put_box(result)
+            self._marks.put(self._volume, result)
         if first and result.spine.vertebrae:
             self._scene.show_3d(str(self._volume), True)
             self._scene.jump(result.spine.vertebrae[len(result.spine.vertebrae) // 2].centroid_lps_mm)
@@ -130,11 +134,6 @@ class SessionCore(Readings):
         before = self._result.spine
         seconds = {**before.seconds, **result.spine.seconds}
         return replace(result, spine=replace(result.spine, model=before.model, device=before.device, seconds=seconds))
-
-    def _put_box(self, result: Result) -> None:
-        box, by_user = seeds.box_of(result.spine)
-        if box is not None and self._volume is not None:
-            self._scene.place_box(self._volume, box, by_user)
 
     def _recount(self, seed: SeedBox | None) -> None:
         """Let the worker count again."""
@@ -173,14 +172,20 @@ class SessionCore(Readings):
 
     def _fail(self, failure: Failure) -> None:
         self._recount_wanted = False
+        job = self._runner.job
         self._runner.done("", 0.0)
+        if job is None or not job.notes["fresh"]:
+            self._marks.put_back(self._volume, self._result)
         self._failure = failure
         self._runner.keep_only(self._folders())
         self._tell(Change.STATE, Change.PROGRESS)
 
     def _stop(self) -> None:
         self._recount_wanted = False
+        job = self._runner.job
         self._runner.cancel()
+        if job is not None and not job.notes["fresh"]:
+            self._marks.put_back(self._volume, self._result)
         self._runner.keep_only(self._folders())
 
     def _restore(self, volume: str) -> None:
@@ -193,6 +198,15 @@ class SessionCore(Readings):
             return
         if self._result is not None:
             self._runner.say(summary(self._result.spine))
+
+    def _take_up(self) -> None:
+        """Take up the result that the scene holds for the chosen volume, in place of the one known so far."""
+        if self._volume is None or self._runner.job is not None:
+            return
+        self._forget_result()
+        self._scene.watch_volume(self._volume)
+        self._restore(self._volume)
+        self._runner.keep_only(self._folders())
 
     def _folders(self) -> list[Any]:
         shelved = [r for result, history in self._shelf.values() for r in (result, *history)]

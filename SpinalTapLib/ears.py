@@ -39,9 +39,14 @@ class Ears:
         self._session._recount_wanted = False
         self._session._tell(Change.PREVIEW, Change.BOX, Change.STATE)
 
-    def volume_removed(self) -> None:
-        """Nothing is left to work on."""
-        self._drop("The scan was removed from the scene.")
+    def volume_removed(self, volume: str) -> None:
+        """What was stored for it goes too; without the chosen one nothing is left to work on."""
+        session = self._session
+        session._shelf.pop(volume, None)
+        if volume == session._volume:
+            self._drop("The scan was removed from the scene.")
+        else:
+            session._runner.keep_only(session._folders())
 
     def scene_closed(self) -> None:
         """As if nothing had been there."""
@@ -57,8 +62,8 @@ class Ears:
     def scene_loaded(self) -> None:
         """Take up a result that has come with the file, if it is the chosen volume's."""
         session = self._session
-        if session._volume is not None and session._result is None and session._runner.job is None:
-            session._restore(session._volume)
+        if session._result is None:
+            session._take_up()
         session._tell(Change.RESULT, Change.STATE, Change.BOX, Change.VOLUME)
 
     def _drop(self, sentence: str) -> None:

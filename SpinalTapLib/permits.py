@@ -74,6 +74,14 @@ class Permits:
         return self._unless(self._no_recount(), "Shows a box to drag onto the body of a vertebra that was missed.")
 
     @property
+    def can_hide_new_box(self) -> Can:
+        """For `hide_new_box`."""
+        there = self._volume and self._scene.has_new_box(self._volume)
+        return self._unless(
+            self._busy(), "" if there else "That box is not shown.", "Removes the box for a missed vertebra."
+        )
+
+    @property
     def can_add_vertebra(self) -> Can:
         """For `add_vertebra`."""
         there = self._volume and self._result is not None and self._scene.has_new_box(self._volume)

@@ -37,8 +37,8 @@ class SceneListener(Protocol):
     def box_removed(self) -> None:
         """The S1 box was deleted from the scene."""
 
-    def volume_removed(self) -> None:
-        """The chosen volume was deleted from the scene."""
+    def volume_removed(self, volume: str) -> None:
+        """A volume, the chosen one or another, is being deleted from the scene."""
 
     def result_removed(self) -> None:
         """The segmentation was deleted from the scene."""
@@ -70,6 +70,12 @@ class Scene(Protocol):
 
     def read_volume(self, volume: str) -> Any:
         """Return the volume as a `SagittalVolume` in LPS world, the transforms above it included."""
+
+    def has_moved(self, volume: str) -> bool:
+        """Return True if the volume lies elsewhere than when the result in the scene was made."""
+
+    def moved_along(self, volume: str, box: SeedBox) -> SeedBox:
+        """Return a box of the result in the scene where it is seen now, the volume having been moved since or not."""
 
     def edited_segments(self, volume: str) -> Mapping[str, str]:
         """Return the segments changed by hand since they were made: name to fingerprint."""

@@ -57,6 +57,7 @@ class Session(SessionCore):
         self._stop()
         if self._volume is not None:
             self._shelf[self._volume] = (self._result, self._history)
+            self._marks.put_away(self._volume)
         self._volume, self._failure, self._preview = volume, None, ""
         self._result, self._history = self._shelf.pop(volume, (None, [])) if volume else (None, [])
         if volume is not None and not self._scene.has_result(volume):
@@ -65,12 +66,14 @@ class Session(SessionCore):
         self._runner.say("")
         if volume is not None and self._result is None:
             self._restore(volume)
+        self._marks.show_again(volume)
         self._tell(Change.VOLUME, Change.STATE, Change.RESULT, Change.BOX)
 
     def segment(self) -> None:
         """Start the network on the chosen volume; a box that the user has placed is the seed.
 
-        So is the mark that the present result was counted from, until `put_box_on_s1` takes it back.
+        So is the mark that the present result was counted from, until `put_box_on_s1` takes it back. It moves along
+        with a scan that was moved since; the box that is seen may have stayed behind.
         """
         require(self.can_segment)
         volume = str(self._volume)
@@ -78,10 +81,9 @@ class Session(SessionCore):
         if discard is None:
             return
         try:
-            seed = self._scene.box(volume) if self._scene.box_is_users(volume) else None
-            seed = seed or (self._result.spine.seed if self._result is not None else None)
+            moved, seed = self._scene.has_moved(volume), self._marks.seed(volume, self._result)
             self._failure = None
-            notes = {"fresh": True, "discard": discard}
+            notes = {"fresh": True, "discard": discard, "moved": moved}
             self._runner.segment(self._scene.read_volume(volume), seed, self.settings, notes)
         except (ValueError, OSError, MemoryError) as error:
             self._fail(Failure(sentence_for(error)))
@@ -92,7 +94,7 @@ class Session(SessionCore):
         """Stop what runs, at once; the scene is as it was before the command."""
         require(self.can_cancel)
         self._stop()
-        self._tell(Change.STATE, Change.PROGRESS)
+        self._tell(Change.STATE, Change.PROGRESS, Change.BOX)
 
     def reseed(self, level: str = "S1") -> None:
         """Recount from the box as it lies now, which marks `level`; the network does not run again."""
@@ -127,6 +129,12 @@ class Session(SessionCore):
         self._scene.jump(box.center_lps_mm)
         self._tell(Change.BOX)
 
+    def hide_new_box(self) -> None:
+        """Remove the box of `show_new_box`: no vertebra was missed after all."""
+        require(self.can_hide_new_box)
+        self._scene.place_new_box(str(self._volume), None)
+        self._tell(Change.BOX)
+
     def add_vertebra(self) -> None:
         """Add a vertebra that was missed, from the box of `show_new_box` as it lies now, and count again."""
         require(self.can_add_vertebra)
@@ -141,7 +149,7 @@ class Session(SessionCore):
         if self._show(before, {"fresh": False}):
             self._history.pop()
             self._result, self._failure = before, None
-            self._put_box(before)
+            self._marks.put(self._volume, before)
             self._warm()
             self._runner.say(f"Undone. {summary(before.spine)}")
         self._tell(Change.RESULT, Change.STATE, Change.BOX, Change.PROGRESS)
@@ -211,6 +219,11 @@ class Session(SessionCore):
         require(self.can_show_3d)
         self._scene.show_3d(str(self._volume), visible)
         self._tell(Change.RESULT)
+
+    def take_up(self) -> None:
+        """Take up what somebody else, a script say, has put into the scene for the chosen volume."""
+        self._take_up()
+        self._tell(Change.RESULT, Change.STATE, Change.BOX, Change.PROGRESS)
 
     # --- vertebrae ---------------------------------------------------------------------------------------
 

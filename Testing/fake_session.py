@@ -48,6 +48,7 @@ class FakeSession:
         self.preview = ""
         self.box_is_shown = False
         self.is_shown_3d = False
+        self.new_box_is_there = False
         self.log = "SpinalTap 0.1.0\nPython 3.11"
         self.calls = []
         self.refusals = {}
@@ -69,6 +70,8 @@ class FakeSession:
             return Can(False, "Wait until the work is done, or cancel it.")
         if self.volume is None:
             return Can(False, "Choose a scan first.")
+        if name == "can_hide_new_box":
+            return Can(self.new_box_is_there, "Do it." if self.new_box_is_there else "That box is not shown.")
         if name in ("can_segment", "can_place_box"):
             return Can(True, "Finds, names and models every vertebra in the scan.")
         return Can(bool(self.rows), "Do it." if self.rows else "Segment the spine first.")
@@ -143,6 +146,14 @@ class FakeSession:
 
     def show_new_box(self):
         self.calls.append(("show_new_box",))
+        self.new_box_is_there = True
+
+    def hide_new_box(self):
+        self.calls.append(("hide_new_box",))
+        self.new_box_is_there = False
+
+    def take_up(self):
+        self.calls.append(("take_up",))
 
     def add_vertebra(self):
         self.calls.append(("add_vertebra",))

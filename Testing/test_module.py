@@ -293,6 +293,31 @@ def _ijk_to_ras(node):
     return matrix
 
 
+# --- scripts ------------------------------------------------------------------------------------------------------
+
+
+def test_an_open_panel_takes_up_what_a_script_has_segmented(application, monkeypatch):
+    volume = add_volume()
+    application.widget.enter()
+    panels = application.session
+    monkeypatch.setattr(FakeSession, "wait", lambda session, timeout_s: session.finish())
+    rows = application.spinaltap.SpinalTapLogic().process(volume)
+    assert [row.level for row in rows][-1] == "S1" and application.session is not panels
+    assert ("take_up",) in panels.calls
+    application.spinaltap.SpinalTapLogic().process(add_volume("other"))
+    assert panels.calls.count(("take_up",)) == 1
+
+
+def test_a_script_is_told_in_one_sentence_why_a_scan_cannot_be_segmented(application, monkeypatch):
+    def refuse(session):
+        raise ValueError("'labels' is a label map; choose the scan that it was made from.")
+
+    monkeypatch.setattr(FakeSession, "segment", refuse)
+    with pytest.raises(RuntimeError, match="is a label map"):
+        application.spinaltap.SpinalTapLogic().process(add_volume())
+    assert ("close",) in application.session.calls
+
+
 # --- closing -----------------------------------------------------------------------------------------------------
 
 

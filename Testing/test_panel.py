@@ -221,9 +221,13 @@ def test_what_is_no_vertebra_is_dropped_and_one_that_was_missed_added(desk):
     assert drop.enabled and drop.text == "Drop L2: it is no vertebra"
     drop.trigger()
     assert desk.calls()[-1] == ("drop_vertebra", 4)
+    assert box.text == "Show a box for a missed vertebra"
     box.trigger()
     add.trigger()
     assert desk.calls()[-2:] == [("show_new_box",), ("add_vertebra",)]
+    assert box.text == "Remove the box for a missed vertebra"
+    box.trigger()
+    assert desk.calls()[-1] == ("hide_new_box",)
     desk.session.refusals = {"can_add_vertebra": "Show the box first."}
     desk.panel.refresh()
     assert not add.enabled and add.toolTip == "Show the box first." and desk.ui.editButton.enabled

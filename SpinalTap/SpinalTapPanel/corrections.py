@@ -32,7 +32,7 @@ class Corrections:
         ui.pinButton.setMenu(self._levels)
         self._menu = qt.QMenu(ui.editButton)
         self._menu.toolTipsVisible = True
-        self._box = self._menu.addAction(_("Show a box for a missed vertebra"))
+        self._box = self._menu.addAction("")
         self._add = self._menu.addAction(_("Add the vertebra in that box"))
         self._drop = self._menu.addAction("")
         ui.editButton.setMenu(self._menu)
@@ -41,7 +41,7 @@ class Corrections:
             ui.resultsTable.addAction(action)
         ui.shiftUpButton.connect("clicked()", lambda: give("shift_labels", 1))
         ui.shiftDownButton.connect("clicked()", lambda: give("shift_labels", -1))
-        self._box.connect("triggered()", lambda: give("show_new_box"))
+        self._box.connect("triggered()", lambda: give("hide_new_box" if session.can_hide_new_box else "show_new_box"))
         self._add.connect("triggered()", lambda: give("add_vertebra"))
         self._drop.connect("triggered()", self._with_one(lambda row: give("drop_vertebra", row.index)))
 
@@ -49,7 +49,8 @@ class Corrections:
         """Show what can be done now, and with which vertebra."""
         session, chosen = self._session, self._table.chosen
         nobody = "" if len(chosen) == 1 else _("Choose one vertebra in the table first.")
-        pin, drop, box = session.can_pin_level, session.can_drop_vertebra, session.can_show_new_box
+        pin, drop, hide = session.can_pin_level, session.can_drop_vertebra, session.can_hide_new_box
+        box = hide if hide else session.can_show_new_box
         add = session.can_add_vertebra
         self._allow("shiftUpButton", session.can_shift_up)
         self._allow("shiftDownButton", session.can_shift_down)
@@ -57,6 +58,7 @@ class Corrections:
         self._allow("editButton", drop if drop or not box else box)
         self._levels.menuAction().enabled = self._ui.pinButton.enabled
         name = chosen[0].level if len(chosen) == 1 else _("the chosen vertebra")
+        self._box.text = _("Remove the box for a missed vertebra") if hide else _("Show a box for a missed vertebra")
         self._drop.text = _("Drop {level}: it is no vertebra").format(level=name)
         for action, can, reason in (
             (self._box, box, ""), (self._add, add, ""), (self._drop, drop, nobody if drop else "")

@@ -15,11 +15,10 @@ from ..ports import SceneListener
 from ..values import Result
 from ..volume import SagittalVolume
 from . import box, memory, nodes, segments, views, volumes
-from .frames import RAS_FROM_LPS, Frame, frame_of, moved, moved_surface, parent_to_world, transform_id
+from .frames import RAS_FROM_LPS, Frame, moved, moved_surface, parent_to_world, transform_id
 from .observers import Observers
 from .showing import Showing
-
-_SAME_PLACE_MM = 1e-3  # a header's rounding, not a move
+from .whereabouts import SAME_PLACE_MM, Whereabouts
 
 
 class SlicerScene:
@@ -33,8 +32,8 @@ class SlicerScene:
 
     def __init__(self, scene: Any = None) -> None:
         self._scene = slicer.mrmlScene if scene is None else scene
-        self._observers = Observers(self._scene)
-        self._frames: dict[str, Frame] = {}  # where each volume lay when it was last read
+        self._places = Whereabouts()
+        self._observers = Observers(self._scene, self._places.forget)
 
     # --- listening ---------------------------------------------------------------------------------------
 
@@ -58,8 +57,17 @@ class SlicerScene:
 
     def read_volume(self, volume: str) -> SagittalVolume:
         """Return the volume as a `SagittalVolume` in LPS world, the transforms above it included."""
-        read, self._frames[volume] = volumes.sagittal_volume(self._scene.GetNodeByID(volume))
+        read, frame = volumes.sagittal_volume(self._scene.GetNodeByID(volume))
+        self._places.note_read(volume, frame)
         return read
+
+    def has_moved(self, volume: str) -> bool:
+        """Return True if the volume lies elsewhere than when the result in the scene was made."""
+        return self._places.has_moved(self._node(volume))
+
+    def moved_along(self, volume: str, box_: SeedBox) -> SeedBox:
+        """Return a box of the result in the scene where it is seen now, the volume having been moved since or not."""
+        return self._places.now(self._node(volume), box_)
 
     def volume_bounds(self, volume: str) -> np.ndarray:
         """Return the volume's ends along the world's axes, shape (3, 2), LPS, mm."""
@@ -80,9 +88,10 @@ class SlicerScene:
     ) -> None:
         """Put a result into the scene, updating in place; see `ports.Scene.show`."""
         node = self._node(volume)
-        showing = Showing(self._scene, node, self._frame(volume))
+        frame = self._places.of_run(node) if fresh else self._places.of_result(node)
         with self._observers.quiet():
-            showing.show(result, provenance, fresh, discard)
+            Showing(self._scene, node, frame).show(result, provenance, fresh, discard)
+        self._places.note_shown(volume, frame)
         self._observers.refresh()
 
     def has_result(self, volume: str) -> bool:
@@ -101,7 +110,7 @@ class SlicerScene:
         files = {name: self._find(volume, role) for role, name in memory.FILES.items()}
         result = memory.result_from(text, files, labels, folder)
         segments.restore_surfaces(segmentation, result.surfaces, np.linalg.inv(above) @ RAS_FROM_LPS)
-        self._frames[volume] = frame
+        self._places.note_shown(volume, frame)
         if result.folder is not None:
             exchange.write_volume(folder, read)
         return result
@@ -195,18 +204,18 @@ class SlicerScene:
         The voxels may be stored in another order since: Slicer turns left-handed volumes when it loads them.
         """
         read, now = volumes.sagittal_volume(node)
-        if np.allclose(read.matrix, matrix, atol=_SAME_PLACE_MM):
+        if np.allclose(read.matrix, matrix, atol=SAME_PLACE_MM):
             return read, now, parent_to_world(segmentation)
         then = Frame.from_text(segmentation.GetAttribute(memory.FRAME))
         if then is not None:  # a transform above it may have changed since
             read = volumes.sagittal_volume(node, then)[0]
-            if np.allclose(read.matrix, matrix, atol=_SAME_PLACE_MM):
+            if np.allclose(read.matrix, matrix, atol=SAME_PLACE_MM):
                 return read, then, then.local_to_world
         raise ValueError(f"{node.GetName()!r} is no longer where it was segmented; segment it again.")
 
     def _read_box(self, volume: str, role: str) -> SeedBox | None:
         node = self._find(volume, role)
-        return box.moved(box.read(node), self._then_from_now(volume)) if node is not None else None
+        return self._places.then(self._node(volume), box.read(node)) if node is not None else None
 
     def _make_box(self, volume: str, role: str, name: str, colour: tuple[float, float, float]) -> Any:
         owner = self._node(volume)
@@ -217,7 +226,7 @@ class SlicerScene:
         return node
 
     def _write_box(self, volume: str, node: Any, box_: SeedBox) -> None:
-        world = box.moved(box_, np.linalg.inv(self._then_from_now(volume)))
+        world = self._places.now(self._node(volume), box_)
         box.write(node, world, np.linalg.inv(parent_to_world(node)) @ RAS_FROM_LPS)
 
     def _node(self, volume: str) -> Any:
@@ -229,13 +238,3 @@ class SlicerScene:
     def _find(self, volume: str, role: str) -> Any:
         node = self._scene.GetNodeByID(volume)
         return nodes.find(self._scene, node, role) if node is not None else None
-
-    def _frame(self, volume: str) -> Frame:
-        """Return where the volume lay when it was read, or where it lies if it was not read yet."""
-        return self._frames.get(volume) or frame_of(self._node(volume))
-
-    def _then_from_now(self, volume: str) -> np.ndarray:
-        """Return the LPS matrix, shape (4, 4), from where the volume lies now to where it lay when it was read."""
-        now, then = frame_of(self._node(volume)), self._frame(volume)
-        ras = then.ijk_to_world @ np.linalg.inv(now.ijk_to_world)
-        return RAS_FROM_LPS @ ras @ RAS_FROM_LPS

@@ -39,6 +39,11 @@ def find(scene: Any, volume: Any, role: str) -> Any:
     return next(iter(find_all(scene, volume, role)), None)
 
 
+def belongings(scene: Any, volume: Any) -> list[Any]:
+    """Return the nodes that make no sense without their volume: the boxes and the hidden texts."""
+    return [node for role in (BOX, NEW_BOX, MEMORY, EVIDENCE, MESHES) for node in find_all(scene, volume, role)]
+
+
 def make(scene: Any, volume: Any, role: str, name: str) -> Any:
     """Return a new result node, in the scene, with its display node."""
     node = scene.CreateNodeByClass(_CLASSES[role])

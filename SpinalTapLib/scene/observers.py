@@ -25,15 +25,19 @@ class Observers:
     ----------
     scene : vtkMRMLScene
         The scene.
+    forget : callable
+        Called with the ID of each volume that is removed, and with None when the scene is closed.
     """
 
-    def __init__(self, scene: Any) -> None:
+    def __init__(self, scene: Any, forget: Callable[[str | None], None]) -> None:
         self._scene = scene
+        self._forget_place = forget
         self._listener: SceneListener | None = None
         self._volume: str | None = None
         self._watched: dict[str, str] = {}  # role to node ID
         self._tags: list[tuple[Any, int]] = []
         self._box_tags: list[tuple[Any, int]] = []
+        self._orphans: list[Any] = []  # nodes of a volume that is being removed, which nobody could find any more
         self._quiet = 0
         self._last_preview = 0.0
         self.is_dragging = False
@@ -47,6 +51,7 @@ class Observers:
             return
         events = slicer.vtkMRMLScene
         self._observe(self._tags, self._scene, events.NodeAboutToBeRemovedEvent, self._on_removed, with_node=True)
+        self._observe(self._tags, self._scene, events.NodeRemovedEvent, self._on_gone)
         self._observe(self._tags, self._scene, events.EndCloseEvent, self._on_closed)
         self._observe(self._tags, self._scene, events.EndImportEvent, self._on_loaded)
         self.refresh()
@@ -62,7 +67,10 @@ class Observers:
         found = (
             {role: nodes.find(self._scene, volume, role) for role in (nodes.BOX, nodes.SEGMENTATION)} if volume else {}
         )
+        before = self._watched.get(nodes.BOX)
         self._watched = {role: node.GetID() for role, node in found.items() if node is not None}
+        if self._box_tags and before == self._watched.get(nodes.BOX):
+            return  # the same box; it may be under the user's hand
         _drop(self._box_tags)
         self.is_dragging = False
         node = found.get(nodes.BOX)
@@ -120,10 +128,13 @@ class Observers:
         if self._quiet or self._listener is None or self._scene.IsClosing() or node is None:
             return
         node_id = node.GetID()
-        if node_id == self._volume:
-            self._volume = None
-            self._forget()
-            self._listener.volume_removed()
+        if node.IsA("vtkMRMLScalarVolumeNode"):
+            self._orphans += nodes.belongings(self._scene, node)
+            self._forget_place(node_id)
+            if node_id == self._volume:
+                self._volume = None
+                self._forget()
+            self._listener.volume_removed(node_id)
         elif node_id == self._watched.get(nodes.BOX):
             del self._watched[nodes.BOX]
             _drop(self._box_tags)
@@ -133,9 +144,19 @@ class Observers:
             del self._watched[nodes.SEGMENTATION]
             self._listener.result_removed()
 
+    def _on_gone(self) -> None:
+        # Nodes are not removed while another one is being removed, but right after.
+        orphans, self._orphans = self._orphans, []
+        with self.quiet():
+            for node in orphans:
+                if self._scene.IsNodePresent(node):
+                    nodes.remove(self._scene, node)
+
     def _on_closed(self) -> None:
         self._volume = None
+        self._orphans = []
         self._forget()
+        self._forget_place(None)
         if self._listener is not None:
             self._listener.scene_closed()
 
