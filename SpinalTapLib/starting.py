@@ -214,7 +214,7 @@ def _seeded(
     nearest = int(np.where(reach <= LOOSE_BOX, np.linalg.norm(offsets, axis=1), np.inf).argmin())
     if reach[nearest] <= 1:
         return candidates, nearest
-    where = f"{seed.level} box (centre {np.round(seed.center_lps_mm, 1).tolist()} mm, LPS)"
+    where = f"{seed.level} box"  # no numbers: those of LPS have other signs than the ones that 3D Slicer shows
     if working is not None:
         index = working.to_index(np.asarray(seed.center_lps_mm, float))
         if (index < -0.5).any() or (index > np.array(working.array.shape) - 0.5).any():
