@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from unittest import mock
 
 import block_spine
 from accidents import befall
@@ -21,21 +22,23 @@ def segment_spine(volume, seed=None, *, options=None, progress=None, cancelled=N
     assert columns == 100, "not a scan of blocks"
     count = (rows - 2 * MARGIN - HEIGHT) // PITCH + 1
     anchored = "no anchor" not in volume.name
-    _put_detector(BlockSpine(count=count, s1=anchored, c2=count == 24 and anchored).detector())
-    if "nothing" in volume.name:
-        _put_detector(_blind())
-    return pipeline.segment_spine(volume, seed, options=options, progress=progress)
+    blocks = BlockSpine(count=count, s1=anchored, c2=count == 24 and anchored)
+    with _detector(_blind() if "nothing" in volume.name else blocks.detector()):
+        return pipeline.segment_spine(volume, seed, options=options, progress=progress)
 
 
 def reseed_spine(spine, seed, *, options=None, progress=None, cancelled=None):
     """Count again."""
-    return pipeline.reseed_spine(spine, seed, options=options, progress=progress)
+    with _detector(_blind()):  # nothing is detected a second time
+        return pipeline.reseed_spine(spine, seed, options=options, progress=progress)
 
 
-def _put_detector(detector):
-    pipeline.PartDetector = detector
-    pipeline.load_network = lambda *_, **__: (SimpleNamespace(cpu=lambda: None), {"name": "blocks", "sha256": "b" * 64})
-    pipeline._look = lambda options, working: None
+def _detector(detector):
+    """Return a context in which the pipeline has this detector and no ladder."""
+    network = SimpleNamespace(cpu=lambda: None), {"name": "blocks", "sha256": "b" * 64}
+    return mock.patch.multiple(
+        pipeline, PartDetector=detector, load_network=lambda *_, **__: network, _look=lambda options, working: None
+    )
 
 
 def _blind():
