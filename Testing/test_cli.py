@@ -592,6 +592,23 @@ def test_train_makes_weights_that_can_be_loaded(tmp_path, capsys):
     assert card["steps"] == 2
 
 
+def test_train_goes_on_with_the_settings_of_its_checkpoint(tmp_path, capsys):
+    from SpinalTapLib.training.config import CONFIG_FOLDER
+    from SpinalTapLib.weights import load_network
+
+    recipe = json.loads((CONFIG_FOLDER / "tiny.json").read_text())
+    mine = {**recipe, "name": "mine", "widths": [4, 8], "learning_rate": 0.002}
+    (tmp_path / "mine.json").write_text(json.dumps(mine))
+    output = ["--output", str(tmp_path / "run")]
+    assert main(["train", "--config", str(tmp_path / "mine.json"), "--steps", "2", *output]) == 0
+    assert main(["train", *output, "--resume", str(tmp_path / "run"), "--steps", "3"]) == 0
+    _, card = load_network(lines(capsys.readouterr().out)[-1])
+    assert (card["steps"], card["tiles"], card["name"], card["config"]["learning_rate"]) == (3, 12, "mine", 0.002)
+    assert main(["train", *output, "--resume", str(tmp_path / "run"), "--config", "tiny"]) == 2
+    err = capsys.readouterr().err
+    assert "learning_rate (0.002, not 0.005)" in err and "Traceback" not in err
+
+
 def test_evaluate_finds_a_result_equal_to_itself(result, tmp_path, capsys):
     (tmp_path / "truth").mkdir()
     (tmp_path / "truth" / "result_labels.nii.gz").write_bytes((result / "vertebrae.nii.gz").read_bytes())

@@ -14,7 +14,7 @@ from ..progress import CancelledCallback
 from .console import Console
 
 CANCELLED = 130
-LADDER = "ladder"
+DEFAULT_RECIPE, LADDER = "parts", "ladder"
 
 
 def add_commands(commands: Any) -> None:
@@ -30,7 +30,9 @@ def add_commands(commands: Any) -> None:
     phantom.set_defaults(run=run_phantom)
 
     train = commands.add_parser("train", help="train a network on synthetic spines")
-    train.add_argument("--config", default="parts", metavar="NAME|FILE", help="recipe: parts, ladder, tiny or a file")
+    train.add_argument(
+        "--config", metavar="NAME|FILE", help="recipe: parts (or the checkpoint's own), ladder, tiny or a file"
+    )
     train.add_argument("--output", required=True, metavar="DIR", help="folder for weights, card, log and checkpoint")
     train.add_argument("--resume", metavar="PATH", help="checkpoint (or its folder) to go on from")
     train.add_argument("--seed", type=int, metavar="N", help="instead of the recipe's")
@@ -98,12 +100,15 @@ def _train(arguments: argparse.Namespace, console: Console, interrupted: Cancell
                 "leave --resume, --device and --spider out."
             )
         return train_ladder(LadderConfig(**given), arguments.output, console.progress, interrupted)
+    from ..training.checkpoint import stored_config
     from ..training.config import load_config
     from ..training.train import train
 
     if arguments.device is not None:
         given["device"] = arguments.device
-    config = replace(load_config(arguments.config), **given)
+    own = arguments.resume is not None and arguments.config is None
+    recipe = stored_config(Path(arguments.resume)) if own else load_config(arguments.config or DEFAULT_RECIPE)
+    config = replace(recipe, **given)
     return train(config, arguments.output, arguments.resume, console.progress, interrupted, spider=arguments.spider)
 
 

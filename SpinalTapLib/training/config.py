@@ -213,6 +213,18 @@ def config_from_dict(values: dict[str, Any], kind: type = TrainConfig, where: st
     return kind(**{name: _typed(value, hints[name], name, where) for name, value in values.items()})
 
 
+def known_settings(values: dict[str, Any], kind: type = TrainConfig) -> dict[str, Any]:
+    """Return plain values without the settings that a config does not know, such as those of an older version."""
+    if not isinstance(values, dict):
+        return values  # reading it will say what is wrong
+    hints = get_type_hints(kind)
+    return {
+        name: known_settings(value, hints[name]) if dataclasses.is_dataclass(hints[name]) else value
+        for name, value in values.items()
+        if name in hints
+    }
+
+
 def _typed(value: Any, hint: Any, name: str, where: str) -> Any:
     """Return the value as the type that the setting wants."""
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
