@@ -45,6 +45,7 @@ def finished(tmp_path_factory) -> Path:
         ({"precision": "half"}, "'precision' must be auto, fp32 or bf16"),
         ({"widths": [16]}, "'widths' must be two or more"),
         ({"widths": "16"}, "'widths' must be a list"),
+        ({"placement": {"elastic_px": 8.5}}, "'elastic_px' must be 8 or less"),
         ({"placement": {"tile_px": 100}}, "'tile_px' must be a multiple"),
         ({"placement": {"near_sacrum": 0.9, "near_dens": 0.9}}, "must be 0 to 1"),
         ({"placement": 3}, "must be a table of settings"),
@@ -74,7 +75,7 @@ def test_toml_configs_load_and_broken_files_are_refused(tmp_path):
     (tmp_path / "broken.json").write_text("{")
     with pytest.raises(ValueError, match="not valid JSON"):
         load_config(tmp_path / "broken.json")
-    with pytest.raises(ValueError, match="known by name: parts, self_training, small, tiny"):
+    with pytest.raises(ValueError, match="known by name: ladder, parts, self_training, small, tiny"):
         load_config("nothing")
 
 

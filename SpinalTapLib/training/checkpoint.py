@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from ..staging import write_whole
-from .config import TrainConfig, config_from_dict, known_settings
+from .config import TrainConfig, config_from_dict
+from .settings import known_settings
 
 CHECKPOINT_NAME = "checkpoint.pt"
 FORMAT = 1
@@ -92,7 +93,7 @@ def read_checkpoint(path: Path, config: TrainConfig) -> Checkpoint:
         If the file is missing or not a checkpoint, or was made with other settings.
     """
     checkpoint = _read(path)
-    _check_same(path, known_settings(checkpoint.config), config.as_dict())
+    _check_same(path, known_settings(checkpoint.config, TrainConfig), config.as_dict())
     widths = tuple(checkpoint.arguments.get("widths", ()))
     if widths != config.widths:
         raise ValueError(
@@ -112,7 +113,7 @@ def stored_config(path: Path) -> TrainConfig:
         If the file is missing or not a checkpoint, or a setting is impossible.
     """
     checkpoint = _read(path)
-    values = {"widths": list(checkpoint.arguments.get("widths", ())), **known_settings(checkpoint.config)}
+    values = {"widths": list(checkpoint.arguments.get("widths", ())), **known_settings(checkpoint.config, TrainConfig)}
     return config_from_dict(values, where=f"the checkpoint {path}")
 
 
