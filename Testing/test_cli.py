@@ -593,6 +593,18 @@ def test_train_makes_weights_that_can_be_loaded(tmp_path, capsys):
     assert card["steps"] == 2
 
 
+def test_weights_taught_at_another_size_of_pixel_end_with_2(scan, tmp_path, capsys):
+    from SpinalTapLib.networks import PartNetwork
+    from SpinalTapLib.weights import save_network
+
+    save_network(tmp_path / "coarse.pt", PartNetwork((2, 4)), {"pixel_mm": 2.0})
+    coarse = ["--model", str(tmp_path / "coarse.pt")]
+    assert main(["segment", str(scan), "--output", str(tmp_path / "o"), *coarse]) == 2
+    assert "taught at 2.0 mm a pixel" in capsys.readouterr().err
+    assert main(["evaluate", "--spider", str(tmp_path), *coarse]) == 2
+    assert "taught at 2.0 mm a pixel" in capsys.readouterr().err
+
+
 def test_train_goes_on_with_the_settings_of_its_checkpoint(tmp_path, capsys):
     from SpinalTapLib.training.config import CONFIG_FOLDER
     from SpinalTapLib.weights import load_network

@@ -106,6 +106,7 @@ def test_a_run_leaves_weights_card_log_and_checkpoint(finished):
     network, card = load_network(finished / "tiny.pt")
     assert network.widths == (4, 8)
     assert card["steps"] == 12 and card["tiles"] == 48 and card["seed"] == 7
+    assert card["pixel_mm"] == 2.0 and card["task"].endswith("at 2 mm a pixel")
     assert config_from_dict(card["config"]) == quick()
     assert read_log(finished / LOG_NAME)["step"] == [2, 4, 6, 8, 10, 12]
     assert config_from_dict(json.loads((finished / "config.json").read_text())) == quick()

@@ -261,8 +261,10 @@ def _write_config(folder: Path, config: TrainConfig) -> None:
 def _card(run: _Run, extra: Extra | None, validation: Validation | None) -> dict[str, Any]:
     """Return what a reader of the weights should know."""
     measured = validation.measure(run.step, run.average.network) if validation is not None else None
+    pixel_mm = run.config.placement.pixel_mm
     return {
-        "task": "Corners, centroids and structures of vertebrae in sagittal MRI slices at 1 mm a pixel",
+        "task": f"Corners, centroids and structures of vertebrae in sagittal MRI slices at {pixel_mm:g} mm a pixel",
+        "pixel_mm": pixel_mm,
         "trained_on": f"synthetic spines {extra.words if extra else 'only'} (SpinalTapLib.training)",
         "steps": run.step,
         "tiles": run.tiles,
