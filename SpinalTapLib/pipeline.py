@@ -23,7 +23,7 @@ from .measurements import measure_spine
 from .middles import recentred
 from .progress import Cancelled, CancelledCallback, ProgressCallback, Stages
 from .segmentation import STRUCTURES
-from .volume import SagittalVolume, working_volume
+from .volume import WORKING_PIXEL_MM, SagittalVolume, working_volume
 from .weights import DEFAULT_NAME, load_network
 
 __all__ = ["Cancelled", "Options", "reseed_spine", "segment_spine"]
@@ -120,7 +120,7 @@ def segment_spine(
     with stages.stage("prepare", "Preparing the slices"):
         working = working_volume(volume)
     with stages.stage("load", "Loading the network"):
-        network, card = load_network(options.model, device)
+        network, card = load_network(options.model, device, pixel_mm=WORKING_PIXEL_MM)
     with stages.stage("detect", "Looking for vertebrae") as report:
         detections, device = _detect(network, device, working, report)
     with stages.stage("link", "Joining the slices"):

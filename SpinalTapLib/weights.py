@@ -69,7 +69,7 @@ def save_network(path: Path | str, network: nn.Module, card: Mapping[str, Any] |
 
 
 def load_network(
-    name_or_path: Path | str = DEFAULT_NAME, device: torch.device | str = "cpu"
+    name_or_path: Path | str = DEFAULT_NAME, device: torch.device | str = "cpu", *, pixel_mm: float | None = None
 ) -> tuple[Any, dict[str, Any]]:
     """Read a network and its card, and verify that the weights are those that the card describes.
 
@@ -79,6 +79,8 @@ def load_network(
         A name (``"parts"``: ``Resources/Models/parts.pt``) or the path of a ``.pt`` file with its ``.json`` beside it.
     device : torch.device or str
         Where the network goes.
+    pixel_mm : float, optional
+        Size of the pixels that it will see; weights taught at another one are refused. None: it does not matter.
 
     Returns
     -------
@@ -90,10 +92,17 @@ def load_network(
     Raises
     ------
     ValueError
-        If the weights or the card are missing or cannot be read, or do not belong together.
+        If the weights or the card are missing or cannot be read, or do not belong together, or were taught at another
+        size of pixel.
     """
     path = _weights_path(name_or_path)
     card = _read_card(path.with_suffix(CARD_SUFFIX))
+    taught = card.get("pixel_mm", 1.0)  # cards of before say nothing: all were taught at 1 mm
+    if pixel_mm is not None and taught != pixel_mm:
+        raise ValueError(
+            f"The weights {path} were taught at {taught} mm a pixel, but are shown {pixel_mm:g} mm a pixel here, so "
+            f"that nothing would have the right size; name weights taught at {pixel_mm:g} mm."
+        )
     content = _read(path, "weights")
     found = hashlib.sha256(content).hexdigest()
     if found != card["sha256"]:

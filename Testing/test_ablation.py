@@ -54,11 +54,12 @@ def test_a_finder_sees_the_slice_at_its_own_pixels_and_answers_in_the_slices():
     def finder(image):
         seen.append(image.shape)
         mask = image > 50
-        return Found(np.argwhere(mask).mean(0, keepdims=True), mask)
+        return Found(np.argwhere(mask).mean(0, keepdims=True), mask, np.argwhere(mask).mean(0))
 
     found = at_pixel(finder, 1.5)(slice_mm)
     assert seen == [(60, 40)]
     assert found.centroids == pytest.approx(np.array([[45.5, 25.5]]), abs=0.8)
+    assert found.s1 == pytest.approx(found.centroids[0])
     assert found.mask is not None and found.mask.shape == slice_mm.shape
     assert found.mask.sum() == pytest.approx(144, rel=0.15)
     assert at_pixel(finder, 1.0) is finder

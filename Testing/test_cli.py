@@ -192,6 +192,7 @@ def test_bad_input_is_one_sentence_exit_2_and_no_file(name, tmp_path, capsys):
         (["train", "--output", "o", "--config", "no_such_recipe"], "no_such_recipe"),
         (["train", "--output", "o", "--config", "tiny", "--steps", "0"], "steps"),
         (["train", "--output", "o", "--config", "ladder", "--resume", "x"], "--resume"),
+        (["train", "--output", "o", "--config", "ladder", "--seed", "-1"], "'seed' must be zero or more; got -1"),
         (["evaluate"], "REFERENCES"),
         (["evaluate", "one_folder"], "PREDICTIONS"),
         (["evaluate", "one", "two", "--spider", "three"], "--spider"),
@@ -590,6 +591,35 @@ def test_train_makes_weights_that_can_be_loaded(tmp_path, capsys):
     assert main(["train", "--config", "tiny", "--steps", "2", "--output", str(tmp_path)]) == 0
     _, card = load_network(lines(capsys.readouterr().out)[-1])
     assert card["steps"] == 2
+
+
+def test_weights_taught_at_another_size_of_pixel_end_with_2(scan, tmp_path, capsys):
+    from SpinalTapLib.networks import PartNetwork
+    from SpinalTapLib.weights import save_network
+
+    save_network(tmp_path / "coarse.pt", PartNetwork((2, 4)), {"pixel_mm": 2.0})
+    coarse = ["--model", str(tmp_path / "coarse.pt")]
+    assert main(["segment", str(scan), "--output", str(tmp_path / "o"), *coarse]) == 2
+    assert "taught at 2.0 mm a pixel" in capsys.readouterr().err
+    assert main(["evaluate", "--spider", str(tmp_path), *coarse]) == 2
+    assert "taught at 2.0 mm a pixel" in capsys.readouterr().err
+
+
+def test_train_goes_on_with_the_settings_of_its_checkpoint(tmp_path, capsys):
+    from SpinalTapLib.training.config import CONFIG_FOLDER
+    from SpinalTapLib.weights import load_network
+
+    recipe = json.loads((CONFIG_FOLDER / "tiny.json").read_text())
+    mine = {**recipe, "name": "mine", "widths": [4, 8], "learning_rate": 0.002}
+    (tmp_path / "mine.json").write_text(json.dumps(mine))
+    output = ["--output", str(tmp_path / "run")]
+    assert main(["train", "--config", str(tmp_path / "mine.json"), "--steps", "2", *output]) == 0
+    assert main(["train", *output, "--resume", str(tmp_path / "run"), "--steps", "3"]) == 0
+    _, card = load_network(lines(capsys.readouterr().out)[-1])
+    assert (card["steps"], card["tiles"], card["name"], card["config"]["learning_rate"]) == (3, 12, "mine", 0.002)
+    assert main(["train", *output, "--resume", str(tmp_path / "run"), "--config", "tiny"]) == 2
+    err = capsys.readouterr().err
+    assert "learning_rate (0.002, not 0.005)" in err and "Traceback" not in err
 
 
 def test_evaluate_finds_a_result_equal_to_itself(result, tmp_path, capsys):

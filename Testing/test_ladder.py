@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,11 @@ from scipy import ndimage
 from skimage.draw import polygon2mask
 
 from SpinalTapLib.ladder import MAX_RUNGS, LadderLook, climb
+from SpinalTapLib.resources import resource_path
 from SpinalTapLib.rungs import CROP_SIZES, Rung, look_at, propose, quadrilateral_mask
+from SpinalTapLib.training.config import TrainConfig, load_config
+from SpinalTapLib.training.settings import settings_from_dict
+from SpinalTapLib.training.train_ladder import LadderConfig
 from SpinalTapLib.volume import volume_from_array
 
 SHAPE = (15, 900, 400)
@@ -252,3 +257,46 @@ def test_a_rotated_shifted_or_rescaled_scan_is_climbed_by_the_same_rungs(angle, 
         carried = (seen.centre - middle) @ turn.T + [290 + shift[0], 260 + shift[1]]
         assert np.linalg.norm(again.centre - carried) < 0.1 * true.size
         assert np.linalg.norm(again.centre - true.centre) < 0.15 * true.size
+
+
+KINDS = {"parts": TrainConfig, "ladder": LadderConfig}
+
+
+def test_the_ladders_recipe_has_the_shipped_settings():
+    config = load_config("ladder", KINDS)
+    card = json.loads(resource_path("Models", "ladder.json").read_text())
+    assert config == settings_from_dict(card["config"], LadderConfig, "the card")
+    assert (config.side_px, config.scenes, config.examples_per_scene) == (64, 100, 400)
+    assert isinstance(load_config("tiny", KINDS), TrainConfig)
+    with pytest.raises(ValueError, match="is for the network 'ladder'; wanted: parts"):
+        load_config("ladder")
+
+
+def test_the_ladders_card_counts_both_stages():
+    card = json.loads(resource_path("Models", "ladder.json").read_text())
+    assert card["steps"] == sum(stage["steps"] for stage in card["history"])
+    assert card["minutes"] == sum(stage["minutes"] for stage in card["history"])
+    assert card["examples"] == card["steps"] * card["config"]["batch"]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"placement": {}}, "Unknown setting 'placement'"),
+        ({"network": "rope"}, "is for the network 'rope'; wanted: parts or ladder"),
+        ({"side_px": 65}, "'side_px' must be a multiple of 32"),
+        ({"side_px": 64.5}, "'side_px' must be a whole number"),
+        ({"scenes": 0}, "'scenes' must be 1 or more"),
+        ({"examples_per_scene": -1}, "'examples_per_scene' must be 1 or more"),
+        ({"seed": -1}, "'seed' must be zero or more"),
+        ({"ema_decay": 1.5}, "'ema_decay' must be 0 or more and below 1"),
+        ({"widths": []}, "'widths' must be one or more"),
+        ({"learning_rate": 0}, "'learning_rate' must be above zero"),
+        ({"deadline_minutes": 0}, "'deadline_minutes' must be above zero"),
+    ],
+)
+def test_impossible_settings_of_the_ladder_are_refused_in_one_sentence(values, message, tmp_path):
+    (tmp_path / "mine.json").write_text(json.dumps({"network": "ladder", **values}))
+    with pytest.raises(ValueError, match=message) as caught:
+        load_config(tmp_path / "mine.json", KINDS)
+    assert "\n" not in str(caught.value)

@@ -6,14 +6,24 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from spider_slices import DEPTH, PITCH, bodies, spine, vertebra_labels, write_folder
 
-from SpinalTapLib.training.spider import Found, SpiderSlice, load_slices, name_parts, rescaled, score_slice
-from SpinalTapLib.training.spider_evaluation import evaluate_spider, in_picture, mask_in_picture
+from SpinalTapLib.training.spider import (
+    Found,
+    SliceScore,
+    SpiderSlice,
+    load_slices,
+    name_parts,
+    rescaled,
+    score_slice,
+)
+from SpinalTapLib.training.spider_evaluation import detector_finder, evaluate_spider, in_picture, mask_in_picture
 from SpinalTapLib.training.spider_masks import MaskedSlice, body_parts, load_masked_slices, pitch_px, score_masked
+from SpinalTapLib.training.spider_s1 import judge_s1, s1_words
 
 
 def beyond(item: SpiderSlice, steps: float) -> np.ndarray:
@@ -129,6 +139,37 @@ def test_names_tell_patient_and_sequence():
     assert name_parts("7_t1") == ("7", "T1")
 
 
+# S1
+
+
+@pytest.mark.parametrize(
+    ("steps", "answer"),
+    [(0.55, "right"), (0.2, "right"), (-5.6, "further off"), (-0.1, "one level off"), (1.3, "one level off"),
+     (2.1, "further off")],
+)  # fmt: skip
+def test_s1_is_right_where_it_lies_right_below_the_lowest_box(steps, answer):
+    item = spine(lean=0.0)
+    claimed = item.centres[-1] + steps * (item.centres[1] - item.centres[0])
+    assert judge_s1(item, claimed) == answer
+    assert judge_s1(replace(item, boxes=item.boxes * 2.5), claimed * 2.5) == answer
+    assert judge_s1(replace(item, unboxed=1), claimed) is None
+
+
+def test_where_nothing_is_called_s1_none_is_claimed():
+    assert judge_s1(spine(), None) == "not claimed"
+    assert judge_s1(spine(unboxed=1), None) is None
+
+
+def test_the_sentence_about_s1_counts_the_slices_that_can_tell():
+    answers = ("right", "right", "not claimed", "one level off", None)
+    scores = [SliceScore("a", "a", "T1", s1=answer) for answer in answers]
+    assert s1_words(scores) == (
+        "S1: right in 2, one level off in 1, not claimed in 1 of 4 slices all of whose discs have boxes."
+    )
+    assert "further off in 1, not" in s1_words([*scores, SliceScore("a", "a", "T1", s1="further off")])
+    assert s1_words([SliceScore("a", "a", "T1")]) == ""
+
+
 # Masks
 
 
@@ -217,6 +258,42 @@ def test_a_whole_folder_is_scored_and_told(folder):
     assert content["groups"]["T1"]["once"] == {"value": 1.0, "low": None, "high": None, "count": 5.0}
 
 
+def test_the_vertebra_called_s1_is_judged_where_all_discs_have_boxes(folder):
+    def find(image: np.ndarray) -> Found:
+        found = bright_spots(image)
+        step = found.centroids[-1] - found.centroids[-2]
+        return replace(found, s1=found.centroids[-1] + step)
+
+    found = evaluate_spider(folder, find)
+    assert [score.s1 for score in found.scores] == [None, "right"]  # of the first a disc has no box
+    assert "S1: right in 1, one level off in 0, not claimed in 0 of 1 slices" in found.markdown()
+    assert found.as_json()["s1"]["right"] == 1
+    assert [score.s1 for score in evaluate_spider(folder, bright_spots).scores] == [None, "not claimed"]
+
+
+def test_the_finder_calls_the_vertebra_s1_that_looks_most_like_it(monkeypatch):
+    import SpinalTapLib.linking as linking
+    from SpinalTapLib.networks import N_STRUCTURES, S1
+    from SpinalTapLib.volume import SagittalVolume
+
+    def candidate(row: float, sure: float) -> SimpleNamespace:
+        evidence = np.zeros(N_STRUCTURES)
+        evidence[S1] = sure
+        return SimpleNamespace(centroid_lps_mm=np.array([0.0, 30.0, -row]), evidence=evidence)
+
+    class Detector:
+        def detect(self, working: SagittalVolume) -> SimpleNamespace:
+            return SimpleNamespace(working=working, probabilities=np.zeros((1, N_STRUCTURES, 90, 60)))
+
+    def s1(*candidates: SimpleNamespace):
+        monkeypatch.setattr(linking, "link", lambda _: candidates)
+        return detector_finder(Detector())(np.zeros((90, 60), np.float32)).s1
+
+    assert s1(candidate(20, 0.6), candidate(50, 0.9), candidate(80, 0.1)) == pytest.approx((50, 30))
+    assert s1(candidate(20, 0.3), candidate(50, 0.49)) is None
+    assert s1() is None
+
+
 def test_without_masks_only_boxes_are_scored(folder):
     for path in (folder / "masks").iterdir():
         path.unlink()
@@ -241,7 +318,7 @@ def test_a_folder_that_lacks_something_is_refused(folder):
 def test_the_real_slices_are_as_many_as_they_should_be():
     folder = Path(os.environ["SPINALTAP_DATA"]) / "spider"
     slices = load_slices(folder)
-    assert len(slices) == 113
+    assert len(slices) == 113 and sum(not item.unboxed for item in slices) == 103
     assert sum(len(item.boxes) - 1 for item in slices) == 647
     scales = np.array([36 / item.pitch_px for item in slices])
     assert ((scales > 0.2) & (scales < 1.3)).all()

@@ -16,12 +16,12 @@ from SpinalTapLib.networks import PartNetwork
 from SpinalTapLib.progress import Cancelled
 from SpinalTapLib.training.averaging import Average, recalibrate
 from SpinalTapLib.training.canvases import CanvasFolder
-from SpinalTapLib.training.checkpoint import read_checkpoint
+from SpinalTapLib.training.checkpoint import CHECKPOINT_NAME, read_checkpoint, stored_config
 from SpinalTapLib.training.config import config_from_dict, load_config
 from SpinalTapLib.training.curves import read_log, write_curves
 from SpinalTapLib.training.dataset import CanvasPool, TileStream
 from SpinalTapLib.training.schedule import learning_rate, progress_of
-from SpinalTapLib.training.train import CHECKPOINT_NAME, LOG_NAME, train
+from SpinalTapLib.training.train import LOG_NAME, train
 from SpinalTapLib.weights import load_network
 
 
@@ -45,6 +45,7 @@ def finished(tmp_path_factory) -> Path:
         ({"precision": "half"}, "'precision' must be auto, fp32 or bf16"),
         ({"widths": [16]}, "'widths' must be two or more"),
         ({"widths": "16"}, "'widths' must be a list"),
+        ({"placement": {"elastic_px": 8.5}}, "'elastic_px' must be 8 or less"),
         ({"placement": {"tile_px": 100}}, "'tile_px' must be a multiple"),
         ({"placement": {"near_sacrum": 0.9, "near_dens": 0.9}}, "must be 0 to 1"),
         ({"placement": 3}, "must be a table of settings"),
@@ -74,7 +75,7 @@ def test_toml_configs_load_and_broken_files_are_refused(tmp_path):
     (tmp_path / "broken.json").write_text("{")
     with pytest.raises(ValueError, match="not valid JSON"):
         load_config(tmp_path / "broken.json")
-    with pytest.raises(ValueError, match="known by name: parts, self_training, small, tiny"):
+    with pytest.raises(ValueError, match="known by name: ladder, parts, self_training, small, tiny"):
         load_config("nothing")
 
 
@@ -105,6 +106,7 @@ def test_a_run_leaves_weights_card_log_and_checkpoint(finished):
     network, card = load_network(finished / "tiny.pt")
     assert network.widths == (4, 8)
     assert card["steps"] == 12 and card["tiles"] == 48 and card["seed"] == 7
+    assert card["pixel_mm"] == 2.0 and card["task"].endswith("at 2 mm a pixel")
     assert config_from_dict(card["config"]) == quick()
     assert read_log(finished / LOG_NAME)["step"] == [2, 4, 6, 8, 10, 12]
     assert config_from_dict(json.loads((finished / "config.json").read_text())) == quick()
@@ -140,6 +142,50 @@ def test_a_resume_from_other_weights_or_no_checkpoint_is_refused(finished, tmp_p
     with pytest.raises(ValueError, match="not a checkpoint"):
         train(quick(), tmp_path / "a", resume=half, source=boxes)
     assert not (tmp_path / "a").exists()
+
+
+def test_a_resume_with_other_settings_is_refused_and_names_them(finished, tmp_path):
+    other = quick(learning_rate=0.001, steps=20)
+    other = replace(other, loss=replace(other.loss, mask=0.1))
+    with pytest.raises(ValueError) as caught:
+        train(other, tmp_path / "a", resume=finished, source=boxes)
+    assert str(caught.value) == (
+        f"The checkpoint {finished} was made with another learning_rate (0.005, not 0.001), loss.mask (0.7, not 0.1); "
+        "resume with the same config."
+    )
+    assert not (tmp_path / "a").exists()
+
+
+def test_how_long_and_where_a_run_goes_on_may_change_and_the_card_counts_all_its_tiles(finished, tmp_path):
+    config = quick(steps=14, log_every=1, pool_canvases=1, deadline_minutes=60.0)
+    _, card = load_network(train(config, tmp_path, resume=finished, source=boxes))
+    assert config_from_dict(card["config"]) == config
+    assert card["steps"] == 14 and card["tiles"] == 14 * 4
+
+
+def _older(finished: Path, path: Path, **settings) -> Path:
+    """Write a checkpoint as another version would have: with settings of its own, and tiles not counted."""
+    values = torch.load(finished / CHECKPOINT_NAME, weights_only=True)
+    del values["tiles"]
+    values["config"] = {**values["config"], **settings}
+    torch.save(values, path)
+    return path
+
+
+def test_a_checkpoint_with_unknown_and_missing_settings_still_loads(finished, tmp_path):
+    path = _older(finished, tmp_path / "older.pt", depth=3, placement={"tile_px": 64, "pixel_mm": 2.0, "zoom": 1})
+    assert read_checkpoint(path, quick()).tiles_seen == 48
+    assert stored_config(path) == quick()
+    with pytest.raises(ValueError, match=r"another placement\.tile_px \(64, not 96\)"):
+        read_checkpoint(path, replace(quick(), placement=replace(quick().placement, tile_px=96)))
+
+
+def test_tiles_are_counted_not_reckoned(finished, tmp_path):
+    values = torch.load(finished / CHECKPOINT_NAME, weights_only=True)
+    values["tiles"] = 1000
+    torch.save(values, tmp_path / "more.pt")
+    weights = train(quick(steps=13), tmp_path, resume=tmp_path / "more.pt", source=boxes)
+    assert load_network(weights)[1]["tiles"] == 1004
 
 
 def test_fine_tuning_starts_from_weights_that_fit(finished, tmp_path):

@@ -105,9 +105,10 @@ def _evaluate_spider(arguments: argparse.Namespace, console: Console) -> SpiderE
     from ..device import choose_device
     from ..training.spider_evaluation import detector_finder, evaluate_spider
     from ..weights import load_network
+    from ..working import WORKING_PIXEL_MM
 
     device = choose_device(arguments.device)
-    network, _ = load_network(arguments.model, device)
+    network, _ = load_network(arguments.model, device, pixel_mm=WORKING_PIXEL_MM)
     return evaluate_spider(
         arguments.spider,
         detector_finder(PartDetector(network, device)),
@@ -175,8 +176,9 @@ def run_poster(arguments: argparse.Namespace) -> int:
         return 0
     from ..detector import PartDetector
     from ..training import poster
+    from ..working import WORKING_PIXEL_MM
 
-    network, card = load_network(arguments.model)
+    network, card = load_network(arguments.model, pixel_mm=WORKING_PIXEL_MM)
     seen = {"detector": str(card.get("trained_on", "?")), "ladder": str(ladder_card.get("trained_on", "?"))}
     found = poster.run_poster(
         PartDetector(network),

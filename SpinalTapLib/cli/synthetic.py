@@ -14,7 +14,7 @@ from ..progress import CancelledCallback
 from .console import Console
 
 CANCELLED = 130
-LADDER = "ladder"
+DEFAULT_RECIPE = "parts"
 
 
 def add_commands(commands: Any) -> None:
@@ -30,7 +30,9 @@ def add_commands(commands: Any) -> None:
     phantom.set_defaults(run=run_phantom)
 
     train = commands.add_parser("train", help="train a network on synthetic spines")
-    train.add_argument("--config", default="parts", metavar="NAME|FILE", help="recipe: parts, ladder, tiny or a file")
+    train.add_argument(
+        "--config", metavar="NAME|FILE", help="recipe: parts (or the checkpoint's own), ladder, tiny or a file"
+    )
     train.add_argument("--output", required=True, metavar="DIR", help="folder for weights, card, log and checkpoint")
     train.add_argument("--resume", metavar="PATH", help="checkpoint (or its folder) to go on from")
     train.add_argument("--seed", type=int, metavar="N", help="instead of the recipe's")
@@ -87,24 +89,34 @@ def run_train(arguments: argparse.Namespace) -> int:
 
 def _train(arguments: argparse.Namespace, console: Console, interrupted: CancelledCallback) -> Path:
     """Train the part network or the ladder network."""
-    given = {"seed": arguments.seed, "steps": arguments.steps, "deadline_minutes": arguments.minutes}
-    given = {name: value for name, value in given.items() if value is not None}
-    if arguments.config == LADDER:
-        from ..training.train_ladder import LadderConfig, train_ladder
+    from ..training.train import train
+    from ..training.train_ladder import LadderConfig, train_ladder
 
+    recipe = _recipe(arguments)
+    if isinstance(recipe, LadderConfig):
         if arguments.resume or arguments.spider or arguments.device not in (None, "auto", "cpu"):
             raise ValueError(
                 "The ladder is trained in one go, on the processor, and not measured on SPIDER slices: "
                 "leave --resume, --device and --spider out."
             )
-        return train_ladder(LadderConfig(**given), arguments.output, console.progress, interrupted)
-    from ..training.config import load_config
-    from ..training.train import train
+        return train_ladder(recipe, arguments.output, console.progress, interrupted)
+    return train(recipe, arguments.output, arguments.resume, console.progress, interrupted, spider=arguments.spider)
 
-    if arguments.device is not None:
+
+def _recipe(arguments: argparse.Namespace) -> Any:
+    """Return the config that is named, or the checkpoint's own, with what the command line gives instead."""
+    from ..training.checkpoint import stored_config
+    from ..training.config import TrainConfig, load_config
+    from ..training.train_ladder import LadderConfig
+
+    if arguments.resume is not None and arguments.config is None:
+        recipe: Any = stored_config(Path(arguments.resume))
+    else:
+        recipe = load_config(arguments.config or DEFAULT_RECIPE, {"parts": TrainConfig, "ladder": LadderConfig})
+    given = {"seed": arguments.seed, "steps": arguments.steps, "deadline_minutes": arguments.minutes}
+    if isinstance(recipe, TrainConfig):
         given["device"] = arguments.device
-    config = replace(load_config(arguments.config), **given)
-    return train(config, arguments.output, arguments.resume, console.progress, interrupted, spider=arguments.spider)
+    return replace(recipe, **{name: value for name, value in given.items() if value is not None})
 
 
 @contextmanager

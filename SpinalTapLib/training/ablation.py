@@ -141,7 +141,8 @@ def at_pixel(finder: Finder, pixel_mm: float) -> Finder:
         coarse, back = rescaled(image, 1 / pixel_mm)
         found = finder(coarse)
         mask = None if found.mask is None else mask_in_picture(found.mask, back, image.shape)
-        return Found(in_picture(found.centroids, back), mask)
+        s1 = None if found.s1 is None else in_picture(found.s1, back)[0]
+        return Found(in_picture(found.centroids, back), mask, s1)
 
     return finder if pixel_mm == 1 else find
 

@@ -11,9 +11,19 @@ from typing import Any
 import torch
 
 from ..staging import write_whole
-from .config import TrainConfig
+from .config import TrainConfig, config_from_dict
+from .settings import known_settings
 
+CHECKPOINT_NAME = "checkpoint.pt"
 FORMAT = 1
+FREE = frozenset(
+    {
+        "steps", "deadline_minutes", "checkpoint_minutes", "log_every", "recalibration_batches",  # how long, how often
+        "device", "precision", "workers", "worker_niceness", "tiles_on", "canvas_folder",  # where
+        "pool_canvases", "tiles_per_canvas", "planes_per_spine",  # what the machine's memory and cores allow
+    }
+)  # fmt: skip
+"""Settings that a resumed run may change: they say how long, where and how often, not what is learnt from what."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,8 @@ class Checkpoint:
         State dicts.
     config : dict
         The settings, as plain values.
+    tiles : int or None
+        Tiles learnt from so far; None in older checkpoints, which did not count them.
     """
 
     step: int
@@ -44,6 +56,12 @@ class Checkpoint:
     average: dict[str, Any]
     optimiser: dict[str, Any]
     config: dict[str, Any]
+    tiles: int | None = None
+
+    @property
+    def tiles_seen(self) -> int:
+        """Tiles learnt from so far; for older checkpoints as many as their steps and batch make."""
+        return self.step * int(self.config.get("batch", TrainConfig.batch)) if self.tiles is None else self.tiles
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -62,13 +80,47 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 def read_checkpoint(path: Path, config: TrainConfig) -> Checkpoint:
     """Read a checkpoint that a run with this config can go on from.
 
+    Parameters
+    ----------
+    path : Path
+        The file, or the folder that holds it.
+    config : TrainConfig
+        May differ from the checkpoint's in the settings of `FREE` alone.
+
     Raises
     ------
     ValueError
-        If the file is missing or not a checkpoint, or belongs to another network.
+        If the file is missing or not a checkpoint, or was made with other settings.
     """
+    checkpoint = _read(path)
+    _check_same(path, known_settings(checkpoint.config, TrainConfig), config.as_dict())
+    widths = tuple(checkpoint.arguments.get("widths", ()))
+    if widths != config.widths:
+        raise ValueError(
+            f"Cannot resume from {path}: it holds a network of widths {widths}, the config asks for {config.widths}."
+        )
+    return checkpoint
+
+
+def stored_config(path: Path) -> TrainConfig:
+    """Return the settings that a checkpoint (or the one in a folder) was made with.
+
+    Settings of another version that this one does not know are left out; ones that it lacks are the defaults.
+
+    Raises
+    ------
+    ValueError
+        If the file is missing or not a checkpoint, or a setting is impossible.
+    """
+    checkpoint = _read(path)
+    values = {"widths": list(checkpoint.arguments.get("widths", ())), **known_settings(checkpoint.config, TrainConfig)}
+    return config_from_dict(values, where=f"the checkpoint {path}")
+
+
+def _read(path: Path) -> Checkpoint:
+    """Read a checkpoint of whatever settings."""
     try:
-        values = torch.load(path, map_location="cpu", weights_only=True)
+        values = torch.load(path / CHECKPOINT_NAME if path.is_dir() else path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ValueError(f"Cannot resume from {path}: {error.strerror}.") from error
     except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
@@ -79,9 +131,23 @@ def read_checkpoint(path: Path, config: TrainConfig) -> Checkpoint:
         checkpoint = Checkpoint(**values)
     except TypeError as error:
         raise ValueError(f"Cannot resume from {path}: the checkpoint is incomplete.") from error
-    widths = tuple(checkpoint.arguments.get("widths", ()))
-    if widths != config.widths:
-        raise ValueError(
-            f"Cannot resume from {path}: it holds a network of widths {widths}, the config asks for {config.widths}."
-        )
+    if not isinstance(checkpoint.arguments, dict) or not isinstance(checkpoint.config, dict):
+        raise ValueError(f"Cannot resume from {path}: the checkpoint is incomplete.")
     return checkpoint
+
+
+def _check_same(path: Path, stored: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Raise ValueError if settings differ that a resumed run must keep."""
+    before, now = _flat(stored), _flat(wanted)
+    other = [name for name in before if name not in FREE and before[name] != now.get(name)]
+    if other:
+        pairs = ", ".join(f"{name} ({before[name]}, not {now.get(name)})" for name in other)
+        raise ValueError(f"The checkpoint {path} was made with another {pairs}; resume with the same config.")
+
+
+def _flat(values: dict[str, Any], front: str = "") -> dict[str, Any]:
+    """Return the settings under one level of names: ``"loss.mask"``."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat.update(_flat(value, f"{front}{name}.") if isinstance(value, dict) else {front + name: value})
+    return flat

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any
+
+from .settings import check, parsed, settings_from_dict
 
 CONFIG_FOLDER = Path(__file__).parent / "configs"
 
 _KINDS = ("t1", "t2", "stir", "pd", "dixon_water", "t2star", "random")
-
-
-def _check(holds: bool, name: str, value: object, wanted: str) -> None:
-    """Raise ValueError unless the value of a setting is possible."""
-    if not holds:
-        raise ValueError(f"The training setting {name!r} must be {wanted}; got {value!r}.")
 
 
 @dataclass(frozen=True)
@@ -40,14 +35,16 @@ class PlacementConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        _check(self.tile_px >= 32 and self.tile_px % 16 == 0, "tile_px", self.tile_px, "a multiple of 16, 32 or more")
-        _check(0.2 <= self.pixel_mm <= 3, "pixel_mm", self.pixel_mm, "between 0.2 and 3 mm")
+        check(self.tile_px >= 32 and self.tile_px % 16 == 0, "tile_px", self.tile_px, "a multiple of 16, 32 or more")
+        check(0.2 <= self.pixel_mm <= 3, "pixel_mm", self.pixel_mm, "between 0.2 and 3 mm")
         shares = (self.near_sacrum, self.near_dens, self.along_spine)
-        _check(min(shares) >= 0 and sum(shares) <= 1, "near_sacrum + near_dens + along_spine", sum(shares), "0 to 1")
+        check(min(shares) >= 0 and sum(shares) <= 1, "near_sacrum + near_dens + along_spine", sum(shares), "0 to 1")
         for name in ("jitter_mm", "scale_sd", "rotation_sd_deg", "shear_sd", "elastic_px"):
-            _check(getattr(self, name) >= 0, name, getattr(self, name), "zero or more")
+            check(getattr(self, name) >= 0, name, getattr(self, name), "zero or more")
+        # Above 8 px `warp` no longer finds where the corners go.
+        check(self.elastic_px <= 8, "elastic_px", self.elastic_px, "8 or less")
         for name in ("wide_scale", "wide_rotation"):
-            _check(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a probability, 0 to 1")
+            check(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a probability, 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -87,8 +84,8 @@ class AppearanceConfig:
         for item in dataclasses.fields(self):
             value = getattr(self, item.name)
             top = 4 if item.name == "texture" else 1
-            _check(0 <= value <= top, item.name, value, f"between 0 and {top}")
-        _check(sum(self.kind_weights) > 0, "t1 ... random", self.kind_weights, "above zero for at least one contrast")
+            check(0 <= value <= top, item.name, value, f"between 0 and {top}")
+        check(sum(self.kind_weights) > 0, "t1 ... random", self.kind_weights, "above zero for at least one contrast")
 
     @property
     def kind_weights(self) -> list[float]:
@@ -108,7 +105,7 @@ class LossConfig:
     def __post_init__(self) -> None:
         """Check the ranges."""
         for item in dataclasses.fields(self):
-            _check(getattr(self, item.name) >= 0, item.name, getattr(self, item.name), "zero or more")
+            check(getattr(self, item.name) >= 0, item.name, getattr(self, item.name), "zero or more")
 
 
 @dataclass(frozen=True)
@@ -171,76 +168,59 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        _check(len(self.widths) >= 2 and min(self.widths) >= 1, "widths", self.widths, "two or more widths above zero")
+        check(len(self.widths) >= 2 and min(self.widths) >= 1, "widths", self.widths, "two or more widths above zero")
         for name in ("steps", "batch", "log_every", "pool_canvases", "planes_per_spine", "warmup_steps"):
-            _check(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+            check(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
         for name in ("learning_rate", "checkpoint_minutes", "gradient_clip"):
-            _check(getattr(self, name) > 0, name, getattr(self, name), "above zero")
+            check(getattr(self, name) > 0, name, getattr(self, name), "above zero")
         for name in ("weight_decay", "recalibration_batches", "workers", "final_learning_rate", "seed"):
-            _check(getattr(self, name) >= 0, name, getattr(self, name), "zero or more")
-        _check(self.final_learning_rate <= self.learning_rate, "final_learning_rate", self.final_learning_rate,
-               "at most the learning rate")
-        _check(self.tiles_per_canvas >= 1, "tiles_per_canvas", self.tiles_per_canvas, "1 or more")
-        _check(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "0 or more and below 1")
-        _check(0 <= self.worker_niceness <= 19, "worker_niceness", self.worker_niceness, "0 to 19")
+            check(getattr(self, name) >= 0, name, getattr(self, name), "zero or more")
+        check(self.final_learning_rate <= self.learning_rate, "final_learning_rate", self.final_learning_rate,
+              "at most the learning rate")
+        check(self.tiles_per_canvas >= 1, "tiles_per_canvas", self.tiles_per_canvas, "1 or more")
+        check(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "0 or more and below 1")
+        check(0 <= self.worker_niceness <= 19, "worker_niceness", self.worker_niceness, "0 to 19")
         deadline = self.deadline_minutes
-        _check(deadline is None or deadline > 0, "deadline_minutes", deadline, "above zero, or left out")
-        _check(self.precision in ("auto", "fp32", "bf16"), "precision", self.precision, "auto, fp32 or bf16")
-        _check(self.tiles_on in ("auto", "worker", "device"), "tiles_on", self.tiles_on, "auto, worker or device")
+        check(deadline is None or deadline > 0, "deadline_minutes", deadline, "above zero, or left out")
+        check(self.precision in ("auto", "fp32", "bf16"), "precision", self.precision, "auto, fp32 or bf16")
+        check(self.tiles_on in ("auto", "worker", "device"), "tiles_on", self.tiles_on, "auto, worker or device")
         multiple = 2 ** (len(self.widths) - 1)
-        _check(self.placement.tile_px % multiple == 0, "tile_px", self.placement.tile_px,
-               f"a multiple of {multiple} for {len(self.widths)} widths")
+        check(self.placement.tile_px % multiple == 0, "tile_px", self.placement.tile_px,
+              f"a multiple of {multiple} for {len(self.widths)} widths")
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as plain JSON values; `config_from_dict` reads them back."""
         return json.loads(json.dumps(dataclasses.asdict(self)))
 
 
+PARTS_ALONE = {"parts": TrainConfig}
+
+
 def config_from_dict(values: dict[str, Any], kind: type = TrainConfig, where: str = "the training config") -> Any:
-    """Build a config from plain values.
-
-    Raises
-    ------
-    ValueError
-        If a key is unknown, a value has the wrong type, or it lies outside what is possible.
-    """
-    if not isinstance(values, dict):
-        raise ValueError(f"{where[:1].upper()}{where[1:]} must be a table of settings; got {type(values).__name__}.")
-    hints = get_type_hints(kind)
-    unknown = sorted(set(values) - set(hints))
-    if unknown:
-        raise ValueError(f"Unknown setting {unknown[0]!r} in {where}; known ones: {', '.join(sorted(hints))}.")
-    return kind(**{name: _typed(value, hints[name], name, where) for name, value in values.items()})
+    """Build a config, or one of its parts, from plain values; for errors see `settings.settings_from_dict`."""
+    return settings_from_dict(values, kind, where)
 
 
-def _typed(value: Any, hint: Any, name: str, where: str) -> Any:
-    """Return the value as the type that the setting wants."""
-    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
-        return config_from_dict(value, hint, f"{name!r} of {where}")
-    if get_origin(hint) in (Union, UnionType):
-        if value is None:
-            return None
-        hint = next(option for option in get_args(hint) if option is not type(None))
-    if get_origin(hint) is tuple:
-        good = isinstance(value, (list, tuple)) and all(isinstance(v, int) and not isinstance(v, bool) for v in value)
-        _check(good, name, value, "a list of whole numbers")
-        return tuple(value)
-    if hint is float:
-        _check(isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value), name, value,
-               "a finite number")
-        return float(value)
-    _check(isinstance(value, hint) and not (hint is int and isinstance(value, bool)), name, value,
-           {int: "a whole number", str: "a text"}.get(hint, str(hint)))
-    return value
-
-
-def load_config(path: str | Path) -> TrainConfig:
+def load_config(path: str | Path, kinds: Mapping[str, type] = PARTS_ALONE) -> Any:
     """Read a config file (``.json`` or ``.toml``), or one that ships with the library by its name (``"parts"``).
 
+    Parameters
+    ----------
+    path : path
+        The file or the name.
+    kinds : mapping of str to type
+        The config of each network that is wanted here. The file names its network under the key ``"network"``;
+        without it, it is ``"parts"``.
+
+    Returns
+    -------
+    TrainConfig
+        Or what else `kinds` holds.
+
     Raises
     ------
     ValueError
-        If the file is missing or broken, or a setting is unknown or impossible.
+        If the file is missing or broken, or is for another network, or a setting is unknown or impossible.
     """
     file = Path(path)
     if not file.suffix and not file.exists():
@@ -252,16 +232,8 @@ def load_config(path: str | Path) -> TrainConfig:
         raise ValueError(
             f"Cannot read the training config {file} ({error.strerror}); known by name: {known}."
         ) from error
-    return config_from_dict(_parsed(file, text), where=str(file))
-
-
-def _parsed(file: Path, text: str) -> dict[str, Any]:
-    """Return the content of a config file."""
-    try:
-        if file.suffix.lower() == ".toml":
-            import tomllib
-
-            return tomllib.loads(text)
-        return json.loads(text)
-    except ValueError as error:  # both parsers raise subclasses of it
-        raise ValueError(f"The training config {file} is not valid {file.suffix[1:].upper()}: {error}.") from error
+    values = parsed(file, text)
+    network = values.pop("network", "parts") if isinstance(values, dict) else "parts"
+    if network not in tuple(kinds):
+        raise ValueError(f"The training config {file} is for the network {network!r}; wanted: {' or '.join(kinds)}.")
+    return settings_from_dict(values, kinds[network], str(file))

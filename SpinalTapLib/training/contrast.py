@@ -156,7 +156,9 @@ def _marrow_fat(fraction: torch.Tensor, chance: Chance, n: int) -> torch.Tensor:
     return result.clamp(0, 0.95)
 
 
-_TIMING_MS = {  # lowest and highest TR, TE, TI (science notes 4.9; Dixon as T1 or T2 turbo spin echo)
+# Lowest and highest TR, TE, TI: what is usual in sagittal spine protocols at 1.5 and 3 T, a little widened (common
+# practice, not taken from one source; Dixon as T1 or T2 turbo spin echo).
+_TIMING_MS = {
     "t1": ((400, 750), (8, 16), (0, 0)),
     "t2": ((2500, 5000), (75, 130), (0, 0)),
     "stir": ((3000, 5500), (25, 75), (130, 200)),

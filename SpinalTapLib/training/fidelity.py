@@ -2,7 +2,7 @@
 
 Bodies of synthetic spines are cut into slices as a scanner would, every voxel the share of it that is bone, and put
 together again: by this library, and by plain marching cubes on the stack of masks. No network takes part, so the
-figures are those of the geometry alone; `road_fidelity` measures the whole road.
+figures are those of the geometry alone.
 """
 
 from __future__ import annotations

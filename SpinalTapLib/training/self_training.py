@@ -21,6 +21,7 @@ from ..progress import ProgressCallback
 from ..tiling import normalise_tiles
 from ..volume import SagittalVolume
 from ..weights import load_network
+from ..working import WORKING_PIXEL_MM
 from .config import TrainConfig
 from .placement import SUPERSAMPLING, tile_matrix
 from .spider import PITCH_MM, SpiderSlice, load_slices, rescaled
@@ -120,7 +121,7 @@ def run_self_training(
     """
     if base.initial_weights is None:
         raise ValueError("Self-training goes on from weights; 'initial_weights' names none.")
-    network, _ = load_network(base.initial_weights)
+    network, _ = load_network(base.initial_weights, pixel_mm=WORKING_PIXEL_MM)
     detector = PartDetector(network)
     slices = load_slices(spider)
     before = evaluate_spider(spider, detector_finder(detector))

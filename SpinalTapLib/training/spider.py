@@ -50,10 +50,13 @@ class Found:
         (row, column).
     mask : ndarray of bool, shape (rows, columns), or None
         Vertebral bodies, if it draws them.
+    s1 : ndarray, shape (2,), or None
+        (row, column) of the vertebra called S1, if one is.
     """
 
     centroids: np.ndarray
     mask: np.ndarray | None = None
+    s1: np.ndarray | None = None
 
 
 Finder = Callable[[np.ndarray], Found]
@@ -96,7 +99,7 @@ class SpiderSlice:
 
 @dataclass(frozen=True)
 class SliceScore:
-    """What was counted in one slice; `bodies` = `once` + `double` + `missed`."""
+    """What was counted in one slice; `bodies` = `once` + `double` + `missed`. For `s1` see `spider_s1.judge_s1`."""
 
     name: str
     subject: str
@@ -108,6 +111,7 @@ class SliceScore:
     false: int = 0
     neutral: int = 0
     dice: tuple[float, ...] = field(default=())
+    s1: str | None = None
 
 
 def load_slices(folder: str | Path) -> tuple[SpiderSlice, ...]:

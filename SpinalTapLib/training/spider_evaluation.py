@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from .evaluate import ALL, plain
 from .markdown import markdown_table
 from .spider import PITCH_MM, Finder, Found, SliceScore, load_slices, rescaled, score_slice
 from .spider_masks import load_masked_slices, score_masked
+from .spider_s1 import SURE, count_s1, judge_s1, s1_words
 
 if TYPE_CHECKING:
     from ..detector import PartDetector
@@ -77,6 +78,8 @@ class SpiderEvaluation:
             counts = [str(len(scores)), str(sum(score.bodies for score in scores))]
             rows.append([group, *counts, *figures, self.rate("false", group).words(2)])
         text = markdown_table(rows) + f"\n{RULES}\n"
+        if s1 := s1_words(self.scores):
+            text += f"\n{s1}\n"
         if self.masked:
             bodies = sum(len(score.dice) for score in self.masked)
             text += (
@@ -91,6 +94,7 @@ class SpiderEvaluation:
         return {
             "groups": groups,
             "dice": plain(asdict(self.dice())),
+            "s1": count_s1(self.scores),
             "slices": [asdict(score) for score in self.scores],
             "masked_slices": [asdict(score) for score in self.masked],
         }
@@ -133,7 +137,10 @@ def evaluate_spider(
         if progress is not None:
             progress(i / count, item.name)
         image, back = rescaled(item.image, PITCH_MM / item.pitch_px)
-        scores.append(score_slice(item, in_picture(finder(image).centroids, back)))
+        found = finder(image)
+        claimed = None if found.s1 is None else in_picture(found.s1, back)[0]
+        score = score_slice(item, in_picture(found.centroids, back))
+        scores.append(replace(score, s1=judge_s1(item, claimed)))
     overlaps = []
     for i, masked_item in enumerate(masked, len(slices)):
         if progress is not None:
@@ -166,8 +173,11 @@ def detector_finder(detector: PartDetector) -> Finder:
         matrix = np.zeros((4, 4))
         matrix[0, 0], matrix[2, 1], matrix[1, 2], matrix[3, 3] = _ONE_SLICE_MM, -1.0, 1.0, 1.0
         detections = detector.detect(SagittalVolume(image[None], matrix))
-        centroids = [detections.working.to_index(c.centroid_lps_mm)[1:] for c in link(detections)]
+        candidates = link(detections)
+        centroids = [detections.working.to_index(c.centroid_lps_mm)[1:] for c in candidates]
+        sure = [float(c.evidence[S1]) for c in candidates]
+        s1 = centroids[int(np.argmax(sure))] if sure and max(sure) >= SURE else None
         best = np.asarray(detections.probabilities[0], dtype=np.float32).argmax(0)
-        return Found(np.reshape(centroids, (-1, 2)), np.isin(best, (BODY, S1, C2)))
+        return Found(np.reshape(centroids, (-1, 2)), np.isin(best, (BODY, S1, C2)), s1)
 
     return find

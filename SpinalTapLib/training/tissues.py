@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-import numpy as np
-
 
 class Tissue(IntEnum):
     """What a canvas pixel is made of; `appearance.py` gives each its intensity."""
@@ -38,7 +36,7 @@ class Tissue(IntEnum):
     BASIVERTEBRAL = 25
     SACRAL_MARROW = 26  # S1 and below
     SACRAL_DISC = 27
-    ENDPLATE = 28  # cartilage beside the bony plate
+    ENDPLATE = 28  # not painted: it keeps its number, so that canvases and seeds of before stay what they were
     MODIC_1 = 29  # oedema
     MODIC_2 = 30  # fat
     MODIC_3 = 31  # sclerosis
@@ -66,5 +64,3 @@ class Structure(IntEnum):
 
 N_TISSUES = len(Tissue)
 N_STRUCTURES = len(Structure)
-
-TISSUE_NAMES = np.array([t.name for t in Tissue])

@@ -20,7 +20,7 @@ from ..progress import Cancelled, CancelledCallback, ProgressCallback
 from ..staging import reason, write_whole
 from ..weights import load_network, save_network
 from .averaging import Average, recalibrate
-from .checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from .checkpoint import CHECKPOINT_NAME, Checkpoint, read_checkpoint, write_checkpoint
 from .config import TrainConfig
 from .curves import VALIDATION_NAME, LossSums, append_line, write_curves
 from .dataset import CanvasSource, make_loader
@@ -29,7 +29,6 @@ from .schedule import learning_rate, progress_of
 from .tiles import Extra, Tiles
 from .validation import Validation
 
-CHECKPOINT_NAME = "checkpoint.pt"
 LOG_NAME = "log.jsonl"
 CURVES_NAME = "curves.png"
 
@@ -49,6 +48,7 @@ class _Run:
     step: int = 0
     earlier_minutes: float = 0.0
     stream: int = 0
+    tiles: int = 0
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -80,7 +80,8 @@ def train(
         Folder for ``<name>.pt`` and its card ``<name>.json``, ``checkpoint.pt``, ``log.jsonl``, ``config.json`` and,
         where matplotlib is installed, ``curves.png``.
     resume : path, optional
-        A checkpoint (or the folder that holds one) of a stopped run to go on from.
+        A checkpoint (or the folder that holds one) of a stopped run to go on from. The config may differ from the
+        checkpoint's in the settings of `checkpoint.FREE` alone.
     progress : callable, optional
         See `progress.ProgressCallback`.
     cancelled : callable, optional
@@ -132,7 +133,7 @@ def _prepared(config: TrainConfig, resume: str | Path | None) -> _Run:
     device = torch.device(choose_device(config.device))
     torch.manual_seed(config.seed)
     network = PartNetwork(config.widths)
-    if config.initial_weights is not None:
+    if config.initial_weights is not None and resume is None:
         network = _initial(config)
     network = network.train().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(
@@ -141,8 +142,7 @@ def _prepared(config: TrainConfig, resume: str | Path | None) -> _Run:
     average = Average(network, config.ema_decay)
     run = _Run(config, device, arithmetic(config.precision, device.type), network, average, optimiser)
     if resume is not None:
-        path = Path(resume)
-        _restore(run, read_checkpoint(path / CHECKPOINT_NAME if path.is_dir() else path, config))
+        _restore(run, read_checkpoint(Path(resume), config))
     return run
 
 
@@ -163,6 +163,7 @@ def _restore(run: _Run, checkpoint: Checkpoint) -> None:
     run.average.network.load_state_dict(checkpoint.average)
     run.optimiser.load_state_dict(checkpoint.optimiser)
     run.step, run.earlier_minutes, run.stream = checkpoint.step, checkpoint.minutes, checkpoint.streams
+    run.tiles = checkpoint.tiles_seen
 
 
 def _optimise(
@@ -205,6 +206,7 @@ def _step(run: _Run, tiles: Tiles) -> dict[str, torch.Tensor]:
     torch.nn.utils.clip_grad_norm_(run.network.parameters(), run.config.gradient_clip)
     run.optimiser.step()
     run.step += 1
+    run.tiles += len(tiles.image)
     run.average.follow(run.network, run.step)
     return {name: value.detach() for name, value in vars(losses).items()}
 
@@ -214,7 +216,7 @@ def _report(run: _Run, sums: LossSums, folder: Path, progress: ProgressCallback 
     means, seconds = sums.means(), sums.seconds_a_step
     if not math.isfinite(means["total"]):
         raise ValueError(
-            f"The training has diverged at step {run.step}: lower 'learning_rate' and resume from the checkpoint."
+            f"The training has diverged at step {run.step}: lower 'learning_rate' and start again from nothing."
         )
     line = {
         "step": run.step,
@@ -239,6 +241,7 @@ def _keep(run: _Run, folder: Path) -> None:
         run.average.network.state_dict(),
         run.optimiser.state_dict(),
         run.config.as_dict(),
+        run.tiles,
     )
     try:
         write_checkpoint(folder / CHECKPOINT_NAME, checkpoint)
@@ -258,11 +261,13 @@ def _write_config(folder: Path, config: TrainConfig) -> None:
 def _card(run: _Run, extra: Extra | None, validation: Validation | None) -> dict[str, Any]:
     """Return what a reader of the weights should know."""
     measured = validation.measure(run.step, run.average.network) if validation is not None else None
+    pixel_mm = run.config.placement.pixel_mm
     return {
-        "task": "Corners, centroids and structures of vertebrae in sagittal MRI slices at 1 mm a pixel",
+        "task": f"Corners, centroids and structures of vertebrae in sagittal MRI slices at {pixel_mm:g} mm a pixel",
+        "pixel_mm": pixel_mm,
         "trained_on": f"synthetic spines {extra.words if extra else 'only'} (SpinalTapLib.training)",
         "steps": run.step,
-        "tiles": run.step * run.config.batch,
+        "tiles": run.tiles,
         "minutes": round(run.minutes, 1),
         "hardware": f"{describe(run.device.type)}, {processor_count()} cores of {platform.machine()}",
         "torch": torch.__version__,

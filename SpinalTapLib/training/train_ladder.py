@@ -21,6 +21,7 @@ from ..progress import Cancelled, CancelledCallback, ProgressCallback
 from ..weights import save_network
 from .averaging import Average
 from .climbing import RungExample, draw_scene, make_examples
+from .settings import check
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,18 @@ class LadderConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for item in dataclasses.fields(self):
-            value = getattr(self, item.name)
-            if isinstance(value, (int, float)) and item.name not in ("seed", "weight_decay", "workers") and value <= 0:
-                raise ValueError(f"The training setting {item.name!r} must be above zero; got {value!r}.")
+        widths, sides = self.widths, 2 ** len(self.widths)
+        check(len(widths) >= 1 and min(widths) >= 1, "widths", widths, "one or more widths above zero")
+        check(self.side_px >= sides and self.side_px % sides == 0, "side_px", self.side_px,
+                      f"a multiple of {sides} for {len(widths)} widths")
+        for name in ("steps", "batch", "scenes", "examples_per_scene"):
+            check(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+        for name in ("seed", "workers", "weight_decay"):
+            check(getattr(self, name) >= 0, name, getattr(self, name), "zero or more")
+        check(self.learning_rate > 0, "learning_rate", self.learning_rate, "above zero")
+        check(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "0 or more and below 1")
+        minutes = self.deadline_minutes
+        check(minutes is None or minutes > 0, "deadline_minutes", minutes, "above zero, or left out")
 
 
 class _ExampleStream(IterableDataset):

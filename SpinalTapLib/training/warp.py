@@ -12,7 +12,7 @@ from .crops import LabelBatch
 from .placement import SUPERSAMPLING
 
 _NODE_PX = 4  # spacing of the nodes of the map, tile px; between them it is linear
-_CONTROL_PX = 75  # spacing of the control points of the elastic field: two vertebrae, so that bodies hardly bend
+_CONTROL_PX = 75  # tile // this + 3 control points of the elastic field a side: 56 px apart in tiles of 224
 _INVERSION_STEPS = 6  # fixed-point steps; the elastic field shrinks distances by less than half, so 6 leave < 0.05 px
 
 
