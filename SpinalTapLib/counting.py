@@ -68,9 +68,9 @@ def count_levels(total: int, known: int, name: str, top_is_c2: bool = False) -> 
         return Count(tuple(names), {})
     expected = len(order) - zero
     if total - expected == 1 and name in order[:6]:
-        return _one_more(total, known, name)
+        return _one_more(total, known, name, order)
     if total - expected == -1 and name in order[:6]:
-        return _one_fewer(total, known, name)
+        return _one_fewer(total, known, name, order)
     return Count(
         tuple(names), {}, (f"The uppermost vertebra looks like C2 but is {names[-1] or 'above C2'} by the count from "
                            f"{name}: vertebrae were missed or counted twice; check the levels.",), False,
@@ -83,25 +83,29 @@ def _with_level(order: list[str], name: str) -> list[str]:
     return [*order[:place], name, *order[place:]]
 
 
-def _one_more(total: int, known: int, name: str) -> Count:
+def _one_more(total: int, known: int, name: str, usual: list[str]) -> Count:
     """Lumbar levels from below, the rest from C2 downwards, and the one left over between them."""
-    order = _with_level(list(levels.COMMON), EXTRA)
+    order = _with_level(usual, EXTRA)
     zero = order.index(name) - known
     names = tuple(order[zero + i] if 0 <= zero + i < len(order) else None for i in range(total))
     warning = (
-        "25 levels were counted from S1 to C2, one more than usual; the extra one is called T13, but it may as well be "
-        "a sixth lumbar vertebra (L6): check the ribs."
+        f"{len(order)} levels were counted from S1 to C2, one more than {_expected(usual)}; the extra one is called "
+        "T13, but it may as well be a sixth lumbar vertebra (L6): check the ribs."
     )
     return Count(names, {names.index(EXTRA): FLAG_EXTRA} if EXTRA in names else {}, (warning,))
 
 
-def _one_fewer(total: int, known: int, name: str) -> Count:
-    order = [n for n in levels.COMMON if n != "T12"]
+def _one_fewer(total: int, known: int, name: str, usual: list[str]) -> Count:
+    order = [n for n in usual if n != "T12"]
     zero = order.index(name) - known
     names = tuple(order[zero + i] if 0 <= zero + i < len(order) else None for i in range(total))
     warning = (
-        "23 levels were counted from S1 to C2, one fewer than usual; T12 is left out here, but L5 may be the missing "
-        "one (sacralised): check the ribs."
+        f"{len(order)} levels were counted from S1 to C2, one fewer than {_expected(usual)}; T12 is left out here, but "
+        "L5 may be the missing one (sacralised): check the ribs."
     )
     beside = {i: FLAG_FEWER for i, n in enumerate(names) if n in ("L1", "T11")}
     return Count(names, beside, (warning,))
+
+
+def _expected(usual: list[str]) -> str:
+    return "usual with an L6" if "L6" in usual else "usual"

@@ -10,6 +10,7 @@ import numpy as np
 from . import levels
 from .counting import count_levels
 from .fusion import FLAG_LADDER_ONLY, Place, fuse
+from .gaps import doubt_beyond, open_gaps, unflagged, warnings_of
 from .geometry import SeedBox, Vertebra
 from .ladder import Look, climb
 from .networks import C2
@@ -66,6 +67,7 @@ def label(
     start = find_start(candidates, seed, working, look if method != "detector" else None)
     down, known = start.downwards, start.candidates
     places, position = _places(known, start.index, None if down else steps, working, look, method)
+    gaps = open_gaps(places, known)
     if start.anchor == "none":
         return _unnamed(known, places), start.anchor, start.warnings
     top = places[-1].candidate
@@ -73,11 +75,12 @@ def label(
     count = count_levels(len(places), position, start.level, top_is_c2 and not down)
     factor = start.doubt * (1.0 if count.certain else DISAGREEMENT_CONFIDENCE)
     kept = [i for i, level in enumerate(count.names) if level is not None and _within(i, position, start, steps)]
-    vertebrae = tuple(
-        _vertebra(places[i], known, working, count.names[i], factor, extra=_notes(start, places[i], count.flags.get(i)))
-        for i in kept
-    )
-    return vertebrae, start.anchor, (*count.warnings, *start.warnings)
+    vertebrae = []
+    for i in kept:
+        own, notes = factor * doubt_beyond(gaps, i, position), _notes(start, places[i], count.flags.get(i))
+        vertebrae.append(unflagged(_vertebra(places[i], known, working, count.names[i], own, extra=notes), i, places))
+    missed = warnings_of([gap for gap in gaps if gap in kept and gap - 1 in kept], count.names, position)
+    return tuple(vertebrae), start.anchor, (*missed, *count.warnings, *start.warnings)
 
 
 def _within(i: int, position: int, start: Start, steps: int | None) -> bool:

@@ -39,6 +39,7 @@ import numpy as np
 
 from .curves import signed_angle_deg, upper_plate
 from .geometry import Spine, Vertebra
+from .linking import FLAG_GAP
 from .masks import BodyMasks
 
 HEIGHT_LOSS_RANGES = ((40.0, "severe"), (25.0, "moderate"), (20.0, "mild"))
@@ -75,12 +76,13 @@ def measure(vertebrae: Sequence[Vertebra], masks: BodyMasks | None = None) -> tu
     measured = []
     for i, vertebra in enumerate(vertebrae):
         values = dict(own[i])
-        if i > 0:
+        apart = FLAG_GAP in vertebra.flags  # nothing between it and the one below is a disc
+        if i > 0 and not apart:
             values |= measure_disc(vertebra, vertebrae[i - 1], own[i], own[i - 1], masks)
         crush = _crush_ratio(vertebrae, own, i)
         if crush is not None:
             values["crush_ratio"] = crush
-        below = vertebrae[i - 1] if i > 0 else None
+        below = vertebrae[i - 1] if i > 0 and not apart else None
         kept = tuple(flag for flag in vertebra.flags if not any(word in flag for word in _OWN_FLAGS))
         measured.append(replace(vertebra, measurements=values, flags=kept + _flags(vertebra, below, values)))
     return tuple(measured)

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .rungs import Rung
+from .rungs import FLAT, Rung
 from .volume import SagittalVolume
 
 SIDE_PX = 20
@@ -74,8 +74,9 @@ def _patches(slices: np.ndarray, rung: Rung) -> np.ndarray:
     upper = slices[:, r0, c0] * (1 - fc) + slices[:, r0, c0 + 1] * fc
     lower = slices[:, r0 + 1, c0] * (1 - fc) + slices[:, r0 + 1, c0 + 1] * fc
     patches = upper * (1 - fr) + lower * fr
+    least = FLAT * float(np.abs(patches).max()) or 1.0
     patches = patches - patches.mean(1, keepdims=True)
-    return patches / np.maximum(np.linalg.norm(patches, axis=1, keepdims=True), 1e-6)
+    return patches / np.maximum(np.linalg.norm(patches, axis=1, keepdims=True), least)
 
 
 def _symmetry(alike: np.ndarray, place: float, half_width: float) -> float:

@@ -12,6 +12,9 @@ from .volume import SagittalVolume
 CROP_SIZES = 4.8
 """Side of the square that the ladder looks at, in sizes of the current vertebra: it shows two neighbours each way."""
 
+FLAT = 1e-6
+"""A crop whose deviation is less than this share of its brightest pixel shows nothing; the rest is rounding."""
+
 NEIGHBOUR_MM = 5.0
 """Lateral distance of the two neighbouring planes that the ladder sees, mm; one slice where they lie further apart."""
 
@@ -107,7 +110,8 @@ def look_at(images: Sequence[np.ndarray], rung: Rung, side_px: int) -> np.ndarra
     planes = np.stack([_sample(image, points) for image in images])
     low, high = np.quantile(planes[1], (0.005, 0.995))
     planes = np.clip(planes, low, high)
-    planes = (planes - planes[1].mean()) / max(float(planes[1].std()), 1e-6)
+    least = FLAT * float(np.abs(planes).max()) or 1.0
+    planes = (planes - planes[1].mean()) / max(float(planes[1].std()), least)
     return np.concatenate([planes, quadrilateral_mask(rung, side_px)[None]]).astype(np.float32)
 
 

@@ -47,3 +47,16 @@ def test_a_user_may_call_a_vertebra_l6():
 def test_an_unknown_level_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match="L5"):
         count_levels(5, 0, "L9")
+
+
+@pytest.mark.parametrize("total", [23, 24, 25, 26])
+def test_a_spine_with_an_l6_that_the_user_has_seen_is_counted_to_the_top(total):
+    count = count_levels(total, 1, "L6", top_is_c2=True)
+    assert count.names[:3] == ("S1", "L6", "L5")
+    if total != 23:
+        assert count.names[-1] == "C2" and count.certain
+        assert len(set(count.names)) == total
+    if total in (24, 26):
+        assert f"{total} levels were counted from S1 to C2" in count.warnings[0] and "with an L6" in count.warnings[0]
+    if total == 25:
+        assert not count.warnings

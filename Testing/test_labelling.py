@@ -7,11 +7,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from SpinalTapLib.fusion import Place
+from SpinalTapLib.gaps import open_gaps, unflagged
 from SpinalTapLib.geometry import SeedBox
 from SpinalTapLib.labelling import label
+from SpinalTapLib.linking import FLAG_GAP
+from SpinalTapLib.measurements import measure
 from SpinalTapLib.networks import BODY, C2, S1
 from SpinalTapLib.rungs import Rung
-from SpinalTapLib.starting import FLAG_BOX, FLAG_TRANSITIONAL
+from SpinalTapLib.starting import DISAGREEMENT_CONFIDENCE, FLAG_BOX, FLAG_TRANSITIONAL
 from SpinalTapLib.volume import volume_from_array
 
 
@@ -223,3 +227,41 @@ def test_the_ladder_alone_names_what_it_climbs():
     assert _levels(vertebrae) == ["S1", "L5", "L4", "L3", "L2", "L1", "T12", "T11"] and anchor == "pinned"
     assert np.allclose(vertebrae[3].centroid_lps_mm, missed.centroid_lps_mm, atol=1e-6)
     assert len(label(seen, _box(0.0), 6, working=volume, look=look, method="ladder")[0]) == 7
+
+
+# Gaps
+
+
+def _gapped(n: int, gap: int, special: dict[int, int]) -> list[Found]:
+    """A column in which the body at place `gap` was missed, and the one above it says so."""
+    column = _found(n, special)
+    column[gap + 1] = replace(column[gap + 1], flags=(FLAG_GAP,))
+    return column[:gap] + column[gap + 1 :]
+
+
+def test_beyond_a_gap_the_levels_are_doubted_and_it_is_said():
+    vertebrae, _, warnings = label(_gapped(7, 3, {0: S1}))
+    assert [v.confidence for v in vertebrae] == pytest.approx([0.9] * 3 + [0.9 * DISAGREEMENT_CONFIDENCE] * 3)
+    assert len(warnings) == 1 and "L3 and L4 lie so far apart" in warnings[0] and "levels above" in warnings[0]
+
+
+def test_a_gap_below_c2_makes_those_below_doubtful():
+    vertebrae, _, warnings = label(_gapped(6, 2, {5: C2}))
+    assert [v.confidence < 0.8 for v in vertebrae] == [True, True, False, False, False]
+    assert "levels below" in warnings[0]
+
+
+def test_no_disc_and_no_slip_is_measured_across_a_gap():
+    vertebrae = measure(label(_gapped(6, 3, {0: S1}))[0])
+    assert ["slip_mm" in v.measurements for v in vertebrae] == [False, True, True, False, True]
+
+
+def test_a_gap_that_the_ladder_has_filled_is_none():
+    column, nowhere = _gapped(5, 2, {0: S1}), Rung(0.0, np.zeros((4, 2)))
+    places = [Place(k, nowhere, 1.0) for k in range(4)]
+    assert open_gaps(places, column) == (2,)
+    filled = [*places[:2], Place(None, nowhere, 1.0), *places[2:]]
+    assert open_gaps(filled, column) == ()
+    vertebra = label(column)[0][2]
+    assert FLAG_GAP in unflagged(vertebra, 2, places).flags
+    assert FLAG_GAP not in unflagged(vertebra, 3, filled).flags

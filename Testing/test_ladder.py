@@ -300,3 +300,11 @@ def test_impossible_settings_of_the_ladder_are_refused_in_one_sentence(values, m
     with pytest.raises(ValueError, match=message) as caught:
         load_config(tmp_path / "mine.json", KINDS)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("factor", [1e-9, 1e6])
+def test_what_the_ladder_sees_does_not_depend_on_the_unit_of_the_brightness(factor):
+    image = np.random.default_rng(3).uniform(0, 1, (90, 90))
+    rung = Rung(0.0, np.array([[35, 30], [35, 60], [55, 60], [55, 30]], float))
+    assert np.allclose(look_at([image] * 3, rung, 64), look_at([image * factor] * 3, rung, 64), atol=1e-5)
+    assert np.isfinite(look_at([np.zeros((90, 90))] * 3, rung, 64)).all()
