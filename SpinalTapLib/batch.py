@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -12,9 +13,10 @@ from pathlib import Path
 
 from .files import JSON_NAME
 from .pipeline import Options
-from .progress import CancelledCallback, ProgressCallback
+from .progress import Cancelled, CancelledCallback, ProgressCallback
 from .resultfolder import segment_file
 from .staging import check_writable, write_whole
+from .troubles import sentence_for
 
 DONE, EMPTY, BAD, SKIPPED = "done", "no vertebra found", "failed", "already done"
 """What can become of a scan."""
@@ -24,6 +26,8 @@ SUMMARY_NAME = "batch.csv"
 _SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr")
 _DICOM_MAGIC = b"DICM"
 _DICOM_MAGIC_AT = 128  # PS3.10: after a preamble of 128 bytes
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -89,8 +93,11 @@ def _is_dicom(path: Path) -> bool:
         return True
     if path.suffix:
         return False
-    with path.open("rb") as file:
-        return file.read(_DICOM_MAGIC_AT + len(_DICOM_MAGIC))[_DICOM_MAGIC_AT:] == _DICOM_MAGIC
+    try:
+        with path.open("rb") as file:
+            return file.read(_DICOM_MAGIC_AT + len(_DICOM_MAGIC))[_DICOM_MAGIC_AT:] == _DICOM_MAGIC
+    except OSError:  # what can't be read is no scan for us
+        return False
 
 
 def _stem(path: Path, root: Path) -> str:
@@ -156,8 +163,11 @@ class Batch:
                 progress=progress,
                 cancelled=cancelled,
             )
-        except ValueError as error:
-            return Row(str(scan.path), str(folder), BAD, message=str(error))
+        except Cancelled:
+            raise
+        except Exception as error:  # whatever it is, the other scans are still to come
+            _log.debug("A scan of the batch has failed", exc_info=True)
+            return Row(str(scan.path), str(folder), BAD, message=sentence_for(error))
         return Row(
             scan=str(scan.path),
             folder=str(folder) if spine.vertebrae else "",

@@ -13,6 +13,7 @@ import SimpleITK as sitk
 
 from .elements import has_possible_lengths
 from .quiet import quiet_readers
+from .staging import check_name
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +106,7 @@ def _read_headers(paths: Iterable[Path]) -> tuple[list[DicomFile], list[Path]]:
     files, damaged = [], []
     with quiet_readers():
         for path in paths:
+            check_name(path)
             start = _start(path)
             if not _is_marked(start):
                 continue

@@ -14,13 +14,12 @@ import numpy as np
 import SimpleITK as sitk
 
 from . import __version__
-from .files import JSON_NAME, LABEL_MAP_NAME
+from .files import DICOM_NAME, JSON_NAME, LABEL_MAP_NAME
 from .reading import series_files
 from .segments import CATEGORY, Segment, segments_in
 from .spinejson import read_spine_json
 from .staging import write_whole
 
-FILE_NAME = "vertebrae.dcm"
 SERIES_DESCRIPTION = "SpinalTap vertebrae"
 _SERIES_NUMBER = 7300
 _SAME_PLACE = 0.1
@@ -89,7 +88,7 @@ def add_dicom_seg(folder: str | Path, scan: str | Path | None = None) -> Path:
     Parameters
     ----------
     folder : path
-        Result folder of a scan that was read from DICOM; gets `FILE_NAME`.
+        Result folder of a scan that was read from DICOM; gets `files.DICOM_NAME`.
     scan : path, optional
         Where the DICOM folder or file is now, if it was moved.
 
@@ -113,8 +112,8 @@ def add_dicom_seg(folder: str | Path, scan: str | Path | None = None) -> Path:
         image = sitk.ReadImage(str(folder / LABEL_MAP_NAME))
     except RuntimeError:
         raise ValueError(f"{folder / LABEL_MAP_NAME} is missing or damaged; segment the scan again.") from None
-    write_dicom_seg(folder / FILE_NAME, image, files)
-    return folder / FILE_NAME
+    write_dicom_seg(folder / DICOM_NAME, image, files)
+    return folder / DICOM_NAME
 
 
 def _packages() -> tuple[Any, Any]:

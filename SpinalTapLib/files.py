@@ -32,6 +32,8 @@ CSV_NAME = "measurements.csv"
 REPORT_NAME = "report.png"
 MARKUPS_FOLDER = "markups"
 SURFACES_FOLDER = "surfaces"
+DICOM_NAME = "vertebrae.dcm"
+"""Written on demand (see `dicom_seg`): a new result makes it outdated."""
 CONFIDENCE_TAG = "SpinalTap.Confidence"
 """Tag of a segment in the ``.seg.nrrd``."""
 
@@ -158,7 +160,7 @@ def _markups_name(name: str) -> str:
 
 
 def _files_of_earlier_result(folder: Path) -> tuple[str, ...]:
-    """Return the files a vertebra that an earlier result wrote to a folder, as its spine.json tells."""
+    """Return the files that an earlier result left in a folder, as its spine.json tells, and no new one replaces."""
     try:
         content = read_spine_json(folder / JSON_NAME)
         names = [entry["level"] or f"vertebra_{int(entry['label_value'])}" for entry in content["vertebrae"]]
@@ -166,7 +168,7 @@ def _files_of_earlier_result(folder: Path) -> tuple[str, ...]:
         return ()
     safe = [name for name in names if isinstance(name, str) and name.replace("_", "").isalnum()]
     surfaces = (PurePosixPath(SURFACES_FOLDER, f"{name}.{suffix}") for name in safe for suffix in SURFACE_FORMATS)
-    return (*map(_markups_name, safe), *map(str, surfaces))
+    return (*map(_markups_name, safe), *map(str, surfaces), DICOM_NAME)
 
 
 def _write_label_maps(stage: Path, spine: Spine, volume: SagittalVolume) -> None:

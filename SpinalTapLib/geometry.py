@@ -93,15 +93,17 @@ class SeedBox:
 
     def __post_init__(self) -> None:
         for name, value, shape in (
-            ("center", self.center_lps_mm, (3,)),
+            ("centre", self.center_lps_mm, (3,)),
             ("size", self.size_mm, (3,)),
             ("axes", self.axes, (3, 3)),
         ):
             array = np.asarray(value, dtype=float)
             if array.shape != shape or not np.isfinite(array).all():
-                raise ValueError(f"The seed box's {name} must be {shape} finite numbers; got {value!r}.")
-        if (np.asarray(self.size_mm) <= 0).any():
-            raise ValueError(f"The seed box must have a size above zero along all three axes; got {self.size_mm!r} mm.")
+                count = " x ".join(str(n) for n in shape)
+                raise ValueError(f"The {name} of the box must be {count} finite numbers; got {array.tolist()}.")
+        size = np.asarray(self.size_mm, dtype=float)
+        if (size <= 0).any():
+            raise ValueError(f"The box must have a size above zero along all three axes; got {size.tolist()} mm.")
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from .nifti import NO_ORIENTATION, check_header, is_nifti2, numberless_voxels, r
 from .quiet import quiet_readers
 from .series import choose_series
 from .stacks import DicomStack, read_stack, stack_files
+from .staging import check_name
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ def read_image(path: Path, series: str | int | None = None) -> Reading:
         In one sentence, if the path is missing, unreadable, of another format, cut short, damaged, or
         not one 3-D image of grey values with a sound geometry.
     """
+    check_name(path)
     _check_access(path)
     if path.is_dir():
         return _read_dicom(path, scan_folder(path), series)

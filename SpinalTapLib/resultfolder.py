@@ -15,6 +15,7 @@ from .evidencefile import EVIDENCE_NAME, evidence_bytes, read_evidence
 from .files import JSON_NAME, read_result, write_result
 from .geometry import SeedBox, Spine
 from .levels import label_name
+from .ownership import check_output
 from .pipeline import Options, recount, segment_spine
 from .progress import CancelledCallback, ProgressCallback, Stages
 from .rendering import render_surfaces
@@ -67,6 +68,7 @@ def segment_file(
     Cancelled
         If `cancelled` returned True. As after any other exception, `output` is then as it was.
     """
+    check_output(output, path)
     check_writable(output)
     stages = Stages(_SEGMENT_SHARES, progress, cancelled)
     with stages.stage("read", "Reading the scan"):
@@ -118,6 +120,7 @@ def reseed_folder(
     folder = Path(folder)
     output = folder if output is None else Path(output)
     source = {k: v for k, v in read_spine_json(folder / JSON_NAME)["input"].items() if k in ("path", "series")}
+    check_output(output, scan)
     check_writable(output)
     stages = Stages(_RESEED_SHARES, progress, cancelled)
     with stages.stage("read", "Reading the result"):

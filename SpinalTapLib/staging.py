@@ -48,6 +48,15 @@ def write_whole(path: str | Path, data: bytes) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def check_name(path: str | Path) -> None:
+    """Raise ValueError if the name of a file or folder is not UTF-8: ITK would end the whole program."""
+    try:
+        os.fspath(path).encode("utf-8")
+    except UnicodeEncodeError:
+        shown = os.fspath(path).encode("utf-8", "replace").decode("utf-8")
+        raise ValueError(f"The name {shown} has letters that are not UTF-8; rename it.") from None
+
+
 def reason(error: OSError) -> str:
     """Return why a file could not be read or written, in words."""
     return _REASONS.get(error.errno or 0, (error.strerror or str(error)).strip().rstrip(".").lower())
@@ -102,6 +111,7 @@ def staged_folder(target: str | Path, outdated: Collection[str] = ()) -> Iterato
 
 def check_writable(target: str | Path) -> None:
     """Raise ValueError now, before minutes of work, if a result could not be written to the folder `target`."""
+    check_name(target)
     target = Path(target).expanduser().resolve()
     made: list[Path] = []
     try:

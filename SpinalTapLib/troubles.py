@@ -63,4 +63,5 @@ def _file_sentence(error: OSError) -> str:
     where = f" {error.filename}" if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "The disk is full: make room and run it again; nothing was left behind."
-    return f"The file system refused{where}: {reason(error)}."
+    why = "permission denied" if isinstance(error, PermissionError) else reason(error)
+    return f"The file system refused{where}: {why}."

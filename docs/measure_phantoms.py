@@ -8,6 +8,8 @@ FOLDER keeps scans, true label maps and results; what is there is not made again
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import sys
 from pathlib import Path
 
@@ -44,7 +46,8 @@ def main():
         scan = next(scans.glob(f"phantom-{seed}-*.nii.gz"))
         output = results / scan.name.removesuffix(".nii.gz")
         if not output.exists():
-            spinaltap(["segment", str(scan), "--output", str(output), "--model", arguments.model, "--quiet"])
+            with contextlib.redirect_stdout(io.StringIO()):  # its own table
+                spinaltap(["segment", str(scan), "--output", str(output), "--model", arguments.model, "--quiet"])
     for group in ("sequence", "region"):
         spinaltap(["evaluate", str(truth), str(results), "--by", group])
 

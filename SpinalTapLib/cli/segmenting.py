@@ -11,17 +11,18 @@ from .console import Console
 from .edits import add_edits, add_seed, change_of, seed_of
 
 if TYPE_CHECKING:
+    from ..batch import Row
     from ..geometry import Spine
     from ..pipeline import Options
 
-NOTHING_FOUND = 3
+NOTHING_FOUND, CANCELLED = 3, 130
 
 
 def add_commands(commands: Any) -> None:
     """Add the commands of this file to the parser's sub-commands."""
     segment = commands.add_parser("segment", help="find, name and model the vertebrae in one scan")
-    segment.add_argument("input", metavar="INPUT", help="NIfTI, NRRD, MetaImage, a DICOM folder or file")
-    segment.add_argument("--output", required=True, metavar="DIR", help="folder for the results")
+    segment.add_argument("input", type=given, metavar="INPUT", help="NIfTI, NRRD, MetaImage, a DICOM folder or file")
+    segment.add_argument("--output", type=given, required=True, metavar="DIR", help="folder for the results")
     segment.add_argument("--series", metavar="UID|N|NAME", help="DICOM series to take: UID, number or description")
     add_seed(segment)
     _add_run(segment)
@@ -29,9 +30,9 @@ def add_commands(commands: Any) -> None:
     segment.set_defaults(run=run_segment)
 
     reseed = commands.add_parser("reseed", help="count the levels of a result again; the detector does not run")
-    reseed.add_argument("folder", metavar="DIR", help="result folder of segment")
-    reseed.add_argument("--output", metavar="DIR", help="folder for the new results (default: the same)")
-    reseed.add_argument("--input", metavar="INPUT", help="where the scan is now, if it was moved")
+    reseed.add_argument("folder", type=given, metavar="DIR", help="result folder of segment")
+    reseed.add_argument("--output", type=given, metavar="DIR", help="folder for the new results (default: the same)")
+    reseed.add_argument("--input", type=given, metavar="INPUT", help="where the scan is now, if it was moved")
     add_edits(add_seed(reseed))
     _add_count(reseed, again=True)
     _add_display(reseed)
@@ -39,11 +40,19 @@ def add_commands(commands: Any) -> None:
     reseed.set_defaults(run=run_reseed)
 
     batch = commands.add_parser("batch", help="segment every scan in a folder")
-    batch.add_argument("folder", metavar="FOLDER", help="searched with its sub-folders")
-    batch.add_argument("--output", required=True, metavar="DIR", help="gets one result folder a scan, and batch.csv")
+    batch.add_argument("folder", type=given, metavar="FOLDER", help="searched with its sub-folders")
+    text = "gets one result folder a scan, and batch.csv"
+    batch.add_argument("--output", type=given, required=True, metavar="DIR", help=text)
     batch.add_argument("--again", action="store_true", help="also scans that have a result already")
     _add_run(batch)
     batch.set_defaults(run=run_batch)
+
+
+def given(text: str) -> str:
+    """Return the text of an argument; an empty one, such as that of an unset variable, would mean this folder."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("a file or folder is needed, and the text is empty")
+    return text
 
 
 def _add_count(parser: argparse.ArgumentParser, again: bool = False) -> None:
@@ -121,10 +130,15 @@ def run_batch(arguments: argparse.Namespace) -> int:
     output = Path(arguments.output)
     scans = find_scans(Path(arguments.folder), output)
     batch = Batch(output, options_of(arguments), arguments.surface_format, again=arguments.again)
-    rows = []
+    rows: list[Row] = []
     for number, scan in enumerate(scans, 1):
         console.line(f"[{number} of {len(scans)}] {scan.path}")
-        row = batch.run(scan, progress=console.progress)
+        try:
+            row = batch.run(scan, progress=console.progress)
+        except KeyboardInterrupt:
+            console.clear()
+            console.line(f"Cancelled after {len(rows)} of {len(scans)} scans; their results stay in {output}.")
+            return CANCELLED
         rows.append(row)
         console.clear()
         for warning in row.warnings:

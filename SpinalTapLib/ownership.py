@@ -1,0 +1,41 @@
+"""Ownership: which files in an output folder are SpinalTap's to replace, and which are the user's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .changes import CHANGES_NAME
+from .evidencefile import EVIDENCE_NAME
+from .files import CSV_NAME, JSON_NAME, LABEL_MAP_NAME, REPORT_NAME, SEGMENTATION_NAME
+from .spinejson import read_spine_json
+
+RESULT_NAMES = (
+    JSON_NAME, LABEL_MAP_NAME, SEGMENTATION_NAME, CSV_NAME, REPORT_NAME, EVIDENCE_NAME, CHANGES_NAME,
+)  # fmt: skip
+
+
+def check_output(folder: str | Path, scan: str | Path | None = None) -> None:
+    """Raise ValueError if a result in `folder` would replace what is not SpinalTap's, the scan itself above all.
+
+    Parameters
+    ----------
+    folder : path
+        Where the result is to go; it need not exist.
+    scan : path, optional
+        The scan that is read: a file, or a folder of files.
+    """
+    folder = Path(folder).expanduser().resolve()
+    there = [folder / name for name in RESULT_NAMES if (folder / name).exists()]
+    source = Path(scan).expanduser().resolve() if scan is not None else None
+    if source is not None and source in there:
+        raise ValueError(f"The result would replace the scan {source}; choose another output folder.")
+    if there and not _is_result(folder):
+        raise ValueError(f"{folder} holds a {there[0].name} that is not SpinalTap's; choose another output folder.")
+
+
+def _is_result(folder: Path) -> bool:
+    try:
+        read_spine_json(folder / JSON_NAME)
+    except ValueError:
+        return False
+    return True
