@@ -149,14 +149,15 @@ def _read_header(path: Path) -> DicomFile | None:
         logger.debug("Skipped %s: %s", path, error)
         return None
     size = reader.GetSize()
-    direction = np.reshape(reader.GetDirection(), (len(size), len(size)))
+    direction, spacing = np.reshape(reader.GetDirection(), (len(size), len(size))), np.array(reader.GetSpacing())
+    direction = direction * np.where(spacing < 0, -1.0, 1.0)  # frames that are stored against the normal
     if len(size) != 3 or min(size) < 1 or not np.isfinite([*reader.GetOrigin(), *direction.flat]).all():
         return None
     return DicomFile(
         path=path,
         tags={name: _text(reader, key) for name, key in _TAGS.items()},
         size=size,
-        spacing=reader.GetSpacing(),
+        spacing=tuple(np.abs(spacing).tolist()),
         origin=np.array(reader.GetOrigin()),
         direction=direction,
         components=reader.GetNumberOfComponents(),

@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from .checks import check_size
 from .dicom import IMAGE_READER, DicomFile
 from .grid import check_geometry
+from .multiframe import check_frames, frame_positions, place_frames
 from .quiet import quiet_readers
 
 logger = logging.getLogger(__name__)
@@ -138,6 +139,11 @@ def read_stack(stack: DicomStack, where: str) -> tuple[sitk.Image, list[str]]:
     check_size((*stack.first.size[:2], stack.slices), where)
     check_geometry(stack.first.spacing, tuple(stack.first.origin), tuple(stack.first.direction.ravel()), where)
     warnings = _check_places(stack, where)
+    frames = None
+    if len(stack.files) == 1:
+        frames = frame_positions(stack.first.path, stack.slices)
+        if frames is not None:
+            check_frames(frames, stack.first.direction[:, 2], where)
     paths = [str(file.path) for file in stack.files]
     try:
         with quiet_readers():
@@ -147,6 +153,8 @@ def read_stack(stack: DicomStack, where: str) -> tuple[sitk.Image, list[str]]:
         raise ValueError(
             f"{where} can't be read: a file of it is damaged, cut short or compressed in an unusual way."
         ) from error
+    if frames is not None:
+        place_frames(image, frames)
     return image, warnings
 
 

@@ -98,6 +98,50 @@ def test_a_multi_frame_file_is_a_volume_by_itself(tmp_path):
     assert any("not MR" in warning for warning in volume.warnings)
 
 
+def write_frames(path, places):
+    """Write sagittal frames, each as bright as its place (mm from the right) tells, as an enhanced MR file."""
+    pydicom = pytest.importorskip("pydicom", reason="pydicom is not installed")
+    made = pydicom.Dataset()
+    made.file_meta = pydicom.dataset.FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID = "1.2.840.10008.5.1.4.1.1.4.1"
+    made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID = "1.2.3.4"
+    made.SeriesInstanceUID, made.Modality, made.ImageType = "1.2.3", "MR", ["ORIGINAL", "PRIMARY"]
+    made.NumberOfFrames, made.Rows, made.Columns, made.SamplesPerPixel = len(places), 9, 7, 1
+    made.PhotometricInterpretation, made.PixelRepresentation = "MONOCHROME2", 0
+    made.BitsAllocated, made.BitsStored, made.HighBit = 16, 16, 15
+    shared, plane, measures = pydicom.Dataset(), pydicom.Dataset(), pydicom.Dataset()
+    plane.ImageOrientationPatient = [0, 1, 0, 0, 0, -1]
+    measures.PixelSpacing, measures.SliceThickness, measures.SpacingBetweenSlices = [1, 1], 4, 4
+    shared.PlaneOrientationSequence, shared.PixelMeasuresSequence = [plane], [measures]
+    made.SharedFunctionalGroupsSequence = [shared]
+    frames = []
+    for place in places:
+        frame, position = pydicom.Dataset(), pydicom.Dataset()
+        position.ImagePositionPatient = [float(place), -50, 100]
+        frame.PlanePositionSequence = [position]
+        frames.append(frame)
+    made.PerFrameFunctionalGroupsSequence = frames
+    noise = np.random.default_rng(0).integers(0, 3, (len(places), 9, 7))
+    made.PixelData = (noise + 1000 + 10 * np.array(places)[:, None, None]).astype("<u2").tobytes()
+    pydicom.dcmwrite(path, made, enforce_file_format=True)
+    return path
+
+
+@pytest.mark.parametrize("places", [[-8, -4, 0, 4, 8], [8, 4, 0, -4, -8]])
+def test_the_frames_of_an_enhanced_file_lie_where_they_say(tmp_path, places):
+    volume = load_volume(write_frames(tmp_path / "frames.dcm", places))
+    assert volume.spacing_mm[0] == pytest.approx(4)
+    for k, plane in enumerate(volume.array):
+        assert (plane.mean() - 1001) / 10 == pytest.approx(volume.to_lps([k, 0, 0])[0], abs=0.2)
+
+
+@pytest.mark.parametrize("places", [[-8, -4, 0, 4, 8] * 2, [-8, 0, 8, -4, 4], [-8, -4, 0, 4, 20]])
+def test_frames_that_make_no_volume_are_refused(tmp_path, places):
+    with pytest.raises(ValueError, match=r"do not follow each other evenly.*single slices"):
+        load_volume(write_frames(tmp_path / "frames.dcm", places))
+
+
 def test_the_sagittal_mr_is_taken_from_a_whole_examination_and_named(tmp_path):
     many = np.concatenate([PIXELS] * 3)
     write_series(tmp_path / "a", many, uid="1.1", number="5", description="T2 TRA", cosines=AXIAL)
