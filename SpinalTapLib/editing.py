@@ -102,7 +102,7 @@ def leave_out(evidence: Evidence, centroid_lps_mm: np.ndarray) -> Evidence:
     """
     found = evidence.index_at(centroid_lps_mm)
     if found is None:
-        raise ValueError("That vertebra was seen by the count only; it goes when the count changes.")
+        raise ValueError("That vertebra was only estimated by the count; it goes when the count changes.")
     if len(evidence.ignored | {found}) == len(evidence.candidates):
         raise ValueError("That is the last vertebra of this result; without it there is nothing to count.")
     return replace(evidence, ignored=evidence.ignored | {found})

@@ -23,8 +23,8 @@ CONFIRMED, ONE_WAY, UNCONFIRMED = 1.0, 0.85, 0.6
 """Agreement where both climbs, one of them, or none met a detection."""
 
 FLAG_ONE_WAY = "counted from one end only"
-FLAG_UNCONFIRMED = "not confirmed by the count"
-FLAG_LADDER_ONLY = "seen by the count only; no outline"
+FLAG_UNCONFIRMED = "seen by one of the two methods only"
+FLAG_LADDER_ONLY = "position estimated, not outlined"
 FLAGS_OF_DOUBT = (FLAG_ONE_WAY, FLAG_UNCONFIRMED, FLAG_LADDER_ONLY)
 """Where the detector and the ladder disagree."""
 
@@ -121,6 +121,31 @@ def fuse(
         position = next(k for k, p in enumerate(places) if p.candidate == start)
         places = places[: position + steps + 1]
     return tuple(places), next(k for k, p in enumerate(places) if p.candidate == start)
+
+
+def climb_alone(
+    look: Look,
+    rungs: Sequence[Rung],
+    start: int,
+    shape: Sequence[int],
+    slice_mm: float,
+    steps: int | None,
+    upwards: bool,
+) -> tuple[Place, ...]:
+    """Return what the ladder climbs to by itself, from detection `start` on; see `fuse` for the parameters.
+
+    The detections do not lead it, but a rung that stands on one has that one's body.
+    """
+    snap, taken = make_snap(rungs, slice_mm), {start}
+    places = [Place(start, rungs[start], CONFIRMED)]
+    for rung in climb(look, rungs[start], shape, upwards=upwards, steps=steps).rungs[1:]:
+        met = snap(rung)
+        if met is None or met.found is None or met.found in taken:
+            places.append(Place(None, rung, rung.presence, (FLAG_LADDER_ONLY,)))
+        else:
+            taken.add(met.found)
+            places.append(Place(met.found, rung, rung.presence))
+    return tuple(places)
 
 
 def _last_found(up: Climb, start: int) -> int:

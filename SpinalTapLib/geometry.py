@@ -32,7 +32,7 @@ class Vertebra:
     measurements : mapping of str to float
         Named measurements; the unit is the end of the name (``"height_anterior_mm"``).
     flags : tuple of str
-        Short plain-English notes, such as ``"corner rebuilt"`` or ``"cut by the edge of the image"``.
+        Short plain-English notes, such as ``"corner estimated"`` or ``"cut by the edge of the image"``.
     """
 
     level: str | None

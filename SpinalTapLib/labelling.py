@@ -9,10 +9,10 @@ import numpy as np
 
 from . import levels
 from .counting import count_levels
-from .fusion import FLAG_LADDER_ONLY, Place, fuse
+from .fusion import Place, climb_alone, fuse
 from .gaps import doubt_beyond, open_gaps, unflagged, warnings_of
 from .geometry import SeedBox, Vertebra
-from .ladder import Look, climb
+from .ladder import Look
 from .networks import C2
 from .rungs import Rung, corners_lps, rung_from_points
 from .starting import DISAGREEMENT_CONFIDENCE, SURE_SHARE, Candidate, Start, find_start, share
@@ -66,7 +66,7 @@ def label(
         return (), "none", ()
     start = find_start(candidates, seed, working, look if method != "detector" else None)
     down, known = start.downwards, start.candidates
-    places, position = _places(known, start.index, None if down else steps, working, look, method)
+    places, position = _places(known, start, None if down else steps, working, look, method)
     gaps = open_gaps(places, known)
     if start.anchor == "none":
         return _unnamed(known, places), start.anchor, start.warnings
@@ -98,7 +98,7 @@ def _notes(start: Start, place: Place, counted: str | None) -> tuple[str, ...]:
 
 def _places(
     candidates: Sequence[Candidate],
-    start: int,
+    start: Start,
     steps: int | None,
     working: SagittalVolume | None,
     look: Look | None,
@@ -107,15 +107,14 @@ def _places(
     """Return the vertebrae in the order of the count, from the bottom up, and where the start is among them."""
     if working is None or look is None or method == "detector":
         nowhere = Rung(0.0, np.zeros((4, 2)))
-        end = len(candidates) if steps is None else start + steps + 1
-        return tuple(Place(i, nowhere, 1.0) for i in range(min(end, len(candidates)))), start
+        end = len(candidates) if steps is None else start.index + steps + 1
+        return tuple(Place(i, nowhere, 1.0) for i in range(min(end, len(candidates)))), start.index
     rungs = [_rung(candidate, working) for candidate in candidates]
-    slice_mm, pixel_mm, _ = working.spacing_mm
+    slice_mm = float(working.spacing_mm[0] / working.spacing_mm[1])
     if method == "fused":
-        return fuse(look, rungs, start, working.array.shape, float(slice_mm / pixel_mm), steps)
-    path = climb(look, rungs[start], working.array.shape, steps=steps).rungs
-    flags = (FLAG_LADDER_ONLY,)
-    return (Place(start, rungs[start], 1.0), *(Place(None, r, r.presence, flags) for r in path[1:])), 0
+        return fuse(look, rungs, start.index, working.array.shape, slice_mm, steps)
+    places = climb_alone(look, rungs, start.index, working.array.shape, slice_mm, steps, upwards=not start.downwards)
+    return (places[::-1], len(places) - 1) if start.downwards else (places, 0)
 
 
 def _rung(candidate: Candidate, working: SagittalVolume) -> Rung:

@@ -37,7 +37,7 @@ EDGE_MM = 2.0
 
 FLAG_ONE_SLICE = "seen in one slice only"
 FLAG_CUT = "cut by the edge of the image"
-FLAG_REBUILT = "corner rebuilt"
+FLAG_REBUILT = "corner estimated"
 FLAG_GAP = "a vertebra may be missing below"
 
 

@@ -52,7 +52,7 @@ _NO_HEIGHT_FLAGS = ("S1", "C1", "C2", "C3", "C4", "C5", "C6", "C7")
 _NEAR_POSTERIOR_WALL = 0.85  # of the depth: behind the concave part of the plates, before the rounded rim
 _LEAST_UNNAMED_MM = 15.0  # posterior height that tells a body without a level from a cervical one
 _NOT_NEIGHBOURS = ("S1", "C2", "C1")  # whose posterior heights say nothing about the next body's
-_UNSURE = ("rebuilt", "cut by")  # flags of bodies whose corners were not all seen
+_UNSURE = ("corner estimated", "cut by")  # flags of bodies whose corners were not all seen
 _OWN_FLAGS = ("height loss", "offset")  # words that every flag made here ends with or holds
 
 

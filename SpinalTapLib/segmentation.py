@@ -27,7 +27,7 @@ _PLANE_MM = 1.0
 _THRESHOLDS = (0.4, 0.6)
 """Range of the share of a voxel from which on it counts: moves a border by a tenth of a pixel at most."""
 
-FLAG_NO_MASK = "no body found in the mask"
+FLAG_NO_MASK = "not outlined"
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,7 +36,7 @@ SAME_SIZES = 0.6
 """Two rungs are the same vertebra if their centres are nearer than this, in sizes (neighbours are 0.9-1.4 apart)."""
 
 FLAG_TRANSITIONAL = "transitional? between lumbar and sacral"
-FLAG_BOX = "seen from the box only; no outline"
+FLAG_BOX = "position taken from the box, not outlined"
 
 NO_ANCHOR = (
     "Neither S1 nor C2 is surely in view, so the levels are not known: the vertebrae are numbered from the bottom up; "

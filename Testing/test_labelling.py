@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from SpinalTapLib.fusion import Place
+from SpinalTapLib.fusion import FLAG_LADDER_ONLY, Place
 from SpinalTapLib.gaps import open_gaps, unflagged
 from SpinalTapLib.geometry import SeedBox
 from SpinalTapLib.labelling import label
@@ -226,7 +226,16 @@ def test_the_ladder_alone_names_what_it_climbs():
     vertebrae, anchor, _ = label(seen, _box(0.0), working=volume, look=look, method="ladder")
     assert _levels(vertebrae) == ["S1", "L5", "L4", "L3", "L2", "L1", "T12", "T11"] and anchor == "pinned"
     assert np.allclose(vertebrae[3].centroid_lps_mm, missed.centroid_lps_mm, atol=1e-6)
+    assert [FLAG_LADDER_ONLY in v.flags for v in vertebrae] == [k == 3 for k in range(8)]
+    assert all(np.allclose(v.corners_lps_mm, f.corners_lps_mm) for v, f in zip(vertebrae[4:], seen[3:], strict=True))
     assert len(label(seen, _box(0.0), 6, working=volume, look=look, method="ladder")[0]) == 7
+
+
+def test_the_ladder_alone_climbs_down_from_c2():
+    seen, _, volume, look = _missed(3)
+    seen[-1].evidence[[BODY, C2]] = 0.0, 0.9
+    vertebrae, anchor, _ = label(seen, working=volume, look=look, method="ladder")
+    assert _levels(vertebrae) == ["T2", "T1", "C7", "C6", "C5", "C4", "C3", "C2"] and anchor == "C2"
 
 
 # Gaps
