@@ -21,7 +21,6 @@ class Marks:
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
-        self._hidden: set[str] = set()  # volumes whose S1 box is hidden only while another one is chosen
 
     def seed(self, volume: str, result: Result | None) -> SeedBox | None:
         """Return what a new run on a volume counts from, where the volume lies now, or None.
@@ -55,12 +54,9 @@ class Marks:
     def put_away(self, volume: str) -> None:
         """Hide the boxes of a volume that is not the chosen one any more: nobody would follow them."""
         self._scene.place_new_box(volume, None)
-        if self._scene.box_is_shown(volume):
-            self._hidden.add(volume)
-            self._scene.show_box(volume, False)
+        self._scene.put_box_away(volume)
 
     def show_again(self, volume: str | None) -> None:
         """Show the S1 box of a volume that is chosen again, if `put_away` has hidden it."""
-        if volume in self._hidden:
-            self._hidden.discard(volume)
-            self._scene.show_box(volume, True)
+        if volume is not None:
+            self._scene.bring_box_back(volume)

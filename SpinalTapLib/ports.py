@@ -112,6 +112,12 @@ class Scene(Protocol):
     def place_box(self, volume: str, box: SeedBox, by_user: bool) -> None:
         """Make the S1 box or move it; a box that is being dragged is left alone."""
 
+    def put_box_away(self, volume: str) -> None:
+        """Hide the S1 box, if there is one and it is visible, until `bring_box_back`."""
+
+    def bring_box_back(self, volume: str) -> None:
+        """Show the S1 box again if `put_box_away` has hidden it, in this session or in an earlier one."""
+
     def has_new_box(self, volume: str) -> bool:
         """Return True if there is a box around a missed vertebra."""
 

@@ -139,6 +139,10 @@ class TestAnotherScan:
         session.set_volume(other.GetID())
         assert not box_of(scene, volume).GetDisplayNode().GetVisibility()
         assert not session._scene.has_new_box(volume.GetID())
+        later = Session(SlicerScene(scene), DirectWorker())
+        later.set_volume(volume.GetID())
+        assert later.box_is_shown
+        later.close()
         session.set_volume(volume.GetID())
         assert session.box_is_shown
         session.show_box(False)

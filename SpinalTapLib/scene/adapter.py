@@ -162,6 +162,19 @@ class SlicerScene:
         node = self._find(volume, nodes.BOX)
         return node is not None and node.GetDisplayNode() is not None and bool(node.GetDisplayNode().GetVisibility())
 
+    def put_box_away(self, volume: str) -> None:
+        """Hide the S1 box, if there is one and it is visible, until `bring_box_back`."""
+        if self.box_is_shown(volume):
+            self.show_box(volume, False)
+            self._find(volume, nodes.BOX).SetAttribute(box.PUT_AWAY, "1")
+
+    def bring_box_back(self, volume: str) -> None:
+        """Show the S1 box again if `put_box_away` has hidden it, in this session or in an earlier one."""
+        node = self._find(volume, nodes.BOX)
+        if node is not None and node.GetAttribute(box.PUT_AWAY):
+            node.RemoveAttribute(box.PUT_AWAY)
+            self.show_box(volume, True)
+
     def has_new_box(self, volume: str) -> bool:
         """Return True if there is a box around a missed vertebra."""
         return self._find(volume, nodes.NEW_BOX) is not None

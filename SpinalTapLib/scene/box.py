@@ -13,6 +13,9 @@ from .frames import RAS_FROM_LPS, array_of, matrix_of, parent_to_world
 NAME, NEW_NAME = "S1 box", "missed vertebra"
 COLOUR, NEW_COLOUR = (1.0, 0.85, 0.2), (1.0, 0.45, 0.25)
 
+PUT_AWAY = "SpinalTap.PutAway"
+"""Attribute of a box that is hidden only because another scan is the chosen one."""
+
 _BY = "SpinalTap.PlacedBy"
 _USER, _PROGRAM = "user", "SpinalTap"
 
