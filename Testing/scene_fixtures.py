@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("slicer", reason="slicer-core, the MRML libraries of 3D Slicer, is not installed")
 import slicer
 import vtk
+import worker_road
 from block_spine import BlockSpine
 from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
@@ -132,7 +133,8 @@ class DirectWorker:
             self._worker._folder = volume.parent
             self._worker._say(request["id"], "done", answer=request["answer"])
             return
-        self._worker.work(request)
+        with worker_road.detector_in_place():  # until it is done, and no longer: other tests use the pipeline as it is
+            self._worker.work(request)
         answer = volume.parent / f"{request.get('answer')}.json"
         if key and answer.is_file():
             files = {f.name: f.read_bytes() for f in volume.parent.iterdir() if not f.name.startswith("volume")}

@@ -53,6 +53,13 @@ def test_every_message_of_the_troubleshooting_is_one_that_the_program_prints(mes
     assert any(core in sentence for sentence in SENTENCES)
 
 
+def test_every_note_that_the_readme_explains_is_one_of_the_table():
+    rows = [line.split("|")[1] for line in section("What the notes mean").splitlines() if line.startswith("| *")]
+    notes = [note for cell in rows for note in italics(cell)]
+    assert len(notes) > 10
+    assert not [note for note in notes if not any(note in sentence for sentence in SENTENCES)]
+
+
 def ui_texts():
     tree = ElementTree.parse(ROOT / "Resources" / "UI" / "SpinalTap.ui")
     strings = (p.findtext("string") for p in tree.iter("property") if p.get("name") in ("text", "title"))
