@@ -12,7 +12,7 @@ import numpy as np
 from .changes import CHANGES_NAME, Change, Count, History, changes_bytes, read_changes, seeded
 from .evidence import Evidence
 from .evidencefile import EVIDENCE_NAME, evidence_bytes, read_evidence
-from .files import JSON_NAME, read_result, write_result
+from .files import DICOM_NAME, JSON_NAME, read_result, write_result
 from .geometry import SeedBox, Spine
 from .levels import label_name
 from .ownership import check_output
@@ -26,6 +26,7 @@ from .surfaces import body_surface
 from .terms import colour
 from .volume import SagittalVolume, load_volume
 
+_DICOM_WENT = f"{DICOM_NAME} showed the earlier levels and was removed; write it again with dicom-seg."
 _SEGMENT_SHARES = {"read": 0.02, "segment": 0.7, "write": 0.28}
 _RESEED_SHARES = {"read": 0.3, "segment": 0.3, "write": 0.4}
 _WRITE_SHARES = {"surfaces": 0.4, "write": 0.6}
@@ -201,8 +202,9 @@ def write_folder(
     Returns
     -------
     Spine
-        With the seconds of these two stages as well.
+        With the seconds of these two stages as well, and a warning if a DICOM segmentation of an earlier result went.
     """
+    had_dicom = (Path(output) / DICOM_NAME).is_file()
     stages = Stages(_WRITE_SHARES, progress, cancelled)
     with stages.stage("surfaces", "Making the surfaces") as report:
         surfaces = {}
@@ -227,6 +229,8 @@ def write_folder(
             source=source,
             extra=extra,
         )
+    if had_dicom and not (Path(output) / DICOM_NAME).exists():  # not in the files: they follow from the scan and the count alone
+        spine = replace(spine, warnings=(*spine.warnings, _DICOM_WENT))
     return replace(spine, seconds={**spine.seconds, **stages.seconds})
 
 

@@ -47,7 +47,7 @@ def test_a_file_of_the_users_own_is_not_replaced(scan, tmp_path, capsys, name):
     assert [p.name for p in own.iterdir()] == [name]
 
 
-def test_an_earlier_result_is_replaced_and_other_files_stay(scan, tmp_path, block_spine, monkeypatch):
+def test_an_earlier_result_is_replaced_and_other_files_stay(scan, tmp_path, block_spine, monkeypatch, capsys):
     monkeypatch.setattr("SpinalTapLib.resultfolder.render_surfaces", lambda *_, **__: None)
     block_spine(**BLOCKS)
     out = tmp_path / "out"
@@ -59,6 +59,7 @@ def test_an_earlier_result_is_replaced_and_other_files_stay(scan, tmp_path, bloc
     assert main(["reseed", str(out), "--shift", "1", "--quiet"]) == 0
     assert (out / "notes.txt").read_text() == "mine"
     assert not (out / "vertebrae.dcm").exists()  # its levels are not those any more
+    assert "vertebrae.dcm showed the earlier levels and was removed" in capsys.readouterr().err
 
 
 def test_a_new_folder_is_anybodys(tmp_path):
