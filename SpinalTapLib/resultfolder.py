@@ -229,7 +229,7 @@ def write_folder(
             source=source,
             extra=extra,
         )
-    if had_dicom and not (Path(output) / DICOM_NAME).exists():  # not in the files: they follow from the scan and the count alone
+    if had_dicom and not (Path(output) / DICOM_NAME).exists():  # said, not stored: it is no property of the spine
         spine = replace(spine, warnings=(*spine.warnings, _DICOM_WENT))
     return replace(spine, seconds={**spine.seconds, **stages.seconds})
 
