@@ -124,12 +124,14 @@ class Batch:
     Raises
     ------
     ValueError
-        If the output folder can't be written.
+        If the output folder can't be written, or its ``batch.csv`` is not SpinalTap's.
     """
 
     def __init__(self, output: Path, options: Options, surface_format: str = "stl", again: bool = False) -> None:
         check_writable(output)
         self.summary = output / SUMMARY_NAME
+        if self.summary.exists() and _heading(self.summary) != _table([]).strip():
+            raise ValueError(f"{self.summary} is not SpinalTap's, and would be replaced; choose another output folder.")
         self._output = output
         self._options = options
         self._surface_format = surface_format
@@ -178,6 +180,11 @@ class Batch:
             seconds=round(time.perf_counter() - began, 1),
             warnings=tuple(spine.warnings),
         )
+
+
+def _heading(path: Path) -> str:
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return file.readline().strip()
 
 
 def _table(rows: list[Row]) -> str:

@@ -6,11 +6,21 @@ from pathlib import Path
 
 from .changes import CHANGES_NAME
 from .evidencefile import EVIDENCE_NAME
-from .files import CSV_NAME, JSON_NAME, LABEL_MAP_NAME, REPORT_NAME, SEGMENTATION_NAME
+from .files import (
+    CSV_NAME,
+    DICOM_NAME,
+    JSON_NAME,
+    LABEL_MAP_NAME,
+    MARKUPS_FOLDER,
+    REPORT_NAME,
+    SEGMENTATION_NAME,
+    SURFACES_FOLDER,
+)
+from .levels import COMMON
 from .spinejson import read_spine_json
 
 RESULT_NAMES = (
-    JSON_NAME, LABEL_MAP_NAME, SEGMENTATION_NAME, CSV_NAME, REPORT_NAME, EVIDENCE_NAME, CHANGES_NAME,
+    JSON_NAME, LABEL_MAP_NAME, SEGMENTATION_NAME, CSV_NAME, REPORT_NAME, DICOM_NAME, EVIDENCE_NAME, CHANGES_NAME,
 )  # fmt: skip
 
 
@@ -29,8 +39,14 @@ def check_output(folder: str | Path, scan: str | Path | None = None) -> None:
     source = Path(scan).expanduser().resolve() if scan is not None else None
     if source is not None and source in there:
         raise ValueError(f"The result would replace the scan {source}; choose another output folder.")
+    there += [path for path in _in_folders(folder) if path.name.split(".")[0] in COMMON]
     if there and not _is_result(folder):
-        raise ValueError(f"{folder} holds a {there[0].name} that is not SpinalTap's; choose another output folder.")
+        name = there[0].relative_to(folder)
+        raise ValueError(f"{folder} holds a {name} that is not SpinalTap's; choose another output folder.")
+
+
+def _in_folders(folder: Path) -> list[Path]:
+    return [path for name in (MARKUPS_FOLDER, SURFACES_FOLDER) for path in sorted((folder / name).glob("*"))]
 
 
 def _is_result(folder: Path) -> bool:

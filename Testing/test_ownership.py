@@ -37,14 +37,14 @@ def test_the_scan_itself_is_never_replaced(scan, capsys):
     assert sums(scan.parent) == before
 
 
-@pytest.mark.parametrize("name", ["measurements.csv", "report.png", "spine.json"])
+@pytest.mark.parametrize("name", ["measurements.csv", "report.png", "spine.json", "surfaces/L4.stl"])
 def test_a_file_of_the_users_own_is_not_replaced(scan, tmp_path, capsys, name):
     own = tmp_path / "own"
-    own.mkdir()
+    (own / name).parent.mkdir(parents=True)
     (own / name).write_text("{}")
     assert main(["segment", str(scan), "--output", str(own), "--quiet"]) == 2
     assert f"holds a {name} that is not SpinalTap's; choose another output folder" in capsys.readouterr().err
-    assert [p.name for p in own.iterdir()] == [name]
+    assert [str(p.relative_to(own)) for p in own.rglob("*") if p.is_file()] == [name]
 
 
 def test_an_earlier_result_is_replaced_and_other_files_stay(scan, tmp_path, block_spine, monkeypatch, capsys):
@@ -100,6 +100,15 @@ def test_no_accident_ends_a_batch(scan, tmp_path, capsys, monkeypatch):
     out = tmp_path / "out"
     assert main(["batch", str(scan.parent), "--output", str(out), "--quiet"]) == 2
     assert (out / "batch.csv").read_text().count("not enough memory") == 2
+
+
+def test_a_summary_of_something_else_is_not_replaced(scan, tmp_path, capsys):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "batch.csv").write_text("batch,price\n1,2\n")
+    assert main(["batch", str(scan.parent), "--output", str(out)]) == 2
+    assert "batch.csv is not SpinalTap's" in capsys.readouterr().err
+    assert (out / "batch.csv").read_text() == "batch,price\n1,2\n"
 
 
 def test_a_cancelled_batch_says_what_is_done(scan, tmp_path, capsys, monkeypatch):
