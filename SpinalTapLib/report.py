@@ -20,8 +20,9 @@ from .report_sidebar import (
     draw_warnings,
     tallest_sidebar,
 )
-from .report_style import AMBER, BACKGROUND, BRIGHT, GAP_PX, MARGIN_PX, MUTED, RULE, anchor_sentence
+from .report_style import AMBER, BACKGROUND, BRIGHT, GAP_PX, MARGIN_PX, MUTED, RULE
 from .report_views import CAPTION_PX, CAPTION_SIZE, draw_names, draw_scale_bar, draw_view
+from .rows import counting_words
 from .staging import write_whole
 from .volume import SagittalVolume
 
@@ -102,7 +103,7 @@ def _draw_header(page: Page, spine: Spine, volume: SagittalVolume) -> None:
     page.text(shortened(volume.name, width - 200, 25, bold=True), 46, MARGIN_PX, 25, BRIGHT, bold=True)
     page.text("SpinalTap", 46, page.width - MARGIN_PX, 18, MUTED, align="right")
     sure = spine.anchor != "none" and bool(spine.vertebrae)
-    used = page.text(anchor_sentence(spine), 76, MARGIN_PX, 16, BRIGHT if sure else AMBER)
+    used = page.text((counting_words(spine) if spine.vertebrae else "No vertebra was found"), 76, MARGIN_PX, 16, BRIGHT if sure else AMBER)
     page.text(_count_sentence(spine), 76, MARGIN_PX + used + 18, 16, MUTED)
     page.text(_model_sentence(spine), 76, page.width - MARGIN_PX, 13, MUTED, align="right")
     page.fill(94, MARGIN_PX, 1, width, RULE)

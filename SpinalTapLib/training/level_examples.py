@@ -229,10 +229,10 @@ def _images(scene: SpineScene, rng: np.random.Generator, window: tuple[slice, sl
     bias = ndimage.zoom(rng.normal(0, rng.uniform(0, 0.35), (4, 4)), (rows / 4 + 0.01, columns / 4 + 0.01), order=1)
     shade = np.exp(bias[:rows, :columns]) * np.linspace(rng.uniform(0.15, 1.0), 1, columns)[None]
     shade = (shade * (1 + mottle)).astype(np.float32)
-    grain = ndimage.gaussian_filter(rng.standard_normal((4, rows, columns), np.float32), (0, 0.5, 0.5)) * (2 * noise)
+    grain = rng.standard_normal((4, rows, columns), np.float32) * np.float32(noise)
     out = np.empty_like(planes)
     for k, plane in enumerate(planes):
-        signal = ndimage.gaussian_filter(plane * shade, blur)
+        signal = ndimage.gaussian_filter(plane * shade, blur, truncate=2.5)
         out[k] = np.hypot(signal + grain[k], grain[k + 1])
     if rng.random() < 0.25:
         _darken_ends(out, rng)

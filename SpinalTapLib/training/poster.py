@@ -25,7 +25,7 @@ from ..linking import link
 from ..reading import read_image
 from ..rungs import corners_lps, rung_from_points
 from ..seeds import corners_of
-from ..starting import rung_in
+from ..start import rung_in
 from ..tiling import TILE_PX
 from ..volume import SagittalVolume, load_volume, working_volume
 from ..working import WORKING_PIXEL_MM
@@ -221,10 +221,10 @@ def find_all(subject: Subject, detector: PartDetector, ladder: Any) -> dict[str,
     look = LadderLook(ladder, working)
     candidates = link(detector.detect(working))
     return {
-        SQUEEZED: _bodies(label(link(detector.detect(squeezed)), method="detector")[0]),
-        TILES: _bodies(label(candidates, method="detector")[0]),
+        SQUEEZED: _bodies(label(link(detector.detect(squeezed)), method="detector").vertebrae),
+        TILES: _bodies(label(candidates, method="detector").vertebrae),
         LADDER: climb_from(subject.s1, working, look),
-        FUSED: _bodies(label(candidates, working=working, look=look)[0]),
+        FUSED: _bodies(label(candidates, working=working, look=look).vertebrae),
     }
 
 

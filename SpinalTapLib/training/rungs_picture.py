@@ -17,7 +17,7 @@ from ..report_style import BACKGROUND, BLACK, BRIGHT, MUTED, RULE
 from ..rungs import CROP_SIZES, Rung, corners_lps, look_at, planes_around, rung_from_points
 from ..seeds import corners_of
 from ..staging import write_whole
-from ..starting import rung_in
+from ..start import rung_in
 from ..terms import colour
 from ..volume import SagittalVolume, working_volume
 from .phantom import draw_phantom
