@@ -14,9 +14,9 @@ from .geometry import Alternative, SeedBox, Vertebra
 from .ladder import Look
 from .level_evidence import LevelLook, part_evidence
 from .linking import FLAG_GAP, Candidate
-from .names import EXTRA, LEAST_CLAIM, LEFT_OUT, SACRUM_NAME, Names, name_column
+from .names import EXTRA, LEAST_CLAIM, SACRUM_NAME, Names, name_column
 from .rungs import Rung, corners_lps, rung_from_points
-from .start import in_box
+from .start import LADDER_SCORE, in_box
 from .volume import SagittalVolume
 
 FLAG_EXTRA = "one vertebra more than usual: T13, or five lumbar levels and an L6"
@@ -94,7 +94,7 @@ def label(
     at_start = next(i for i, place in enumerate(places) if place.candidate == start)
     if method == "ladder" and look is not None and _is_level(first.best[start]):
         pins = {start: first.best[start]}  # what it climbs is counted from the start, whatever it looks like
-    names = column.names(places, {at_start: level for level in pins.values()})
+    names = column.names(places, {at_start: pins[start]} if pins else {})
     against = "" if pinned is None or seed is None else _against(column.names(places, {}), at_start, seed.level)
     if method == "ladder" and pinned is None:
         names = replace(names, probability=names.probability * first.probability[start])
@@ -127,7 +127,7 @@ def _is_level(name: str) -> bool:
 def _as_found(candidates: Sequence[Candidate]) -> tuple[Place, ...]:
     """Return the candidates as places in the order of the detector."""
     nowhere = Rung(0.0, np.zeros((4, 2)))
-    return tuple(Place(i, nowhere, 1.0) for i in range(len(candidates)))
+    return tuple(Place(i, nowhere) for i in range(len(candidates)))
 
 
 class _Column:
@@ -211,9 +211,8 @@ def _labelled(
         for number, i in enumerate(kept)
     )  # fmt: skip
     anchor = "pinned" if pinned else next((end for end in ("S1", "C2") if _claimed(end, names, claims)), "estimated")
-    alternatives = tuple(
-        Alternative(kept.index(other.place), other.level, other.probability) for other in names.others if other.place in kept
-    )
+    others = [count for count in names.others if count.place in kept]
+    alternatives = tuple(Alternative(kept.index(count.place), count.level, count.probability) for count in others)
     return Labelling(vertebrae, anchor, _warnings(names, kept, alternatives, against, pinned), alternatives)
 
 
@@ -246,13 +245,15 @@ def _vertebra(
     notes = (*place.flags, *notes, *((FLAG_GAP,) if gap else ()))
     corners = column.corners(place)
     if place.candidate is None:
-        confidence = place.agreement * place.rung.presence * known
-        return Vertebra(level, value, float(confidence), corners.mean(0), corners, flags=notes, level_probability=probability)
+        confidence = LADDER_SCORE * place.rung.presence * known
+        return Vertebra(
+            level, value, float(confidence), corners.mean(0), corners, flags=notes, level_probability=probability
+        )
     candidate = column.candidates[place.candidate]
     return Vertebra(
         level=level,
         label_value=value,
-        confidence=float(np.clip(candidate.score * place.agreement, 0, 1) * known),
+        confidence=float(np.clip(candidate.score, 0, 1) * known),
         centroid_lps_mm=candidate.centroid_lps_mm,
         corners_lps_mm=corners,
         slices=candidate.slices,
@@ -288,8 +289,9 @@ def _junction(names: Names) -> int | None:
     if "S1" not in names.best:
         return None
     s1 = names.best.index("S1")
-    shifted = max((o.probability for o in names.others if (o.place, o.level) in ((s1, "L5"), (s1 + 1, "S1"))), default=0.0)
-    return s1 if shifted > DOUBTFUL else None
+    one_off = ((s1, "L5"), (s1 + 1, "S1"))
+    probable = any(o.probability > DOUBTFUL for o in names.others if (o.place, o.level) in one_off)
+    return s1 if probable else None
 
 
 def _warnings(
@@ -329,18 +331,16 @@ def _doubt(names: Names, kept: Sequence[int], other: Alternative) -> str:
 def _missed(names: Names, kept: Sequence[int], place: int) -> str:
     above, below = names.best[place], names.best[kept[kept.index(place) - 1]]
     count = names.missed[place]
-    what = "a vertebra was" if count == 1 else f"{count} vertebrae were"
-    return (
-        f"Between {above} and {below} {what} counted that the program did not find: add {'it' if count == 1 else 'them'}, "
-        f"or check the levels above."
-    )
+    what, it = ("a vertebra was", "it") if count == 1 else (f"{count} vertebrae were", "them")
+    said = f"Between {above} and {below} {what} counted that the program did not find"
+    return f"{said}: add {it}, or check the levels above."
 
 
 def _unknown(names: Names) -> str:
     """Return that the levels are not known, and the most probable of them."""
     text = (
-        "The levels are not known: too little of the sacrum or of the upper neck is in view. The vertebrae are numbered "
-        "from the bottom up; to name them, draw a box around a vertebra whose level you know."
+        "The levels are not known: too little of the sacrum or of the upper neck is in view. The vertebrae are "
+        "numbered from the bottom up; to name them, draw a box around a vertebra whose level you know."
     )
     levelled = [name for name in names.best if _is_level(name)]
     if levelled and names.counts and names.counts[0].probability > DOUBTFUL:

@@ -53,7 +53,10 @@ SACRUM_AGAIN = 0.3
 """Odds that below a piece of the sacrum under S1 another one was found."""
 
 BLEND = (6, 12)
-"""Up to the first place above S1 a vertebra is known by the count from below, from the second one on by that from C2."""
+"""Up to the first place above S1 the count from below tells the level, from the second one on that from C2."""
+
+IMPOSSIBLE = -1e6
+"""Log-odds below this are those of what cannot be."""
 
 LEAST_CLAIM = 0.5
 """Below this probability no name is claimed."""
@@ -148,7 +151,7 @@ def name_column(
     pins = {place: levels.level(name).name for place, name in (pins or {}).items()}
     chains = [_Chain(order, evidence, distances, pins, gaps) for order in _orders(pins)]
     weights = np.array([chain.log_weight for chain in chains])
-    if not np.isfinite(weights).any():
+    if weights.max() < IMPOSSIBLE:
         raise ValueError(f"{_spoken(pins)} cannot be true together; leave one of them out.")
     shares = np.exp(weights - np.logaddexp.reduce(weights))
     posterior: list[dict[str, float]] = [{} for _ in evidence]
@@ -158,7 +161,7 @@ def name_column(
                 for name, p in odds.items():
                     posterior[place][name] = posterior[place].get(name, 0.0) + float(share) * p
     paths = [chain.best_path() for chain in chains]
-    score, best, missed = max(paths, key=lambda path: path[0])
+    _, best, missed = max(paths, key=lambda path: path[0])
     probability = np.array([posterior[i].get(name, 0.0) for i, name in enumerate(best)])
     return Names(best, probability, tuple(posterior), _counts(best, posterior), missed)
 
@@ -203,7 +206,10 @@ class _Chain:
             self._seen[place, [s for s in range(n) if s != known]] = -np.inf
             self._false[place] = -np.inf
         self._distances, self._gaps = distances, frozenset(gaps)
-        self._skips = np.concatenate([[0.0], np.cumsum(np.maximum(self._false, -1e9))])
+        between = np.arange(n)[None] - np.arange(n)[:, None] - 1
+        self._missed = np.where((between < 0) | (between > MOST_MISSED), MOST_MISSED + 1, between)
+        self._steps = {(j, i): self._odds(j, i) for i in range(k) for j in range(max(0, i - 1 - MOST_FALSE), i)}
+        self._skips = np.concatenate([[0.0], np.cumsum(np.maximum(self._false, 10 * IMPOSSIBLE))])
         self._first = np.log(order.share / n) + np.zeros(n)
         self._forward = self._run(np.logaddexp.reduce)[0]
         ends = [self._forward[i] + self._skip(i + 1, k) for i in range(k)]
@@ -213,21 +219,16 @@ class _Chain:
         """What it costs that the places from `start` up to, but without, `stop` are no vertebrae."""
         return float(self._skips[stop] - self._skips[start])
 
-    def _steps(self, low: int, high: int) -> np.ndarray:
+    def _odds(self, low: int, high: int) -> np.ndarray:
         """Return the odds of each state at place `high` after each at place `low`, shape (states, states)."""
-        n = len(self.states)
-        out = np.full((n, n), -np.inf)
-        ratio = self._distances[low, high]
-        for missed in range(MOST_MISSED + 1):
-            off = ratio - STEP_SIZES * (missed + 1)
-            if missed == 0:
-                off = max(off, 0.0)  # collapsed discs bring neighbours close
-            fits = -0.5 * (off / (STEP_SD + STEP_SD_MISSED * missed)) ** 2
-            odds = np.log(MISSED * MISSED_AGAIN ** (missed - 1)) if missed else 0.0
-            if high in self._gaps and high - low == 1:
-                odds += np.log(IN_A_GAP if missed else 1 - IN_A_GAP)
-            here = np.arange(n - 1 - missed)
-            out[here, here + 1 + missed] = fits + odds
+        missed = np.arange(MOST_MISSED + 1)
+        off = self._distances[low, high] - STEP_SIZES * (missed + 1)
+        off[0] = max(off[0], 0.0)  # collapsed discs bring neighbours close
+        odds = np.where(missed > 0, np.log(MISSED) + (missed - 1) * np.log(MISSED_AGAIN), 0.0)
+        if high in self._gaps and high - low == 1:
+            odds += np.log(np.where(missed > 0, IN_A_GAP, 1 - IN_A_GAP))
+        odds -= 0.5 * (off / (STEP_SD + STEP_SD_MISSED * missed)) ** 2
+        out = np.append(odds, -np.inf)[self._missed]
         out[0, 0] = np.log(SACRUM_AGAIN)
         return out
 
@@ -240,7 +241,7 @@ class _Chain:
             ways = [self._first + self._skip(0, i)]
             sources = [(-1, np.zeros(n, int))]
             for j in range(max(0, i - 1 - MOST_FALSE), i):
-                steps = table[j][:, None] + self._steps(j, i) + self._skip(j + 1, i)
+                steps = table[j][:, None] + self._steps[j, i] + self._skip(j + 1, i)
                 ways.append(add(steps, axis=0))
                 sources.append((j, steps.argmax(0)))
             stacked = np.array(ways)
@@ -256,7 +257,7 @@ class _Chain:
         for i in reversed(range(k)):
             ways = [np.full(n, self._skip(i + 1, k))]
             for j in range(i + 1, min(i + 2 + MOST_FALSE, k)):
-                ahead = self._steps(i, j) + (self._seen[j] + backward[j])[None] + self._skip(i + 1, j)
+                ahead = self._steps[i, j] + (self._seen[j] + backward[j])[None] + self._skip(i + 1, j)
                 ways.append(np.logaddexp.reduce(ahead, axis=1))
             backward[i] = np.logaddexp.reduce(np.array(ways), axis=0)
         odds = np.exp(self._forward + backward - self.log_weight)

@@ -103,7 +103,8 @@ def _draw_header(page: Page, spine: Spine, volume: SagittalVolume) -> None:
     page.text(shortened(volume.name, width - 200, 25, bold=True), 46, MARGIN_PX, 25, BRIGHT, bold=True)
     page.text("SpinalTap", 46, page.width - MARGIN_PX, 18, MUTED, align="right")
     sure = spine.anchor != "none" and bool(spine.vertebrae)
-    used = page.text((counting_words(spine) if spine.vertebrae else "No vertebra was found"), 76, MARGIN_PX, 16, BRIGHT if sure else AMBER)
+    words = counting_words(spine) if spine.vertebrae else "No vertebra was found"
+    used = page.text(words, 76, MARGIN_PX, 16, BRIGHT if sure else AMBER)
     page.text(_count_sentence(spine), 76, MARGIN_PX + used + 18, 16, MUTED)
     page.text(_model_sentence(spine), 76, page.width - MARGIN_PX, 13, MUTED, align="right")
     page.fill(94, MARGIN_PX, 1, width, RULE)

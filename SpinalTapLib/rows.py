@@ -10,7 +10,8 @@ from .segments import segment_of
 from .values import Row
 
 UNKNOWN_LEVELS = (
-    "The levels are not known: too little of the sacrum or of the upper neck is in view. The vertebrae are numbered from the bottom up. "
+    "The levels are not known: too little of the sacrum or of the upper neck is in view. The vertebrae are "
+    "numbered from the bottom up. "
     'Choose a vertebra whose level you know and say which it is ("This is ..."), or drag the S1 box onto S1.'
 )
 

@@ -13,6 +13,7 @@ from .console import Console
 if TYPE_CHECKING:
     from ..training.evaluate import Evaluation
     from ..training.spider_evaluation import SpiderEvaluation
+    from ..training.spider_names import NamesEvaluation
 
 
 def add_commands(commands: Any) -> None:
@@ -24,7 +25,13 @@ def add_commands(commands: Any) -> None:
     evaluate.add_argument("--conversion", metavar="CSV", help="columns from and to: the references' values and ours")
     evaluate.add_argument("--by", default="sequence", choices=("sequence", "region"), help="default: sequence")
     evaluate.add_argument("--spider", metavar="DIR", help="instead: the detector on the SPIDER slices in this folder")
-    evaluate.add_argument("--model", default="parts", metavar="NAME|FILE", help="weights for --spider")
+    evaluate.add_argument(
+        "--cut", choices=("s1", "l5s1", "top3"), help="with --spider: only names, on slices that end there"
+    )
+    evaluate.add_argument("--stacks", metavar="DIR", help="instead: names on T2-SPACE stacks with numbered bodies")
+    evaluate.add_argument("--ladder", default="ladder", metavar="NAME|FILE", help="the ladder's weights")
+    evaluate.add_argument("--levels", default="levels", metavar="NAME|FILE", help="the level network's weights")
+    evaluate.add_argument("--model", default="parts", metavar="NAME|FILE", help="the detector's weights")
     evaluate.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
     evaluate.add_argument("--json", action="store_true", help="print JSON instead of a Markdown table")
     evaluate.set_defaults(run=run_evaluate)
@@ -78,12 +85,27 @@ def add_commands(commands: Any) -> None:
 def run_evaluate(arguments: argparse.Namespace) -> int:
     """Print the protocol's table."""
     folders = arguments.references is not None and arguments.predictions is not None
-    if folders == bool(arguments.spider) or (arguments.references is None) != (arguments.predictions is None):
-        raise ValueError("evaluate takes two folders, REFERENCES and PREDICTIONS, or --spider and one folder.")
+    wanted = sum([folders, bool(arguments.spider), bool(arguments.stacks)])
+    if wanted != 1 or (arguments.references is None) != (arguments.predictions is None):
+        raise ValueError(
+            "evaluate takes two folders, REFERENCES and PREDICTIONS, or --spider and one folder, or --stacks and one."
+        )
+    if arguments.cut and not arguments.spider:
+        raise ValueError("--cut is for the slices of --spider; give --spider and their folder too.")
     console = Console()
-    found = _evaluate_spider(arguments, console) if arguments.spider else _evaluate_folders(arguments, console)
+    found: list[Any]
+    if arguments.stacks or arguments.cut:
+        found = [_evaluate_names(arguments, console)]
+    elif arguments.spider:
+        found = [_evaluate_spider(arguments, console), _evaluate_names(arguments, console)]
+    else:
+        found = [_evaluate_folders(arguments, console)]
     console.clear()
-    print(json.dumps(found.as_json(), indent=1) if arguments.json else found.markdown().rstrip())
+    if arguments.json:
+        content = found[0].as_json() if len(found) == 1 else {**found[0].as_json(), "names": found[1].as_json()}
+        print(json.dumps(content, indent=1))
+    else:
+        print("\n\n".join(part.markdown().rstrip() for part in found))
     return 0
 
 
@@ -114,6 +136,20 @@ def _evaluate_spider(arguments: argparse.Namespace, console: Console) -> SpiderE
         detector_finder(PartDetector(network, device)),
         lambda done, name: console.progress("evaluate", done, f"Looking at {name}"),
     )
+
+
+def _evaluate_names(arguments: argparse.Namespace, console: Console) -> NamesEvaluation:
+    from ..device import choose_device
+    from ..training.spider_names import evaluate_slices, evaluate_stacks, make_namer
+
+    namer = make_namer(arguments.model, arguments.ladder, arguments.levels, choose_device(arguments.device))
+
+    def progress(done: float, name: str) -> None:
+        console.progress("names", done, f"Naming {name}")
+
+    if arguments.stacks:
+        return evaluate_stacks(arguments.stacks, namer, progress)
+    return evaluate_slices(arguments.spider, namer, arguments.cut, progress)
 
 
 def run_fidelity(arguments: argparse.Namespace) -> int:

@@ -126,7 +126,8 @@ def random_junction(rng: np.random.Generator, *, well_formed: float = WELL_FORME
     if kind == NONE:
         plain = Junction(kind, float(rng.uniform(0.6, 2.0)), s2_depth=s2_depth)
     elif kind == REMNANT:
-        plain = Junction(kind, float(rng.uniform(1.5, 5.0)), float(rng.uniform(0.3, 0.85)), degeneration, s2_depth=s2_depth)
+        disc_mm, reach = float(rng.uniform(1.5, 5.0)), float(rng.uniform(0.3, 0.85))
+        plain = Junction(kind, disc_mm, reach, degeneration, s2_depth=s2_depth)
     else:
         squared = kind == SQUARED
         lumbarised = squared and not healthy and rng.random() < LUMBARISED_SHARE

@@ -195,8 +195,9 @@ def _field_of_view(scene: SpineScene, rng: np.random.Generator) -> tuple[int, in
         bottom, top = middles[low] + 0.5 * pitch[low], middles[high]
     elif draw < 0.88:  # cervical
         low = n - 1 - int(rng.integers(4, 11))
-        bottom = middles[low]
-        top = middles[-1] - rng.uniform(0.6, 5) * pitch[-1] if rng.random() < 0.7 else middles[n - 1 - int(rng.integers(0, 3))]
+        bottom, top = middles[low], middles[-1] - rng.uniform(0.6, 5) * pitch[-1]
+        if rng.random() > 0.7:  # the dens is cut, or C2 is out of view
+            top = middles[n - 1 - int(rng.integers(0, 3))]
     elif draw < 0.94:  # thoracic
         low = int(rng.integers(4, 9))
         bottom, top = middles[low], middles[min(low + int(rng.integers(6, 13)), n - 1)]

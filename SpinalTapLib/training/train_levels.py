@@ -76,7 +76,8 @@ class LevelConfig:
         check(len(self.widths) >= 1 and min(self.widths) >= 1, "widths", self.widths, "one or more widths above zero")
         for name in ("rows", "columns"):
             value = getattr(self, name)
-            check(value >= step and value % step == 0, name, value, f"a multiple of {step} for {len(self.widths)} widths")
+            wanted = f"a multiple of {step} for {len(self.widths)} widths"
+            check(value >= step and value % step == 0, name, value, wanted)
         for name in ("steps", "batch", "scenes", "examples_per_scene", "mixed"):
             check(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
         for name in ("seed", "workers", "weight_decay"):
@@ -213,7 +214,11 @@ def train_levels(
 
 
 def _restore(
-    path: Path, network: torch.nn.Module, average: torch.nn.Module, optimiser: torch.optim.Optimizer, shown: torch.Tensor,
+    path: Path,
+    network: torch.nn.Module,
+    average: torch.nn.Module,
+    optimiser: torch.optim.Optimizer,
+    shown: torch.Tensor,
 ) -> tuple[int, float, int]:
     """Load a checkpoint and return its step, the minutes spent, and how many parts the run had."""
     file = path / CHECKPOINT_NAME if path.is_dir() else path
