@@ -10,7 +10,7 @@ import torch
 
 from . import levels
 from .level_views import level_numbers, level_view, tilt_of
-from .names import N_CLASSES
+from .names import N_CLASSES, NOTHING
 from .networks import BODY, C2, S1, LevelNetwork
 from .rungs import Rung, planes_around
 from .volume import SagittalVolume
@@ -30,6 +30,9 @@ LEAST_SHARE = 0.02
 
 PARTS_BESIDE, PARTS_ALONE = 0.3, 2.0
 """Power of what the part network's classes say, beside the level network and without it."""
+
+UNSEEN = np.log(0.01)
+"""Log-odds that something which the part network found is no vertebra, where the level network is not asked."""
 
 Look = Callable[[Sequence[Rung]], np.ndarray]
 """Log-likelihood of each class for rungs of one volume, shape (rungs, N_CLASSES)."""
@@ -95,4 +98,7 @@ def part_evidence(shares: np.ndarray, beside: bool = False) -> np.ndarray:
         here = levels.COMMON.index(name)
         out[here] += np.log(share)
         out[np.arange(N_CLASSES) != here] += np.log(1 - share)
-    return out * (PARTS_BESIDE if beside else PARTS_ALONE)
+    if beside:
+        return PARTS_BESIDE * out
+    out[NOTHING] += UNSEEN
+    return PARTS_ALONE * out
