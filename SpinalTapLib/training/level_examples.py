@@ -17,29 +17,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
-from ..level_views import level_numbers, level_view, tilt_of
-from ..levels import COMMON
-from ..networks import LEVEL_CLASSES
-from ..rungs import Rung
-from .anatomy import SyntheticSpine, random_spine
-from .chance import Chance
-from .contrast import draw_contrast
-from .drawing import Canvas, draw_slice
-from .junction import MISREAD_SHARE
-from .shapes import corners_in_plane
+from ..counting.level_views import level_numbers, level_view, tilt_of
+from ..counting.names import BLEND, NOTHING, SACRUM, place_classes
+from ..counting.rungs import Rung
+from ..detection.networks import LEVEL_CLASSES
+from .images.contrast import draw_contrast
+from .images.random_numbers import Chance
+from .synthetic.body_shape import corners_in_plane
+from .synthetic.drawing import Canvas, draw_slice
+from .synthetic.junction import MISREAD_SHARE
+from .synthetic.random_spine import SyntheticSpine, random_spine
 
 PIXEL_MM = 0.9
-SACRUM, NOTHING = LEVEL_CLASSES - 2, LEVEL_CLASSES - 1
-"""Classes of what lies below S1 and of what is no vertebra; the others are the places of `levels.COMMON`."""
-
 KIND_WEIGHTS = [0.28, 0.34, 0.13, 0.04, 0.03, 0.02, 0.16]
 """Contrasts in the order of `contrast.KINDS`."""
 
 LEAST_VISIBLE = 0.35
 """A body of which less lies in view is no candidate: the detector does not find it."""
-
-COUNT_BLEND = (6, 12)
-"""Up to the first place above S1 the count from below decides, from the second one on that from C2."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,19 +119,12 @@ def _pixels(points_mm: np.ndarray, canvas: Canvas) -> np.ndarray:
 
 def level_targets(spine: SyntheticSpine) -> np.ndarray:
     """Return what each vertebra is to be called, shape (n, LEVEL_CLASSES): probabilities."""
-    n, last = len(spine.vertebrae), len(COMMON) - 1
-    out = np.zeros((n, LEVEL_CLASSES))
-    for place in range(n):
-        low, high = COUNT_BLEND
-        from_above = float(np.clip((place - low) / (high - low), 0, 1))
-        up = min(place, last)
-        down = min(max(last - (n - 1 - place), 0), last)
-        misread = MISREAD_SHARE if spine.junction.misread_by and place <= low else 0.0
-        out[place, down] += from_above
-        out[place, up] += (1 - from_above) * (1 - misread)
-        if misread:
+    out = place_classes(len(spine.vertebrae))
+    if spine.junction.misread_by:
+        for place in range(BLEND[0] + 1):
             other = place - spine.junction.misread_by
-            out[place, other if other >= 0 else SACRUM] += (1 - from_above) * misread
+            out[place] *= 1 - MISREAD_SHARE
+            out[place, other if other >= 0 else SACRUM] += MISREAD_SHARE
     return out
 
 

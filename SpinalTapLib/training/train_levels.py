@@ -18,10 +18,10 @@ import torch
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from ..networks import LEVEL_CLASSES, LevelNetwork
+from ..detection.networks import LEVEL_CLASSES, LevelNetwork
+from ..detection.weights import save_network
+from ..files.atomic import write_whole
 from ..progress import Cancelled, CancelledCallback, ProgressCallback
-from ..staging import write_whole
-from ..weights import save_network
 from .averaging import Average
 from .level_examples import LevelExample, draw_scene, make_examples
 from .settings import check
