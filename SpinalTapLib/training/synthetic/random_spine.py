@@ -17,7 +17,7 @@ from .junction import WELL_FORMED_SHARE, Junction, random_junction
 from .pathology import afflict_bodies, afflict_discs
 from .physique import random_habit
 from .posture import random_sacrum, stand
-from .published_sizes import LIVING_FACTOR, LORDOSIS_SHARE, TABLE, family
+from .published_sizes import LIVING_FACTOR, LORDOSIS_SHARE, LOWEST_THORACIC_DEG, RIM_SHARE, TABLE, family
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,8 @@ def _random_body(rng: np.random.Generator, name: str, size: float) -> Body:
 
 
 def _random_discs(rng: np.random.Generator, names: list[str], size: float) -> list[Disc]:
-    lordosis = np.deg2rad(np.clip(rng.normal(37, 13), 12, 72))  # lying down: 36.8 +- 13.2 (PMC6680033)
+    # Lying down 36.8 +- 13.2 (PMC6680033), after what degeneration takes away.
+    lordosis = np.deg2rad(np.clip(rng.normal(44, 13), 12, 75))
     cervical = np.deg2rad(rng.normal(12, 11)) / 6
     kyphosis = np.deg2rad(rng.normal(2, 8)) / 11  # beyond what the bodies' wedges give
     own = np.exp(rng.normal(0, 0.12))
@@ -197,9 +198,9 @@ def _random_discs(rng: np.random.Generator, names: list[str], size: float) -> li
             number = min(int(name[1:]), 5)
             angle = lordosis * LORDOSIS_SHARE[f"L{number}"] - np.deg2rad(row["wedge_deg"])
         elif family(name) == "T":
-            angle = -kyphosis
+            angle = -kyphosis + np.deg2rad(LOWEST_THORACIC_DEG.get(name, 0.0))
         else:
             angle = cervical if family(name) == "C" else 0.0
-        height = row["disc_below"] * size * own * np.exp(rng.normal(0, 0.1))
+        height = row["disc_below"] * RIM_SHARE.get(family(name), 1.0) * size * own * np.exp(rng.normal(0, 0.1))
         discs.append(Disc(height=float(height), angle=float(angle + np.deg2rad(rng.normal(0, 1.5)))))
     return discs
