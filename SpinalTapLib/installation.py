@@ -19,7 +19,7 @@ OLDEST_SLICER = (5, 10)
 """The first 3D Slicer whose Python (3.12) is one that the library is tested on; those before carry 3.9."""
 
 OLDEST_TORCH = "2.2"
-MODELS = ("parts", "ladder")
+MODELS = ("parts", "ladder", "levels")
 """Networks without which nothing can be found."""
 
 
