@@ -31,7 +31,8 @@ from ...spine.boxes import corners_of
 from ...spine.vertebra import CORNERS, SeedBox, Vertebra
 from ..evaluation.markdown import markdown_table
 from ..evaluation.matching import Body, bodies_in, match, value_at
-from ..synthetic.phantom import SEQUENCES, draw_phantom, write_phantom
+from ..images.sequences import IN_PHANTOMS
+from ..synthetic.phantom import draw_phantom, write_phantom
 
 REGIONS = ("lumbar", "whole")
 SLICE_MM = {"lumbar": 4.0, "whole": 5.0}
@@ -189,7 +190,7 @@ def run_poster(
 
 def draw_subject(region: str, seed: int, cache: str | Path | None = None) -> Subject:
     """Return a phantom, drawn or from the cache; T1, T2 and STIR take turns."""
-    sequence = SEQUENCES[seed % len(SEQUENCES)]
+    sequence = IN_PHANTOMS[seed % len(IN_PHANTOMS)]
     if cache is None:
         phantom = draw_phantom(seed, region=region, sequence=sequence, slice_mm=SLICE_MM[region])
         return Subject(region, phantom.image, phantom.labels.astype(int), box_of(phantom.truth()["S1"]))
