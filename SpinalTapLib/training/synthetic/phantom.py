@@ -145,7 +145,7 @@ def _check(region: str, sequence: str, slice_mm: float, pixel_mm: float) -> None
 
 def _field_of_view(spine: SyntheticSpine, region: str) -> tuple[tuple[float, float], ...]:
     """Return the ranges of x, y and z (mm) that show a region with the margins of a clinical scan."""
-    low, high = (spine.index(name) for name in REGIONS[region])
+    low, high = _lowest(spine, REGIONS[region][0]), spine.index(REGIONS[region][1])
     bodies = spine.vertebrae[low : high + 1]
     centres = np.array([b.centre for b in bodies])
     margin = max(b.half_width for b in bodies) + 4
@@ -154,6 +154,11 @@ def _field_of_view(spine: SyntheticSpine, region: str) -> tuple[tuple[float, flo
     x = centres[:, 0].min() - margin, centres[:, 0].max() + margin
     y = min(centres[:, 1].min() - 110, centres[:, 1].mean() - 160), max(centres[:, 1].max() + 90, 110.0)
     return x, y, (centres[0, 2] - bottom, centres[-1, 2] + top)
+
+
+def _lowest(spine: SyntheticSpine, name: str) -> int:
+    """Return the position of a level or, in a person who lacks it, of the lowest one of its part of the spine."""
+    return spine.names.index(name if name in spine.names else next(n for n in spine.names if n[0] == name[0]))
 
 
 def _names_in_view(spine: SyntheticSpine, window: tuple[tuple[float, float], ...]) -> tuple[str, ...]:
