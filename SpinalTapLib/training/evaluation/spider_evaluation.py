@@ -12,11 +12,11 @@ from scipy import ndimage
 
 from ...scans.volume import SagittalVolume
 from .bootstrap import Estimate, ratio
-from .markdown import markdown_table
 from .protocol import ALL, plain
 from .spider_masks import load_masked_slices, score_masked
 from .spider_s1 import SURE, count_s1, judge_s1, s1_words
 from .spider_slices import PITCH_MM, Finder, Found, SliceScore, load_slices, rescaled, score_slice
+from .tables import markdown_table
 
 if TYPE_CHECKING:
     from ...detection.detector import PartDetector
