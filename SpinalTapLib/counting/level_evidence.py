@@ -8,15 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..detection.networks import BODY, C2, S1, LevelNetwork
+from ..detection.networks import LevelNetwork
 from ..scans.volume import SagittalVolume
 from ..spine import levels
+from ..spine.structures import BODY_CLASSES, Structure
 from .level_views import level_numbers, level_view, tilt_of
 from .names import N_CLASSES, NOTHING
 from .rungs import Rung, planes_around
-
-LEVELS_NAME = "levels"
-"""Name of the level network's weights."""
 
 TEMPER = 0.35
 """Power of the level network's probabilities: the views of neighbours overlap by most of their area, so that what they
@@ -84,16 +82,16 @@ def part_evidence(shares: np.ndarray, beside: bool = False) -> np.ndarray:
     Parameters
     ----------
     shares : ndarray, shape (7,) or (0,)
-        Mean mask probabilities inside the outline, in the order of `networks.STRUCTURES`; empty where the part network
+        Mean mask probabilities inside the outline, in the order of `structures.Structure`; empty where the part network
         saw nothing.
     beside : bool
         Whether the level network is asked too.
     """
     out = np.zeros(N_CLASSES)
-    bone = float(shares[[BODY, S1, C2]].sum()) if len(shares) else 0.0
+    bone = float(shares[BODY_CLASSES].sum()) if len(shares) else 0.0
     if bone <= 0:
         return out
-    for name, structure in (("S1", S1), ("C2", C2)):
+    for name, structure in (("S1", Structure.S1), ("C2", Structure.C2)):
         share = float(np.clip(shares[structure] / bone, LEAST_SHARE, 1 - LEAST_SHARE))
         here = levels.COMMON.index(name)
         out[here] += np.log(share)

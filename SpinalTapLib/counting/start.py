@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..detection.linking import Candidate
-from ..detection.networks import BODY, N_STRUCTURES
 from ..spine.boxes import corners_of
+from ..spine.structures import N_STRUCTURES, Structure
 from ..spine.vertebra import SeedBox
 from .ladder import PRESENCE_LIMIT, Look
 from .rungs import Rung, corners_lps, rung_from_points
@@ -121,6 +121,6 @@ def _candidate(rung: Rung, working: SagittalVolume) -> Candidate:
     """Return a vertebra that no slice showed the detector."""
     corners = corners_lps(working, rung)
     evidence = np.zeros(N_STRUCTURES)
-    evidence[BODY] = 1.0
+    evidence[Structure.BODY] = 1.0
     score = LADDER_SCORE * rung.presence
     return Candidate((), corners.mean(0), corners, round(rung.slice), evidence, score, (FLAG_BOX,), ())

@@ -13,11 +13,13 @@ from SpinalTapLib.counting.names import N_CLASSES
 from SpinalTapLib.counting.rungs import Rung
 from SpinalTapLib.counting.start import FLAG_BOX
 from SpinalTapLib.detection.linking import FLAG_GAP
-from SpinalTapLib.detection.networks import BODY, C2, S1
 from SpinalTapLib.scans.volume import volume_from_array
 from SpinalTapLib.spine import levels
 from SpinalTapLib.spine.measurements import measure
+from SpinalTapLib.spine.structures import Structure
 from SpinalTapLib.spine.vertebra import SeedBox
+
+BODY, S1, C2 = Structure.BODY, Structure.S1, Structure.C2
 
 
 @dataclass(frozen=True, eq=False)

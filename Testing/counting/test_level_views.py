@@ -9,10 +9,12 @@ from SpinalTapLib.counting.level_evidence import LevelLook, part_evidence
 from SpinalTapLib.counting.level_views import USUAL_SIZE_MM, level_numbers, level_view, tilt_of
 from SpinalTapLib.counting.names import N_CLASSES, NOTHING
 from SpinalTapLib.counting.rungs import Rung
-from SpinalTapLib.detection.networks import BODY, C2, S1, LevelNetwork
+from SpinalTapLib.detection.networks import LevelNetwork
 from SpinalTapLib.scans.volume import volume_from_array
 from SpinalTapLib.spine.levels import COMMON
+from SpinalTapLib.spine.structures import Structure
 
+BODY, S1, C2 = Structure.BODY, Structure.S1, Structure.C2
 BODY_CORNERS = np.array([[-12.0, -15], [-12, 15], [12, 15], [12, -15]])
 
 
