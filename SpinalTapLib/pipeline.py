@@ -174,7 +174,7 @@ def _name(spine: Spine, seed: SeedBox | None, options: Options, stages: Stages) 
         look = _look(options, working) if evidence.counted else None
         named = label(
             evidence.counted, seed, options.steps, working=working, look=look,
-            levels_look=_levels_look(options.levels, working), method=options.method,
+            levels_look=_levels_look(options.levels, working), method=options.method, dropped=evidence.dropped,
         )  # fmt: skip
         label_map = evidence.label_map(named.vertebrae)
         vertebrae = tuple(_with_body(v, evidence, label_map) for v in named.vertebrae)

@@ -15,9 +15,9 @@ from ..spine.vertebra import Alternative, SeedBox, Vertebra
 from .fusion import Place, climb_alone, fuse
 from .ladder import Look
 from .level_evidence import LevelLook, part_evidence
-from .names import EXTRA, LEAST_CLAIM, SACRUM_NAME, Names, name_column
+from .names import EXTRA, LEAST_CLAIM, SACRUM_NAME, STEP_SIZES, Names, name_column
 from .rungs import Rung, corners_lps, rung_from_points
-from .start import LADDER_SCORE, in_box
+from .start import LADDER_SCORE, in_box, place_of
 
 FLAG_EXTRA = "one vertebra more than usual: T13, or five lumbar levels and an L6"
 FLAG_FEWER = "one vertebra fewer than usual above or below"
@@ -57,6 +57,7 @@ def label(
     look: Look | None = None,
     levels_look: LevelLook | None = None,
     method: str = "fused",
+    dropped: Sequence[Candidate] = (),
 ) -> Labelling:
     """Name every vertebra, as far as its name is probable.
 
@@ -76,6 +77,8 @@ def label(
         The level network. Without it only the part network's classes tell the levels.
     method : str
         ``"fused"``, ``"detector"`` or ``"ladder"``.
+    dropped : sequence of Candidate
+        What the user has said is no vertebra: the room that it leaves is no reason to count one there.
 
     Raises
     ------
@@ -86,7 +89,7 @@ def label(
         return Labelling()
     look = None if method == "detector" or working is None else look
     found, pinned = (tuple(candidates), None) if seed is None else in_box(candidates, seed, working, look)
-    column = _Column(found, working, levels_look)
+    column = _Column(found, working, levels_look, dropped)
     pins = {} if pinned is None or seed is None else {pinned: seed.level}
     first = column.names(_as_found(found), pins)
     start = _start(first) if pinned is None else pinned
@@ -134,9 +137,14 @@ class _Column:
     """The candidates of a scan, and what the networks see of them."""
 
     def __init__(
-        self, candidates: tuple[Candidate, ...], working: SagittalVolume | None, levels_look: LevelLook | None
+        self,
+        candidates: tuple[Candidate, ...],
+        working: SagittalVolume | None,
+        levels_look: LevelLook | None,
+        dropped: Sequence[Candidate],
     ) -> None:
         self.candidates, self.working = candidates, working
+        self._dropped = np.array([c.centroid_lps_mm for c in dropped]).reshape(-1, 3)
         self._levels_look = levels_look if working is not None else None
 
     def places(self, start: int, look: Look | None, method: str, downwards: bool) -> tuple[Place, ...]:
@@ -164,7 +172,15 @@ class _Column:
         if self._levels_look is not None and self.working is not None:
             evidence = evidence + self._levels_look([rung_from_points(self.working, c) for c in corners])
         gaps = [i for i in range(1, len(places)) if self._is_gap(places, i)]
-        return name_column(evidence, distances(corners), pins, gaps)
+        return name_column(evidence, self._distances(corners), pins, gaps)
+
+    def _distances(self, corners: np.ndarray) -> np.ndarray:
+        """Return the distances of places, less the room of what the user has dropped between them."""
+        apart = distances(corners)
+        for point in self._dropped:
+            above = place_of(corners.mean(1), point)
+            apart[:above, above:] -= STEP_SIZES
+        return np.maximum(apart, 0.0)
 
     def corners(self, place: Place) -> np.ndarray:
         """Return the corners of a place, shape (4, 3), LPS, mm."""
@@ -176,7 +192,10 @@ class _Column:
     def _is_gap(self, places: Sequence[Place], i: int) -> bool:
         """Whether linking saw room for a vertebra below a place, and the ladder has put none there."""
         above, below = places[i].candidate, places[i - 1].candidate
-        return above is not None and below is not None and FLAG_GAP in self.candidates[above].flags
+        if above is None or below is None or FLAG_GAP not in self.candidates[above].flags:
+            return False
+        centres = np.array([self.candidates[below].centroid_lps_mm, self.candidates[above].centroid_lps_mm])
+        return not any(place_of(centres, point) == 1 for point in self._dropped)
 
     def _rung(self, candidate: Candidate, working: SagittalVolume) -> Rung:
         rung = rung_from_points(working, candidate.corners_lps_mm)

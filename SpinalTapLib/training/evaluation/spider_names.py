@@ -16,10 +16,10 @@ import numpy as np
 
 from ...spine.confidence import SURE
 from ...spine.levels import COMMON
-from .tables import markdown_table
 from .protocol import ALL
 from .spider_evaluation import slice_volume
 from .spider_slices import PITCH_MM, SpiderSlice, load_slices, rescaled
+from .tables import markdown_table
 
 if TYPE_CHECKING:
     from ...scans.volume import SagittalVolume
