@@ -16,6 +16,9 @@ STRUCTURES = ("bodies", "all")
 MAX_STEPS = 26
 """Most vertebrae to name above the first one: S1 to C2 is 23 steps, and T13, L6 and C1 make 26."""
 
+SURFACE_FORMATS = ("stl", "obj", "ply")
+"""File formats of surfaces; `files.meshes` has a writer for each."""
+
 PARTS_MODEL, LADDER_MODEL = "parts", "ladder"
 """Names of the weights of the part network and of the ladder, in Resources/Models."""
 

@@ -33,7 +33,7 @@ def export_surfaces(
     scan : str
         The scan's name, with which the file names begin.
     file_format : str
-        One of `meshes.FORMATS`.
+        One of `options.SURFACE_FORMATS`.
     merged : bool
         One file for all instead of one each.
 
