@@ -13,12 +13,13 @@ from scipy import ndimage
 
 from ...scans.volume import SagittalVolume, volume_from_array
 from ...spine import levels
+from ...spine.structures import Structure
 from ...spine.vertebra import CORNERS
 from ..images.sequences import IN_PHANTOMS, only
 from .body_shape import corners_in_plane
 from .drawing import Canvas, draw_slice
 from .random_spine import SyntheticSpine, random_spine
-from .tissues import N_TISSUES, Structure
+from .tissues import N_TISSUES
 
 REGIONS = {"whole": ("S1", "C2"), "lumbar": ("S1", "T11"), "thoracic": ("T12", "T1"), "cervical": ("T3", "C2")}
 """Region name -> lowest and highest level in view."""
