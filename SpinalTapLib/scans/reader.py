@@ -18,11 +18,11 @@ from .dicom_stacks import DicomStack, read_stack, stacks_of
 from .nifti_checks import NO_ORIENTATION, check_header, is_nifti2, numberless_voxels, read_header, stored_bytes
 from .orientation import check_geometry
 from .quiet_itk import quiet_readers
+from .suffixes import without_suffix
 
 logger = logging.getLogger(__name__)
 
 _READERS = {"NiftiImageIO": "NIfTI", "NrrdImageIO": "NRRD", "MetaImageIO": "MetaImage"}
-_SUFFIXES = (".nii.gz", ".nii", ".hdr.gz", ".img.gz", ".hdr", ".img", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm", ".ima")
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,4 @@ def _read_dicom(path: Path, found: DicomFiles, series: str | int | None) -> Read
 
 
 def _stem(path: Path) -> str:
-    for suffix in _SUFFIXES:
-        if path.name.lower().endswith(suffix) and len(path.name) > len(suffix):
-            return path.name[: -len(suffix)]
-    return path.name or path.resolve().name or "volume"
+    return without_suffix(path.name) or path.resolve().name or "volume"
