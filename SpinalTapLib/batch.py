@@ -106,7 +106,7 @@ class Batch:
     options : Options
         The same for all scans.
     surface_format : str
-        ``"stl"``, ``"ply"`` or ``"obj"``.
+        One of `options.SURFACE_FORMATS`.
     again : bool
         Segment scans that have a result already, too.
 

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..options import DEVICES, METHODS, PARTS_MODEL, STRUCTURES, Options
+from ..options import DEVICES, METHODS, PARTS_MODEL, STRUCTURES, SURFACE_FORMATS, Options
 from .arguments import add_edits, add_seed, change_of, seed_of
 from .console import Console
 
@@ -63,7 +63,7 @@ def _add_count(parser: argparse.ArgumentParser, again: bool = False) -> None:
 
 
 def _add_display(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--surface-format", default="stl", choices=("stl", "ply", "obj"), help="default: stl")
+    parser.add_argument("--surface-format", default="stl", choices=SURFACE_FORMATS, help="default: stl")
     parser.add_argument("--quiet", action="store_true", help="no progress; warnings are still shown")
     parser.add_argument("--verbose", action="store_true", help="show the library's log")
 

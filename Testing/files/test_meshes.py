@@ -25,6 +25,7 @@ from SpinalTapLib.files.meshes import (
     write_surface,
     write_surfaces,
 )
+from SpinalTapLib.options import SURFACE_FORMATS
 
 READERS = {"stl": vtkSTLReader, "obj": vtkOBJReader, "ply": vtkPLYReader}
 
@@ -188,3 +189,7 @@ def test_an_unknown_ending_an_empty_list_and_an_empty_surface_are_refused(case, 
     with pytest.raises(ValueError, match="empty"):
         write_surfaces(tmp_path / "out", [case[2][0], empty])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_formats_are_those_of_the_options():
+    assert tuple(FORMATS) == SURFACE_FORMATS
