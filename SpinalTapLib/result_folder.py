@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .bodies.surfaces import body_surface
+from .bodies.surfaces import surface_of
 from .evidence import Evidence
 from .files.atomic import check_writable
 from .files.changes_file import CHANGES_NAME, Change, Count, History, changes_bytes, read_changes, seeded
@@ -240,9 +240,9 @@ def _surfaces(spine: Spine) -> Iterator[tuple[int, Any]]:
         return
     for vertebra in spine.vertebrae:
         index = evidence.index_of(vertebra)
-        solid = None if index is None else evidence.bodies.solids[index]
-        if solid is not None and (solid.field > 0).any():
-            yield vertebra.label_value, body_surface(solid)
+        surface = None if index is None else surface_of(evidence.bodies.solids[index])
+        if surface is not None:
+            yield vertebra.label_value, surface
 
 
 def _rendering(spine: Spine, surfaces: Mapping[int, Any]) -> np.ndarray | None:

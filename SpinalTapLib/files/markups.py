@@ -62,12 +62,12 @@ def _control_point(number: int, label: str, point: np.ndarray) -> dict[str, Any]
         "label": label,
         "description": "",
         "associatedNodeID": "",
-        "position": [round(float(x), 4) for x in point],
+        "position": [round(float(x), 4) for x in np.nan_to_num(point)],
         "orientation": _SLICER_AXES,
         "selected": True,
         "locked": True,
         "visibility": True,
-        "positionStatus": "defined",
+        "positionStatus": "defined" if np.isfinite(point).all() else "undefined",
     }
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from .atomic import staged_folder, write_whole
 
 if TYPE_CHECKING:
     from vtkmodules.vtkCommonDataModel import vtkPolyData
+
+PLAIN = (220, 220, 200)
+"""Colour of a surface that has none: red, green, blue, 0-255."""
 
 _HEADER = "SpinalTap; SPACE=LPS; UNIT=mm"
 """``SPACE=LPS`` is what Slicer looks for in the header of a mesh; STL itself knows neither axes nor units."""
@@ -42,7 +45,7 @@ class NamedSurface:
 
     name: str
     surface: vtkPolyData
-    colour: tuple[int, int, int] = (220, 220, 200)
+    colour: tuple[int, int, int] = PLAIN
 
 
 def write_surface(path: str | Path, surface: vtkPolyData | Sequence[NamedSurface]) -> int:
@@ -73,7 +76,7 @@ def write_surface(path: str | Path, surface: vtkPolyData | Sequence[NamedSurface
     if not parts:
         raise ValueError(f"There is no surface to write to {path}.")
     meshes = [mesh_arrays(part.surface) for part in parts]
-    write_whole(path, {"stl": _stl, "obj": _obj, "ply": _ply}[kind](parts, meshes))
+    write_whole(path, FORMATS[kind].content(parts, meshes))
     wanted, found = sum(len(triangles) for _, triangles in meshes), count_triangles(path)
     if found != wanted:
         path.unlink(missing_ok=True)
@@ -121,6 +124,55 @@ def write_surfaces(
     return [Path(folder) / name for name in names]
 
 
+def export_surfaces(
+    surfaces: Mapping[str, Any],
+    colours: Mapping[str, tuple[int, int, int]],
+    folder: Path,
+    scan: str,
+    file_format: str,
+    merged: bool,
+) -> tuple[Path, ...]:
+    """Write closed surfaces, LPS, mm, and return the files; all of them are written, or none.
+
+    Parameters
+    ----------
+    surfaces : mapping of str to vtkPolyData
+        Name to surface, LPS, mm; polygons of any kind, as an edited segment may have.
+    colours : mapping of str to tuple of int
+        Name to red, green, blue, 0-255.
+    folder : Path
+        Made if it is not there.
+    scan : str
+        The scan's name, with which the file names begin.
+    file_format : str
+        One of `FORMATS`.
+    merged : bool
+        One file for all instead of one each.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to write, or it can't be written; nothing is left behind then.
+    """
+    parts = [
+        NamedSurface(name if merged else f"{scan}_{name}", triangulated(surface), colours.get(name, PLAIN))
+        for name, surface in surfaces.items()
+    ]
+    return tuple(write_surfaces(folder, parts, file_format.lower(), f"{scan}_spine" if merged else None))
+
+
+def triangulated(surface: vtkPolyData) -> vtkPolyData:
+    """Return a surface as triangles only."""
+    from vtkmodules.vtkFiltersCore import vtkTriangleFilter
+
+    cutter = vtkTriangleFilter()
+    cutter.SetInputData(surface)
+    cutter.PassVertsOff()
+    cutter.PassLinesOff()
+    cutter.Update()
+    return cutter.GetOutput()
+
+
 def file_names(names: Sequence[str], ending: str) -> list[str]:
     """Return a file name for each name: safe on every system, and no two the same even where case does not count."""
     out: list[str] = []
@@ -144,15 +196,7 @@ def safe_name(name: str) -> str:
 def count_triangles(path: str | Path) -> int:
     """Return the number of triangles that a file written by `write_surface` holds, whole ones only."""
     path = Path(path)
-    data = path.read_bytes()
-    if path.suffix.lower() == ".stl":
-        said = int(np.frombuffer(data, "<u4", 1, 80)[0]) if len(data) >= 84 else 0
-        return min(said, (len(data) - 84) // _STL_TRIANGLE.itemsize)
-    if path.suffix.lower() == ".obj":
-        return data.count(b"\nf ")
-    head, _, body = data.partition(b"end_header\n")
-    points, faces = (int(re.findall(rb"element %s (\d+)" % what, head)[0]) for what in (b"vertex", b"face"))
-    return min(faces, max(0, len(body) - points * _PLY_POINT.itemsize) // _PLY_TRIANGLE.itemsize)
+    return FORMATS[path.suffix.lower().lstrip(".")].triangles(path.read_bytes())
 
 
 def _stl(parts: Sequence[NamedSurface], meshes: Sequence[tuple[np.ndarray, np.ndarray]]) -> bytes:
@@ -167,6 +211,11 @@ def _stl(parts: Sequence[NamedSurface], meshes: Sequence[tuple[np.ndarray, np.nd
     return header + np.uint32(len(out)).astype("<u4").tobytes() + out.tobytes()
 
 
+def _triangles_of_stl(data: bytes) -> int:
+    said = int(np.frombuffer(data, "<u4", 1, 80)[0]) if len(data) >= 84 else 0
+    return min(said, (len(data) - 84) // _STL_TRIANGLE.itemsize)
+
+
 def _obj(parts: Sequence[NamedSurface], meshes: Sequence[tuple[np.ndarray, np.ndarray]]) -> bytes:
     """Return a Wavefront OBJ file with one object a part."""
     out = io.StringIO()
@@ -178,6 +227,10 @@ def _obj(parts: Sequence[NamedSurface], meshes: Sequence[tuple[np.ndarray, np.nd
         out.write("".join([f"f {a} {b} {c}\n" for a, b, c in (triangles + start).tolist()]))
         start += len(points)
     return out.getvalue().encode("ascii", "replace")
+
+
+def _triangles_of_obj(data: bytes) -> int:
+    return data.count(b"\nf ")
 
 
 def _ply(parts: Sequence[NamedSurface], meshes: Sequence[tuple[np.ndarray, np.ndarray]]) -> bytes:
@@ -194,3 +247,24 @@ def _ply(parts: Sequence[NamedSurface], meshes: Sequence[tuple[np.ndarray, np.nd
     lines += [f"property float {axis}" for axis in "xyz"] + [f"property uchar {c}" for c in ("red", "green", "blue")]
     lines += [f"element face {len(faces)}", "property list uchar int vertex_indices", "end_header", ""]
     return "\n".join(lines).encode("ascii") + vertices.tobytes() + faces.tobytes()
+
+
+def _triangles_of_ply(data: bytes) -> int:
+    head, _, body = data.partition(b"end_header\n")
+    points, faces = (int(re.findall(rb"element %s (\d+)" % what, head)[0]) for what in (b"vertex", b"face"))
+    return min(faces, max(0, len(body) - points * _PLY_POINT.itemsize) // _PLY_TRIANGLE.itemsize)
+
+
+class MeshFormat(NamedTuple):
+    """How surfaces become a file: its content, and the number of whole triangles in such a content."""
+
+    content: Callable[[Sequence[NamedSurface], Sequence[tuple[np.ndarray, np.ndarray]]], bytes]
+    triangles: Callable[[bytes], int]
+
+
+FORMATS = {
+    "stl": MeshFormat(_stl, _triangles_of_stl),
+    "obj": MeshFormat(_obj, _triangles_of_obj),
+    "ply": MeshFormat(_ply, _triangles_of_ply),
+}
+"""The formats by their endings; their names are those of `options.SURFACE_FORMATS`."""

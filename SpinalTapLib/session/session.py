@@ -181,7 +181,7 @@ class Session(SessionCore):
             In one sentence; no file of this export is left behind then.
         """
         require(self.can_export)
-        from ..files.export import export_surfaces
+        from ..files.meshes import export_surfaces
 
         volume = str(self._volume)
         surfaces = dict(self._scene.surfaces(volume))

@@ -17,6 +17,7 @@ from SpinalTapLib.bodies.segmentation import separate_bodies
 from SpinalTapLib.bodies.surfaces import body_surface
 from SpinalTapLib.bodies.triangle_mesh import enclosed_volume, mesh_arrays, poly_data
 from SpinalTapLib.files.meshes import (
+    FORMATS,
     NamedSurface,
     count_triangles,
     file_names,
@@ -188,3 +189,7 @@ def test_an_unknown_ending_an_empty_list_and_an_empty_surface_are_refused(case, 
     with pytest.raises(ValueError, match="empty"):
         write_surfaces(tmp_path / "out", [case[2][0], empty])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_formats_are_those_of_the_options():
+    assert tuple(FORMATS) == SURFACE_FORMATS
