@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..detection.linking import FLAG_GAP, Candidate
+from ..detection.linking import Candidate
 from ..scans.volume import SagittalVolume
 from ..spine import levels
 from ..spine.confidence import DOUBTFUL
+from ..spine.notes import LEVELS_UNKNOWN, Note
 from ..spine.vertebra import Alternative, SeedBox, Vertebra
 from .fusion import Place, climb_alone, fuse
 from .ladder import Look
@@ -18,11 +19,6 @@ from .level_evidence import LevelLook, part_evidence
 from .names import EXTRA, LEAST_CLAIM, SACRUM_NAME, STEP_SIZES, Names, name_column
 from .rungs import Rung, corners_lps, rung_from_points
 from .start import LADDER_SCORE, in_box, place_of
-
-FLAG_EXTRA = "one vertebra more than usual: T13, or five lumbar levels and an L6"
-FLAG_FEWER = "one vertebra fewer than usual above or below"
-FLAG_TRANSITIONAL = "transitional? between lumbar and sacral"
-FLAG_AGAINST = "the picture speaks for another level"
 
 
 @dataclass(frozen=True)
@@ -192,7 +188,7 @@ class _Column:
     def _is_gap(self, places: Sequence[Place], i: int) -> bool:
         """Whether linking saw room for a vertebra below a place, and the ladder has put none there."""
         above, below = places[i].candidate, places[i - 1].candidate
-        if above is None or below is None or FLAG_GAP not in self.candidates[above].flags:
+        if above is None or below is None or Note.MISSING_BELOW not in self.candidates[above].flags:
             return False
         centres = np.array([self.candidates[below].centroid_lps_mm, self.candidates[above].centroid_lps_mm])
         return not any(place_of(centres, point) == 1 for point in self._dropped)
@@ -251,7 +247,7 @@ def _unnamed(column: _Column, places: Sequence[Place], names: Names) -> Labellin
         for count in names.counts
         if count.place in seen
     )
-    return Labelling(vertebrae, "none", (_unknown(names),), others)
+    return Labelling(vertebrae, "none", _unknown(names), others)
 
 
 def _vertebra(
@@ -261,7 +257,7 @@ def _vertebra(
     """Return a place as a vertebra; the confidence is that it is one and that the name is right."""
     value = levels.level(level).value if level else levels.unanchored_value(number)
     known = probability if level else 1.0
-    notes = (*place.flags, *notes, *((FLAG_GAP,) if gap else ()))
+    notes = (*place.flags, *notes, *((Note.MISSING_BELOW,) if gap else ()))
     corners = column.corners(place)
     if place.candidate is None:
         confidence = LADDER_SCORE * place.rung.presence * known
@@ -276,7 +272,7 @@ def _vertebra(
         centroid_lps_mm=candidate.centroid_lps_mm,
         corners_lps_mm=corners,
         slices=candidate.slices,
-        flags=tuple(dict.fromkeys((*(f for f in candidate.flags if f != FLAG_GAP), *notes))),
+        flags=tuple(dict.fromkeys((*(f for f in candidate.flags if f != Note.MISSING_BELOW), *notes))),
         level_probability=probability,
     )
 
@@ -286,14 +282,14 @@ def _notes(names: Names, against: str, start: int) -> dict[int, tuple[str, ...]]
     notes: dict[int, tuple[str, ...]] = {}
     for i, name in enumerate(names.best):
         if name == EXTRA:
-            notes[i] = (FLAG_EXTRA,)
+            notes[i] = (Note.ONE_MORE,)
         if _fewer(names) and name in ("L1", "T11"):
-            notes[i] = (FLAG_FEWER,)
+            notes[i] = (Note.ONE_FEWER,)
     junction = _junction(names)
     if junction is not None:
-        notes[junction] = (*notes.get(junction, ()), FLAG_TRANSITIONAL)
+        notes[junction] = (*notes.get(junction, ()), Note.TRANSITIONAL)
     if against:
-        notes[start] = (*notes.get(start, ()), FLAG_AGAINST)
+        notes[start] = (*notes.get(start, ()), Note.AGAINST_PICTURE)
     return notes
 
 
@@ -355,14 +351,10 @@ def _missed(names: Names, kept: Sequence[int], place: int) -> str:
     return f"{said}: add {it}, or check the levels above."
 
 
-def _unknown(names: Names) -> str:
+def _unknown(names: Names) -> tuple[str, ...]:
     """Return that the levels are not known, and the most probable of them."""
-    text = (
-        "The levels are not known: too little of the sacrum or of the upper neck is in view. The vertebrae are "
-        "numbered from the bottom up; to name them, draw a box around a vertebra whose level you know."
-    )
     levelled = [name for name in names.best if _is_level(name)]
-    if levelled and names.counts and names.counts[0].probability > DOUBTFUL:
-        odds = round(100 * names.counts[0].probability)
-        text += f" Most likely they are {levelled[-1]} to {levelled[0]} ({odds} %)."
-    return text
+    if not levelled or not names.counts or names.counts[0].probability <= DOUBTFUL:
+        return (LEVELS_UNKNOWN,)
+    odds = round(100 * names.counts[0].probability)
+    return LEVELS_UNKNOWN, f"Most likely the vertebrae are {levelled[-1]} to {levelled[0]} ({odds} %)."

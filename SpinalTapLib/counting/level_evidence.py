@@ -24,7 +24,7 @@ FLOOR = 0.02
 """Share of an even guess mixed into the network's answer: no real scan is quite like the synthetic ones."""
 
 LEAST_SHARE, GREATEST_SHARE = 0.15, 0.97
-"""Shares of S1 and C2 are taken to lie between these: one that is cut by the edge of the image may have next to none."""
+"""Shares of S1 and C2 are taken to lie between these: one cut by the edge of the image may have next to none."""
 
 PARTS_BESIDE, PARTS_ALONE = 0.3, 2.0
 """Power of what the part network's classes say, beside the level network and without it."""

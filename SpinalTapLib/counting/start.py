@@ -9,6 +9,7 @@ import numpy as np
 
 from ..detection.linking import Candidate
 from ..spine.boxes import corners_of
+from ..spine.notes import Note
 from ..spine.structures import N_STRUCTURES, Structure
 from ..spine.vertebra import SeedBox
 from .ladder import PRESENCE_LIMIT, Look
@@ -28,8 +29,6 @@ SAME_SIZES = 0.6
 
 LADDER_SCORE = 0.6
 """Factor on the score of a vertebra that only the ladder saw."""
-
-FLAG_BOX = "position taken from the box, not outlined"
 
 
 def in_box(
@@ -126,4 +125,4 @@ def _candidate(rung: Rung, working: SagittalVolume) -> Candidate:
     evidence = np.zeros(N_STRUCTURES)
     evidence[Structure.BODY] = 1.0
     score = LADDER_SCORE * rung.presence
-    return Candidate((), corners.mean(0), corners, round(rung.slice), evidence, score, (FLAG_BOX,), ())
+    return Candidate((), corners.mean(0), corners, round(rung.slice), evidence, score, (Note.FROM_BOX,), ())
