@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import SimpleITK as sitk
 
 from ...spine.confidence import SURE
 from ...spine.levels import COMMON
@@ -234,13 +235,28 @@ def evaluate_stacks(
         name = path.name.removesuffix("_image.nii.gz")
         if progress is not None:
             progress(i / len(paths), name)
-        bodies = load_volume(path.with_name(f"{name}_bodies.nii.gz"))
-        numbers = np.rint(bodies.array)
-        truth = [bodies.to_lps(np.argwhere(numbers == k).mean(0)) for k in range(1, int(numbers.max()) + 1)]
+        truth = numbered_centres(path.with_name(f"{name}_bodies.nii.gz"))
         vertebrae = [v for v in namer(working_volume(load_volume(path))) if v.level]
-        true = _levels_of_stack(np.array(truth), np.array([v.centroid_lps_mm for v in vertebrae]).reshape(-1, 3))
+        true = _levels_of_stack(truth, np.array([v.centroid_lps_mm for v in vertebrae]).reshape(-1, 3))
         scans.append(NamedScan(name, name, "T2 SPACE", _said(vertebrae, true)))
     return NamesEvaluation(tuple(scans), "T2-SPACE stacks")
+
+
+def numbered_centres(path: Path) -> np.ndarray:
+    """Return the centroids of the bodies numbered 1, 2, ... in a label map, shape (n, 3), LPS, mm.
+
+    Raises
+    ------
+    ValueError
+        If the file is missing or can't be read.
+    """
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise ValueError(f"The label map {path} is missing or damaged.") from error
+    numbers = np.rint(sitk.GetArrayFromImage(image))
+    middles = [np.argwhere(numbers == k).mean(0)[::-1] for k in range(1, int(numbers.max()) + 1)]
+    return np.array([image.TransformContinuousIndexToPhysicalPoint(m.tolist()) for m in middles]).reshape(-1, 3)
 
 
 def _levels_of_stack(truth: np.ndarray, centres: np.ndarray) -> list[str]:
