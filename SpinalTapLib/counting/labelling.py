@@ -15,7 +15,7 @@ from ..spine.notes import LEVELS_UNKNOWN, Note
 from ..spine.vertebra import Alternative, SeedBox, Vertebra
 from .fusion import Place, climb_alone, fuse
 from .ladder import Look
-from .level_evidence import LevelLook, part_evidence
+from .level_evidence import CUT_TEMPER, LevelLook, part_evidence
 from .names import EXTRA, LEAST_CLAIM, SACRUM_NAME, STEP_SIZES, Names, name_column
 from .rungs import Rung, corners_lps, rung_from_points
 from .start import LADDER_SCORE, in_box, place_of
@@ -166,7 +166,9 @@ class _Column:
             for place in places
         ])  # fmt: skip
         if self._levels_look is not None and self.working is not None:
-            evidence = evidence + self._levels_look([rung_from_points(self.working, c) for c in corners])
+            whole = np.array([1.0 if not self._is_cut(place) else CUT_TEMPER for place in places])
+            seen = self._levels_look([rung_from_points(self.working, c) for c in corners])
+            evidence = evidence + whole[:, None] * seen
         gaps = [i for i in range(1, len(places)) if self._is_gap(places, i)]
         return name_column(evidence, self._distances(corners), pins, gaps)
 
@@ -184,6 +186,9 @@ class _Column:
             return self.candidates[place.candidate].corners_lps_mm
         assert self.working is not None  # only the ladder, which looks at it, makes places of its own
         return corners_lps(self.working, place.rung)
+
+    def _is_cut(self, place: Place) -> bool:
+        return place.candidate is not None and Note.CUT in self.candidates[place.candidate].flags
 
     def _is_gap(self, places: Sequence[Place], i: int) -> bool:
         """Whether linking saw room for a vertebra below a place, and the ladder has put none there."""

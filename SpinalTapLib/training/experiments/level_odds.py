@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...counting.labelling import distances
-from ...counting.level_evidence import LevelLook, part_evidence
+from ...counting.level_evidence import CUT_TEMPER, LevelLook, part_evidence
 from ...counting.names import SACRUM_NAME, Names, name_column
 from ...counting.rungs import rung_from_points
 from ...detection.linking import link
 from ...scans.resampling import working_volume
 from ...scans.volume import SagittalVolume
 from ...spine.levels import COMMON
+from ...spine.notes import Note
 from ...spine.quadrilaterals import contains
 from ..evaluation.tables import markdown_table
 from ..level_examples import NOTHING, PIXEL_MM, SACRUM, SpineScene, draw_scene, random_image
@@ -109,7 +110,8 @@ def study_odds(
             continue
         corners = np.array([c.corners_lps_mm for c in candidates])
         look = LevelLook(*levels, detections.working)
-        evidence = look([rung_from_points(detections.working, c) for c in corners])
+        whole = np.array([CUT_TEMPER if Note.CUT in c.flags else 1.0 for c in candidates])
+        evidence = whole[:, None] * look([rung_from_points(detections.working, c) for c in corners])
         evidence = evidence + np.array([part_evidence(c.evidence, beside=True) for c in candidates])
         names = name_column(evidence, distances(corners))
         points = [volume.to_index(c.centroid_lps_mm)[1:] for c in candidates]
