@@ -16,7 +16,7 @@ from .level_views import level_numbers, level_view, tilt_of
 from .names import N_CLASSES, NOTHING, SACRUM
 from .rungs import Rung, planes_around
 
-TEMPER = 0.22
+TEMPER = 0.15
 """Power of the level network's probabilities: the views of neighbours overlap by most of their area, so that what they
 show must not be counted several times."""
 
@@ -29,7 +29,7 @@ FLOOR = 0.05
 LEAST_SHARE, GREATEST_SHARE = 0.15, 0.97
 """Shares of S1 and C2 are taken to lie between these: one cut by the edge of the image may have next to none."""
 
-PARTS_BESIDE, PARTS_ALONE = 0.8, 2.0
+PARTS_BESIDE, PARTS_ALONE = 0.6, 2.0
 """Power of what the part network's classes say, beside the level network and without it."""
 
 UNSEEN = np.log(0.01)
