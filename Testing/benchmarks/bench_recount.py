@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 
-from spines_by_hand import box_on
+import numpy as np
 
 from SpinalTapLib.pipeline import reseed_spine, segment_spine
+from SpinalTapLib.spine.vertebra import SeedBox
 
 LONGEST_S = 0.5
 
 
 def test_a_recount_of_24_vertebrae_takes_under_half_a_second_of_processor_time(block_spine):
     answer = segment_spine(block_spine(count=24)[0].volume())
-    box = box_on(answer.vertebrae[0], "S1")
+    box = SeedBox(answer.vertebrae[0].centroid_lps_mm, np.full(3, 20.0), level="S1")
     reseed_spine(answer, box)
     began = time.process_time()
     reseed_spine(answer, box)
