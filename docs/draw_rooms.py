@@ -59,8 +59,8 @@ def picture() -> str:
         f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height}' width='{width}' height='{height}'>",
         f"<rect width='{width}' height='{height}' fill='white'/>",
         text(LEFT_PX, 34, "The rooms of SpinalTapLib", 19, more="font-weight='bold'"),
-        text(LEFT_PX, 56, "A dot in a row: this room imports that one. Every dot lies right of the diagonal,", 13, PALE),
-        text(LEFT_PX, 74, "because a room imports only from rooms below it.", 13, PALE),
+        text(LEFT_PX, 56, "A dot in a row: this room imports that one.", 13, PALE),
+        text(LEFT_PX, 74, "Every dot lies right of the diagonal: a room imports only from rooms below it.", 13, PALE),
     ]
     pairs = edges()
     for row, name in enumerate(names):

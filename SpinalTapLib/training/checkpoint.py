@@ -1,4 +1,4 @@
-"""Checkpoints: everything that a stopped run needs to go on, in one file that is whole or not there."""
+"""Write and read checkpoints: all that a stopped training run needs to continue, in one file."""
 
 from __future__ import annotations
 

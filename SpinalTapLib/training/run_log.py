@@ -1,4 +1,4 @@
-"""The log of a training run, and its curves as a picture."""
+"""Write and read the log of a training run, and draw its curves."""
 
 from __future__ import annotations
 

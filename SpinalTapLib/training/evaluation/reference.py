@@ -1,4 +1,4 @@
-"""Truth: a reference label map with its bodies, and what was predicted for it, on one grid."""
+"""Load a reference label map with its bodies, and the prediction on the same grid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each ingredient of the training brings: train without it, and measure on real development slices."""
+"""Measure what each ingredient of the training contributes: train without it, and test on real development slices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rungs as a picture: the ladder climbs a whole synthetic spine, and what it looks at on the way."""
+"""Draw how the ladder climbs a whole synthetic spine, and what it looks at in each step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Self-training: go on learning from real slices without labels, the network's own answers taken for true.
+"""Continue training on real slices without labels, with the network's own answers as truth (self-training).
 
 The patients of the SPIDER slices are cut into two halves. The network learns from one half, beside as many synthetic
 tiles, and is measured on the other; then the other way round. Boxes and masks are used to measure, and the boxes to

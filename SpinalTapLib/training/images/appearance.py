@@ -1,4 +1,4 @@
-"""Appearance: labels become a magnetic resonance image. Batched torch, the same on CPU and GPU."""
+"""Turn labels into MR images, in batches; the same on CPU and GPU."""
 
 from __future__ import annotations
 

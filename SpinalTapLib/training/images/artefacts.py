@@ -1,4 +1,4 @@
-"""Artefacts of the object and of the finished image: chemical shift, flow, metal, zippers, wrap-around."""
+"""Add artefacts of the object and of the finished image: chemical shift, flow, metal, zippers, wrap-around."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contrast: how bright each tissue is in a random MR image, from spin physics or from pure chance."""
+"""Draw the brightness of each tissue in an MR image, from the signal equations or at random."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chance: the one source of random numbers for tiles, on any device."""
+"""Random numbers for tiles, on any device."""
 
 from __future__ import annotations
 

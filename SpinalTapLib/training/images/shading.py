@@ -1,4 +1,4 @@
-"""Shading: brightness that depends on the place in the image, not on the tissue."""
+"""Draw shading: brightness that depends on the position in the image, not on the tissue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texture: grain, mottling and streaks inside tissues, and differences from one vertebra to the next."""
+"""Draw texture: grain, mottling and streaks inside tissues, and differences between vertebrae."""
 
 from __future__ import annotations
 
