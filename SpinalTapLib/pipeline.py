@@ -86,7 +86,7 @@ def segment_spine(
         candidates = calibrated(link(detections), calibration_of(card))
     with stages.stage("bodies", f"Drawing {len(candidates)} vertebrae"):
         evidence = gather(volume, detections, candidates, options.structures)
-        evidence = replace(evidence, candidates=recentred(candidates, evidence.bodies.solids, working))
+        evidence = replace(evidence, candidates=recentred(evidence.candidates, evidence.bodies.solids, working))
     spine = Spine(
         vertebrae=(),
         model={"name": str(card["name"]), "sha256": str(card["sha256"])},
@@ -221,8 +221,7 @@ def _look(options: Options, working: SagittalVolume) -> Look | None:
 def _with_body(vertebra: Vertebra, evidence: Evidence, label_map: np.ndarray) -> Vertebra:
     """Add what only the body tells: its centroid, the slices that show it, and the notes on its shape."""
     vertebra = replace(vertebra, slices=slices_of(label_map, vertebra.label_value))
-    index = evidence.index_of(vertebra)
-    if index is None:
+    if vertebra.candidate is None:
         return vertebra
-    flags = tuple(dict.fromkeys((*vertebra.flags, *evidence.bodies.flags[index])))
-    return replace(vertebra, centroid_lps_mm=evidence.centroids_lps_mm[index], flags=flags)
+    flags = tuple(dict.fromkeys((*vertebra.flags, *evidence.bodies.flags[vertebra.candidate])))
+    return replace(vertebra, centroid_lps_mm=evidence.centroids_lps_mm[vertebra.candidate], flags=flags)

@@ -239,8 +239,7 @@ def _surfaces(spine: Spine) -> Iterator[tuple[int, Any]]:
     if not isinstance(evidence, Evidence):
         return
     for vertebra in spine.vertebrae:
-        index = evidence.index_of(vertebra)
-        solid = None if index is None else evidence.bodies.solids[index]
+        solid = None if vertebra.candidate is None else evidence.bodies.solids[vertebra.candidate]
         if solid is not None and (solid.field > 0).any():
             yield vertebra.label_value, body_surface(solid)
 

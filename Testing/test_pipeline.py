@@ -54,6 +54,19 @@ def test_the_centroid_is_that_of_the_label_map(block_spine):
         assert np.linalg.norm(vertebra.centroid_lps_mm - centre) < 1.0, vertebra.level
 
 
+def test_a_vertebra_knows_its_candidate_whatever_is_left_out_of_the_count(block_spine):
+    spine, _ = block_spine()
+    found = segment_spine(spine.volume(), options=Options(method="detector"))
+    evidence = replace(found.evidence, ignored=frozenset({1}))
+    fewer = pipeline.recount(replace(found, evidence=evidence), found, None, Options(method="detector"))
+    assert [v.candidate for v in found.vertebrae] == list(range(6))
+    assert [v.candidate for v in fewer.vertebrae] == [0, 2, 3, 4, 5]
+    for vertebra in fewer.vertebrae:
+        np.testing.assert_array_equal(vertebra.centroid_lps_mm, evidence.centroids_lps_mm[vertebra.candidate])
+        body = evidence.bodies.index == vertebra.candidate + 1
+        assert (fewer.label_map[body] == vertebra.label_value).all()
+
+
 def test_slices_say_where_the_body_is_in_the_scan(block_spine):
     answer = segment_spine(block_spine()[0].volume())
     for vertebra in answer.vertebrae:

@@ -62,6 +62,8 @@ class Candidate:
         Slices of the working volume that show it, from right to left.
     raw_score : float or None
         The score as the detector gave it, where `score` has been made a probability (`pipeline.calibrated`).
+    number : int or None
+        Position in `Evidence.candidates`; None for a body that is not part of the evidence.
     """
 
     members: tuple[SliceVertebra, ...]
@@ -73,6 +75,7 @@ class Candidate:
     flags: tuple[str, ...]
     slices: tuple[int, ...]
     raw_score: float | None = None
+    number: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

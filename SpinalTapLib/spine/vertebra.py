@@ -35,6 +35,9 @@ class Vertebra:
         Named measurements; the unit is the end of the name (``"height_anterior_mm"``).
     flags : tuple of str
         Short notes in plain English: the texts of `notes.Note`.
+    candidate : int or None
+        Which candidate of the evidence it is (`Candidate.number`); None where only the count showed it, and in results
+        that were stored without it.
     """
 
     level: str | None
@@ -45,6 +48,7 @@ class Vertebra:
     slices: tuple[int, ...] = ()
     measurements: Mapping[str, float] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
+    candidate: int | None = None
 
     @property
     def name(self) -> str:
