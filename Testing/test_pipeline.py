@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from block_spine import HEIGHT, PITCH, SLICE_MM, BlockSpine
 from SpinalTapLib import pipeline
 from SpinalTapLib.evidence import rounded, to_steps
 from SpinalTapLib.files.evidence_file import evidence_bytes, read_evidence
+from SpinalTapLib.files.spine_json import spine_json
 from SpinalTapLib.pipeline import Cancelled, Options, reseed_spine, segment_spine
 from SpinalTapLib.spine import levels
 from SpinalTapLib.spine.vertebra import SeedBox
@@ -244,6 +246,48 @@ def test_a_graphics_card_without_memory_leaves_the_work_to_the_processor(block_s
     answer = segment_spine(spine.volume())
     assert devices == ["cuda", "cpu"]
     assert answer.device == "cpu" and len(answer.vertebrae) == 6
+
+
+def test_a_cancel_stays_a_cancel_on_a_pytorch_without_the_newer_name_of_that_error(block_spine, monkeypatch):
+    monkeypatch.delattr(torch, "OutOfMemoryError")
+
+    def progress(stage, fraction, sentence):
+        if stage == "detect":
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        segment_spine(block_spine()[0].volume(), progress=progress)
+
+
+def test_an_answer_names_every_network_that_had_a_say(block_spine, monkeypatch):
+    volume = block_spine()[0].volume()
+
+    def blind(rung):
+        return replace(rung, presence=0.0), replace(rung, presence=0.0)
+
+    monkeypatch.setattr(pipeline, "_look", lambda options, _: None if options.method == "detector" else blind)
+    monkeypatch.setattr(pipeline, "_ladder_network", lambda name: (None, {"name": name, "sha256": "12ab"}))
+    answer = segment_spine(volume)
+    assert set(answer.model) == {"name", "sha256", "ladder", "ladder_sha256"}
+    assert answer.model["ladder"] == "ladder" and answer.model["ladder_sha256"] == "12ab"
+    assert json.loads(spine_json(answer, volume))["model"] == answer.model
+    alone = reseed_spine(answer, None, options=Options(method="detector"))
+    assert set(alone.model) == {"name", "sha256"}
+
+
+@pytest.mark.parametrize(("room", "kept"), [(0, 1), (10**9, 4)])
+def test_earlier_answers_are_kept_as_long_as_there_is_room_and_the_last_one_always(
+    block_spine, monkeypatch, room, kept
+):
+    monkeypatch.setattr(pipeline, "EARLIER_BYTES", room)
+    answers = [segment_spine(block_spine(count=3)[0].volume(), options=Options(method="detector"))]
+    for _ in range(4):
+        answers.append(reseed_spine(answers[-1], None, options=Options(method="detector")))
+    chain = [answers[-1]]
+    while chain[-1].earlier is not None:
+        chain.append(chain[-1].earlier)
+    assert len(chain) == kept + 1
+    assert [a.label_map is b.label_map for a, b in zip(chain, answers[::-1])] == [True] * len(chain)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from ..spine.notes import Note
 from ..spine.structures import BODY_CLASSES, Structure
+from .pieces import CORNERS, FACES
 from .tracks import Track, Window, soft_step, tracks_of
 
 REACH_MM = 4.0
@@ -32,8 +33,6 @@ SPIKE_MM = 3.0
 LEAST_COVER = 0.5
 """Share of a quadrilateral that the mask must fill to be believed."""
 
-_SPREAD = ndimage.generate_binary_structure(3, 3)
-_PLUS = ndimage.generate_binary_structure(3, 1)
 
 
 class Member(Protocol):
@@ -166,7 +165,7 @@ def _tidy(raw: _Share, size: tuple[int, ...]) -> Outline | None:
     if piece is None:
         return None
     # The edge pixels around the piece stay as they are: they say where between the pixels it ends.
-    near = ndimage.binary_dilation(ndimage.binary_dilation(piece, _SPREAD), _PLUS)
+    near = ndimage.binary_dilation(ndimage.binary_dilation(piece, CORNERS), FACES)
     share = np.where(near & ((share <= 0.5) | piece), share, 0).astype(np.float32)
     return Outline(share, track.window, flags)
 
@@ -216,7 +215,7 @@ def _cut_spikes(probability: np.ndarray, inside: np.ndarray, radius: float) -> N
 
 def _main_piece(inside: np.ndarray, track: Track) -> np.ndarray | None:
     """Return the connected piece that fills the quadrilaterals best, or None."""
-    pieces, count = ndimage.label(inside, _SPREAD)
+    pieces, count = ndimage.label(inside, CORNERS)
     if count == 0:
         return None
     votes = np.zeros(count + 1, int)

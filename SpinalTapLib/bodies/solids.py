@@ -24,6 +24,7 @@ from scipy.spatial import cKDTree
 from skimage.measure import euler_number, find_contours
 
 from .outlines import Outline
+from .pieces import largest_piece
 
 FAR_SLICES = 2.0
 """Distances across the slices are cut off at this many slice distances: further walls have no say."""
@@ -121,7 +122,7 @@ def solid_of(outline: Outline, matrix: np.ndarray) -> Solid | None:
     Returns
     -------
     Solid or None
-        None where no slice shows more than a few pixels.
+        None where no slice shows more than a few pixels, or the slices together show too little to have an inside.
     """
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
     shown = np.flatnonzero((outline.probability > 0.5).sum((1, 2)) >= _LEAST_PIXELS)
@@ -138,7 +139,8 @@ def solid_of(outline: Outline, matrix: np.ndarray) -> Solid | None:
     field = _with_volume(field, spacing / [steps, 1, 1], volume)
     change = np.diag([1 / steps, 1, 1, 1])
     change[:3, 3] = outline.window.first + first, *outline.window.corner
-    return Solid(_one_ball(field), matrix @ change)
+    field = _one_ball(field)
+    return Solid(field, matrix @ change) if (field > 0).any() else None
 
 
 def _distances(probability: np.ndarray, spacing: np.ndarray) -> np.ndarray:
@@ -227,9 +229,7 @@ def _one_piece(field: np.ndarray) -> np.ndarray:
     """Return the field without small pieces and closed hollows, and with its border outside."""
     inside = field > 0
     inside[[0, -1]] = inside[:, [0, -1]] = inside[:, :, [0, -1]] = False
-    pieces, count = ndimage.label(inside)
-    if count > 1:
-        inside = pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
-    inside = ndimage.binary_fill_holes(inside)
+    piece = largest_piece(inside)
+    inside = inside if piece is None else ndimage.binary_fill_holes(piece)
     least = np.maximum(np.abs(field), 0.05).astype(np.float32)
     return np.where(inside, least, -least)

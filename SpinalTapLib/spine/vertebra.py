@@ -141,7 +141,7 @@ class Spine:
     seconds : mapping of str to float
         Wall-clock seconds a stage.
     model : mapping of str to str
-        ``name`` and ``sha256`` of the network.
+        ``name`` and ``sha256`` of the part network; ``ladder`` and ``ladder_sha256`` of the ladder, where it was used.
     device : str
         Device that the network ran on.
     evidence : object
