@@ -1,4 +1,4 @@
-"""Evidence: what the detector saw, kept with the answer so that levels can be counted again at once."""
+"""Keep what the detector saw with the result, so that levels can be counted again at once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SAME_PLACE_MM = 0.5
 """A dropped vertebra whose stored centroid is this near to a candidate's is that candidate."""
 
 PROBABILITY_STEPS = 255
-"""Mask probabilities are kept in so many steps: exact in a byte, and far finer than the network is sure of them."""
+"""Number of steps of the stored mask probabilities: one byte, far finer than the network's precision."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""The one road through the house: a volume goes in, a spine comes out."""
+"""Segment a volume and count its levels: the two entry points `segment_spine` and `reseed_spine`."""
 
 from __future__ import annotations
 
@@ -260,7 +260,7 @@ def _models(model: Mapping[str, str], options: Options | None) -> dict[str, str]
 
 
 def _with_body(vertebra: Vertebra, evidence: Evidence, label_map: np.ndarray) -> Vertebra:
-    """Add what only the body tells: its centroid, the slices that show it, and the notes on its shape."""
+    """Add what follows from the body: its centroid, the slices that show it, and the notes on its shape."""
     vertebra = replace(vertebra, slices=slices_of(label_map, vertebra.label_value))
     if vertebra.candidate is None:
         return vertebra

@@ -1,4 +1,4 @@
-"""Between: what lies between and behind the bodies, the discs and the spinal canal."""
+"""Segment the intervertebral discs and the spinal canal."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .tracks import Track, soft_step, tracks_of
 DISC_REACH = 0.75
 """A disc may bulge this much of its own height beyond the straight lines between its neighbours' corners."""
 DISC_REACH_MM = 4.0
-"""The least of that."""
+"""Least value of that reach."""
 MAX_GAP = 0.9
-"""Two neighbours that lie further apart than this, in heights of a body, have a vertebra missing between them."""
+"""Greatest gap between two neighbours, in heights of a body: above it, a vertebra is missing between them."""
 LEAST_DISC_MM3 = 60.0
-"""Less is noise: a cervical disc holds about 800 mm³, one worn away by half still 300."""
+"""Smaller pieces are noise: a cervical disc has about 800 mm³, one that has lost half its height still 300."""
 CANAL_REACH_MM = 45.0
 """Greatest anterior-posterior distance of the canal from the centres of the bodies beside it."""
 LEAST_CANAL_MM3 = 1000.0
@@ -73,7 +73,7 @@ def _gaps(lower: Linked, upper: Linked) -> list[_Gap]:
 
 
 def _disc(probabilities: np.ndarray, track: Track, spacing_mm: np.ndarray) -> Outline | None:
-    """Return what the mask shows of one disc."""
+    """Return the outline of one disc, or None where the mask shows too little of it."""
     size = probabilities.shape[2:]
     share = np.zeros(track.window.shape, np.float32)
     for k in range(len(share)):

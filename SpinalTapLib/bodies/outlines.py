@@ -1,8 +1,8 @@
-"""Outlines: each vertebra's own share of the mask, slice by slice.
+"""Divide the mask of bone among the vertebrae, slice by slice.
 
-The mask head says where bodies are, not whose they are. The quadrilaterals that the corners and the vector field
-gave say whose: a pixel belongs to the vertebra whose quadrilateral is nearest, so that fused, touching and slipped
-bodies part midway between their facing endplates, wherever the mask itself runs on.
+The mask does not tell one body from another; the quadrilaterals of the corners do. A pixel belongs to the vertebra
+whose quadrilateral is nearest, so that fused, touching and slipped bodies are separated midway between their facing
+endplates, however the mask joins them.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ only where a slice shows half of the body's depth or more. One that leans goes o
 SIDE_GROWTH_MM = 1.5
 """Bodies shrink towards their sides: there, a slice may exceed those further in by this much all around."""
 SPIKE_MM = 3.0
-"""What is thinner than this and sticks out of a body is a pedicle's edge, a vessel or noise."""
+"""Protrusions thinner than this are removed: the edge of a pedicle, a vessel or noise."""
 LEAST_COVER = 0.5
-"""Share of a quadrilateral that the mask must fill to be believed."""
+"""Least share of a quadrilateral that the mask must fill; below it, the quadrilateral itself is used."""
 
 
 

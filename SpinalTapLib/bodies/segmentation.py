@@ -1,25 +1,22 @@
-"""Segmentation: one solid and one label for each vertebral body, disc and the canal, in the input's own geometry."""
+"""Segment every vertebral body, disc and the canal: one solid each, and the label map on the input's own grid."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
 
+from ..detection.part_maps import Detections
 from ..options import STRUCTURES
+from ..scans.volume import SagittalVolume
 from ..spine import levels
 from ..spine.notes import Note
 from .discs_and_canal import canal_solid, disc_outlines
 from .outlines import Linked, body_outlines
 from .pieces import largest_piece
 from .solids import Solid, solid_of
-
-if TYPE_CHECKING:
-    from ..detection.detector import Detections
-    from ..scans.volume import SagittalVolume
 
 _PLANE_MM = 1.0
 """Voxels thicker than this are looked at in several planes."""
@@ -29,7 +26,7 @@ _THRESHOLDS = (0.4, 0.6)
 
 @dataclass(frozen=True, eq=False)
 class Bodies:
-    """Every structure's shape, before anything is named: what stays the same when the levels are counted anew.
+    """The shape of every structure, without names: the same for every count of the levels.
 
     Attributes
     ----------

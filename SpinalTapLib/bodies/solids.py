@@ -1,4 +1,4 @@
-"""Solids: a structure seen in thick slices becomes one smooth body.
+"""Reconstruct a smooth solid from the outlines of a structure in thick slices.
 
 Method
 ------
@@ -27,18 +27,18 @@ from .outlines import Outline
 from .pieces import largest_piece
 
 FAR_SLICES = 2.0
-"""Distances across the slices are cut off at this many slice distances: further walls have no say."""
+"""Distances across the slices are clipped at this many slice distances: walls further away have no influence."""
 MAX_OFFSET_MM = 0.3
-"""Largest change of a wall for the sake of the volume."""
+"""Largest shift of the wall that matches the volume to that of the slices."""
 JITTER_MM = 1.2
-"""Width (standard deviation) of the smoothing across the slices: a network sees every slice for itself, so its walls
-jitter from one to the next. Felt where slices are 2 mm apart, not where they are 4 mm apart."""
+"""Width (standard deviation) of the smoothing across the slices: the network sees each slice alone, so that walls
+jitter from one to the next. It has an effect where slices are 2 mm apart, and hardly any at 4 mm."""
 _SURE = 0.05
-"""Probabilities this close to 0 or 1 are certain; the rest of a network's doubt must not add up to volume."""
+"""Probabilities this close to 0 or 1 are set to 0 or 1, so that small ones do not add up to volume."""
 _LEAST_PIXELS = 4
-"""A slice that shows less of a body is noise."""
+"""Slices with fewer pixels of a body are ignored as noise."""
 _PAD = 2
-"""Empty slices beyond the last ones that show a body: they tell how steeply it ends."""
+"""Empty slices added at both ends, so that the solid closes there."""
 _SMOOTHING = (0.7, 1.0, 1.5, 2.0, 3.0)
 """Widths, in voxels, tried in turn to close handles and tunnels."""
 
@@ -216,7 +216,7 @@ def _slope(field: np.ndarray, steps_mm: np.ndarray) -> np.ndarray:
 
 
 def _one_ball(field: np.ndarray) -> np.ndarray:
-    """Return the field with one piece inside, and neither hollows nor tunnels: what can be printed."""
+    """Return the field with one piece inside, without hollows or tunnels, as 3-D printing needs it."""
     out = _one_piece(field)
     for width in _SMOOTHING:
         if euler_number(out > 0, connectivity=1) == 1:

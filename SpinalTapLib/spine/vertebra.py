@@ -1,4 +1,4 @@
-"""Vertebra, Spine and SeedBox: what is known about a spine, in millimetres, LPS."""
+"""Data types of a result: Vertebra, SeedBox and Spine. Lengths in mm, coordinates in LPS."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class SeedBox:
 
 @dataclass(frozen=True)
 class Spine:
-    """The answer: vertebrae from the bottom up, and what they were counted from.
+    """A result: vertebrae from the bottom up, and what they were counted from.
 
     Attributes
     ----------
