@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -170,15 +169,6 @@ def test_a_recount_without_a_box_counts_from_what_was_seen(block_spine):
     again = reseed_spine(reseed_spine(answer, box_on(answer.vertebrae[1], "S1")), None)
     assert [v.level for v in again.vertebrae] == [v.level for v in answer.vertebrae]
     assert again.anchor == "S1" and again.seed is None
-
-
-def test_a_recount_takes_under_half_a_second(block_spine):
-    answer = segment_spine(block_spine(count=24)[0].volume())
-    box = box_on(answer.vertebrae[0], "S1")
-    reseed_spine(answer, box)
-    began = time.process_time()
-    reseed_spine(answer, box)
-    assert time.process_time() - began < 0.5
 
 
 def test_a_result_without_evidence_cannot_be_recounted(block_spine):
