@@ -22,7 +22,6 @@ from .progress import CancelledCallback, ProgressCallback, Stages
 from .report.rendering import render_surfaces
 from .report.style import BACKGROUND
 from .scans.volume import SagittalVolume, load_volume
-from .spine.levels import label_name
 from .spine.terms import colour
 from .spine.vertebra import SeedBox, Spine
 
@@ -249,7 +248,7 @@ def _surfaces(spine: Spine) -> Iterator[tuple[int, Any]]:
 def _rendering(spine: Spine, surfaces: Mapping[int, Any]) -> np.ndarray | None:
     """Return a picture of the vertebrae in 3-D for the report, or None where this machine can't draw it."""
     parts = [
-        (surfaces[v.label_value], colour(v.label_value), v.level or label_name(v.label_value).split()[-1])
+        (surfaces[v.label_value], colour(v.label_value), v.short_name)
         for v in spine.vertebrae
         if v.label_value in surfaces
     ]

@@ -184,14 +184,12 @@ def _report(spine: Spine, folder: Path, console: Console, as_json: bool) -> int:
         print(json.dumps(content, indent=1))
         return 0
     from ..spine.confidence import word
-    from ..spine.levels import label_name
     from ..spine.summary import summary
 
     print(f"{'level':<12} {'confidence':<12} {'height mm':>10}  notes")
     for vertebra in reversed(spine.vertebrae):
-        name = vertebra.level or label_name(vertebra.label_value)
         sure = f"{vertebra.confidence:.2f} {word(vertebra.confidence)}"
-        row = f"{name:<12} {sure:<12} {vertebra.height_mm:>10.1f}  {', '.join(vertebra.flags)}"
+        row = f"{vertebra.name:<12} {sure:<12} {vertebra.height_mm:>10.1f}  {', '.join(vertebra.flags)}"
         print(row.rstrip())
     print(summary(spine))
     print(f"Results: {folder}")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..bodies.triangle_mesh import mesh_arrays
+from ..options import SURFACE_FORMATS
 from .atomic import staged_folder, write_whole
 
 if TYPE_CHECKING:
@@ -69,8 +70,8 @@ def write_surface(path: str | Path, surface: vtkPolyData | Sequence[NamedSurface
     """
     path = Path(path)
     kind = path.suffix.lower().lstrip(".")
-    if kind not in FORMATS:
-        raise ValueError(f"Surfaces can be written as {', '.join(FORMATS)}; {path.name} ends otherwise.")
+    if kind not in SURFACE_FORMATS:
+        raise ValueError(f"Surfaces can be written as {', '.join(SURFACE_FORMATS)}; {path.name} ends otherwise.")
     parts = list(surface) if isinstance(surface, Sequence) else [NamedSurface(path.stem, surface)]
     if not parts:
         raise ValueError(f"There is no surface to write to {path}.")
@@ -95,7 +96,7 @@ def write_surfaces(
     surfaces : sequence of NamedSurface
         What to write; a file is named after its surface.
     kind : str
-        One of `FORMATS`.
+        One of `SURFACE_FORMATS`.
     merged : str, optional
         Name, without ending, of one file for all of them.
 
@@ -109,8 +110,8 @@ def write_surfaces(
     ValueError
         If there is nothing to write, or it can't be written; the folder is then as it was.
     """
-    if kind not in FORMATS:
-        raise ValueError(f"Surfaces can be written as {', '.join(FORMATS)}; got {kind!r}.")
+    if kind not in SURFACE_FORMATS:
+        raise ValueError(f"Surfaces can be written as {', '.join(SURFACE_FORMATS)}; got {kind!r}.")
     if not surfaces:
         raise ValueError("There is no surface to write.")
     names = file_names([merged] if merged is not None else [s.name for s in surfaces], kind)

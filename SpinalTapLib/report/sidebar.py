@@ -12,7 +12,7 @@ from ..spine.confidence import word
 from ..spine.terms import colour
 from ..spine.vertebra import Spine, Vertebra
 from .canvas import Page, wrap
-from .style import AMBER, BRIGHT, MUTED, RULE, confidence_colour, short_name
+from .style import AMBER, BRIGHT, MUTED, RULE, confidence_colour
 
 SIDEBAR_PX = 760
 LEAST_RENDERING_PX = 300
@@ -60,7 +60,7 @@ def draw_table(page: Page, top: int, left: int, spine: Spine) -> int:
 def _draw_row(page: Page, top: int, left: int, vertebra: Vertebra) -> int:
     base = top + 18
     page.fill(top + 6, left, 14, 10, colour(vertebra.label_value))
-    page.text(short_name(vertebra), base, left + 20, 15, BRIGHT, bold=vertebra.level is not None)
+    page.text(vertebra.short_name, base, left + 20, 15, BRIGHT, bold=vertebra.level is not None)
     shade = confidence_colour(vertebra.confidence)
     page.disc(base - 4.5, left + _CONFIDENCE_LEFT + 4, 4, shade)
     page.text(word(vertebra.confidence), base, left + _CONFIDENCE_LEFT + 15, _SIZE, shade)

@@ -17,7 +17,6 @@ from .style import (
     MUTED,
     RULE,
     confidence_colour,
-    short_name,
 )
 
 CAPTION_PX = 26
@@ -92,7 +91,7 @@ def draw_names(page: Page, section: Section, top: int, left: int, vertebrae: Seq
         page.disc(row, edge + 4 * side, 4.5, BLACK, alpha=0.6)
         page.disc(row, edge + 4 * side, 3.3, confidence_colour(vertebra.confidence))
         page.text(
-            short_name(vertebra),
+            vertebra.short_name,
             row + 0.36 * _NAME_PX,
             edge + 13 * side,
             _NAME_PX,

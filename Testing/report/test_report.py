@@ -14,7 +14,7 @@ from spines_by_hand import column, painted, spine_of, vertebra
 from SpinalTapLib.report.canvas import Page
 from SpinalTapLib.report.report import draw_report, report_png
 from SpinalTapLib.report.sidebar import draw_table, resized
-from SpinalTapLib.report.style import anchor_sentence, confidence_colour, short_name
+from SpinalTapLib.report.style import anchor_sentence, confidence_colour
 from SpinalTapLib.report.views import spread
 from SpinalTapLib.spine import levels
 from SpinalTapLib.spine.confidence import word
@@ -74,7 +74,7 @@ def test_the_header_says_what_the_levels_are_counted_from(measured):
 
 
 def test_a_vertebra_without_a_level_goes_by_its_number():
-    assert short_name(vertebra(None, column(("L5",))[0].corners_lps_mm, label_value=104)) == "4"
+    assert vertebra(None, column(("L5",))[0].corners_lps_mm, label_value=104).short_name == "4"
 
 
 def test_the_same_spine_gives_the_same_picture_and_the_file_holds_it(measured, picture, tmp_path):
