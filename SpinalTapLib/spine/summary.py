@@ -77,3 +77,25 @@ def summary(spine: Spine) -> str:
     span = f", {names[-1]} to {names[0]}" if count > 1 else f", {names[0]}" if count else ""
     source = {"S1": ", counted from S1", "C2": ", counted from C2", "pinned": ", counted from your mark"}
     return f"{count} {'vertebra' if count == 1 else 'vertebrae'}{span}{source.get(spine.anchor, '')}."
+
+
+def source_sentence(spine: Spine) -> str:
+    """Say what the levels are counted from, for the heading of a report."""
+    if not spine.vertebrae:
+        return "No vertebra was found"
+    if spine.anchor == "pinned":
+        return f"Levels counted from the box drawn around {spine.seed.level}" if spine.seed else "Levels pinned by hand"
+    if spine.anchor == "C2":
+        return "Levels counted downwards from C2, which is in view"
+    if spine.anchor == "S1":
+        return "Levels counted upwards from S1, which is in view"
+    return "Levels not known (neither S1 nor C2 surely in view): numbered from the bottom up"
+
+
+def count_words(spine: Spine) -> str:
+    """Say how many vertebrae there are and from where to where: ``"7 vertebrae, T12–S1"``."""
+    if not spine.vertebrae:
+        return ""
+    count = f"{len(spine.vertebrae)} vertebra{'e' if len(spine.vertebrae) > 1 else ''}"
+    lowest, highest = spine.vertebrae[0].level, spine.vertebrae[-1].level
+    return f"{count}, {highest}–{lowest}" if lowest and highest and lowest != highest else count
