@@ -39,9 +39,9 @@ def test_weights_taught_at_another_size_of_pixel_end_with_2(scan, tmp_path, caps
     save_network(tmp_path / "coarse.pt", PartNetwork((2, 4)), {"pixel_mm": 2.0})
     coarse = ["--model", str(tmp_path / "coarse.pt")]
     assert main(["segment", str(scan), "--output", str(tmp_path / "o"), *coarse]) == 2
-    assert "taught at 2.0 mm a pixel" in capsys.readouterr().err
+    assert "trained at 2.0 mm a pixel" in capsys.readouterr().err
     assert main(["evaluate", "--spider", str(tmp_path), *coarse]) == 2
-    assert "taught at 2.0 mm a pixel" in capsys.readouterr().err
+    assert "trained at 2.0 mm a pixel" in capsys.readouterr().err
 
 
 def test_train_goes_on_with_the_settings_of_its_checkpoint(tmp_path, capsys):

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-LONG_S = 60.0  # longer than any test waits
+LONG_S = 3600.0  # nobody waits for it: such a process is ended
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def _slow(name, progress):
 
 def _silent(name, progress):
     progress("detect", 0.2, "Looking at slice 1 of 1")
-    time.sleep(2.5)
+    time.sleep(LONG_S)
 
 
 def _crash(name, progress):

@@ -23,7 +23,7 @@ from SpinalTapLib.spine.vertebra import SeedBox
 from SpinalTapLib.worker import exchange
 from SpinalTapLib.worker.link import WorkerLink
 
-START_S = 120.0  # importing PyTorch on a busy machine
+START_S = 600.0  # only against hanging: a busy machine takes a minute to import PyTorch
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and process groups are those of POSIX")
 
 
@@ -176,26 +176,26 @@ class TestAnAnswer:
 
 
 class TestProgress:
-    def test_rises_and_speaks_plainly(self, runner):
-        seen = []
+    def test_rises_and_speaks_plainly(self, runner, monkeypatch):
+        seen, receive, waiting = [], runner._worker.receive, []
+
+        def one_message():
+            """Hand out one message a call, however many came since the last one."""
+            waiting.extend(receive())
+            return [waiting.pop(0)] if waiting else []
+
+        monkeypatch.setattr(runner._worker, "receive", one_message)
         segment(runner)
         outcome_of(runner, watch=lambda r: seen.append(r.progress))
         fractions = [progress.fraction for progress in seen]
         assert fractions == sorted(fractions) and fractions[-1] <= 1
-        assert any("surface 6 of 6" in progress.sentence for progress in seen) or len(set(fractions)) > 3
+        assert any("surface 6 of 6" in progress.sentence for progress in seen)
 
-    def test_goes_on_in_a_silent_stage(self, runner):
-        news = 0
-        segment(runner, "silent")
-        end = time.monotonic() + START_S
-        while time.monotonic() < end:
-            fresh, outcome = runner.poll()
-            news += fresh
-            if outcome is not None:
-                break
-            time.sleep(0.02)
-        runner.done("")
-        assert news > 4  # in two and a half seconds of silence
+    def test_goes_on_in_a_silent_stage(self, own_runner):
+        segment(own_runner, "silent")
+        wait_until(lambda: own_runner.poll() and "Looking at slice" in own_runner.progress.sentence)
+        for _ in range(3):
+            wait_until(lambda: own_runner.poll()[0])
 
 
 class TestWhatGoesWrongIsOneSentence:
@@ -266,7 +266,7 @@ class TestWhatGoesWrongIsOneSentence:
         segment(own_runner, "slow scan")
         wait_until(lambda: own_runner.poll() and "Looking at slice" in own_runner.progress.sentence)
         os.kill(own_runner.link.pid, signal.SIGKILL)
-        assert "was killed (signal 9)" in outcome_of(own_runner, 5).sentence
+        assert "was killed (signal 9)" in outcome_of(own_runner).sentence
 
 
 class TestTheEnd:
@@ -275,7 +275,7 @@ class TestTheEnd:
         pids = started_child(own_runner, tmp_path, monkeypatch)
         own_runner.cancel()
         assert own_runner.job is None and own_runner.link.pid is None
-        wait_until(lambda: not any(map(is_alive, pids)), 5)
+        wait_until(lambda: not any(map(is_alive, pids)))
 
     @posix
     def test_cancel_leaves_no_folder_behind(self, own_runner):
@@ -292,6 +292,7 @@ class TestTheEnd:
     def test_the_process_ends_with_its_parent_however_that_ends(self, tmp_path, how):
         code = f"""
 import os, signal, sys, time
+from pathlib import Path
 from SpinalTapLib.workerlink import WorkerLink
 from SpinalTapLib.session.jobs import Runner
 from SpinalTapLib.session.state import Settings
@@ -299,17 +300,17 @@ from SpinalTapLib.scans.volume import SagittalVolume
 import numpy as np
 runner = Runner(WorkerLink(arguments=("--road", "accidents")))
 runner.segment(SagittalVolume(np.zeros((2, 2, 2), np.float32), np.eye(4), "child"), None, Settings(), {{}})
-while not os.path.exists({str(tmp_path / "pids")!r}):
+pids = Path({str(tmp_path / "pids")!r})
+while not pids.exists() or " " not in pids.read_text():
     runner.poll()
-    time.sleep(0.05)
-time.sleep(0.3)
+    time.sleep(0.02)
 {"os._exit(0)" if how == "exit" else "os.kill(os.getpid(), signal.SIGKILL)"}
 """
         environment = {**os.environ, "SPINALTAP_TEST_CHILD": str(tmp_path / "pids")}
         environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(SUPPORT)])
         subprocess.run([sys.executable, "-c", code], env=environment, timeout=2 * START_S, check=False)
         pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
-        wait_until(lambda: not any(map(is_alive, pids)), 10)
+        wait_until(lambda: not any(map(is_alive, pids)))
 
     def test_the_log_goes_with_the_link(self, own_runner):
         own_runner.link.send({"id": 1, "command": "warm", "folder": None})
