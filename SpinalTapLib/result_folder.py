@@ -1,4 +1,4 @@
-"""From a scan on disk to a result folder, and from a result folder to another count of its levels."""
+"""Segment a scan into a result folder, and recount the levels of a result folder."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def reseed_folder(
     progress: ProgressCallback | None = None,
     cancelled: CancelledCallback | None = None,
 ) -> Spine:
-    """Change a result folder and count its levels again; the detector does not run.
+    """Change a result folder and recount its levels, without running the detector.
 
     Parameters
     ----------
@@ -207,7 +207,7 @@ def write_folder(
     stages = Stages(_WRITE_SHARES, progress, cancelled)
     with stages.stage("surfaces", "Making the surfaces") as report:
         surfaces = {}
-        for value, surface in _surfaces(spine):
+        for value, surface in _surfaces(spine) if len(volume.array) > 1 else ():
             surfaces[value] = surface
             report(len(surfaces) / (len(spine.vertebrae) + 1), "Making the surfaces")
         rendering = _rendering(spine, surfaces)

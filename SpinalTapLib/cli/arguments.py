@@ -1,4 +1,4 @@
-"""What a user wants changed, as options of the command line: a box to count from, a shift, a name, a body."""
+"""Options that change a result: seed box, shift, pin, drop, add, undo."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Once(argparse.Action):
-    """An option that may be given once only: of two boxes, neither is the one that was meant."""
+    """An option that may be given only once: with two boxes it is unclear which one is meant."""
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
         """Keep the value; refuse a second one."""
@@ -23,7 +23,7 @@ class Once(argparse.Action):
 
 def add_seed(parser: argparse.ArgumentParser) -> Any:
     """Add the options of the seed; return the group of those that exclude each other."""
-    text = "box around one vertebra, to count from it: centre and size, mm, LPS"
+    text = "box around one vertebra to count from: centre and size, mm, LPS"
     box = parser.add_mutually_exclusive_group()
     box.add_argument("--seed-box", action=Once, metavar="X,Y,Z,SX,SY,SZ", help=text)
     box.add_argument("--seed-roi", action=Once, metavar="ROI.mrk.json", help="the same box, saved by 3D Slicer")
@@ -33,12 +33,12 @@ def add_seed(parser: argparse.ArgumentParser) -> Any:
 
 def add_edits(group: Any) -> None:
     """Add the options that change a result, to the group of those that exclude each other."""
-    group.add_argument("--shift", action=Once, metavar="N", help="rename all: 1 makes L5 L4, -1 makes L5 S1")
-    group.add_argument("--pin", action=Once, metavar="NAME=LEVEL", help="L5=L4: what is called L5 is L4; count from it")
-    group.add_argument("--drop", action=Once, metavar="NAME", help="leave out a vertebra that is none")
-    text = "add a vertebra that was missed, from a box around its body"
+    group.add_argument("--shift", action=Once, metavar="N", help="move all names: 1 makes L5 L4, -1 makes L5 S1")
+    group.add_argument("--pin", action=Once, metavar="NAME=LEVEL", help="make L5 L4 (L5=L4) and count from it")
+    group.add_argument("--drop", action=Once, metavar="NAME", help="remove a false detection")
+    text = "add a missed vertebra, from a box around its body"
     group.add_argument("--add-box", action=Once, metavar="X,Y,Z,SX,SY,SZ", help=text)
-    group.add_argument("--undo", action="store_true", help="take the last change back")
+    group.add_argument("--undo", action="store_true", help="undo the last change")
 
 
 def seed_of(arguments: argparse.Namespace) -> SeedBox | None:
@@ -57,7 +57,7 @@ def seed_of(arguments: argparse.Namespace) -> SeedBox | None:
 
 
 def change_of(arguments: argparse.Namespace) -> Change:
-    """Return what the user wants to change."""
+    """Return the change that the options ask for."""
     from ..files import changes_file as changes
     from ..spine import levels
 

@@ -1,4 +1,4 @@
-"""The commands that measure how good it is: evaluate and experiment."""
+"""The commands evaluate and experiment."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def add_commands(commands: Any) -> None:
     evaluate.add_argument("--table", metavar="CSV", help="columns name, group and subject")
     evaluate.add_argument("--conversion", metavar="CSV", help="columns from and to: the references' values and ours")
     evaluate.add_argument("--by", default="sequence", choices=("sequence", "region"), help="default: sequence")
-    evaluate.add_argument("--spider", metavar="DIR", help="instead: the detector on the SPIDER slices in this folder")
+    evaluate.add_argument("--spider", metavar="DIR", help="evaluate the detector on these SPIDER slices instead")
     evaluate.add_argument("--model", default=PARTS_MODEL, metavar="NAME|FILE", help="weights for --spider")
     evaluate.add_argument("--device", default="auto", choices=DEVICES)
     evaluate.add_argument("--json", action="store_true", help="print JSON instead of a Markdown table")
@@ -38,14 +38,14 @@ def add_commands(commands: Any) -> None:
     fidelity.add_argument("--slice-mm", type=float, nargs="+", metavar="MM", help="slice distances (default: 1 3 4 5)")
     fidelity.add_argument("--pixel-mm", type=float, nargs="+", metavar="MM", help="pixels (default: 0.5 0.8 1.2)")
     fidelity.set_defaults(run=run_fidelity)
-    calibration = kinds.add_parser("calibration", help="is what is given 0.9 right nine times in ten?")
+    calibration = kinds.add_parser("calibration", help="compare the stated confidence with the share that is right")
     calibration.add_argument("predictions", metavar="PREDICTIONS", help="folder of result folders")
     calibration.add_argument("references", metavar="REFERENCES", help="folder of true label maps of the same names")
-    calibration.add_argument("--picture", metavar="PNG", help="write the curve (needs matplotlib)")
-    calibration.add_argument("--card", metavar="JSON", help="put the curve into this model card, that of the weights")
+    calibration.add_argument("--picture", metavar="PNG", help="draw the curve (needs matplotlib)")
+    calibration.add_argument("--card", metavar="JSON", help="store the curve in this model card")
     calibration.add_argument("--json", action="store_true", help="print only the entry for the model card")
     calibration.set_defaults(run=run_calibration)
-    poster = kinds.add_parser("poster", help="the poster's table: the detector squeezed and on tiles, the ladder, both")
+    poster = kinds.add_parser("poster", help="table of the detector (squeezed, and on tiles), the ladder, and both")
     poster.add_argument("--scans", type=int, default=5, metavar="N", help="phantoms a region; default: 5")
     poster.add_argument("--seed", type=int, default=90_000, metavar="N", help="of the first phantom; default: 90000")
     poster.add_argument("--cache", metavar="DIR", help="keep the phantoms here, and take them from here")
@@ -56,14 +56,14 @@ def add_commands(commands: Any) -> None:
     poster.set_defaults(run=run_poster)
     ablation = kinds.add_parser("ablation", help="train without each ingredient in turn, and measure on real slices")
     ablation.add_argument("--spider", required=True, metavar="DIR", help="the SPIDER slices")
-    ablation.add_argument("--output", required=True, metavar="DIR", help="gets one folder a row; those there are kept")
-    ablation.add_argument("--config", default="small", metavar="NAME|FILE", help="the recipe with everything in it")
+    ablation.add_argument("--output", required=True, metavar="DIR", help="one folder per row; finished ones are kept")
+    ablation.add_argument("--config", default="small", metavar="NAME|FILE", help="recipe with all ingredients")
     ablation.add_argument("--canvases", metavar="DIR", help="keep drawn canvases here, and take them from here")
     ablation.set_defaults(run=run_ablation)
-    taught = kinds.add_parser("self-training", help="learn on from real slices without labels, and measure on others")
+    taught = kinds.add_parser("self-training", help="self-training on unlabelled real slices, measured on others")
     taught.add_argument("--spider", required=True, metavar="DIR", help="the SPIDER slices")
-    taught.add_argument("--output", required=True, metavar="DIR", help="gets one folder for each half of the patients")
-    taught.add_argument("--config", default="self_training", metavar="NAME|FILE", help="how to learn on, from what")
+    taught.add_argument("--output", required=True, metavar="DIR", help="one folder for each half of the patients")
+    taught.add_argument("--config", default="self_training", metavar="NAME|FILE", help="recipe of the self-training")
     taught.add_argument("--canvases", metavar="DIR", help="keep drawn canvases here, and take them from here")
     taught.set_defaults(run=run_self_training)
     sheet = kinds.add_parser("contact-sheet", help="synthetic training tiles beside tiles of real slices, as a picture")
@@ -140,7 +140,7 @@ def run_fidelity(arguments: argparse.Namespace) -> int:
 
 
 def run_calibration(arguments: argparse.Namespace) -> int:
-    """Print how far confidence can be trusted, and the curve for the model card."""
+    """Print the calibration of the confidence, and the curve for the model card."""
     console = Console()
     from ..spine.confidence import CARD_KEY
     from ..training.experiments.calibration import put_into_card, study_calibration

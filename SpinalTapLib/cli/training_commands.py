@@ -1,4 +1,4 @@
-"""The commands around the synthetic spine: phantom and train."""
+"""The commands phantom and train."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def add_commands(commands: Any) -> None:
         "--config", metavar="NAME|FILE", help="recipe: parts (or the checkpoint's own), ladder, tiny or a file"
     )
     train.add_argument("--output", required=True, metavar="DIR", help="folder for weights, card, log and checkpoint")
-    train.add_argument("--resume", metavar="PATH", help="checkpoint (or its folder) to go on from")
-    train.add_argument("--seed", type=int, metavar="N", help="instead of the recipe's")
-    train.add_argument("--steps", type=int, metavar="N", help="instead of the recipe's")
-    train.add_argument("--minutes", type=float, metavar="M", help="end after so many minutes at the latest")
-    train.add_argument("--device", choices=DEVICES, help="instead of the recipe's")
-    train.add_argument("--spider", metavar="DIR", help="SPIDER slices: measure on them ten times; nothing is learnt")
+    train.add_argument("--resume", metavar="PATH", help="checkpoint, or its folder, to resume")
+    train.add_argument("--seed", type=int, metavar="N", help="override the recipe's seed")
+    train.add_argument("--steps", type=int, metavar="N", help="override the recipe's number of steps")
+    train.add_argument("--minutes", type=float, metavar="M", help="stop after M minutes")
+    train.add_argument("--device", choices=DEVICES, help="override the recipe's device")
+    train.add_argument("--spider", metavar="DIR", help="SPIDER slices to validate on, never trained on")
     train.set_defaults(run=run_train)
 
 

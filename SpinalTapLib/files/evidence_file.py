@@ -1,4 +1,4 @@
-"""Evidence on disk: what a result folder keeps beside the contract's files, so that `reseed` needs no detector."""
+"""Store the detector's evidence in a result folder, so that `reseed` does not run the detector again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slicer Markups files (``.mrk.json``): a vertebra's five points out, a seed ROI in."""
+"""Write a vertebra's five points as a Slicer Markups file (``.mrk.json``), and read a seed ROI from one."""
 
 from __future__ import annotations
 

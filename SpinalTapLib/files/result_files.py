@@ -1,4 +1,4 @@
-"""The result folder: all that a run leaves, written as a whole or not at all."""
+"""Write and read the result folder; it is written as a whole or not at all."""
 
 from __future__ import annotations
 
