@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .options import LADDER_MODEL, PARTS_MODEL
+from .options import LADDER_MODEL, LEVELS_MODEL, PARTS_MODEL
 from .resources import resource_path
 
 OLDEST_SLICER = (5, 10)
@@ -24,7 +24,7 @@ OLDEST_TORCH = "2.2"
 PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "SimpleITK", "vtk", "pydicom")
 """Python packages that the library runs on, as a report names them."""
 
-MODELS = (PARTS_MODEL, LADDER_MODEL)
+MODELS = (PARTS_MODEL, LADDER_MODEL, LEVELS_MODEL)
 """Networks without which nothing can be found."""
 
 

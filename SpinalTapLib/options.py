@@ -19,8 +19,8 @@ MAX_STEPS = 26
 SURFACE_FORMATS = ("stl", "obj", "ply")
 """File formats of surfaces; `files.meshes` has a writer for each."""
 
-PARTS_MODEL, LADDER_MODEL = "parts", "ladder"
-"""Names of the weights of the part network and of the ladder, in Resources/Models."""
+PARTS_MODEL, LADDER_MODEL, LEVELS_MODEL = "parts", "ladder", "levels"
+"""Names of the weights of the part network, the ladder and the level network, in Resources/Models."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class Options:
         Name or path of the part network's weights.
     ladder : str
         Name or path of the ladder's weights.
+    levels : str
+        Name or path of the level network's weights.
 
     Raises
     ------
@@ -54,6 +56,7 @@ class Options:
     structures: str = "bodies"
     model: str = PARTS_MODEL
     ladder: str = LADDER_MODEL
+    levels: str = LEVELS_MODEL
 
     def __post_init__(self) -> None:
         for name, value, allowed in (

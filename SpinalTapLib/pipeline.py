@@ -14,6 +14,7 @@ import torch
 from .bodies.centring import recentred
 from .counting.labelling import label
 from .counting.ladder import LadderLook, Look
+from .counting.level_evidence import LevelLook
 from .detection.detector import Detections, PartDetector
 from .detection.device import choose_device
 from .detection.linking import Candidate, link
@@ -209,35 +210,43 @@ def _name(spine: Spine, seed: SeedBox | None, options: Options, stages: Stages) 
     with stages.stage("label", "Counting the levels"):
         working = evidence.detections.working
         look = _look(options, working) if evidence.counted else None
-        vertebrae, anchor, warnings = label(
-            evidence.counted, seed, options.steps, working=working, look=look, method=options.method
-        )
-        label_map = evidence.label_map(vertebrae)
-        vertebrae = tuple(_with_body(v, evidence, label_map) for v in vertebrae)
-    named = replace(
+        named = label(
+            evidence.counted, seed, options.steps, working=working, look=look,
+            levels_look=_levels_look(options.levels, working), method=options.method, dropped=evidence.dropped,
+        )  # fmt: skip
+        label_map = evidence.label_map(named.vertebrae)
+        vertebrae = tuple(_with_body(v, evidence, label_map) for v in named.vertebrae)
+    answer = replace(
         spine,
         vertebrae=vertebrae,
-        anchor=anchor,
+        anchor=named.anchor,
+        alternatives=named.alternatives,
         label_map=label_map,
         seed=seed,
-        warnings=(*evidence.volume.warnings, *warnings),
-        model=_models(spine.model, options if look is not None else None),
+        warnings=(*evidence.volume.warnings, *named.warnings),
+        model=_models(spine.model, options),
     )
     with stages.stage("measure", "Measuring"):
-        named = measure_spine(named, evidence.volume.matrix)
-    return replace(named, seconds={**spine.seconds, **stages.seconds})
+        answer = measure_spine(answer, evidence.volume.matrix)
+    return replace(answer, seconds={**spine.seconds, **stages.seconds})
 
 
-@lru_cache(maxsize=2)
-def _ladder_network(name: str) -> tuple[Any, dict[str, Any]]:
-    """Return the ladder network and its card, loaded once a process: a recount must not wait for it."""
+@lru_cache(maxsize=4)
+def _counting_network(name: str) -> Any:
+    """Return a network that counts, and its card, loaded once a process: a recount must not wait for it."""
     return load_network(name)
 
 
 @lru_cache(maxsize=1)
 def _ladder_look(name: str, working: SagittalVolume) -> LadderLook:
     """Return the ladder's view of a volume; that of the last one is kept, with all that it has seen, for a recount."""
-    return LadderLook(_ladder_network(name)[0], working)
+    return LadderLook(_counting_network(name)[0], working)
+
+
+@lru_cache(maxsize=1)
+def _levels_look(name: str, working: SagittalVolume) -> LevelLook:
+    """Return the level network's view of a volume, as `_ladder_look`."""
+    return LevelLook(*_counting_network(name), working)
 
 
 def _look(options: Options, working: SagittalVolume) -> Look | None:
@@ -247,16 +256,19 @@ def _look(options: Options, working: SagittalVolume) -> Look | None:
     return _ladder_look(options.ladder, working)
 
 
-def _models(model: Mapping[str, str], options: Options | None) -> dict[str, str]:
-    """Return the networks of an answer: those of `Spine.model`, with the ladder that this count used, or without one.
+def _models(model: Mapping[str, str], options: Options) -> dict[str, str]:
+    """Return the networks of an answer: the part network of `model`, and the ones that this count used.
 
     What does not say which part network it comes from (a spine taken up from its evidence) stays as it is.
     """
-    parts = {key: value for key, value in model.items() if not key.startswith("ladder")}
-    if options is None or not parts:
-        return parts
-    _, card = _ladder_network(options.ladder)
-    return {**parts, "ladder": str(card["name"]), "ladder_sha256": str(card["sha256"])}
+    if not model:
+        return {}
+    parts = {key: value for key, value in model.items() if not key.startswith(("ladder", "levels"))}
+    used = {"levels": options.levels, **({} if options.method == "detector" else {"ladder": options.ladder})}
+    for kind, name in used.items():
+        card = _counting_network(name)[1]
+        parts |= {kind: str(card["name"]), f"{kind}_sha256": str(card["sha256"])}
+    return parts
 
 
 def _with_body(vertebra: Vertebra, evidence: Evidence, label_map: np.ndarray) -> Vertebra:

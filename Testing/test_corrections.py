@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from SpinalTapLib import pipeline
-from SpinalTapLib.corrections import add_vertebra, drop_vertebra, pin_level, shift_levels, undo
+from SpinalTapLib.corrections import add_vertebra, drop_vertebra, pin_level, shift_levels, take_alternative, undo
 from SpinalTapLib.pipeline import Options, segment_spine
 from SpinalTapLib.spine import levels
-from SpinalTapLib.spine.vertebra import SeedBox
+from SpinalTapLib.spine.vertebra import Alternative, SeedBox
 
 ALONE = Options(method="detector")
 
@@ -45,6 +47,20 @@ def test_shifting_up_and_down_gives_the_first_answer(answer):
 def test_a_pinned_vertebra_keeps_its_level_and_the_others_follow(answer):
     pinned = pin_level(answer, 3, "T12", options=ALONE)
     assert _levels(pinned) == ["L3", "L2", "L1", "T12", "T11", "T10"] and pinned.anchor == "pinned"
+
+
+def test_another_count_is_taken_and_taken_back(answer):
+    doubtful = replace(answer, alternatives=(Alternative(0, "L5", 0.3), Alternative(1, "S1", 0.1)))
+    other = take_alternative(doubtful, options=ALONE)
+    assert _levels(other) == ["L5", "L4", "L3", "L2", "L1", "T12"] and other.anchor == "pinned"
+    assert undo(other) is doubtful
+    assert _levels(take_alternative(doubtful, 2, options=ALONE)) == ["S1", "L5", "L4", "L3", "L2"]
+
+
+@pytest.mark.parametrize("number", [0, 1, -1])
+def test_a_count_that_is_not_there_is_refused(answer, number):
+    with pytest.raises(ValueError, match=f"no other count number {number}: this result has none"):
+        take_alternative(replace(answer, alternatives=()), number)
 
 
 def test_a_dropped_vertebra_leaves_the_count_and_the_label_map(answer):

@@ -256,13 +256,13 @@ def test_an_answer_names_every_network_that_had_a_say(block_spine, monkeypatch):
         return replace(rung, presence=0.0), replace(rung, presence=0.0)
 
     monkeypatch.setattr(pipeline, "_look", lambda options, _: None if options.method == "detector" else blind)
-    monkeypatch.setattr(pipeline, "_ladder_network", lambda name: (None, {"name": name, "sha256": "12ab"}))
+    monkeypatch.setattr(pipeline, "_counting_network", lambda name: (None, {"name": name, "sha256": "12ab"}))
     answer = segment_spine(volume)
-    assert set(answer.model) == {"name", "sha256", "ladder", "ladder_sha256"}
+    assert set(answer.model) == {"name", "sha256", "levels", "levels_sha256", "ladder", "ladder_sha256"}
     assert answer.model["ladder"] == "ladder" and answer.model["ladder_sha256"] == "12ab"
     assert json.loads(spine_json(answer, volume))["model"] == answer.model
     alone = reseed_spine(answer, None, options=Options(method="detector"))
-    assert set(alone.model) == {"name", "sha256"}
+    assert set(alone.model) == {"name", "sha256", "levels", "levels_sha256"}
 
 
 @pytest.mark.parametrize(("room", "kept"), [(0, 1), (10**9, 4)])

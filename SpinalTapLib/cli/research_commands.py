@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..options import DEVICES, LADDER_MODEL, PARTS_MODEL
+from ..options import DEVICES, LADDER_MODEL, LEVELS_MODEL, PARTS_MODEL
 from .console import Console
 
 if TYPE_CHECKING:
     from ..training.evaluation.protocol import Evaluation
     from ..training.evaluation.spider_evaluation import SpiderEvaluation
+    from ..training.evaluation.spider_names import NamesEvaluation
 
 
 def add_commands(commands: Any) -> None:
@@ -25,7 +26,14 @@ def add_commands(commands: Any) -> None:
     evaluate.add_argument("--conversion", metavar="CSV", help="columns from and to: the references' values and ours")
     evaluate.add_argument("--by", default="sequence", choices=("sequence", "region"), help="default: sequence")
     evaluate.add_argument("--spider", metavar="DIR", help="evaluate the detector on these SPIDER slices instead")
-    evaluate.add_argument("--model", default=PARTS_MODEL, metavar="NAME|FILE", help="weights for --spider")
+    evaluate.add_argument(
+        "--cut", choices=("s1", "l5s1", "top3"), help="with --spider: evaluate only the names, on slices that end there"
+    )
+    text = "evaluate the names on these T2-SPACE stacks with numbered bodies instead"
+    evaluate.add_argument("--stacks", metavar="DIR", help=text)
+    evaluate.add_argument("--ladder", default=LADDER_MODEL, metavar="NAME|FILE", help="the ladder's weights")
+    evaluate.add_argument("--levels", default=LEVELS_MODEL, metavar="NAME|FILE", help="the level network's weights")
+    evaluate.add_argument("--model", default=PARTS_MODEL, metavar="NAME|FILE", help="the detector's weights")
     evaluate.add_argument("--device", default="auto", choices=DEVICES)
     evaluate.add_argument("--json", action="store_true", help="print JSON instead of a Markdown table")
     evaluate.set_defaults(run=run_evaluate)
@@ -45,6 +53,15 @@ def add_commands(commands: Any) -> None:
     calibration.add_argument("--card", metavar="JSON", help="store the curve in this model card")
     calibration.add_argument("--json", action="store_true", help="print only the entry for the model card")
     calibration.set_defaults(run=run_calibration)
+    text = "compare the odds of names with the share that is right, on hard synthetic scans"
+    odds = kinds.add_parser("levels", help=text)
+    odds.add_argument("--scans", type=int, default=200, metavar="N")
+    odds.add_argument("--seed", type=int, default=901, metavar="N", help="of the people; default: 901")
+    odds.add_argument("--model", default=PARTS_MODEL, metavar="NAME|FILE", help="the detector's weights")
+    odds.add_argument("--levels", default=LEVELS_MODEL, metavar="NAME|FILE", help="the level network's weights")
+    odds.add_argument("--picture", metavar="PNG", help="write the reliability picture (needs matplotlib)")
+    odds.add_argument("--json", action="store_true", help="print JSON instead of a Markdown table")
+    odds.set_defaults(run=run_odds)
     poster = kinds.add_parser("poster", help="table of the detector (squeezed, and on tiles), the ladder, and both")
     poster.add_argument("--scans", type=int, default=5, metavar="N", help="phantoms a region; default: 5")
     poster.add_argument("--seed", type=int, default=90_000, metavar="N", help="of the first phantom; default: 90000")
@@ -79,12 +96,27 @@ def add_commands(commands: Any) -> None:
 def run_evaluate(arguments: argparse.Namespace) -> int:
     """Print the protocol's table."""
     folders = arguments.references is not None and arguments.predictions is not None
-    if folders == bool(arguments.spider) or (arguments.references is None) != (arguments.predictions is None):
-        raise ValueError("evaluate takes two folders, REFERENCES and PREDICTIONS, or --spider and one folder.")
+    wanted = sum([folders, bool(arguments.spider), bool(arguments.stacks)])
+    if wanted != 1 or (arguments.references is None) != (arguments.predictions is None):
+        raise ValueError(
+            "evaluate takes two folders, REFERENCES and PREDICTIONS, or --spider and one folder, or --stacks and one."
+        )
+    if arguments.cut and not arguments.spider:
+        raise ValueError("--cut is for the slices of --spider; give --spider and their folder too.")
     console = Console()
-    found = _evaluate_spider(arguments, console) if arguments.spider else _evaluate_folders(arguments, console)
+    found: list[Any]
+    if arguments.stacks or arguments.cut:
+        found = [_evaluate_names(arguments, console)]
+    elif arguments.spider:
+        found = [_evaluate_spider(arguments, console), _evaluate_names(arguments, console)]
+    else:
+        found = [_evaluate_folders(arguments, console)]
     console.clear()
-    print(json.dumps(found.as_json(), indent=1) if arguments.json else found.markdown().rstrip())
+    if arguments.json:
+        content = found[0].as_json() if len(found) == 1 else {**found[0].as_json(), "names": found[1].as_json()}
+        print(json.dumps(content, indent=1))
+    else:
+        print("\n\n".join(part.markdown().rstrip() for part in found))
     return 0
 
 
@@ -115,6 +147,20 @@ def _evaluate_spider(arguments: argparse.Namespace, console: Console) -> SpiderE
         detector_finder(PartDetector(network, device)),
         lambda done, name: console.progress("evaluate", done, f"Looking at {name}"),
     )
+
+
+def _evaluate_names(arguments: argparse.Namespace, console: Console) -> NamesEvaluation:
+    from ..detection.device import choose_device
+    from ..training.evaluation.spider_names import evaluate_slices, evaluate_stacks, make_namer
+
+    namer = make_namer(arguments.model, arguments.ladder, arguments.levels, choose_device(arguments.device))
+
+    def progress(done: float, name: str) -> None:
+        console.progress("names", done, f"Naming {name}")
+
+    if arguments.stacks:
+        return evaluate_stacks(arguments.stacks, namer, progress)
+    return evaluate_slices(arguments.spider, namer, arguments.cut, progress)
 
 
 def run_fidelity(arguments: argparse.Namespace) -> int:
@@ -158,6 +204,33 @@ def run_calibration(arguments: argparse.Namespace) -> int:
     if arguments.picture:
         write_picture(study, arguments.picture)
     print(entry if arguments.json else f"{study.markdown()}\nFor the model card:\n\n{entry}")
+    return 0
+
+
+def run_odds(arguments: argparse.Namespace) -> int:
+    """Print how far the odds of the names hold on hard synthetic scans."""
+    for name in ("scans", "seed"):
+        if getattr(arguments, name) < 1:
+            raise ValueError(f"--{name} takes a number from 1 up; got {getattr(arguments, name)}.")
+    console = Console()
+    from ..detection.detector import PartDetector
+    from ..detection.weights import load_network
+    from ..scans.resampling import WORKING_PIXEL_MM
+    from ..training.experiments.calibration_picture import write_odds
+    from ..training.experiments.level_odds import study_odds
+
+    network, _ = load_network(arguments.model, pixel_mm=WORKING_PIXEL_MM)
+    study = study_odds(
+        PartDetector(network),
+        load_network(arguments.levels),
+        scans=arguments.scans,
+        seed=arguments.seed,
+        progress=lambda done, sentence: console.progress("levels", done, sentence),
+    )
+    console.clear()
+    if arguments.picture:
+        write_odds(study, arguments.picture)
+    print(json.dumps(study.as_json(), indent=1) if arguments.json else study.markdown().rstrip())
     return 0
 
 

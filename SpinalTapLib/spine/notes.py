@@ -32,6 +32,7 @@ class Note(str, Enum):
     ONE_METHOD = "seen by one of the two methods only"
     LADDER_ONLY = "position estimated, not outlined"
     FROM_BOX = "position taken from the box, not outlined"
+    AGAINST_PICTURE = "the picture speaks for another level"
     TRANSITIONAL = "transitional? between lumbar and sacral"
     ONE_MORE = "one vertebra more than usual: T13, or five lumbar levels and an L6"
     ONE_FEWER = "one vertebra fewer than usual above or below"
@@ -72,13 +73,14 @@ def notes_in(flags: Iterable[str]) -> tuple[Note, ...]:
 
 
 LEVELS_UNKNOWN = (
-    "Neither S1 nor C2 is surely in view, so the levels are not known: the vertebrae are numbered from the bottom up; "
-    "to name them, draw a box around a vertebra whose level you know."
+    "Too little of the sacrum or of the upper neck is in view, so the levels are not known: the vertebrae are numbered "
+    "from the bottom up; to name them, draw a box around a vertebra whose level you know."
 )
 """Warning on a spine without an anchor."""
 
 LEVELS_UNKNOWN_IN_PANEL = (
-    "Neither S1 nor C2 is surely in view, so the levels are not known: the vertebrae are numbered from the bottom up. "
+    "Too little of the sacrum or of the upper neck is in view, so the levels are not known: the vertebrae are numbered "
+    "from the bottom up. "
     'Choose a vertebra whose level you know and say which it is ("This is ..."), or drag the S1 box onto S1.'
 )
 """The same for those who have a table and a box to drag."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .confidence import WORDS, word
-from .notes import LEVELS_UNKNOWN, LEVELS_UNKNOWN_IN_PANEL
+from .confidence import DOUBTFUL, WORDS, word
+from .notes import LEVELS_UNKNOWN, LEVELS_UNKNOWN_IN_PANEL, Note, notes_in
 from .segments import segment_of
 from .vertebra import Spine
 
@@ -71,25 +71,43 @@ def warnings_of(spine: Spine) -> tuple[str, ...]:
 
 
 def summary(spine: Spine) -> str:
-    """Return the result in one sentence: ``"7 vertebrae, T12 to S1, counted from S1."``."""
+    """Return the result in one sentence: ``"7 vertebrae, T12 to S1. Counted from S1: 96 %."``."""
     count = len(spine.vertebrae)
     names = [vertebra.name for vertebra in spine.vertebrae]
     span = f", {names[-1]} to {names[0]}" if count > 1 else f", {names[0]}" if count else ""
-    source = {"S1": ", counted from S1", "C2": ", counted from C2", "pinned": ", counted from your mark"}
-    return f"{count} {'vertebra' if count == 1 else 'vertebrae'}{span}{source.get(spine.anchor, '')}."
+    source = f" {source_sentence(spine)}." if spine.vertebrae else ""
+    return f"{count} {'vertebra' if count == 1 else 'vertebrae'}{span}.{source}"
 
 
 def source_sentence(spine: Spine) -> str:
-    """Say what the levels are counted from, for the heading of a report."""
+    """Say in one line what the levels rest on and how sure they are.
+
+    ``"Counted from S1 (cut by the edge): 96 %"``, or where another count is probable ``"S1 or L5? 71 : 29"``.
+    """
     if not spine.vertebrae:
         return "No vertebra was found"
     if spine.anchor == "pinned":
-        return f"Levels counted from the box drawn around {spine.seed.level}" if spine.seed else "Levels pinned by hand"
-    if spine.anchor == "C2":
-        return "Levels counted downwards from C2, which is in view"
-    if spine.anchor == "S1":
-        return "Levels counted upwards from S1, which is in view"
-    return "Levels not known (neither S1 nor C2 surely in view): numbered from the bottom up"
+        return f"Counted from the box drawn around {spine.seed.level}" if spine.seed else "Levels pinned by hand"
+    if spine.anchor == "none":
+        return "Levels not known: numbered from the bottom up"
+    doubtful = [other for other in spine.alternatives if other.probability > DOUBTFUL]
+    if doubtful:
+        called = spine.vertebrae[doubtful[0].index]
+        known = called.level_probability or 0.0
+        return f"{called.name} or {doubtful[0].level}? {_percent(known)} : {_percent(doubtful[0].probability)}"
+    if spine.anchor == "estimated":
+        sure = max((v.level_probability or 0.0 for v in spine.vertebrae if v.level), default=0.0)
+        return f"Levels estimated from the shapes of the vertebrae (neither S1 nor C2 in view): {_percent(sure)} %"
+    end = next((v for v in spine.vertebrae if v.level == spine.anchor), None)
+    cut = " (cut by the edge)" if end is not None and Note.CUT in notes_in(end.flags) else ""
+    known = None if end is None else end.level_probability
+    odds = "" if known is None else f": {_percent(known)} %"
+    return f"Counted {'downwards ' if spine.anchor == 'C2' else ''}from {spine.anchor}{cut}{odds}"
+
+
+def _percent(probability: float) -> int:
+    """Return whole percents; certainty is not claimed."""
+    return min(round(100 * probability), 99)
 
 
 def count_words(spine: Spine) -> str:

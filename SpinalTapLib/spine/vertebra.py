@@ -38,6 +38,9 @@ class Vertebra:
     candidate : int or None
         Which candidate of the evidence it is (`Candidate.number`); None where only the count showed it, and in results
         that were stored without it.
+    level_probability : float or None
+        Probability, 0-1, of its most probable level, given that it is a vertebra; below 0.5 `level` is None. None in
+        results of versions that did not tell.
     """
 
     level: str | None
@@ -49,6 +52,7 @@ class Vertebra:
     measurements: Mapping[str, float] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
     candidate: int | None = None
+    level_probability: float | None = None
 
     @property
     def name(self) -> str:
@@ -123,6 +127,25 @@ class SeedBox:
 
 
 @dataclass(frozen=True)
+class Alternative:
+    """Another way to count the levels of a spine.
+
+    Attributes
+    ----------
+    index : int
+        Position in `Spine.vertebrae`, 0 the lowest.
+    level : str
+        The level that this vertebra would have.
+    probability : float
+        Of this count, 0-1.
+    """
+
+    index: int
+    level: str
+    probability: float
+
+
+@dataclass(frozen=True)
 class Spine:
     """A result: vertebrae from the bottom up, and what they were counted from.
 
@@ -131,7 +154,8 @@ class Spine:
     vertebrae : tuple of Vertebra
         From the bottom up.
     anchor : str
-        What the count starts from: ``"S1"``, ``"C2"``, ``"pinned"`` or ``"none"``.
+        What the names rest on: ``"S1"`` or ``"C2"``, which is in view, ``"pinned"`` by the user, ``"estimated"`` from
+        the shapes of the vertebrae where neither end is in view, or ``"none"`` where no name is probable enough.
     label_map : ndarray, shape (slice, row, column), or None
         Label values on the `SagittalVolume`'s grid.
     seed : SeedBox or None
@@ -141,13 +165,16 @@ class Spine:
     seconds : mapping of str to float
         Wall-clock seconds a stage.
     model : mapping of str to str
-        ``name`` and ``sha256`` of the part network; ``ladder`` and ``ladder_sha256`` of the ladder, where it was used.
+        ``name`` and ``sha256`` of the part network; ``levels`` and ``levels_sha256`` of the level network; ``ladder``
+        and ``ladder_sha256`` of the ladder, where it was used.
     device : str
         Device that the network ran on.
     evidence : object
         The kept detections that make a reseed possible without running the detector again.
     earlier : Spine or None
         The answer before the last change of levels, so that it can be taken back.
+    alternatives : tuple of Alternative
+        Other counts with a probability of 0.02 or more, the most probable first.
     """
 
     vertebrae: tuple[Vertebra, ...]
@@ -160,6 +187,7 @@ class Spine:
     device: str = "cpu"
     evidence: object = None
     earlier: Spine | None = None
+    alternatives: tuple[Alternative, ...] = ()
 
     def __getitem__(self, level: str) -> Vertebra:
         """Return the vertebra of that level; raise KeyError if it was not found."""

@@ -70,6 +70,7 @@ def test_bad_input_is_one_sentence_exit_2_and_no_file(name, tmp_path, capsys):
         (["reseed", "no_such_folder", "--shift", "up"], "'up'"),
         (["reseed", "no_such_folder", "--shift", "0.5"], "'0.5'"),
         (["reseed", "no_such_folder", "--pin", "L5"], "NAME=LEVEL"),
+        (["reseed", "no_such_folder", "--alternative", "two"], "--alternative takes a whole number"),
         (["reseed", "no_such_folder", "--pin", "L5=L9"], "'L9'"),
         (["reseed", "no_such_folder", "--pin", "L5=L4", "--seed-level", "L4"], "--seed-level"),
         (["reseed", "no_such_folder", "--add-box", "1,2,3"], "six numbers"),

@@ -26,7 +26,8 @@ from SpinalTapLib.spine.vertebra import CORNERS, SeedBox
 
 NAMES = ("S1", "L5", "L4", "L3")
 VERTEBRA_KEYS = {
-    "level", "label_value", "confidence", "centroid_lps_mm", "corners_lps_mm", "slices", "measurements", "flags",
+    "level", "label_value", "level_probability", "confidence", "centroid_lps_mm", "corners_lps_mm", "slices",
+    "measurements", "flags",
 }  # fmt: skip
 
 
@@ -134,9 +135,10 @@ def test_spine_json_has_exactly_the_keys_of_the_contract(result, tmp_path):
     write(result, tmp_path, source={"path": "/scans/a.nii.gz"})
     content = json.loads((tmp_path / "spine.json").read_text(encoding="utf-8"))
     assert set(content) == {
-        "schema_version", "input", "software", "model", "device", "seconds", "seed", "anchor", "warnings", "vertebrae",
+        "schema_version", "input", "software", "model", "device", "seconds", "seed", "anchor", "warnings",
+        "alternatives", "vertebrae",
     }  # fmt: skip
-    assert content["schema_version"] == 1
+    assert content["schema_version"] == 2
     assert content["input"]["path"] == "/scans/a.nii.gz"
     assert set(content["model"]) == {"name", "sha256"}
     for entry in content["vertebrae"]:
@@ -277,6 +279,7 @@ def test_more_files_can_come_along(result, tmp_path):
         ("not json", "can't be read"),
         ("[]", "of schema None"),
         ('{"schema_version": 99}', "of schema 99"),
+        ('{"schema_version": 2}', "damaged"),
         ('{"schema_version": 1}', "damaged"),
         ('{"schema_version": 1, "vertebrae": [{}]}', "damaged"),
     ],

@@ -39,6 +39,8 @@ class Body:
         Anterior osteophytes, mm.
     schmorl : tuple
         Nodes as (u, v, upper, radius), mm; `upper` is 1 for the upper plate and -1 for the lower one.
+    slant : float
+        How much further back the lower plate lies than the upper one, mm (S1).
     """
 
     name: str
@@ -57,6 +59,7 @@ class Body:
     uncinate: float = 0.0
     lip: float = 0.0
     schmorl: tuple[tuple[float, float, float, float], ...] = ()
+    slant: float = 0.0
 
     @property
     def depth(self) -> float:
@@ -104,7 +107,8 @@ def walls(body: Body, u: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndar
         front = front - body.lip * np.exp(-(((1 - np.abs(t)) / 0.16) ** 2)) * (1 - s)
     back = half_depth * (1 - s**4) ** 0.25 - 0.5 * body.waist * hollow
     back = back - body.kidney * np.exp(-((u / (0.42 * half_width)) ** 2))
-    return front, back, half_width - np.abs(u)
+    shift = -body.slant * t / 2
+    return front + shift, back + shift, half_width - np.abs(u)
 
 
 def body_distance(body: Body, u: np.ndarray, v: np.ndarray, w: np.ndarray) -> np.ndarray:

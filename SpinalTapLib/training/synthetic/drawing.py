@@ -13,7 +13,6 @@ from ...spine.structures import Structure
 from .body_shape import Body, Capsule, body_distance, capsule_distance, corners_in_plane, plates, walls
 from .canal import paint_canal
 from .posterior import paint_posterior
-from .published_sizes import WELL_FORMED_MM
 from .random_spine import Disc, SyntheticSpine
 from .spinal_frame import Grid, SpinalFrame, spinal_frame, waves
 from .surroundings import paint_surroundings
@@ -119,13 +118,17 @@ def _paint(
     paint_surroundings(canvas, spine, grid, frame)
     paint_posterior(canvas, spine, grid)
     paint_canal(canvas, structure, spine, grid, frame)
-    if spine.discs[0].height >= WELL_FORMED_MM:  # looks like a disc, and is a part of the sacrum all the same
+    if spine.discs[0].reach >= 1:  # looks like a disc, and is a part of the sacrum all the same
         segment = (spine.sacrum[0], spine.vertebrae[0], spine.discs[0])
         _paint_disc(canvas, structure, spine, grid, segment, Structure.SACRUM)
     for segment in zip(spine.vertebrae, spine.vertebrae[1:], spine.discs[1:]):
         _paint_disc(canvas, structure, spine, grid, segment, Structure.DISC)
     for body in (*reversed(spine.sacrum), *spine.vertebrae):
         _paint_body(canvas, structure, instance, spine, grid, body)
+    segments = (spine.vertebrae[0], *spine.sacrum[:4])
+    for high, low, reach in zip(segments, segments[1:], (spine.discs[0].reach, *spine.junction.scars)):
+        if reach < 1:
+            _paint_scar(canvas, spine, grid, low, high, reach)
     _paint_top(canvas, structure, spine, grid, frame)
     _paint_metal(canvas, spine, grid)
 
@@ -170,6 +173,34 @@ def _paint_disc(
     classes[inside] = kind
 
 
+def _paint_scar(
+    canvas: np.ndarray, spine: SyntheticSpine, grid: Grid, low: Body, high: Body, reach: float
+) -> None:  # fmt: skip
+    """Join two sacral segments by marrow, but for a remnant of the disc in their middle."""
+    middle = (low.centre + low.axes[:, 2] * low.height / 2 + high.centre - high.axes[:, 2] * high.height / 2) / 2
+    window = grid.window(middle, 0.75 * max(low.depth, high.depth) + 6)
+    if window is None:
+        return
+    points = grid.points(*window)
+    u0, v0, w0 = low.local(points)
+    u1, v1, w1 = high.local(points)
+    rise = w0 - plates(low, u0, v0)[1]
+    fall = plates(high, u1, v1)[0] - w1
+    front0, back0, side0 = walls(low, u0, np.full_like(w0, low.height / 2))
+    front1, back1, side1 = walls(high, u1, np.full_like(w1, -high.height / 2))
+    before, behind = np.maximum(v0 - front0, v1 - front1), np.maximum(back0 - v0, back1 - v1)
+    depth = np.minimum(np.minimum(before, behind), np.maximum(side0, side1))
+    shell = spine.habit["cortex"]
+    joined = (rise > -1.8 - shell) & (fall > -1.8 - shell) & (depth > shell) & (rise + fall < 12)
+    view = canvas[window]
+    view[joined] = T.SACRAL_MARROW
+    left = joined & (rise > -0.3) & (fall > -0.3) & (depth > (1 - reach) * (low.depth + high.depth) / 4)
+    view[left] = T.ANNULUS_OUTER
+    disc = spine.discs[0]
+    if high is spine.vertebrae[0] and disc.height > 2.5:  # a remnant high enough to show its inside
+        view[left & (rise > 0.6) & (fall > 0.6)] = T.NUCLEUS if disc.degeneration < 0.4 else T.SACRAL_DISC
+
+
 def _paint_body(
     canvas: np.ndarray, structure: np.ndarray, instance: np.ndarray, spine: SyntheticSpine, grid: Grid, body: Body,
 ) -> None:  # fmt: skip
@@ -197,7 +228,7 @@ def _paint_body(
     else:
         classes[inside] = np.where(distance[inside] > EXPERT_RIM * shell, Structure.SACRUM, Structure.BACKGROUND)
         gap = (distance > -2.0) & ~inside & (np.abs(w) > body.height / 2) & (np.abs(v) < body.depth / 2)
-        if body is spine.sacrum[0] and spine.discs[0].height >= WELL_FORMED_MM:
+        if body is spine.sacrum[0] and spine.discs[0].reach >= 1:
             gap &= w < 0  # the disc above is drawn
         view[gap & (view != T.CORTEX) & (view != marrow)] = T.SACRAL_DISC
         classes[gap & (classes == Structure.BACKGROUND)] = Structure.SACRUM
@@ -262,3 +293,6 @@ def _paint_top(
         classes[(distance > 0) & ((classes != Structure.C2) | (not own))] = Structure.BACKGROUND
         if own:
             classes[distance > EXPERT_RIM * shell] = Structure.C2
+    gap = spine.habit["dens_gap"] * 2.5 - 0.5  # the synchondrosis of the dens, a remnant of a disc in some people
+    line = (np.abs(w - 0.42 * h) < gap / 2) & (np.abs(v) < 0.36 * d) & (np.abs(u) < 0.4 * d)
+    view[line] = T.NUCLEUS if spine.habit["dens_gap"] > 0.6 else T.SACRAL_DISC

@@ -8,15 +8,16 @@ plane of it. World frame: LPS, the top of the sacrum near the origin.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from .body_shape import Body
+from .junction import WELL_FORMED_SHARE, Junction, random_junction
 from .pathology import afflict_bodies, afflict_discs
 from .physique import random_habit
 from .posture import random_sacrum, stand
-from .published_sizes import LIVING_FACTOR, LORDOSIS_SHARE, TABLE, WELL_FORMED_MM, family
+from .published_sizes import LIVING_FACTOR, LORDOSIS_SHARE, LOWEST_THORACIC_DEG, RIM_SHARE, TABLE, family
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Disc:
         Gas in the nucleus.
     fused : bool
         Bridged by bone.
+    reach : float
+        Share of the bodies' depth through which the disc reaches; the rest is bone (only between S1 and S2).
     """
 
     height: float
@@ -46,6 +49,7 @@ class Disc:
     bulge_back: float = 0.5
     vacuum: bool = False
     fused: bool = False
+    reach: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class SyntheticSpine:
     vertebrae : tuple of Body
         S1 … C2, from the bottom up.
     discs : tuple of Disc
-        ``discs[i]`` lies below ``vertebrae[i]``; the first one is the S1-S2 disc, rudimentary in most people.
+        ``discs[i]`` lies below ``vertebrae[i]``; the first one is the S1-S2 disc (see `junction`).
     sacrum : tuple of Body
         S2 … S5 and two coccygeal segments, from the top down.
     canal_depth, canal_width : ndarray, shape (n,)
@@ -68,6 +72,8 @@ class SyntheticSpine:
         Seed of the textures and organs, so that neighbouring planes fit together.
     lesions : tuple
         (vertebra index, kind, u, v, w, radius) of marrow lesions; kinds are `Tissue` values.
+    junction : Junction
+        The lumbosacral junction.
     """
 
     vertebrae: tuple[Body, ...]
@@ -79,6 +85,7 @@ class SyntheticSpine:
     seed: int
     lesions: tuple[tuple[int, int, float, float, float, float], ...] = ()
     names: tuple[str, ...] = field(default=())
+    junction: Junction = field(default_factory=Junction)
 
     def index(self, name: str) -> int:
         """Return the position of a level in `vertebrae`; raise ValueError if this spine lacks it."""
@@ -105,7 +112,9 @@ def level_names(rng: np.random.Generator) -> list[str]:
     )
 
 
-def random_spine(rng: np.random.Generator, *, healthy: bool = False) -> SyntheticSpine:
+def random_spine(
+    rng: np.random.Generator, *, healthy: bool = False, well_formed: float = WELL_FORMED_SHARE
+) -> SyntheticSpine:
     """Draw a random person's spine.
 
     Parameters
@@ -114,31 +123,39 @@ def random_spine(rng: np.random.Generator, *, healthy: bool = False) -> Syntheti
         Source of all randomness: the same state draws the same spine.
     healthy : bool
         No fractures, slips, lesions, transitional or missing vertebrae.
+    well_formed : float
+        Share of people with a well-formed S1-S2 disc; training asks for more than there are.
     """
     names = level_names(rng)
     while healthy and len(names) != 24:
         names = level_names(rng)
     size = LIVING_FACTOR * float(np.clip(np.exp(rng.normal(0, 0.085)), 0.78, 1.28))
     bodies = [_random_body(rng, name, size) for name in names]
-    discs = _random_discs(rng, names, size, healthy)
+    discs = _random_discs(rng, names, size)
+    # A generator of its own: what a junction draws changes nothing else of the person.
+    own = np.random.default_rng((rng.random(2) * 2**32).astype(np.int64))
+    junction = random_junction(own, well_formed=well_formed, healthy=healthy)
+    bodies[0] = junction.shaped(bodies[0])
     lesions: tuple[tuple[int, int, float, float, float, float], ...] = ()
     slips = np.zeros((len(names), 2))
     if not healthy:
         discs = afflict_discs(rng, names, discs)
         bodies, slips, lesions = afflict_bodies(rng, bodies)
+    discs = junction.discs(discs)
     bodies = stand(rng, bodies, discs, slips)
     girth = float(np.exp(rng.normal(0, 0.08)))
     stenosis = np.exp(rng.normal(0, 0.05, len(names))) * girth * (size / LIVING_FACTOR) ** 0.5
     return SyntheticSpine(
         vertebrae=tuple(bodies),
         discs=tuple(discs),
-        sacrum=tuple(random_sacrum(rng, bodies[0], discs[0].height)),
+        sacrum=tuple(random_sacrum(rng, bodies[0], junction)),
         canal_depth=np.array([TABLE[n]["canal_depth"] for n in names]) * stenosis,
         canal_width=np.array([TABLE[n]["canal_width"] for n in names]) * stenosis,
-        habit=random_habit(rng),
+        habit={**random_habit(rng), "dens_gap": float(own.uniform(0, 1) ** 2)},
         seed=int(rng.integers(2**31)),
         lesions=lesions,
         names=tuple(names),
+        junction=junction,
     )
 
 
@@ -168,8 +185,9 @@ def _random_body(rng: np.random.Generator, name: str, size: float) -> Body:
     )
 
 
-def _random_discs(rng: np.random.Generator, names: list[str], size: float, healthy: bool) -> list[Disc]:
-    lordosis = np.deg2rad(np.clip(rng.normal(37, 13), 12, 72))  # lying down: 36.8 +- 13.2 (PMC6680033)
+def _random_discs(rng: np.random.Generator, names: list[str], size: float) -> list[Disc]:
+    # Lying down 36.8 +- 13.2 (PMC6680033), after what degeneration takes away.
+    lordosis = np.deg2rad(np.clip(rng.normal(44, 13), 12, 75))
     cervical = np.deg2rad(rng.normal(12, 11)) / 6
     kyphosis = np.deg2rad(rng.normal(2, 8)) / 11  # beyond what the bodies' wedges give
     own = np.exp(rng.normal(0, 0.12))
@@ -180,11 +198,9 @@ def _random_discs(rng: np.random.Generator, names: list[str], size: float, healt
             number = min(int(name[1:]), 5)
             angle = lordosis * LORDOSIS_SHARE[f"L{number}"] - np.deg2rad(row["wedge_deg"])
         elif family(name) == "T":
-            angle = -kyphosis
+            angle = -kyphosis + np.deg2rad(LOWEST_THORACIC_DEG.get(name, 0.0))
         else:
             angle = cervical if family(name) == "C" else 0.0
-        height = row["disc_below"] * size * own * np.exp(rng.normal(0, 0.1))
+        height = row["disc_below"] * RIM_SHARE.get(family(name), 1.0) * size * own * np.exp(rng.normal(0, 0.1))
         discs.append(Disc(height=float(height), angle=float(angle + np.deg2rad(rng.normal(0, 1.5)))))
-    well_formed = rng.random() < 0.05 and not healthy  # as between two lumbar vertebrae
-    low, high = (WELL_FORMED_MM, 8.0) if well_formed else (1.2, 3.5)
-    return [replace(discs[0], height=float(rng.uniform(low, high))), *discs[1:]]
+    return discs
