@@ -194,9 +194,9 @@ class SpinalTapLogic(ScriptedLoadableModuleLogic):
     @staticmethod
     def settings(parameters):
         """Return the advanced choices of a parameter node as the session's settings."""
-        from SpinalTapLib.session.state import Settings
+        from SpinalTapLib.options import Options
 
-        return Settings(
+        return Options(
             device=parameters.device.value,
             steps=parameters.steps or None,
             structures=parameters.structures.value,

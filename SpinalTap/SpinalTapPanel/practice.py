@@ -22,7 +22,7 @@ class Drawing:
     """A practice scan that is being drawn."""
 
     def __init__(self):
-        from SpinalTapLib.worker.children import environment, own_group
+        from SpinalTapLib.worker.processes import environment, own_group
 
         self._folder = tempfile.TemporaryDirectory(prefix="spinaltap-practice-")
         self._began = time.monotonic()
@@ -53,7 +53,7 @@ class Drawing:
 
     def close(self):
         """End the process and remove its files; closing twice is fine."""
-        from SpinalTapLib.worker.children import end_tree
+        from SpinalTapLib.worker.processes import end_tree
 
         if self._process.poll() is None:
             end_tree(self._process)

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from ..session.state import Result
 from ..worker import exchange
+from ..worker.exchange import Result
 from . import nodes
 from .frames import RAS_FROM_LPS
 from .segmentation import node as segments

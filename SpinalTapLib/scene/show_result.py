@@ -8,15 +8,13 @@ from typing import Any
 import numpy as np
 
 from ..files.markups import vertebra_name
-from ..session.state import Result
+from ..worker.exchange import Result
 from . import memory, nodes
 from . import point_lists as points
 from . import table_node as table
-from .frames import Frame, frame_of, parent_to_world, transform_id
+from .frames import SAME_PLACE_MM, Frame, frame_of, parent_to_world, transform_id
 from .segmentation import node as segments
 from .volume_node import labels_kji
-
-_SAME_PLACE_MM = 1e-3  # positions closer than this count as equal: a header's rounding, not a move
 
 
 class Showing:
@@ -120,9 +118,9 @@ class Showing:
         or taken away without moving the volume, they stay where they are.
         """
         now, then = frame_of(self._volume), self._then
-        if np.abs(then.ijk_to_local - now.ijk_to_local).max() < _SAME_PLACE_MM:
+        if np.abs(then.ijk_to_local - now.ijk_to_local).max() < SAME_PLACE_MM:
             return then, transform_id(self._volume)
-        if np.abs(then.ijk_to_world - now.ijk_to_world).max() < _SAME_PLACE_MM:
+        if np.abs(then.ijk_to_world - now.ijk_to_world).max() < SAME_PLACE_MM:
             node = nodes.find(self._scene, self._volume, nodes.SEGMENTATION) or self._volume
             above = parent_to_world(node)
             return Frame(np.linalg.inv(above) @ then.ijk_to_world, above), transform_id(node)

@@ -429,6 +429,11 @@ def test_a_shift_renames_every_file_and_undo_brings_them_back_to_the_byte(result
     assert files_in(result) == before
 
 
+def test_a_shift_down_makes_l5_the_new_s1_as_its_help_says(result):
+    assert main(["reseed", str(result), "--shift", "-1", "--quiet"]) == 0
+    assert levels_in(result) == ["S1", "L5"]
+
+
 def test_a_pinned_level_is_what_the_others_are_counted_from(result):
     assert main(["reseed", str(result), "--pin", "l5=T13", "--quiet"]) == 0
     content = json.loads((result / "spine.json").read_text())
@@ -488,8 +493,8 @@ def test_a_new_run_has_nothing_to_take_back(result, scan, block_spine, capsys):
     [
         (["--undo"], "nothing to take back"),
         (["--shift", "0"], "changes nothing"),
-        (["--shift", "-1"], "nothing lies beyond S1"),
-        (["--shift", "99"], "nothing lies beyond S1"),
+        (["--shift", "-3"], "by -3: no vertebra would keep one"),
+        (["--shift", "99"], "by +99: no vertebra would keep one"),
         (["--pin", "T5=L4"], "no vertebra called 'T5' in this result; it has S1, L5, L4"),
         (["--drop", "none"], "no vertebra called 'none'"),
         (["--add-box", "900,0,0,20,20,20"], "outside the scan"),

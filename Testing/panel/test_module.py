@@ -14,7 +14,8 @@ import pytest
 from fake_session import FakeSession
 from panel_support import ROOT, click, process_events, pythonqt, slicer, wait_until
 
-from SpinalTapLib.session.state import Settings, State
+from SpinalTapLib.options import Options
+from SpinalTapLib.session.state import State
 
 MODULE = ROOT / "SpinalTap" / "SpinalTap.py"
 OURS = ("SpinalTapLib", "SpinalTapPanel")
@@ -189,14 +190,14 @@ def test_first_scan_is_chosen_by_itself_and_another_on_request(application):
 
 def test_advanced_choices_reach_the_session_and_the_saved_scene(application):
     ui = application.widget.ui
-    assert application.session.settings == Settings()
+    assert application.session.settings == Options()
     words = [ui.deviceSelector.itemText(i) for i in range(ui.deviceSelector.count)]
     assert words == ["Automatic", "Processor", "NVIDIA graphics card", "Apple graphics"]
     ui.deviceSelector.currentIndex = 1
     ui.stepsSpinBox.value = 6
     ui.structuresSelector.currentIndex = 1
     ui.methodSelector.currentIndex = 2
-    assert application.session.settings == Settings(device="cpu", steps=6, structures="all", method="ladder")
+    assert application.session.settings == Options(device="cpu", steps=6, structures="all", method="ladder")
     node = slicer.mrmlScene.GetSingletonNode("SpinalTap", "vtkMRMLScriptedModuleNode")
     assert node.GetParameter("structures") == "ALL" and node.GetParameter("steps") == "6"
     ui.stepsSpinBox.value = 0

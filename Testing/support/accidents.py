@@ -7,20 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
+from SpinalTapLib.options import Options
+
+__all__ = ["Options", "befall", "segment_spine"]
+
 LONG_S = 60.0  # longer than any test waits
-
-
-@dataclass(frozen=True)
-class Options:
-    """As in the pipeline."""
-
-    device: str = "auto"
-    steps: int | None = None
-    structures: str = "bodies"
-    method: str = "fused"
 
 
 def segment_spine(volume, seed=None, *, options=None, progress=None, cancelled=None):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 from pathlib import Path
 
+from SpinalTapLib.options import Options
 from SpinalTapLib.session.session import Session
-from SpinalTapLib.session.state import Can, Change, EditAnswer, Failure, Progress, Row, Settings, State
+from SpinalTapLib.session.state import Can, Change, EditAnswer, Failure, Progress, Row, State
 from SpinalTapLib.spine import levels
 
 NAMES = ("T12", "L1", "L2", "L3", "L4", "L5", "S1")
@@ -37,7 +38,7 @@ class FakeSession:
     """Has every public name of `Session`, and no other."""
 
     def __init__(self):
-        self.settings = Settings()
+        self.settings = Options()
         self.state = State.EMPTY
         self.volume = None
         self.progress = Progress()

@@ -127,11 +127,11 @@ class DirectWorker:
         volume = Path(request["folder"]) / "volume.json"
         key = request["command"] == "segment" and json.dumps([volume.read_text(), request["seed"], request["settings"]])
         if key and key in _SHELF:
-            files, self._worker._spine = _SHELF[key]
+            files, self._worker.evidence = _SHELF[key]
             for name, content in files.items():
                 (volume.parent / name.replace("ANSWER", request["answer"])).write_bytes(content)
-            self._worker._folder = volume.parent
-            self._worker._say(request["id"], "done", answer=request["answer"])
+            self._worker.folder = volume.parent
+            self._out.write(json.dumps({"id": request["id"], "event": "done", "answer": request["answer"]}) + "\n")
             return
         with worker_road.detector_in_place():  # until it is done, and no longer: other tests use the pipeline as it is
             self._worker.work(request)
@@ -139,7 +139,7 @@ class DirectWorker:
         if key and answer.is_file():
             files = {f.name: f.read_bytes() for f in volume.parent.iterdir() if not f.name.startswith("volume")}
             files["ANSWER.json"] = files.pop(answer.name)
-            _SHELF[key] = files, self._worker._spine
+            _SHELF[key] = files, self._worker.evidence
 
     def kill(self):
         self._waiting.clear()

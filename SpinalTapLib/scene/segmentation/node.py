@@ -181,7 +181,7 @@ def _swap(segmentation: Any, gone: Iterable[str], new: Iterable[Any]) -> None:
             segment = segmentation.GetSegment(segment_id)
             shapes = {name: segment.GetRepresentation(name) for name in (MASK, SURFACE)}
             removed.append((segment_id, segment, shapes))
-            segment.RemoveAllRepresentations()  # first, or the shared label map would be emptied voxel by voxel
+            segmentation.SeparateSegmentLabelmap(segment_id)  # from the map that it shares with other segments
             segmentation.RemoveSegment(segment_id)
         for segment in new:
             segment_id = segmentation.GenerateUniqueSegmentID("vertebra")
