@@ -21,7 +21,8 @@ from .detection.weights import load_network
 from .evidence import Evidence, gather, slices_of
 from .options import Options
 from .progress import Cancelled, CancelledCallback, ProgressCallback, Stages
-from .scans.volume import WORKING_PIXEL_MM, SagittalVolume, working_volume
+from .scans.resampling import WORKING_PIXEL_MM, working_volume
+from .scans.volume import SagittalVolume
 from .spine.confidence import calibrated, calibration_of
 from .spine.measurements import measure_spine
 from .spine.vertebra import SeedBox, Spine, Vertebra

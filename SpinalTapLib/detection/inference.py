@@ -11,7 +11,8 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from .networks import BACKGROUND, N_HEATMAPS, N_STRUCTURES, OUTPUT_CHANNELS, VECTOR_UNIT_PX, PartNetwork
+from ..spine.structures import N_STRUCTURES, Structure
+from .networks import N_HEATMAPS, OUTPUT_CHANNELS, VECTOR_UNIT_PX, PartNetwork
 from .part_maps import PartMaps
 from .tiling import OVERLAP_PX, TILE_PX, Blender, normalise_tiles, tile_grid
 
@@ -118,7 +119,7 @@ class PartInference:
 def _empty_maps(shape: torch.Size) -> np.ndarray:
     """Return the maps of a tile that shows nothing: background everywhere."""
     maps = np.zeros((OUTPUT_CHANNELS, *shape), np.float32)
-    maps[_MASK][BACKGROUND] = 1.0
+    maps[_MASK][Structure.BACKGROUND] = 1.0
     return maps
 
 

@@ -8,15 +8,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from ..spine.structures import N_STRUCTURES
+
 N_CORNERS = 4
 N_HEATMAPS = N_CORNERS + 1
 CENTROID = 4
 """Index of the centroid among the heatmaps; 0-3 are the corners in the order of `vertebra.CORNERS`."""
-
-STRUCTURES = ("background", "body", "s1", "c2", "disc", "canal", "sacrum")
-"""The classes of the mask head, in order (the same as ``training.tissues.Structure``)."""
-BACKGROUND, BODY, S1, C2, DISC, CANAL, SACRUM = range(len(STRUCTURES))
-N_STRUCTURES = len(STRUCTURES)
 
 VECTOR_UNIT_PX = 16.0
 """One unit of the vector outputs, px: about half a lumbar body, so that targets are near one."""
@@ -56,7 +53,7 @@ class PartNetwork(nn.Module):
     Notes
     -----
     `forward` takes a tensor of shape (n, 1, rows, columns), z-scored, at 1 mm a pixel, of any size, and returns
-    (n, 20, rows, columns): see `split_output` for the meaning of the channels.
+    (n, OUTPUT_CHANNELS, rows, columns): see `split_output` for the meaning of the channels.
     """
 
     def __init__(self, widths: Sequence[int] = DEFAULT_WIDTHS) -> None:
@@ -83,7 +80,7 @@ class PartNetwork(nn.Module):
         return 2 ** (len(self.widths) - 1)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Return the raw part maps of a batch of tiles, (n, 1, rows, columns) -> (n, 20, rows, columns)."""
+        """Return the raw part maps of a batch of tiles, (n, 1, rows, columns), one channel an output."""
         rows, columns = image.shape[-2:]
         x = _padded(image, self.multiple_px)
         skips = []
@@ -111,7 +108,7 @@ def split_output(output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torc
 
     Parameters
     ----------
-    output : Tensor, shape (n, 20, rows, columns)
+    output : Tensor, shape (n, OUTPUT_CHANNELS, rows, columns)
 
     Returns
     -------
@@ -120,13 +117,13 @@ def split_output(output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torc
     vectors : Tensor, shape (n, 4, 2, rows, columns)
         For each corner (row, column) offset from the pixel to the centroid of the corner's vertebra, in units of
         `VECTOR_UNIT_PX`. Meaningful near a corner only.
-    logits : Tensor, shape (n, 7, rows, columns)
-        Mask classes in the order of `STRUCTURES`, before the soft-max.
+    logits : Tensor, shape (n, N_STRUCTURES, rows, columns)
+        Mask classes in the order of `spine.structures.Structure`, before the soft-max.
 
     Raises
     ------
     ValueError
-        If the tensor does not have four axes and 20 channels.
+        If the tensor does not have four axes and `OUTPUT_CHANNELS` channels.
     """
     if output.ndim != 4 or output.shape[1] != OUTPUT_CHANNELS:
         raise ValueError(f"Part maps must have shape (n, {OUTPUT_CHANNELS}, rows, columns); got {tuple(output.shape)}.")

@@ -8,10 +8,11 @@ from drawn_parts import SHAPE, column_of_boxes, draw
 from torch import nn
 
 from SpinalTapLib.detection.detector import Detections, PartDetector
-from SpinalTapLib.detection.networks import BACKGROUND, PartNetwork
+from SpinalTapLib.detection.networks import PartNetwork
 from SpinalTapLib.detection.part_maps import PartMaps
 from SpinalTapLib.progress import Cancelled
 from SpinalTapLib.scans.volume import SagittalVolume
+from SpinalTapLib.spine.structures import Structure
 
 
 def a_volume(n: int, shape: tuple[int, int] = SHAPE) -> SagittalVolume:
@@ -60,5 +61,5 @@ def test_a_cancel_stops_before_the_next_slice() -> None:
 def test_a_real_network_runs_from_end_to_end() -> None:
     detections = PartDetector(PartNetwork((2, 3))).detect(a_volume(2, (40, 30)))
     assert detections.vertebrae == ()  # untrained
-    assert (detections.probabilities[0, BACKGROUND] == 1).all()  # the empty slice
-    assert (detections.probabilities[1, BACKGROUND] < 1).any()
+    assert (detections.probabilities[0, Structure.BACKGROUND] == 1).all()  # the empty slice
+    assert (detections.probabilities[1, Structure.BACKGROUND] < 1).any()

@@ -30,10 +30,10 @@ from SpinalTapLib.scene.segmentation import node as segments
 from SpinalTapLib.scene.segmentation import surfaces
 from SpinalTapLib.scene.segmentation.node import closed_surfaces
 from SpinalTapLib.scene.volume_node import array_kji
-from SpinalTapLib.worker.exchange import Result
 from SpinalTapLib.spine import levels
 from SpinalTapLib.spine.levels import COMMON
 from SpinalTapLib.spine.vertebra import CORNERS, SeedBox
+from SpinalTapLib.worker.exchange import Result
 
 pytest_plugins = ("scene_fixtures",)
 

@@ -15,11 +15,10 @@ import SpinalTapLib.training.train as train_module
 from SpinalTapLib.detection.networks import PartNetwork
 from SpinalTapLib.detection.weights import load_network
 from SpinalTapLib.progress import Cancelled
-from SpinalTapLib.training.averaging import Average, recalibrate
+from SpinalTapLib.training.averaging import Average, learning_rate, progress_of, recalibrate
 from SpinalTapLib.training.checkpoint import CHECKPOINT_NAME, read_checkpoint, stored_config
 from SpinalTapLib.training.config import config_from_dict, load_config
 from SpinalTapLib.training.run_log import read_log, write_curves
-from SpinalTapLib.training.schedule import learning_rate, progress_of
 from SpinalTapLib.training.tiles.canvases import CanvasFolder
 from SpinalTapLib.training.tiles.dataset import CanvasPool, TileStream
 from SpinalTapLib.training.train import LOG_NAME, train
