@@ -414,7 +414,11 @@ class Session:
                 raise ValueError(f"There is no surface of {', '.join(missing)} in this scan.")
             surfaces = {name: surfaces[name] for name in levels}
         colours = {row.level: row.colour for row in self.rows}
-        return export_surfaces(surfaces, colours, Path(folder), self._scene.volume_name(volume), file_format, merged)
+        name = self._scene.volume_name(volume)
+        files = export_surfaces(surfaces, colours, Path(folder), name, file_format, merged)
+        self._jobs.say(f"{len(files)} file{'' if len(files) == 1 else 's'} written to {folder}.")
+        self._tell(Change.PROGRESS)
+        return files
 
     # --- subscription and time ---------------------------------------------------------------------------------
 

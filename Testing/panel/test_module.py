@@ -147,6 +147,7 @@ def test_start_up_makes_codes_and_samples_known_and_touches_no_network(spinaltap
     assert lumbar.uris.endswith("/" + lumbar.fileNames)
     assert lumbar.checksums.startswith("SHA256:") and len(lumbar.checksums) == len("SHA256:") + 64
     assert lumbar.customDownloader is None
+    assert practice.sampleName.startswith("Practice spine") and lumbar.sampleName == "Lumbar spine T2"
 
 
 def test_checksum_of_the_real_sample_is_that_of_the_development_copy():
@@ -251,6 +252,18 @@ def test_practice_scan_is_drawn_beside_the_interface_chosen_and_lies_as_patients
     ras = ijk_to_ras @ [4, 3, 2, 1]  # column 4, row 3, slice 2
     lps = matrix @ [2, 3, 4, 1]
     assert np.allclose(ras[:3], lps[:3] * [-1, -1, 1])
+
+
+def test_the_practice_scan_of_sample_data_says_that_it_is_being_drawn(spinaltap, monkeypatch):
+    from SpinalTapPanel import practice
+
+    said = []
+    monkeypatch.setattr(practice, "command", lambda folder: [sys.executable, "-c", DRAWN, folder])
+    monkeypatch.setattr(slicer.util, "showStatusMessage", said.append)
+    spinaltap.onStartupCompleted()
+    (node,) = SampleDataLogic.registered[0].customDownloader()
+    assert node.IsA("vtkMRMLScalarVolumeNode")
+    assert said[0].startswith("Drawing a practice scan (") and said[-1] == ""
 
 
 def test_a_practice_scan_that_cannot_be_drawn_is_one_sentence(application, monkeypatch):

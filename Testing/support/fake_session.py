@@ -168,9 +168,14 @@ class FakeSession:
 
     def export(self, folder, file_format="stl", levels=None, merged=False):
         self.calls.append(("export", folder, file_format, levels, merged))
+        if not str(folder).strip():
+            raise ValueError("Choose the folder that the files go to first.")
         if not Path(folder).is_dir():
             raise ValueError(f"There is no folder {folder}.")
-        return tuple(Path(folder) / f"{name}.{file_format}" for name in levels or NAMES)
+        files = tuple(Path(folder) / f"{name}.{file_format}" for name in levels or NAMES)
+        self.progress = Progress(0.0, f"{len(files)} files written to {folder}.")
+        self.tell(Change.PROGRESS)
+        return files
 
     def place_box(self):
         self.calls.append(("place_box",))
