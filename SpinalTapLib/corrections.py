@@ -14,14 +14,13 @@ import numpy as np
 from .options import Options
 from .spine import levels
 from .spine.boxes import box_around, corners_of
+from .spine.notes import Note
 from .spine.structures import N_STRUCTURES, Structure
 from .spine.vertebra import SeedBox, Spine
 
 if TYPE_CHECKING:
     from .detection.linking import Candidate
     from .evidence import Evidence
-
-FLAG_ADDED = "added by hand"
 
 
 # --- what an answer depends on ---------------------------------------------------------------------------------
@@ -261,9 +260,9 @@ def position_of(spine: Spine, vertebra: int | str) -> int:
         return vertebra
     wanted = vertebra.strip().lower()
     for index, known in enumerate(spine.vertebrae):
-        if wanted in (str(known.label_value), levels.label_name(known.label_value).lower()):
+        if wanted in (str(known.label_value), known.name.lower()):
             return index
-    names = ", ".join(v.level or levels.label_name(v.label_value) for v in spine.vertebrae)
+    names = ", ".join(v.name for v in spine.vertebrae)
     raise ValueError(f"There is no vertebra called {vertebra.strip()!r} in this result; it has {names}.")
 
 
@@ -334,5 +333,5 @@ def _candidate(evidence: Evidence, box: SeedBox) -> Candidate:
     members = tuple(SliceVertebra(k, rung.corners, rung.centre, 0.5, evidence_row) for k in slices)
     return Candidate(
         members, np.asarray(box.center_lps_mm, float), corners, round(rung.slice), evidence_row, 0.5,
-        (FLAG_ADDED,), tuple(slices),
+        (Note.ADDED,), tuple(slices),
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -16,14 +16,14 @@ from .counting.labelling import label
 from .counting.ladder import LadderLook, Look
 from .detection.detector import Detections, PartDetector
 from .detection.device import choose_device
-from .detection.linking import link
+from .detection.linking import Candidate, link
 from .detection.weights import load_network
 from .evidence import Evidence, gather, slices_of
 from .options import Options
 from .progress import Cancelled, CancelledCallback, ProgressCallback, Stages
 from .scans.resampling import WORKING_PIXEL_MM, working_volume
 from .scans.volume import SagittalVolume
-from .spine.confidence import calibrated, calibration_of
+from .spine.confidence import Calibration, calibration_of
 from .spine.measurements import measure_spine
 from .spine.vertebra import SeedBox, Spine, Vertebra
 
@@ -145,6 +145,16 @@ def recount(
     """
     stages = stages or Stages({"label": 0.5, "measure": 0.5}, None, None)
     return replace(_name(changed, seed, options or Options(), stages), earlier=earlier)
+
+
+def calibrated(candidates: Iterable[Candidate], calibration: Calibration | None) -> tuple[Candidate, ...]:
+    """Return candidates whose score is a probability; as they are, where there is no calibration.
+
+    The detector's own score stays with each, as `Candidate.raw_score`.
+    """
+    if calibration is None:
+        return tuple(candidates)
+    return tuple(replace(c, score=calibration(c.score), raw_score=c.score) for c in candidates)
 
 
 def _detect(

@@ -1,4 +1,4 @@
-"""The results table: one line a vertebra, top of the spine first."""
+"""Fill the results table: one line a vertebra, from the top of the spine down."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ UNKNOWN_COLOUR = (128, 128, 128)
 
 
 class ResultsTable:
-    """A QTableWidget filled with `SpinalTapLib.session.state.Row`.
+    """A QTableWidget filled with `SpinalTapLib.spine.summary.Row`.
 
     Parameters
     ----------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..detection.linking import FLAG_GAP
+from ..spine.notes import Note
 from ..spine.vertebra import Vertebra
 from .fusion import Place
 from .start import DISAGREEMENT_CONFIDENCE, Candidate
@@ -24,7 +24,7 @@ def unflagged(vertebra: Vertebra, i: int, places: Sequence[Place]) -> Vertebra:
     """Return the vertebra at position `i` without the flag, if the ladder has put another one into the gap below it."""
     if i == 0 or places[i - 1].candidate is not None:
         return vertebra
-    return replace(vertebra, flags=tuple(flag for flag in vertebra.flags if flag != FLAG_GAP))
+    return replace(vertebra, flags=tuple(flag for flag in vertebra.flags if flag != Note.MISSING_BELOW))
 
 
 def doubt_beyond(gaps: Sequence[int], i: int, start: int) -> float:
@@ -44,4 +44,4 @@ def warnings_of(gaps: Sequence[int], names: Sequence[str | None], start: int) ->
 
 
 def _has_flag(place: Place, candidates: Sequence[Candidate]) -> bool:
-    return place.candidate is not None and FLAG_GAP in candidates[place.candidate].flags
+    return place.candidate is not None and Note.MISSING_BELOW in candidates[place.candidate].flags

@@ -9,12 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..spine import levels
+from ..spine.notes import Note
 
 EXTRA = "T13"
 """Name of a supernumerary vertebra between T12 and L1; without ribs in view it may as well be L6."""
-
-FLAG_EXTRA = "one vertebra more than usual: T13, or five lumbar levels and an L6"
-FLAG_FEWER = "one vertebra fewer than usual above or below"
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ def _one_more(total: int, known: int, name: str, usual: list[str]) -> Count:
         f"{len(order)} levels were counted from S1 to C2, one more than {_expected(usual)}; the extra one is called "
         "T13, but it may as well be a sixth lumbar vertebra (L6): check the ribs."
     )
-    return Count(names, {names.index(EXTRA): FLAG_EXTRA} if EXTRA in names else {}, (warning,))
+    return Count(names, {names.index(EXTRA): Note.ONE_MORE} if EXTRA in names else {}, (warning,))
 
 
 def _one_fewer(total: int, known: int, name: str, usual: list[str]) -> Count:
@@ -103,7 +101,7 @@ def _one_fewer(total: int, known: int, name: str, usual: list[str]) -> Count:
         f"{len(order)} levels were counted from S1 to C2, one fewer than {_expected(usual)}; T12 is left out here, but "
         "L5 may be the missing one (sacralised): check the ribs."
     )
-    beside = {i: FLAG_FEWER for i, n in enumerate(names) if n in ("L1", "T11")}
+    beside = {i: Note.ONE_FEWER for i, n in enumerate(names) if n in ("L1", "T11")}
     return Count(names, beside, (warning,))
 
 

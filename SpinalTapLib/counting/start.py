@@ -12,6 +12,7 @@ from ..detection import linking
 from ..scans.volume import SagittalVolume
 from ..spine import levels
 from ..spine.boxes import corners_of
+from ..spine.notes import LEVELS_UNKNOWN, Note
 from ..spine.structures import BODY_CLASSES, N_STRUCTURES, Structure
 from ..spine.vertebra import SeedBox
 from .ladder import PRESENCE_LIMIT, Look
@@ -36,13 +37,6 @@ SURE_NEIGHBOUR = 0.8
 SAME_SIZES = 0.6
 """Two rungs are the same vertebra if their centres are nearer than this, in sizes (neighbours are 0.9-1.4 apart)."""
 
-FLAG_TRANSITIONAL = "transitional? between lumbar and sacral"
-FLAG_BOX = "position taken from the box, not outlined"
-
-NO_ANCHOR = (
-    "Neither S1 nor C2 is surely in view, so the levels are not known: the vertebrae are numbered from the bottom up; "
-    "to name them, draw a box around a vertebra whose level you know."
-)
 TRANSITIONAL = (
     "The vertebra {where} may be a transitional one (partly lumbar, partly sacral), as in about 3 % of people: the "
     "count takes {level} as S1; if that is wrong, shift the levels by one or call it L6."
@@ -145,7 +139,7 @@ def find_start(
         return _with_transitional(Start(found, int(np.argmax(shares)), "S1", "S1"))
     if share(found[-1], Structure.C2) >= SURE_SHARE:
         return Start(found, len(found) - 1, "C2", "C2")
-    return Start(found, 0, "", "none", warnings=(NO_ANCHOR,))
+    return Start(found, 0, "", "none", warnings=(LEVELS_UNKNOWN,))
 
 
 def share(candidate: Candidate, structure: int) -> float:
@@ -199,7 +193,7 @@ def _with_transitional(start: Start) -> Start:
             return start
         where = "right above S1" if which > start.index else "right below S1"
     warning = TRANSITIONAL.format(where=where, level="it" if which == start.index else "the other one")
-    return replace(start, warnings=(*start.warnings, warning), flags={which: FLAG_TRANSITIONAL})
+    return replace(start, warnings=(*start.warnings, warning), flags={which: Note.TRANSITIONAL})
 
 
 def _seeded(
@@ -266,5 +260,5 @@ def _candidate(rung: Rung, working: SagittalVolume) -> linking.Candidate:
     evidence[Structure.BODY] = 1.0
     score = DISAGREEMENT_CONFIDENCE * rung.presence
     return linking.Candidate(
-        (), corners.mean(0), corners, round(rung.slice), evidence, score, (FLAG_BOX,), ()
+        (), corners.mean(0), corners, round(rung.slice), evidence, score, (Note.FROM_BOX,), ()
     )  # fmt: skip

@@ -165,8 +165,9 @@ def _vertebra_from(entry: Mapping[str, Any], grid: SourceGrid) -> Vertebra:
     )
 
 
-def _list(values: Iterable[float]) -> list[float]:
-    return [round(float(x), _DECIMALS) for x in values]
+def _list(values: Iterable[float]) -> list[float | None]:
+    """Return rounded numbers; null where there is none, for which JSON has no other word."""
+    return [round(float(x), _DECIMALS) if np.isfinite(x) else None for x in values]
 
 
 def _rounded(values: Mapping[str, float]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The report: one picture with the spine from the side and from the front, its table, its angles and its surfaces."""
+"""Draw the report: one picture with both views of the spine, its table, its angles and its surfaces."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy as np
 from .. import __version__
 from ..scans.volume import SagittalVolume
 from ..spine.angles import spine_curves
+from ..spine.summary import count_words, source_sentence
 from ..spine.vertebra import Spine
 from .canvas import Page, png_bytes, shortened
 from .sections import Section, front_section, side_section, spine_window
@@ -19,7 +20,7 @@ from .sidebar import (
     draw_warnings,
     tallest_sidebar,
 )
-from .style import AMBER, BACKGROUND, BRIGHT, GAP_PX, MARGIN_PX, MUTED, RULE, anchor_sentence
+from .style import AMBER, BACKGROUND, BRIGHT, GAP_PX, MARGIN_PX, MUTED, RULE
 from .views import CAPTION_PX, CAPTION_SIZE, draw_names, draw_scale_bar, draw_view
 
 DISCLAIMER = "Research software, not a medical device. Check every level against the images."
@@ -93,18 +94,10 @@ def _draw_header(page: Page, spine: Spine, volume: SagittalVolume) -> None:
     page.text(shortened(volume.name, width - 200, 25, bold=True), 46, MARGIN_PX, 25, BRIGHT, bold=True)
     page.text("SpinalTap", 46, page.width - MARGIN_PX, 18, MUTED, align="right")
     sure = spine.anchor != "none" and bool(spine.vertebrae)
-    used = page.text(anchor_sentence(spine), 76, MARGIN_PX, 16, BRIGHT if sure else AMBER)
-    page.text(_count_sentence(spine), 76, MARGIN_PX + used + 18, 16, MUTED)
+    used = page.text(source_sentence(spine), 76, MARGIN_PX, 16, BRIGHT if sure else AMBER)
+    page.text(count_words(spine), 76, MARGIN_PX + used + 18, 16, MUTED)
     page.text(_model_sentence(spine), 76, page.width - MARGIN_PX, 13, MUTED, align="right")
     page.fill(94, MARGIN_PX, 1, width, RULE)
-
-
-def _count_sentence(spine: Spine) -> str:
-    if not spine.vertebrae:
-        return ""
-    count = f"{len(spine.vertebrae)} vertebra{'e' if len(spine.vertebrae) > 1 else ''}"
-    lowest, highest = spine.vertebrae[0].level, spine.vertebrae[-1].level
-    return f"{count}, {highest}–{lowest}" if lowest and highest and lowest != highest else count
 
 
 def _model_sentence(spine: Spine) -> str:

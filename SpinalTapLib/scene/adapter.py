@@ -1,4 +1,4 @@
-"""SlicerScene: the MRML scene as a session sees it (see `ports.Scene`)."""
+"""SlicerScene: what a session reads from the MRML scene and writes to it (see `ports.Scene`)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class SlicerScene:
         self._frames = Frames()
         self._observers = Observers(self._scene, self._frames.forget)
 
-    # --- listening ---------------------------------------------------------------------------------------
+    # --- events ------------------------------------------------------------------------------------------
 
     def listen(self, events: SceneEvents | None) -> None:
         """Call `events` from now on; None ends it."""
@@ -75,7 +75,7 @@ class SlicerScene:
         return self._frames.has_moved(self._node(volume))
 
     def moved_along(self, volume: str, box: SeedBox) -> SeedBox:
-        """Return a box of the result in the scene where it is seen now, the volume having been moved since or not."""
+        """Return a box of the result in the scene, moved along with the volume if that was moved since."""
         return self._frames.now(self._node(volume), box)
 
     def volume_bounds(self, volume: str) -> np.ndarray:
@@ -221,7 +221,7 @@ class SlicerScene:
     # --- helpers -----------------------------------------------------------------------------------------
 
     def _read_for(self, node: Any, segmentation: Any, matrix: np.ndarray) -> tuple[SagittalVolume, Frame, np.ndarray]:
-        """Return a volume as a stored result saw it, where it lay, and the result's own space to that world.
+        """Return the volume of a stored result, its frame then, and the matrix from the result's space to the world.
 
         The voxels may be stored in another order since: Slicer turns left-handed volumes when it loads them.
         """

@@ -1,4 +1,4 @@
-"""The markups: one locked list of five labelled points a vertebra, in one folder."""
+"""Fill the point lists: one locked list of five labelled points a vertebra."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import vtk
 
-from ..files.markups import POINT_NAMES, points_lps_mm, vertebra_name
+from ..files.markups import POINT_NAMES, points_lps_mm
 from ..spine.segments import segment_of
 from ..spine.vertebra import Vertebra
 from .frames import Frame
@@ -18,7 +18,7 @@ _TEXT_SCALE = 2.5  # per cent of the view; Slicer's 3.0 covers a cervical verteb
 def set_up(node: Any) -> None:
     """Show a new list as small points without texts."""
     display = node.GetDisplayNode()
-    display.SetPointLabelsVisibility(False)  # a hundred texts would hide the scan; they are there to be switched on
+    display.SetPointLabelsVisibility(False)  # a hundred texts would hide the scan; users can switch them on
     display.SetPropertiesLabelVisibility(False)
     display.SetUseGlyphScale(False)
     display.SetGlyphSize(_GLYPH_MM)
@@ -27,7 +27,7 @@ def set_up(node: Any) -> None:
 
 def fill(node: Any, vertebra: Vertebra, frame: Frame) -> None:
     """Give a list the points, labels and colour of a vertebra; writes only what differs."""
-    name = vertebra_name(vertebra)
+    name = vertebra.name
     was_modifying = node.StartModify()
     try:
         node.SetFixedNumberOfControlPoints(False)

@@ -1,4 +1,4 @@
-"""Showing: one result goes into the scene, all of it or nothing."""
+"""Put one result into the scene, all of it or nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ..files.markups import vertebra_name
 from ..worker.exchange import Result
 from . import memory, nodes
 from . import point_lists as points
@@ -54,7 +53,7 @@ class Showing:
     def _show(
         self, result: Result, wanted: segments.Picture, frame: Frame, fresh: bool, discard: Mapping[str, str]
     ) -> None:
-        """Do what may fail; the segments come last, because they cannot be copied back as cheaply as the rest."""
+        """Do what may fail; the segments last, because copies of them would take long."""
         answer = self._node(nodes.MEMORY, "SpinalTap memory")
         memory.set_up(answer)
         memory.fill(answer, result)
@@ -66,7 +65,7 @@ class Showing:
         table.fill(self._node(nodes.TABLE, "vertebrae table"), result.spine)
         lists = nodes.find_all(self._scene, self._volume, nodes.POINTS)
         for i, vertebra in enumerate(result.spine.vertebrae):
-            name = f"{self._volume.GetName()} {vertebra_name(vertebra)}"
+            name = f"{self._volume.GetName()} {vertebra.name}"
             node = lists[i] if i < len(lists) else self._make(nodes.POINTS, name)
             if i >= len(lists):
                 points.set_up(node)
@@ -81,7 +80,7 @@ class Showing:
         segments.update(segmentation, wanted, kept)
 
     def _finish(self, result: Result, provenance: Mapping[str, str], parent: str | None) -> None:
-        """Do what cannot fail: names, places, provenance; spare lists go."""
+        """Do what cannot fail: names, places and provenance; remove lists that are left over."""
         volume, scene = self._volume, self._scene
         lists = nodes.find_all(scene, volume, nodes.POINTS)
         folder = nodes.folder_of(scene, lists[0]) if lists else None
@@ -89,7 +88,7 @@ class Showing:
             nodes.remove(scene, spare)
         lists = lists[: len(result.spine.vertebrae)]
         for node, vertebra in zip(lists, result.spine.vertebrae):
-            nodes.rename(node, f"{volume.GetName()} {vertebra_name(vertebra)}")
+            nodes.rename(node, f"{volume.GetName()} {vertebra.name}")
             node.SetAndObserveTransformNodeID(parent)
         nodes.place_in_folder(scene, volume, lists, f"{volume.GetName()} vertebra points")
         nodes.remove_empty_folder(scene, folder)
@@ -129,7 +128,7 @@ class Showing:
         )
 
     def _keep_copies(self, node: Any, edited: Mapping[str, str], discard: Mapping[str, str]) -> None:
-        """Keep hand edits that are about to go, save those that the user does not want."""
+        """Copy hand edits that are about to be replaced, except those that the user wants to discard."""
         made = segments.ours(node)
         wanted = [i for i, found in edited.items() if discard.get(made[i].GetName()) != found]
         if not wanted:

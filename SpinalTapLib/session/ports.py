@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Face(Protocol):
-    """Whoever shows a session: the Qt panel, a script, a test. Called on the thread that polls the session."""
+    """A panel, script or test that shows a session. Called on the thread that polls the session."""
 
     def session_changed(self, change: Change) -> None:
         """React to a change: read the session's properties again."""

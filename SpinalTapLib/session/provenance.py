@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import platform
 import sys
@@ -11,13 +10,12 @@ from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..files.spine_codec import seed_out
+from ..installation import PACKAGES, installed_version
 from ..options import Options
 from .state import Failure, Progress
 
 if TYPE_CHECKING:
     from ..worker.exchange import Result
-
-_PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "SimpleITK", "vtk")
 
 
 def provenance(result: Result, options: Options) -> dict[str, str]:
@@ -42,7 +40,7 @@ def log_text(
         f"SpinalTap {__version__}",
         f"Python {platform.python_version()} ({sys.executable})",
         platform.platform(),
-        ", ".join(f"{name} {version(name)}" for name in _PACKAGES),
+        ", ".join(f"{name} {installed_version(name) or 'missing'}" for name in PACKAGES),
         f"Settings: {json.dumps(asdict(options), sort_keys=True)}",
     ]
     if result is not None:
@@ -58,11 +56,3 @@ def log_text(
     elif worker_log:
         lines += ["", worker_log]
     return "\n".join(lines)
-
-
-def version(package: str) -> str:
-    """Return a package's version, or ``"missing"``."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "missing"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 
-from ..files.markups import vertebra_name
 from ..spine import boxes
 from ..spine.vertebra import SeedBox
 from .ports import Scene
@@ -84,4 +83,4 @@ class S1Box:
         found = boxes.vertebra_in(state.result.spine, box) if box is not None else None
         if found is None:
             return "No vertebra was found there yet. Let go to look once more."
-        return f"Let go to make this vertebra S1 (now {vertebra_name(found)})."
+        return f"Let go to make this vertebra S1 (now {found.name})."

@@ -15,11 +15,10 @@ from typing import Any
 
 from ..corrections import Add, Correction, Count, Drop, Pin, Seed, Shift
 from ..errors import sentence_for
-from ..files.markups import vertebra_name
 from ..options import Options
 from ..spine import levels
 from ..spine.boxes import box_for_missed
-from ..spine.summary import rows_of, summary, warnings_of
+from ..spine.summary import Row, rows_of, summary, warnings_of
 from ..spine.vertebra import Vertebra
 from ..worker.exchange import Result
 from . import availability as why
@@ -29,7 +28,7 @@ from .history import latest
 from .jobs import Jobs, Purpose
 from .ports import Face, Scene, SceneEvents, Worker
 from .s1_box import S1Box
-from .state import Can, Change, EditAnswer, Failure, Progress, Row, SessionState, State
+from .state import Can, Change, EditAnswer, Failure, Progress, SessionState, State
 
 _POLL_S = 0.02  # how often a script that waits looks for news
 
@@ -404,7 +403,7 @@ class Session:
         require(self.can_export)
         if not str(folder).strip():
             raise ValueError("Choose the folder that the files go to first.")
-        from ..files.export import export_surfaces
+        from ..files.meshes import export_surfaces
 
         volume = str(self.volume)
         surfaces = dict(self._scene.surfaces(volume))
@@ -641,7 +640,7 @@ class Session:
 
     def _vertebra(self, name: str) -> Vertebra:
         for vertebra in self.result.spine.vertebrae if self.result is not None else ():
-            if vertebra_name(vertebra) == name:
+            if vertebra.name == name:
                 return vertebra
         raise ValueError(f"{name} was not found in this scan.")
 

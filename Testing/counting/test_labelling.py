@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from SpinalTapLib.counting.fusion import FLAG_LADDER_ONLY, Place
+from SpinalTapLib.counting.fusion import Place
 from SpinalTapLib.counting.gaps import open_gaps, unflagged
 from SpinalTapLib.counting.labelling import label
 from SpinalTapLib.counting.rungs import Rung
-from SpinalTapLib.counting.start import DISAGREEMENT_CONFIDENCE, FLAG_BOX, FLAG_TRANSITIONAL
-from SpinalTapLib.detection.linking import FLAG_GAP
+from SpinalTapLib.counting.start import DISAGREEMENT_CONFIDENCE
 from SpinalTapLib.scans.volume import volume_from_array
 from SpinalTapLib.spine.measurements import measure
+from SpinalTapLib.spine.notes import Note
 from SpinalTapLib.spine.structures import Structure
 from SpinalTapLib.spine.vertebra import SeedBox
 
@@ -161,7 +161,7 @@ def test_an_s1_that_looks_half_lumbar_is_called_transitional_with_a_question_mar
     found = _found(4, {0: Structure.S1})
     found[0].evidence[[Structure.S1, Structure.BODY]] = 0.6, 0.3
     vertebrae, anchor, warnings = label(found)
-    assert anchor == "S1" and vertebrae[0].flags == (FLAG_TRANSITIONAL,)
+    assert anchor == "S1" and vertebrae[0].flags == (Note.TRANSITIONAL,)
     assert "transitional" in warnings[0] and not vertebrae[1].flags
 
 
@@ -171,7 +171,7 @@ def test_a_neighbour_of_s1_that_looks_a_little_like_it_is_called_transitional_to
     found[place].evidence[[Structure.S1, Structure.BODY]] = 0.3, 0.6
     vertebrae, _, warnings = label(found)
     assert where in warnings[0]
-    assert [FLAG_TRANSITIONAL in v.flags for v in vertebrae] == [False, place == 2, False, False]
+    assert [Note.TRANSITIONAL in v.flags for v in vertebrae] == [False, place == 2, False, False]
 
 
 def test_the_offered_levels_may_be_pinned():
@@ -201,7 +201,7 @@ def test_a_box_on_an_s1_that_the_detector_missed_starts_the_ladder_all_the_same(
     vertebrae, anchor, _ = label(seen, box, working=volume, look=look)
     assert _levels(vertebrae) == ["S1", "L5", "L4", "L3", "L2", "L1", "T12", "T11"] and anchor == "pinned"
     assert np.allclose(vertebrae[0].corners_lps_mm, missed.corners_lps_mm, atol=1e-6)
-    assert FLAG_BOX in vertebrae[0].flags and vertebrae[0].confidence < vertebrae[1].confidence
+    assert Note.FROM_BOX in vertebrae[0].flags and vertebrae[0].confidence < vertebrae[1].confidence
 
 
 def test_a_box_on_the_abdomen_is_refused_by_the_ladder_too():
@@ -226,7 +226,7 @@ def test_the_ladder_alone_names_what_it_climbs():
     vertebrae, anchor, _ = label(seen, _box(0.0), working=volume, look=look, method="ladder")
     assert _levels(vertebrae) == ["S1", "L5", "L4", "L3", "L2", "L1", "T12", "T11"] and anchor == "pinned"
     assert np.allclose(vertebrae[3].centroid_lps_mm, missed.centroid_lps_mm, atol=1e-6)
-    assert [FLAG_LADDER_ONLY in v.flags for v in vertebrae] == [k == 3 for k in range(8)]
+    assert [Note.LADDER_ONLY in v.flags for v in vertebrae] == [k == 3 for k in range(8)]
     assert all(np.allclose(v.corners_lps_mm, f.corners_lps_mm) for v, f in zip(vertebrae[4:], seen[3:], strict=True))
     assert len(label(seen, _box(0.0), 6, working=volume, look=look, method="ladder")[0]) == 7
 
@@ -244,7 +244,7 @@ def test_the_ladder_alone_climbs_down_from_c2():
 def _gapped(n: int, gap: int, special: dict[int, int]) -> list[Found]:
     """A column in which the body at place `gap` was missed, and the one above it says so."""
     column = _found(n, special)
-    column[gap + 1] = replace(column[gap + 1], flags=(FLAG_GAP,))
+    column[gap + 1] = replace(column[gap + 1], flags=(Note.MISSING_BELOW,))
     return column[:gap] + column[gap + 1 :]
 
 
@@ -272,5 +272,5 @@ def test_a_gap_that_the_ladder_has_filled_is_none():
     filled = [*places[:2], Place(None, nowhere, 1.0), *places[2:]]
     assert open_gaps(filled, column) == ()
     vertebra = label(column)[0][2]
-    assert FLAG_GAP in unflagged(vertebra, 2, places).flags
-    assert FLAG_GAP not in unflagged(vertebra, 3, filled).flags
+    assert Note.MISSING_BELOW in unflagged(vertebra, 2, places).flags
+    assert Note.MISSING_BELOW not in unflagged(vertebra, 3, filled).flags

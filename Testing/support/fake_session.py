@@ -7,8 +7,9 @@ from pathlib import Path
 
 from SpinalTapLib.options import Options
 from SpinalTapLib.session.session import Session
-from SpinalTapLib.session.state import Can, Change, EditAnswer, Failure, Progress, Row, State
+from SpinalTapLib.session.state import Can, Change, EditAnswer, Failure, Progress, State
 from SpinalTapLib.spine import levels
+from SpinalTapLib.spine.summary import Row
 
 NAMES = ("T12", "L1", "L2", "L3", "L4", "L5", "S1")
 

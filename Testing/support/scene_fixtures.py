@@ -246,3 +246,47 @@ def load_bundle(scene, path: Path, folder: Path):
         bundle.extractall(folder)
     scene.SetURL(str(next(folder.rglob("*.mrml"))))
     assert scene.Import(None)
+
+
+def transform_above(scene, node, matrix, name="registration"):
+    parent = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", name)
+    vtk_matrix = vtk.vtkMatrix4x4()
+    vtk_matrix.DeepCopy(np.asarray(matrix, float).ravel())
+    parent.SetMatrixTransformToParent(vtk_matrix)
+    node.SetAndObserveTransformNodeID(parent.GetID())
+    return parent
+
+
+def turned(degrees, shift=(0, 0, 0)):
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    matrix = np.eye(4)
+    matrix[:3, :3] = [[1, 0, 0], [0, c, -s], [0, s, c]]
+    matrix[:3, 3] = shift
+    return matrix
+
+
+def only(scene, class_name):
+    (node,) = nodes_of(scene, class_name)
+    return node
+
+
+def world_of_point(markups, i):
+    position = [0.0] * 3
+    markups.GetNthControlPointPositionWorld(i, position)
+    return np.array(position)
+
+
+def signed_volume(surface):
+    from SpinalTapLib.bodies.triangle_mesh import mesh_arrays
+
+    points, triangles = mesh_arrays(surface)
+    a, b, c = points[triangles].transpose(1, 0, 2)
+    return float((a * np.cross(b, c)).sum() / 6)
+
+
+def only_first_list(scene):
+    return nodes_of(scene, "vtkMRMLMarkupsFiducialNode")[0]
+
+
+def voxels(node, name):
+    return len(segment_places(node, name))
