@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..files.spine_codec import seed_out
-from ..installation import PACKAGES, installed_version
 from ..options import Options
 from .state import Failure, Progress
 
@@ -36,6 +35,8 @@ def log_text(
     result: Result | None, failure: Failure | None, options: Options, progress: Progress, worker_log: str
 ) -> str:
     """Return versions, device, weights, the last progress sentence and the end of the worker's log, as one text."""
+    from ..installation import PACKAGES, installed_version
+
     lines = [
         f"SpinalTap {__version__}",
         f"Python {platform.python_version()} ({sys.executable})",

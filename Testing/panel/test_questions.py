@@ -28,7 +28,11 @@ def test_the_user_is_asked_about_hand_edits(desk, monkeypatch, button, answer):
     monkeypatch.setattr(pythonqt.unwrap(slicer.app), "_testing", False)
 
     def press_button():
-        box = next(w for w in QApplication.topLevelWidgets() if isinstance(w, QMessageBox) and w.isVisible())
+        shown = [w for w in QApplication.topLevelWidgets() if isinstance(w, QMessageBox) and w.isVisible()]
+        if not shown:
+            QTimer.singleShot(20, press_button)
+            return
+        (box,) = shown
         assert "L4, L5" in box.text()
         next(b for b in box.buttons() if b.text().replace("&", "") == button).click()
 

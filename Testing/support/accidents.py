@@ -35,11 +35,6 @@ def _slow(name, progress):
         time.sleep(0.1)
 
 
-def _silent(name, progress):
-    progress("detect", 0.2, "Looking at slice 1 of 1")
-    time.sleep(2.5)
-
-
 def _crash(name, progress):
     print("the last words", file=sys.stderr, flush=True)
     os._exit(3)
@@ -86,7 +81,6 @@ def _noisy(name, progress):
 
 ACCIDENTS = {
     "slow scan": _slow,
-    "silent": _silent,
     "crash": _crash,
     "killed": _killed,
     "memory": _memory,
