@@ -19,7 +19,7 @@ from .spine.structures import N_STRUCTURES, Structure
 from .spine.vertebra import SeedBox, Spine
 
 if TYPE_CHECKING:
-    from .detection.linking import Candidate
+    from .detection.part_maps import Candidate
     from .evidence import Evidence
 
 
@@ -316,8 +316,7 @@ def put_in(evidence: Evidence, box: SeedBox) -> Evidence:
 def _candidate(evidence: Evidence, box: SeedBox) -> Candidate:
     """Return a box as a candidate: the same upright rectangle in every slice that the box reaches."""
     from .counting.rungs import rung_from_points
-    from .detection.linking import Candidate
-    from .detection.part_maps import SliceVertebra
+    from .detection.part_maps import Candidate, SliceVertebra
 
     working = evidence.detections.working
     corners = corners_of(box)

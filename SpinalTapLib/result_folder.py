@@ -23,7 +23,7 @@ from .progress import CancelledCallback, ProgressCallback, Stages
 from .report.rendering import render_surfaces
 from .report.style import BACKGROUND
 from .scans.volume import SagittalVolume, load_volume
-from .spine.terms import colour
+from .spine.segments import segment_of
 from .spine.vertebra import SeedBox, Spine
 
 _DICOM_WENT = f"{DICOM_NAME} showed the earlier levels and was removed; write it again with dicom-seg."
@@ -239,8 +239,7 @@ def _surfaces(spine: Spine) -> Iterator[tuple[int, Any]]:
     if not isinstance(evidence, Evidence):
         return
     for vertebra in spine.vertebrae:
-        index = evidence.index_of(vertebra)
-        surface = None if index is None else surface_of(evidence.bodies.solids[index])
+        surface = None if vertebra.candidate is None else surface_of(evidence.bodies.solids[vertebra.candidate])
         if surface is not None:
             yield vertebra.label_value, surface
 
@@ -248,7 +247,7 @@ def _surfaces(spine: Spine) -> Iterator[tuple[int, Any]]:
 def _rendering(spine: Spine, surfaces: Mapping[int, Any]) -> np.ndarray | None:
     """Return a picture of the vertebrae in 3-D for the report, or None where this machine can't draw it."""
     parts = [
-        (surfaces[v.label_value], colour(v.label_value), v.short_name)
+        (surfaces[v.label_value], segment_of(v.label_value).colour, v.short_name)
         for v in spine.vertebrae
         if v.label_value in surfaces
     ]

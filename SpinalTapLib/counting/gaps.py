@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ..detection.linking import Candidate
 from ..spine.notes import Note
 from ..spine.vertebra import Vertebra
 from .fusion import Place
-from .start import DISAGREEMENT_CONFIDENCE, Candidate
+from .start import DISAGREEMENT_CONFIDENCE
 
 
 def open_gaps(places: Sequence[Place], candidates: Sequence[Candidate]) -> tuple[int, ...]:

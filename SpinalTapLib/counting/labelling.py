@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..detection.linking import Candidate
 from ..scans.volume import SagittalVolume
 from ..spine import levels
 from ..spine.structures import Structure
@@ -16,7 +17,7 @@ from .gaps import doubt_beyond, open_gaps, unflagged, warnings_of
 from .ladder import Look
 from .names import count_levels
 from .rungs import Rung, corners_lps, rung_from_points
-from .start import DISAGREEMENT_CONFIDENCE, SURE_SHARE, Candidate, Start, find_start, share
+from .start import DISAGREEMENT_CONFIDENCE, SURE_SHARE, Start, find_start, share
 
 
 def label(
@@ -154,4 +155,5 @@ def _vertebra(
         corners_lps_mm=candidate.corners_lps_mm,
         slices=candidate.slices,
         flags=(*candidate.flags, *notes),
+        candidate=candidate.number,
     )

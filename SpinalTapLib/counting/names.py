@@ -6,6 +6,7 @@ Insights Imaging 2016), so 24 levels are never forced on a spine.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..spine import levels
@@ -32,7 +33,7 @@ class Count:
     """
 
     names: tuple[str | None, ...]
-    flags: dict[int, str]
+    flags: Mapping[int, str]
     warnings: tuple[str, ...] = ()
     certain: bool = True
 

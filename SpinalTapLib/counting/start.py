@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import numpy as np
 
-from ..detection import linking
+from ..detection.linking import Candidate
 from ..scans.volume import SagittalVolume
 from ..spine import levels
 from ..spine.boxes import corners_of
@@ -41,34 +40,6 @@ TRANSITIONAL = (
     "The vertebra {where} may be a transitional one (partly lumbar, partly sacral), as in about 3 % of people: the "
     "count takes {level} as S1; if that is wrong, shift the levels by one or call it L6."
 )
-
-
-class Candidate(Protocol):
-    """What counting needs of a vertebra found in three dimensions (see `linking.Candidate`)."""
-
-    @property
-    def centroid_lps_mm(self) -> np.ndarray:
-        """Centre of the body, shape (3,), LPS, mm."""
-
-    @property
-    def corners_lps_mm(self) -> np.ndarray:
-        """Corners on the mid-slice, shape (4, 3), LPS, mm."""
-
-    @property
-    def evidence(self) -> np.ndarray:
-        """Mean mask probabilities inside the outline, shape (n_structures,)."""
-
-    @property
-    def score(self) -> float:
-        """How sure the detector is, 0-1."""
-
-    @property
-    def flags(self) -> tuple[str, ...]:
-        """Plain notes."""
-
-    @property
-    def slices(self) -> tuple[int, ...]:
-        """Working slices that show it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +119,7 @@ def share(candidate: Candidate, structure: int) -> float:
     return float(candidate.evidence[structure]) / bone if bone > 0 else 0.0
 
 
-def in_order(candidates: Sequence[linking.Candidate], new: linking.Candidate) -> tuple[linking.Candidate, ...]:
+def in_order(candidates: Sequence[Candidate], new: Candidate) -> tuple[Candidate, ...]:
     """Return candidates from the bottom up: the new one goes where it lengthens the spine least."""
     centres = [c.centroid_lps_mm for c in candidates]
 
@@ -230,7 +201,7 @@ def _with_rung(
     if known:
         return candidates, known[0]
     new = _candidate(rung, working)
-    ordered = in_order(candidates, new)  # type: ignore[arg-type]
+    ordered = in_order(candidates, new)
     return ordered, next(i for i, candidate in enumerate(ordered) if candidate is new)
 
 
@@ -253,12 +224,12 @@ def _same(one: Rung, other: Rung) -> bool:
     return float(np.linalg.norm(one.centre - other.centre)) < SAME_SIZES * (one.size + other.size) / 2
 
 
-def _candidate(rung: Rung, working: SagittalVolume) -> linking.Candidate:
+def _candidate(rung: Rung, working: SagittalVolume) -> Candidate:
     """Return a vertebra that no slice showed the detector."""
     corners = corners_lps(working, rung)
     evidence = np.zeros(N_STRUCTURES)
     evidence[Structure.BODY] = 1.0
     score = DISAGREEMENT_CONFIDENCE * rung.presence
-    return linking.Candidate(
+    return Candidate(
         (), corners.mean(0), corners, round(rung.slice), evidence, score, (Note.FROM_BOX,), ()
     )  # fmt: skip

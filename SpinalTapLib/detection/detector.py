@@ -1,45 +1,21 @@
-"""PartDetector: slices in, vertebrae in each slice out."""
+"""Detect the vertebrae in every slice of a volume."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import nn
 
 from ..progress import Cancelled, CancelledCallback, ProgressCallback
+from ..scans.volume import SagittalVolume
 from ..spine.structures import N_STRUCTURES
 from .grouping import group
 from .inference import PartInference
-from .part_maps import PartMaps, SliceVertebra
-
-if TYPE_CHECKING:
-    from ..scans.volume import SagittalVolume
+from .part_maps import Detections, PartMaps, SliceVertebra
 
 __all__ = ["Detections", "PartDetector", "PartMaps", "SliceVertebra"]
 
 STAGE = "detect"
-
-
-@dataclass(frozen=True, eq=False)
-class Detections:
-    """What was seen in all slices of a volume.
-
-    Attributes
-    ----------
-    working : SagittalVolume
-        The volume that the detector looked at; slice indices and pixels refer to it.
-    vertebrae : tuple of SliceVertebra
-        Slice by slice from right to left; within a slice the surest first.
-    probabilities : ndarray, shape (slices, n_structures, rows, columns), float16
-        Mask classes in the order of `Structure`.
-    """
-
-    working: SagittalVolume
-    vertebrae: tuple[SliceVertebra, ...]
-    probabilities: np.ndarray
 
 
 class PartDetector:

@@ -1,4 +1,4 @@
-"""A trained part network made ready to run fast: images in, part maps out, as arrays."""
+"""Run a trained part network over whole images, tile by tile."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class PartInference:
     Parameters
     ----------
     network : nn.Module
-        A `PartNetwork`, or anything else that turns (n, 1, rows, columns) into (n, 20, rows, columns).
+        A `PartNetwork`, or anything else that turns (n, 1, rows, columns) into (n, OUTPUT_CHANNELS, rows, columns).
     device : torch.device or str
         Where it runs.
 
@@ -70,11 +70,6 @@ class PartInference:
         self._half: bool | None = None if self.device.type == "cpu" and has_fast_bfloat16() else False
         if self.device.type != "mps":  # there it is not faster, and some operations lack it
             self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    @property
-    def uses_half(self) -> bool:
-        """Whether the convolutions run in bfloat16 (decided by the first image)."""
-        return bool(self._half)
 
     def __call__(self, image: np.ndarray) -> PartMaps:
         """Return the part maps of one slice, shape (rows, columns), of raw intensities at 1 mm a pixel."""

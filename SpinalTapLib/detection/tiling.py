@@ -92,11 +92,6 @@ def normalise_tiles(tiles: torch.Tensor) -> torch.Tensor:
     return torch.where(span > 0, scored, 0.0).view(tiles.shape)
 
 
-def normalise_tile(tile: np.ndarray) -> np.ndarray:
-    """Return one tile, shape (rows, columns), as float32 with zero mean and unit deviation: see `normalise_tiles`."""
-    return normalise_tiles(torch.from_numpy(np.ascontiguousarray(tile, dtype=np.float32))).numpy()
-
-
 def _ramp(length: int, overlap: int) -> np.ndarray:
     """Return weights along one side of a tile: one in the middle, a cosine fall towards both ends, never zero."""
     width = max(1, min(overlap, length // 2))
@@ -132,36 +127,3 @@ class Blender:
     def result(self) -> np.ndarray:
         """Return the blended maps, (channels, rows, columns) float32; zero where no tile has been."""
         return self._sum / np.maximum(self._weight, np.finfo(np.float32).tiny)
-
-
-def blend(
-    maps: Sequence[np.ndarray], windows: Sequence[Window], shape: Sequence[int], overlap: int = OVERLAP_PX
-) -> np.ndarray:
-    """Return the maps of all tiles as one image, each pixel the cosine-weighted mean of the tiles that show it.
-
-    Parameters
-    ----------
-    maps : sequence of ndarray, each (channels, rows, columns)
-        One entry a window.
-    windows : sequence of (row slice, column slice)
-        As `tile_grid` gave them.
-    shape : (rows, columns)
-        Size of the whole image, px.
-    overlap : int
-        Width of the ramps, px.
-
-    Returns
-    -------
-    ndarray, (channels, rows, columns) float32
-
-    Raises
-    ------
-    ValueError
-        If there are no maps, or not as many as windows.
-    """
-    if not maps or len(maps) != len(windows):
-        raise ValueError(f"Blending needs one set of maps a window; got {len(maps)} for {len(windows)} windows.")
-    blender = Blender(maps[0].shape[0], shape, overlap)
-    for tile, window in zip(maps, windows):
-        blender.add(tile, window)
-    return blender.result()

@@ -91,6 +91,7 @@ def _vertebra_out(vertebra: Vertebra) -> dict[str, Any]:
         "slices": [int(k) for k in vertebra.slices],
         "measurements": {name: float(value) for name, value in vertebra.measurements.items()},
         "flags": list(vertebra.flags),
+        "candidate": vertebra.candidate,
     }
 
 
@@ -104,4 +105,5 @@ def _vertebra_in(stored: Mapping[str, Any]) -> Vertebra:
         slices=tuple(stored["slices"]),
         measurements=dict(stored["measurements"]),
         flags=tuple(stored["flags"]),
+        candidate=stored.get("candidate"),
     )

@@ -1,4 +1,4 @@
-"""Boxes around vertebrae: where the S1 box lies, and what a pinned level counts from."""
+"""Make and place boxes around vertebrae: the S1 box and those that mark a pinned level."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ ROOM = 1.3
 """The box's edges as a multiple of the body's: the whole body is inside, the neighbours' centres are not."""
 
 FIRST_SIZE_MM = (45.0, 42.0, 36.0)
-"""Left-right, front-back, up-down size of a box that nothing is known for: S1 of a tall adult fits in."""
+"""Left-right, anterior-posterior and vertical size of the first box, mm: S1 of a tall adult fits in."""
 
 FIRST_HEIGHT = 0.15
-"""Where such a box lies, as a part of the volume's height from below: the sacrum's top in most lumbar scans."""
+"""Its height above the lower end of the volume, as a part of the volume's height: the top of the sacrum in most lumbar
+scans."""
 
 
 WIDE_GAP = 1.5

@@ -45,8 +45,8 @@ class Level:
         return f"{self.name} vertebra"
 
 
-# Six hues that stay apart for colour-blind readers (Okabe and Ito, 2008), walked in a fixed order;
-# a level keeps its colour in every scan.
+# Seven colours that colour-blind readers can tell apart (Okabe and Ito, 2008), assigned in a fixed order, so that a
+# level has the same colour in every scan.
 _PALETTE = (
     (230, 159, 0),
     (86, 180, 233),

@@ -241,7 +241,7 @@ def test_practice_scan_is_drawn_beside_the_interface_chosen_and_lies_as_patients
     ui = application.widget.ui
     click(ui.sampleButton)
     assert not ui.sampleButton.enabled and ui.statusLabel.text.startswith("Drawing a practice scan")
-    wait_until(lambda: application.session.volume is not None, seconds=60)
+    wait_until(lambda: application.session.volume is not None)
     node = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
     assert application.session.volume == node.GetID()
     assert ui.sampleButton.enabled and not ui.statusLabel.text.startswith("Drawing")
@@ -272,7 +272,7 @@ def test_a_practice_scan_that_cannot_be_drawn_is_one_sentence(application, monke
     monkeypatch.setattr(practice, "command", lambda folder: [sys.executable, "-c", "raise SystemExit('no disk left')"])
     ui = application.widget.ui
     click(ui.sampleButton)
-    wait_until(lambda: ui.sampleButton.enabled, seconds=60)
+    wait_until(lambda: ui.sampleButton.enabled)
     assert ui.statusLabel.text == "The practice scan could not be drawn. no disk left"
     monkeypatch.setattr(practice, "command", lambda folder: ["/no/such/program"])
     click(ui.sampleButton)
@@ -413,4 +413,4 @@ def test_leaving_the_module_lets_the_run_go_on(application):
     application.widget.exit()
     assert application.session.state is State.RUNNING
     polls = application.session.calls.count(("poll",))
-    wait_until(lambda: application.session.calls.count(("poll",)) > polls, seconds=3)
+    wait_until(lambda: application.session.calls.count(("poll",)) > polls)

@@ -51,8 +51,8 @@ def process_events(times=4):
         QtWidgets.QApplication.processEvents()
 
 
-def wait_until(condition, seconds=120.0):
-    """Run the event loop until `condition()` holds."""
+def wait_until(condition, seconds=600.0):
+    """Run the event loop until `condition()` holds; the limit only guards against hanging."""
     timer = QtCore.QElapsedTimer()
     timer.start()
     while not condition():

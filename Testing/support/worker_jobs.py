@@ -15,7 +15,7 @@ from SpinalTapLib.options import Options
 from SpinalTapLib.session.jobs import Jobs, Purpose
 from SpinalTapLib.worker.link import WorkerLink
 
-START_S = 300.0
+START_S = 600.0
 """Longest wait for anything; only a test that fails waits so long."""
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and process groups are those of POSIX")
