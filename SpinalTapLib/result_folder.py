@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from .bodies.surfaces import surface_of
+from .corrections import Correction, Count, History, Seed
 from .evidence import Evidence
 from .files.atomic import check_writable
-from .files.changes_file import CHANGES_NAME, Change, Count, History, changes_bytes, read_changes, seeded
+from .files.changes_file import CHANGES_NAME, changes_bytes, read_changes
 from .files.evidence_file import EVIDENCE_NAME, evidence_bytes, read_evidence
 from .files.ownership import check_output
 from .files.result_files import DICOM_NAME, JSON_NAME, read_result, write_result
@@ -84,7 +85,7 @@ def segment_file(
 def reseed_folder(
     folder: str | Path,
     output: str | Path | None = None,
-    change: Change | None = None,
+    correction: Correction | None = None,
     *,
     scan: str | Path | None = None,
     count: Mapping[str, Any] | None = None,
@@ -100,9 +101,8 @@ def reseed_folder(
         Written by `segment_file` (or by this function).
     output : path, optional
         Where the new result goes; the same folder if not given.
-    change : callable, optional
-        One of those in `changes`, such as ``seeded(box)`` or ``undone()``; without it the count starts from what the
-        detector saw.
+    correction : Correction, optional
+        Such as ``Seed(box)`` or ``Undo()``; without it the count starts from what the detector saw.
     scan : path, optional
         Where the scan is now, if it is no longer where it was.
     count : mapping, optional
@@ -113,7 +113,7 @@ def reseed_folder(
     Raises
     ------
     ValueError
-        In one sentence, if the folder is no result, the scan is gone or is another one, or the change can't be made.
+        In one sentence, if the folder is no result, the scan is gone or another one, or the correction can't be made.
     Cancelled
         If `cancelled` returned True. As after any other exception, `output` is then as it was.
     """
@@ -130,7 +130,7 @@ def reseed_folder(
         seen = read_evidence(folder / EVIDENCE_NAME, volume)
     with stages.stage("segment", "Counting the levels") as report:
         present = replace(spine, evidence=history[-1].applied(seen))
-        history = (change or seeded(None))(present, history)
+        history = (correction or Seed()).history(present, history)
         history = (*history[:-1], replace(history[-1], **(count or {})))
         spine = _counted(present, seen, history[-1], _inner(report), cancelled)
     if scan is not None:

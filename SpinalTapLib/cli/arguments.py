@@ -1,4 +1,4 @@
-"""Options that change a result: seed box, shift, pin, drop, add, undo."""
+"""Options that change a result: seed box, shift, pin, other counts, drop, add, undo."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..spine.vertebra import SeedBox
 
 if TYPE_CHECKING:
-    from ..files.changes_file import Change
+    from ..corrections import Correction
 
 
 class Once(argparse.Action):
@@ -58,34 +58,35 @@ def seed_of(arguments: argparse.Namespace) -> SeedBox | None:
     return None
 
 
-def change_of(arguments: argparse.Namespace) -> Change:
-    """Return the change that the options ask for."""
-    from ..files import changes_file as changes
-    from ..spine import levels
+def correction_of(arguments: argparse.Namespace) -> Correction:
+    """Return the correction that the user asks for."""
+    from .. import corrections
 
     seed = seed_of(arguments)  # also refuses a level without a box
     if arguments.undo:
-        return changes.undone()
+        return corrections.Undo()
     if arguments.shift is not None:
-        try:
-            return changes.shifted(int(arguments.shift))
-        except ValueError:
-            raise ValueError(f"--shift takes a whole number such as 1 or -1; got {arguments.shift!r}.") from None
+        return corrections.Shift(_whole_number("--shift", arguments.shift, "such as 1 or -1"))
     if arguments.alternative is not None:
-        try:
-            return changes.alternative(int(arguments.alternative))
-        except ValueError:
-            raise ValueError(f"--alternative takes a whole number from 1 up; got {arguments.alternative!r}.") from None
+        number = _whole_number("--alternative", arguments.alternative, "from 1 up")
+        return corrections.TakeAlternative(number)
     if arguments.pin is not None:
         name, equals, level = arguments.pin.partition("=")
         if not (name.strip() and equals and level.strip()):
             raise ValueError(f"--pin takes NAME=LEVEL, such as L5=L4 or 103=L3; got {arguments.pin!r}.")
-        return changes.pinned(name, levels.level(level).name)
+        return corrections.Pin(name, level)
     if arguments.drop is not None:
-        return changes.dropped(arguments.drop)
+        return corrections.Drop(arguments.drop)
     if arguments.add_box is not None:
-        return changes.added(parse_seed_box(arguments.add_box))
-    return changes.seeded(seed)
+        return corrections.Add(parse_seed_box(arguments.add_box))
+    return corrections.Seed(seed)
+
+
+def _whole_number(option: str, text: str, which: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"{option} takes a whole number {which}; got {text!r}.") from None
 
 
 def parse_seed_box(text: str, level: str = "S1") -> SeedBox:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..options import DEVICES, METHODS, PARTS_MODEL, STRUCTURES, SURFACE_FORMATS, Options
-from .arguments import add_edits, add_seed, change_of, seed_of
+from .arguments import add_edits, add_seed, correction_of, seed_of
 from .console import Console
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def run_segment(arguments: argparse.Namespace) -> int:
 
 def run_reseed(arguments: argparse.Namespace) -> int:
     """Change a result and count its levels again."""
-    change = change_of(arguments)
+    correction = correction_of(arguments)
     count: dict[str, Any] = {}
     if arguments.steps is not None:
         count["steps"] = steps_of(arguments.steps)
@@ -112,7 +112,7 @@ def run_reseed(arguments: argparse.Namespace) -> int:
     spine = reseed_folder(
         folder,
         output,
-        change,
+        correction,
         scan=Path(arguments.input) if arguments.input else None,
         count=count,
         surface_format=arguments.surface_format,

@@ -1,4 +1,4 @@
-"""Answer: a spine as JSON, whole enough to be taken up again; its label map and evidence travel beside it."""
+"""Convert a spine to JSON and back; its label map and evidence are stored beside it."""
 
 from __future__ import annotations
 

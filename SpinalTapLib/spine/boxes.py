@@ -55,11 +55,34 @@ def first_box(bounds_lps_mm: np.ndarray) -> SeedBox:
     return SeedBox(centre, np.minimum(FIRST_SIZE_MM, np.maximum(high - low, 1.0)))
 
 
-def box_for_missed(spine: Spine) -> SeedBox:
-    """Return where a missed vertebra most likely is: in the widest gap, or above the top if no gap is wide.
+def box_for_missed(spine: Spine, matrix: np.ndarray, shape: tuple[int, ...]) -> SeedBox:
+    """Return a box where a missed vertebra most likely is: in the widest gap, or above the top if no gap is wide.
 
-    `spine` has at least one vertebra.
+    Parameters
+    ----------
+    spine : Spine
+        With at least one vertebra.
+    matrix : ndarray, shape (4, 4)
+        (slice, row, column, 1) of the scan to LPS, mm.
+    shape : tuple of int
+        (slices, rows, columns) of the scan, inside which the box lies.
     """
+    return _inside(_box_for_missed(spine), matrix, shape)
+
+
+def _inside(box: SeedBox, matrix: np.ndarray, shape: tuple[int, ...]) -> SeedBox:
+    """Return a box moved no further than it takes to lie inside a scan; across the slices its centre suffices."""
+    to_index = np.linalg.inv(matrix)
+    half = np.abs(to_index[:3, :3] @ box.axes) @ (np.asarray(box.size_mm, float) / 2)
+    half[0] = 0.5
+    last = np.array(shape[:3]) - 1.0
+    low, high = half - 0.5, last + 0.5 - half
+    low, high = np.where(low > high, last / 2, low), np.where(low > high, last / 2, high)
+    index = np.clip(to_index[:3, :3] @ box.center_lps_mm + to_index[:3, 3], low, high)
+    return replace(box, center_lps_mm=matrix[:3, :3] @ index + matrix[:3, 3])
+
+
+def _box_for_missed(spine: Spine) -> SeedBox:
     vertebrae = spine.vertebrae
     centres = np.array([vertebra.centroid_lps_mm for vertebra in vertebrae])
     like = vertebrae[-1]

@@ -95,7 +95,8 @@ def press(widget, keys):
     qobject.window().activateWindow()  # shortcuts work in the active window
     QtTest.QTest.qWaitForWindowActive(qobject.window(), 1000)
     QtTest.QTest.keySequence(qobject, QtGui.QKeySequence(keys))
-    QtTest.QTest.qWait(150)  # a button that is pressed by its shortcut goes down for 100 ms first
+    # A button that is pressed by its shortcut stays down for a moment before it acts.
+    wait_until(lambda: not any(button.isDown() for button in qobject.findChildren(QtWidgets.QAbstractButton)))
 
 
 def use_style(dark):
