@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from .arch import Arch, random_arches
 from .habit import random_habit
 from .pathology import afflict_bodies, afflict_discs
 from .posture import random_sacrum, stand
@@ -68,6 +69,10 @@ class SyntheticSpine:
         Seed of the textures and organs, so that neighbouring planes fit together.
     lesions : tuple
         (vertebra index, kind, u, v, w, radius) of marrow lesions; kinds are `Tissue` values.
+    names : tuple of str
+        Of `vertebrae`.
+    arches : tuple of Arch
+        The bone behind each of `vertebrae`.
     """
 
     vertebrae: tuple[Body, ...]
@@ -79,6 +84,7 @@ class SyntheticSpine:
     seed: int
     lesions: tuple[tuple[int, int, float, float, float, float], ...] = ()
     names: tuple[str, ...] = field(default=())
+    arches: tuple[Arch, ...] = ()
 
     def index(self, name: str) -> int:
         """Return the position of a level in `vertebrae`; raise ValueError if this spine lacks it."""
@@ -129,16 +135,22 @@ def random_spine(rng: np.random.Generator, *, healthy: bool = False) -> Syntheti
     bodies = stand(rng, bodies, discs, slips)
     girth = float(np.exp(rng.normal(0, 0.08)))
     stenosis = np.exp(rng.normal(0, 0.05, len(names))) * girth * (size / LIVING_FACTOR) ** 0.5
+    sacrum, habit, seed = random_sacrum(rng, bodies[0], discs[0].height), random_habit(rng), int(rng.integers(2**31))
+    own = np.random.default_rng([seed, 3])
+    bodies = [replace(b, front_power=own.uniform(1.9, 2.5), back_power=own.uniform(3.0, 4.5)) for b in bodies]
+    canal_depth = np.array([TABLE[n]["canal_depth"] for n in names]) * stenosis
+    canal_width = np.array([TABLE[n]["canal_width"] for n in names]) * stenosis
     return SyntheticSpine(
         vertebrae=tuple(bodies),
         discs=tuple(discs),
-        sacrum=tuple(random_sacrum(rng, bodies[0], discs[0].height)),
-        canal_depth=np.array([TABLE[n]["canal_depth"] for n in names]) * stenosis,
-        canal_width=np.array([TABLE[n]["canal_width"] for n in names]) * stenosis,
-        habit=random_habit(rng),
-        seed=int(rng.integers(2**31)),
+        sacrum=tuple(sacrum),
+        canal_depth=canal_depth,
+        canal_width=canal_width,
+        habit=habit,
+        seed=seed,
         lesions=lesions,
         names=tuple(names),
+        arches=random_arches(own, bodies, discs, canal_depth, canal_width, healthy=healthy),
     )
 
 

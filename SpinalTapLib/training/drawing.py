@@ -12,17 +12,14 @@ import numpy as np
 from .anatomy import Disc, SyntheticSpine
 from .canal import paint_canal
 from .frame import Grid, SpinalFrame, spinal_frame, waves
-from .posterior import paint_posterior
-from .shapes import Body, Capsule, body_distance, capsule_distance, corners_in_plane, plates, walls
+from .posterior import EXPERT_RIM, Field, local_points, paint_arches, rods_field
+from .rods import Rod, smooth_union
+from .shapes import Body, body_distance, corners_in_plane, plates, walls
 from .surroundings import paint_surroundings
 from .tables import WELL_FORMED_MM
 from .tissues import Structure, Tissue
 
 T = Tissue
-
-EXPERT_RIM = 0.5
-"""Share of the dark cortical line that the classes leave out, as experts do: on real lumbar slices their outlines run
-about through its middle (measured on SPIDER masks: outlines around the line lie 0.8-0.9 mm outside of theirs)."""
 
 
 @dataclass(frozen=True)
@@ -116,15 +113,16 @@ def _paint(
 ) -> None:
     frame = spinal_frame(spine, grid)
     paint_surroundings(canvas, spine, grid, frame)
-    paint_posterior(canvas, spine, grid)
     paint_canal(canvas, structure, spine, grid, frame)
+    arches = paint_arches(canvas, structure, instance, spine, grid)
     if spine.discs[0].height >= WELL_FORMED_MM:  # looks like a disc, and is a part of the sacrum all the same
         segment = (spine.sacrum[0], spine.vertebrae[0], spine.discs[0])
         _paint_disc(canvas, structure, spine, grid, segment, Structure.SACRUM)
     for segment in zip(spine.vertebrae, spine.vertebrae[1:], spine.discs[1:]):
         _paint_disc(canvas, structure, spine, grid, segment, Structure.DISC)
     for body in (*reversed(spine.sacrum), *spine.vertebrae):
-        _paint_body(canvas, structure, instance, spine, grid, body)
+        arch = arches.get(spine.index(body.name) if body.name in spine.names else 0)
+        _paint_body(canvas, structure, instance, spine, grid, body, arch)
     _paint_top(canvas, structure, spine, grid, frame)
     _paint_metal(canvas, spine, grid)
 
@@ -171,11 +169,13 @@ def _paint_disc(
 
 def _paint_body(
     canvas: np.ndarray, structure: np.ndarray, instance: np.ndarray, spine: SyntheticSpine, grid: Grid, body: Body,
+    arch: Field | None,
 ) -> None:  # fmt: skip
+    """A body; where its pedicles (or the sacrum's wings) join it there is marrow, and no cortical line."""
     window = grid.window(body.centre, 0.62 * np.hypot(body.depth, body.height) + 8)
     if window is None or abs(grid.x_mm - body.centre[0]) > body.half_width + 0.5 * body.height:
         return
-    u, v, w = body.local(grid.points(*window))
+    u, v, w = local_points(body, grid, window)
     distance = body_distance(body, u, v, w)
     inside = distance > 0
     if not inside.any():
@@ -185,7 +185,12 @@ def _paint_body(
     view[inside] = T.CORTEX
     shell = spine.habit["cortex"] * (0.8 if sacral else 1.0)
     marrow = T.SACRAL_MARROW if sacral else T.MARROW
-    view[distance > shell] = marrow
+    if arch is not None:
+        distance, own = _joined(distance, arch, window), distance
+        through = ~inside & (distance > shell) & (own > -3) & (view == T.CORTEX)
+        view[through] = marrow if sacral else T.POSTERIOR_MARROW
+        classes[through] = Structure.SACRUM if sacral else Structure.ARCH
+    view[inside & (distance > shell)] = marrow
     if body.name in spine.names:
         index = spine.index(body.name)
         kind = {"S1": Structure.S1, "C2": Structure.C2}.get(body.name, Structure.BODY)
@@ -200,6 +205,11 @@ def _paint_body(
             gap &= w < 0  # the disc above is drawn
         view[gap & (view != T.CORTEX) & (view != marrow)] = T.SACRAL_DISC
         classes[gap & (classes == Structure.BACKGROUND)] = Structure.SACRUM
+
+
+def _joined(distance: np.ndarray, arch: Field, window: tuple[slice, slice]) -> np.ndarray:
+    """Return how deep points lie in a body and its arch together."""
+    return smooth_union(arch.on(window), distance, 2.0)
 
 
 def _paint_marrow(
@@ -235,25 +245,14 @@ def _paint_top(
 ) -> None:
     """The dens (a part of C2) and the arches of C1."""
     top = spine.vertebrae[-1]
-    window = grid.window(top.centre + top.axes[:, 2] * 15, 52)
-    if window is None:
-        return
-    u, v, w = top.local(grid.points(*window))
     h, d = top.height, top.depth
     scale = d / 13.5
-    view, classes = canvas[window], structure[window]
-    dens = Capsule((0, -0.1 * d, 0.2 * h), (0, 0.02 * d, h / 2 + 13 * scale), 5.0 * scale, 4.6 * scale)
-    arches = [
-        (Capsule((-6, -0.5 * d - 5, h / 2 + 9 * scale), (6, -0.5 * d - 5, h / 2 + 9 * scale), 3.2, 4.6), False),
-        (Capsule((-7, d / 2 + 21, h / 2 + 6), (7, d / 2 + 21, h / 2 + 6), 3.5, 4.2), False),
-        (Capsule((-20, 2, h / 2 + 7), (-12, 0, h / 2 + 7), 8, 7), False),
-        (Capsule((12, 0, h / 2 + 7), (20, 2, h / 2 + 7), 8, 7), False),
-        (dens, True),
-    ]
-    for rod, own in arches:
-        distance = capsule_distance(rod, u, v, w)
-        if distance is None:
+    dens = Rod((0, -0.1 * d, 0.2 * h), (0, 0.02 * d, h / 2 + 13 * scale), (5.0 * scale, 4.6 * scale, 4.6 * scale))
+    for rods, own in ((_atlas(top, scale), False), ((dens,), True)):
+        field = rods_field(rods, top, grid)
+        if field is None:
             continue
+        view, classes, distance = canvas[field.window], structure[field.window], field.distance
         shell = spine.habit["cortex"] * 0.9
         view[distance > 0] = T.CORTEX
         view[distance > shell] = T.MARROW if own else T.POSTERIOR_MARROW
@@ -261,3 +260,21 @@ def _paint_top(
         classes[(distance > 0) & ((classes != Structure.C2) | (not own))] = Structure.BACKGROUND
         if own:
             classes[distance > EXPERT_RIM * shell] = Structure.C2
+
+
+def _atlas(top: Body, scale: float) -> tuple[Rod, ...]:
+    """C1 in the frame of C2: front arch, lateral masses with transverse processes, and the arch behind."""
+    h, d = top.height, top.depth
+    level = h / 2 + 8 * scale
+    front, back = -0.5 * d - 5 * scale, d / 2 + 20 * scale
+    rods = [Rod((-7, front, level + 1), (7, front, level + 1), (3.4, 3.0, 4.6))]
+    rods.append(Rod((-6, back, level - 2), (6, back, level - 2), (3.0, 3.2, 4.4)))
+    for side in (-1.0, 1.0):
+        mass = (side * 17 * scale, 0.5, level)
+        rods.append(Rod((side * 14 * scale, -1.0, level), mass, (5.5, 7.5, 6.5)))
+        rods.append(Rod((side * 6, front + 0.5, level + 1), (side * 13 * scale, -3.0, level), (3.0, 3.0, 4.4)))
+        rods.append(Rod(mass, (side * 33 * scale, 3.0, level - 1), (4.0, 4.0, 4.0), taper=0.8))
+        bow = (side * 15 * scale, 0.62 * back, level - 1)
+        rods.append(Rod((side * 18 * scale, 4.0, level), bow, (2.8, 2.8, 3.2)))
+        rods.append(Rod(bow, (side * 5, back, level - 2), (2.8, 2.8, 3.8)))
+    return tuple(rods)

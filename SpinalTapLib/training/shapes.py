@@ -39,6 +39,8 @@ class Body:
         Anterior osteophytes, mm.
     schmorl : tuple
         Nodes as (u, v, upper, radius), mm; `upper` is 1 for the upper plate and -1 for the lower one.
+    front_power, back_power : float
+        How square the front half and the back half of its cross-section are: 2 is an ellipse.
     """
 
     name: str
@@ -57,6 +59,8 @@ class Body:
     uncinate: float = 0.0
     lip: float = 0.0
     schmorl: tuple[tuple[float, float, float, float], ...] = ()
+    front_power: float = 2.4
+    back_power: float = 4.0
 
     @property
     def depth(self) -> float:
@@ -91,20 +95,31 @@ def plates(body: Body, u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.nda
 def walls(body: Body, u: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the front wall and the back wall (v, mm) and the side distance (mm) at points (u, w).
 
-    The front is a half superellipse (exponent 2.4), the back a flatter one (exponent 4) with a hollow
-    towards the canal, so that the outline is right in every sagittal plane, out to the sides.
+    The front is a half superellipse, the back a squarer one with a hollow towards the canal; all of them are waisted.
     """
+    half_depth, half_width, hollow = _section(body, w)
+    s = np.clip(np.abs(u) / half_width, 0, 1)
+    front = -half_depth * _half_superellipse(s, body.front_power) + body.waist * hollow
+    if body.lip:
+        t = np.clip(w / (body.height / 2), -1, 1)
+        front = front - body.lip * np.exp(-(((1 - np.abs(t)) / 0.16) ** 2)) * (1 - s)
+    back = half_depth * _half_superellipse(s, body.back_power) - 0.5 * body.waist * hollow
+    back = back - body.kidney * np.exp(-((u / (0.42 * half_width)) ** 2))
+    return front, back, half_width - np.abs(u)
+
+
+def _section(body: Body, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return half of the depth and of the width (mm) at heights w, and how much of the waist is felt there, 0-1."""
     t = np.clip(w / (body.height / 2), -1, 1)
     rise, hollow = (t + 1) / 2, 1 - t * t
     half_depth = (body.depth_lower + (body.depth_upper - body.depth_lower) * rise) / 2
     half_width = (body.width_lower + (body.width_upper - body.width_lower) * rise) / 2 - body.waist * 1.2 * hollow
-    s = np.clip(np.abs(u) / half_width, 0, 1)
-    front = -half_depth * (1 - s**2.4) ** (1 / 2.4) + body.waist * hollow
-    if body.lip:
-        front = front - body.lip * np.exp(-(((1 - np.abs(t)) / 0.16) ** 2)) * (1 - s)
-    back = half_depth * (1 - s**4) ** 0.25 - 0.5 * body.waist * hollow
-    back = back - body.kidney * np.exp(-((u / (0.42 * half_width)) ** 2))
-    return front, back, half_width - np.abs(u)
+    return half_depth, half_width, hollow
+
+
+def _half_superellipse(s: np.ndarray, power: float) -> np.ndarray:
+    """Return (1 - s^power)^(1 / power), 0 <= s <= 1."""
+    return (1 - s**power) ** (1 / power)
 
 
 def body_distance(body: Body, u: np.ndarray, v: np.ndarray, w: np.ndarray) -> np.ndarray:
@@ -112,7 +127,11 @@ def body_distance(body: Body, u: np.ndarray, v: np.ndarray, w: np.ndarray) -> np
     lower, upper = plates(body, u, v)
     front, back, side = walls(body, u, w)
     vertical = np.minimum(upper - w, w - lower)
-    horizontal = np.minimum(np.minimum(v - front, back - v), side)
+    # Towards the sides the front and the back run obliquely to the sagittal plane: the wall is nearer than it looks.
+    s = np.clip(np.abs(u) / body.half_width, 0, 0.97)
+    ratio = body.depth / 2 / body.half_width
+    oblique = [np.hypot(1, ratio * s ** (n - 1) * (1 - s**n) ** (1 / n - 1)) for n in (body.front_power, body.back_power)]
+    horizontal = np.minimum(np.minimum((v - front) / oblique[0], (back - v) / oblique[1]), side)
     rounded = (vertical + horizontal) * 0.7071 - 0.45  # edges rounded off by about a millimetre
     inside = np.minimum(np.minimum(vertical, horizontal), rounded)
     for su, sv, plate, radius in body.schmorl:
@@ -165,26 +184,3 @@ def _solve_plane(body: Body, x_mm: float, targets: np.ndarray) -> tuple[np.ndarr
     points = np.linalg.solve(system, (targets - shift).T).T
     u = a[0, 0] * (x_mm - body.centre[0]) + points @ a[1:, 0]
     return points + body.centre[1:], u
-
-
-@dataclass(frozen=True)
-class Capsule:
-    """A rounded rod of posterior bone in a vertebra's frame: two ends and the radii across it, mm."""
-
-    start: tuple[float, float, float]
-    end: tuple[float, float, float]
-    radius_side: float
-    radius_plane: float
-
-
-def capsule_distance(capsule: Capsule, u: np.ndarray, v: np.ndarray, w: np.ndarray) -> np.ndarray | None:
-    """Return the distance (mm) to the capsule's wall, positive inside, or None where no point can reach it."""
-    p, q = np.array(capsule.start), np.array(capsule.end)
-    low, high = min(p[0], q[0]) - capsule.radius_side, max(p[0], q[0]) + capsule.radius_side
-    if float(u.max()) < low or float(u.min()) > high:
-        return None
-    squeeze = capsule.radius_plane / capsule.radius_side
-    d = (q - p) * np.array([squeeze, 1, 1])
-    pu, pv, pw = (u - p[0]) * squeeze, v - p[1], w - p[2]
-    t = np.clip((pu * d[0] + pv * d[1] + pw * d[2]) / max(float(d @ d), 1e-6), 0, 1)
-    return capsule.radius_plane - np.sqrt((pu - t * d[0]) ** 2 + (pv - t * d[1]) ** 2 + (pw - t * d[2]) ** 2)

@@ -59,7 +59,8 @@ class Structure(IntEnum):
     C2 = 3
     DISC = 4
     CANAL = 5
-    SACRUM = 6  # S2 and below
+    SACRUM = 6  # S2 and below, and what the sacrum has beside and behind S1's body
+    ARCH = 7  # the bone behind the bodies: pedicles, laminae and all processes
 
 
 N_TISSUES = len(Tissue)
