@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,9 @@ __all__ = ["Detections", "PartDetector", "PartMaps", "SliceVertebra"]
 
 STAGE = "detect"
 
+NEIGHBOUR_MM = 3.6
+"""About how far the neighbours are that the network looks at: nearer ones show nearly the same."""
+
 
 @dataclass(frozen=True, eq=False)
 class Detections:
@@ -33,7 +37,7 @@ class Detections:
         The volume that the detector looked at; slice indices and pixels refer to it.
     vertebrae : tuple of SliceVertebra
         Slice by slice from right to left; within a slice the surest first.
-    probabilities : ndarray, shape (slices, 7, rows, columns), float16
+    probabilities : ndarray, shape (slices, 8, rows, columns), float16
         Mask classes in the order of `networks.STRUCTURES`.
     """
 
@@ -62,9 +66,11 @@ class PartDetector:
     def __init__(self, network: nn.Module, device: torch.device | str = "cpu") -> None:
         self._inference = PartInference(network, device)
 
-    def part_maps(self, image: np.ndarray) -> PartMaps:
-        """Return the part maps of one slice, shape (rows, columns), at 1 mm a pixel."""
-        return self._inference(image)
+    def part_maps(
+        self, image: np.ndarray, neighbours: Sequence[np.ndarray | None] = (), distance_mm: float = 0.0
+    ) -> PartMaps:
+        """Return the part maps of one slice at 1 mm a pixel; see `PartInference.__call__`."""
+        return self._inference(image, neighbours, distance_mm)
 
     def detect(
         self,
@@ -95,6 +101,7 @@ class PartDetector:
         count, *size = working.array.shape
         probabilities = np.zeros((count, N_STRUCTURES, *size), np.float16)
         vertebrae: list[SliceVertebra] = []
+        step = max(1, round(NEIGHBOUR_MM / float(working.spacing_mm[0])))
         most = 0  # vertebrae in one slice
         for index, image in enumerate(working.array):
             if cancelled is not None and cancelled():
@@ -102,7 +109,8 @@ class PartDetector:
             if progress is not None:
                 seen = f", {most} vertebrae seen" if most > 1 else ""
                 progress(STAGE, index / count, f"Looking at slice {index + 1} of {count}{seen}")
-            maps = self.part_maps(image)
+            beside = [working.array[k] if 0 <= k < count else None for k in (index - step, index + step)]
+            maps = self.part_maps(image, beside, step * float(working.spacing_mm[0]))
             probabilities[index] = maps.probabilities
             found = group(maps, index)
             most = max(most, len(found))

@@ -13,15 +13,19 @@ N_HEATMAPS = N_CORNERS + 1
 CENTROID = 4
 """Index of the centroid among the heatmaps; 0-3 are the corners in the order of `geometry.CORNERS`."""
 
-STRUCTURES = ("background", "body", "s1", "c2", "disc", "canal", "sacrum")
-"""The classes of the mask head, in order (the same as ``training.tissues.Structure``)."""
-BACKGROUND, BODY, S1, C2, DISC, CANAL, SACRUM = range(len(STRUCTURES))
+STRUCTURES = ("background", "body", "s1", "c2", "disc", "canal", "sacrum", "arch")
+"""The classes of the mask head, in order (the same as ``training.tissues.Structure``). Older networks know the first
+seven alone, and look at one slice: what their cards do not say."""
+BACKGROUND, BODY, S1, C2, DISC, CANAL, SACRUM, ARCH = range(len(STRUCTURES))
 N_STRUCTURES = len(STRUCTURES)
 
 VECTOR_UNIT_PX = 16.0
 """One unit of the vector outputs, px: about half a lumbar body, so that targets are near one."""
 
-OUTPUT_CHANNELS = N_HEATMAPS + 2 * N_CORNERS + N_STRUCTURES
+N_PARTS = N_HEATMAPS + 2 * N_CORNERS
+"""Output channels before those of the mask: heatmaps and vectors."""
+OUTPUT_CHANNELS = N_PARTS + N_STRUCTURES
+OLD_STRUCTURES = 7
 DEFAULT_WIDTHS = (16, 32, 64, 128, 192)
 
 
@@ -52,22 +56,35 @@ class PartNetwork(nn.Module):
     widths : sequence of int
         Channels of each level, finest first. The number of levels sets the multiple that sides are padded to
         (16 px for five levels).
+    slices : int
+        1, or 3 where it looks at the two neighbouring slices as well.
+    structures : int
+        How many of `STRUCTURES` its mask tells apart, from the first one on.
 
     Notes
     -----
-    `forward` takes a tensor of shape (n, 1, rows, columns), z-scored, at 1 mm a pixel, of any size, and returns
-    (n, 20, rows, columns): see `split_output` for the meaning of the channels.
+    `forward` takes a tensor of shape (n, 2 * slices - 1, rows, columns), z-scored, at 1 mm a pixel, of any size: see
+    `tiling.network_input`. It returns (n, 13 + structures, rows, columns): see `split_output`.
     """
 
-    def __init__(self, widths: Sequence[int] = DEFAULT_WIDTHS) -> None:
+    def __init__(
+        self, widths: Sequence[int] = DEFAULT_WIDTHS, slices: int = 1, structures: int = OLD_STRUCTURES
+    ) -> None:
         super().__init__()
+        if slices not in (1, 3) or not 2 <= structures <= N_STRUCTURES:
+            raise ValueError(
+                f"A part network looks at 1 or 3 slices and tells 2-{N_STRUCTURES} structures apart; got {slices} "
+                f"slices and {structures} structures."
+            )
         if len(widths) < 2 or any(w < 1 for w in widths):
             raise ValueError(f"A part network needs two or more positive level widths; got {tuple(widths)}.")
         self.widths = tuple(int(w) for w in widths)
+        self.slices, self.structures = int(slices), int(structures)
         w = self.widths
-        self.down = nn.ModuleList(_double_convolution(a, b) for a, b in zip((1, *w[:-1]), w))
+        first = 2 * self.slices - 1
+        self.down = nn.ModuleList(_double_convolution(a, b) for a, b in zip((first, *w[:-1]), w))
         self.up = nn.ModuleList(_double_convolution(a + b, a) for a, b in zip(w[:-1], w[1:]))
-        self.head = nn.Conv2d(w[0], OUTPUT_CHANNELS, 1)
+        self.head = nn.Conv2d(w[0], N_PARTS + self.structures, 1)
         self.apply(_initialise)
         # The head is linear and its targets are small: start near zero, not at He's gain for ReLU.
         nn.init.normal_(self.head.weight, std=0.01)
@@ -75,7 +92,9 @@ class PartNetwork(nn.Module):
     @property
     def arguments(self) -> dict[str, object]:
         """What a model card must hold to build the same network again."""
-        return {"class": type(self).__name__, "widths": list(self.widths)}
+        named = {"class": type(self).__name__, "widths": list(self.widths)}
+        new = {"slices": self.slices, "structures": self.structures}
+        return named if new == {"slices": 1, "structures": OLD_STRUCTURES} else {**named, **new}
 
     @property
     def multiple_px(self) -> int:
@@ -83,7 +102,7 @@ class PartNetwork(nn.Module):
         return 2 ** (len(self.widths) - 1)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Return the raw part maps of a batch of tiles, (n, 1, rows, columns) -> (n, 20, rows, columns)."""
+        """Return the raw part maps of a batch of tiles, (n, channels, rows, columns) -> (n, outputs, rows, columns)."""
         rows, columns = image.shape[-2:]
         x = _padded(image, self.multiple_px)
         skips = []
@@ -111,7 +130,7 @@ def split_output(output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torc
 
     Parameters
     ----------
-    output : Tensor, shape (n, 20, rows, columns)
+    output : Tensor, shape (n, 13 + structures, rows, columns)
 
     Returns
     -------
@@ -120,17 +139,17 @@ def split_output(output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torc
     vectors : Tensor, shape (n, 4, 2, rows, columns)
         For each corner (row, column) offset from the pixel to the centroid of the corner's vertebra, in units of
         `VECTOR_UNIT_PX`. Meaningful near a corner only.
-    logits : Tensor, shape (n, 7, rows, columns)
-        Mask classes in the order of `STRUCTURES`, before the soft-max.
+    logits : Tensor, shape (n, structures, rows, columns)
+        Mask classes in the order of `STRUCTURES`, before the soft-max; older networks lack the last of them.
 
     Raises
     ------
     ValueError
-        If the tensor does not have four axes and 20 channels.
+        If the tensor does not have four axes and 20 or 21 channels.
     """
-    if output.ndim != 4 or output.shape[1] != OUTPUT_CHANNELS:
+    if output.ndim != 4 or not OLD_STRUCTURES <= output.shape[1] - N_PARTS <= N_STRUCTURES:
         raise ValueError(f"Part maps must have shape (n, {OUTPUT_CHANNELS}, rows, columns); got {tuple(output.shape)}.")
-    heatmaps, vectors, logits = output.split((N_HEATMAPS, 2 * N_CORNERS, N_STRUCTURES), dim=1)
+    heatmaps, vectors, logits = output.split((N_HEATMAPS, 2 * N_CORNERS, output.shape[1] - N_PARTS), dim=1)
     return heatmaps, vectors.unflatten(1, (N_CORNERS, 2)), logits
 
 

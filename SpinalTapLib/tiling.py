@@ -92,6 +92,33 @@ def normalise_tiles(tiles: torch.Tensor) -> torch.Tensor:
     return torch.where(span > 0, scored, 0.0).view(tiles.shape)
 
 
+DISTANCE_UNIT_MM = 4.0
+"""One unit of the channels that say how far neighbouring slices are, mm: a usual slice distance."""
+
+
+def network_input(images: torch.Tensor, distances_mm: torch.Tensor) -> torch.Tensor:
+    """Return what a `PartNetwork` looks at: a slice, its neighbours, and how far each of these is away.
+
+    Training and inference share this function.
+
+    Parameters
+    ----------
+    images : Tensor, shape (n, 1 + neighbours, rows, columns)
+        Normalised tiles: the slice itself, then its neighbours, zero where there is none.
+    distances_mm : Tensor, shape (n, neighbours)
+        Lateral distances, mm; zero where there is none.
+
+    Returns
+    -------
+    Tensor, shape (n, 1 + 2 * neighbours, rows, columns)
+        The images, then one constant channel a neighbour.
+    """
+    if not distances_mm.shape[1]:
+        return images
+    far = (distances_mm / DISTANCE_UNIT_MM).to(images)[:, :, None, None]
+    return torch.cat((images, far.expand(-1, -1, *images.shape[-2:])), 1)
+
+
 def normalise_tile(tile: np.ndarray) -> np.ndarray:
     """Return one tile, shape (rows, columns), as float32 with zero mean and unit deviation: see `normalise_tiles`."""
     return normalise_tiles(torch.from_numpy(np.ascontiguousarray(tile, dtype=np.float32))).numpy()

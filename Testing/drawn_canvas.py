@@ -38,7 +38,8 @@ def boxes_canvas(bodies: int = 6, planes: int = 1, rows: int = 640, columns: int
         upper, lower, front, back = top - 0.5, top + height - 0.5, left - 0.5, left + depth - 0.5
         corners[i, :4] = ((upper, front), (upper, back), (lower, back), (lower, front))
         corners[i, 4] = corners[i, :4].mean(0)
-    return Canvas(np.repeat(tissue[None], planes, 0), structure, instance, PIXEL_MM, corners, np.zeros(2))
+    flat = (np.repeat(labels[None], planes, 0) for labels in (tissue, structure))
+    return Canvas(*flat, instance, PIXEL_MM, corners, np.zeros(2))
 
 
 def boxes(rng: np.random.Generator) -> Iterator[Canvas]:

@@ -263,7 +263,7 @@ def test_labels_sent_to_the_device_become_the_same_kind_of_tiles():
     config = replace(quick(), tiles_on="device")
     tiles = next(train_module.make_loader(config, torch.device("cpu"), source=boxes))
     assert tiles.image.shape == (4, 1, 64, 64)
-    assert tiles.targets.structure.shape == (4, 7, 64, 64)
+    assert tiles.targets.structure.shape == (4, 8, 64, 64)
 
 
 def test_canvases_survive_the_disk_and_half_ones_are_refused(tmp_path):

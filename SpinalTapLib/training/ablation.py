@@ -156,10 +156,12 @@ class _Source:
 
     def __call__(self, rng: np.random.Generator) -> Iterator[Canvas]:
         config = self.config
-        canvases = drawn_canvases(rng, config.planes_per_spine)
+        stacked = config.slices > 1
+        canvases = drawn_canvases(rng, config.planes_per_spine, stacked)
         if config.canvas_folder is not None:
             enough = round(config.steps * config.batch / config.tiles_per_canvas)
-            canvases = kept_canvases(CanvasFolder(Path(config.canvas_folder)), rng, config.planes_per_spine, enough)
+            folder = CanvasFolder(Path(config.canvas_folder))
+            canvases = kept_canvases(folder, rng, config.planes_per_spine, enough, stacked)
         return (painted_over(canvas, self.painted) for canvas in canvases)
 
 
@@ -168,7 +170,9 @@ def painted_over(canvas: Canvas, painted: tuple[tuple[Tissue, ...], Tissue] | No
     if painted is None:
         return canvas
     which, by = painted
-    return replace(canvas, tissue=np.where(np.isin(canvas.tissue, which), np.uint8(by), canvas.tissue))
+    right, left = (None if side is None else painted_over(side, painted) for side in canvas.neighbours)
+    tissue = np.where(np.isin(canvas.tissue, which), np.uint8(by), canvas.tissue)
+    return replace(canvas, tissue=tissue, neighbours=(right, left))
 
 
 def run_all(

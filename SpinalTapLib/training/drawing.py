@@ -30,8 +30,8 @@ class Canvas:
     ----------
     tissue : ndarray of uint8, shape (planes, rows, columns)
         `Tissue` values on 1-3 planes across the slice; the central one is ``[planes // 2]``.
-    structure : ndarray of uint8, shape (rows, columns)
-        `Structure` values on the central plane.
+    structures : ndarray of uint8, shape (planes, rows, columns)
+        `Structure` values on the same planes; `structure` is the central one.
     instance : ndarray of uint8, shape (rows, columns)
         0, or 1 + index into `SyntheticSpine.vertebrae` on pixels of a body.
     pixel_mm : float
@@ -40,14 +40,25 @@ class Canvas:
         (row, column) of the corners and the centroid of each vertebra; NaN where it is not seen.
     origin_mm : ndarray, shape (2,)
         y (backwards) and z (up) of the centre of pixel (0, 0), LPS, mm.
+    neighbours : tuple of Canvas or None
+        The slices on the right and on the left, on the same grid; None where none was drawn.
+    distance_mm : float
+        Lateral distance to the neighbours, mm.
     """
 
     tissue: np.ndarray
-    structure: np.ndarray
+    structures: np.ndarray
     instance: np.ndarray
     pixel_mm: float
     corners_px: np.ndarray
     origin_mm: np.ndarray
+    neighbours: tuple[Canvas | None, Canvas | None] = (None, None)
+    distance_mm: float = 0.0
+
+    @property
+    def structure(self) -> np.ndarray:
+        """`Structure` values on the central plane, shape (rows, columns)."""
+        return self.structures[len(self.structures) // 2]
 
 
 def draw_slice(
@@ -81,17 +92,15 @@ def draw_slice(
     columns = int(np.ceil((y_range_mm[1] - y_range_mm[0]) / pixel_mm))
     offsets = np.array([0.0]) if planes == 1 else np.linspace(-0.36, 0.36, planes) * thickness_mm
     tissue = np.empty((planes, rows, columns), np.uint8)
-    structure = np.zeros((rows, columns), np.uint8)
+    structures = np.zeros((planes, rows, columns), np.uint8)
     instance = np.zeros((rows, columns), np.uint8)
     for k, offset in enumerate(offsets):
         grid = Grid(x_mm + float(offset), y_range_mm[0], z_range_mm[1], rows, columns, pixel_mm)
-        central = k == planes // 2
-        s = structure if central else np.zeros_like(structure)
-        n = instance if central else np.zeros_like(instance)
-        _paint(tissue[k], s, n, spine, grid)
+        n = instance if k == planes // 2 else np.zeros_like(instance)
+        _paint(tissue[k], structures[k], n, spine, grid)
     centre = Grid(x_mm, y_range_mm[0], z_range_mm[1], rows, columns, pixel_mm)
     origin = np.array([y_range_mm[0], z_range_mm[1]])
-    return Canvas(tissue, structure, instance, pixel_mm, _corners(spine, centre), origin)
+    return Canvas(tissue, structures, instance, pixel_mm, _corners(spine, centre), origin)
 
 
 def _corners(spine: SyntheticSpine, grid: Grid) -> np.ndarray:

@@ -10,7 +10,7 @@ from ..networks import BACKGROUND, N_CORNERS, split_output
 from .config import LossConfig
 from .targets import Targets
 
-CLASS_WEIGHTS = (1.0, 1.0, 2.0, 2.0, 1.0, 1.0, 1.0)
+CLASS_WEIGHTS = (1.0, 1.0, 2.0, 2.0, 1.0, 1.0, 1.0, 1.0)
 """Weights of the mask classes in the cross-entropy: S1 and C2 are rare and are the anchors. Background counts as much
 as bone: with less, a thick slice that a body's side fills by less than half is taken for bone."""
 
@@ -35,7 +35,7 @@ def part_losses(output: torch.Tensor, targets: Targets, config: LossConfig) -> L
 
     Parameters
     ----------
-    output : Tensor, shape (n, 20, rows, columns)
+    output : Tensor, shape (n, 21, rows, columns)
         What the network answered, in any precision; losses are computed in single precision.
     targets : Targets
     config : LossConfig

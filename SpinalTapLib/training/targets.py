@@ -34,8 +34,8 @@ class Targets:
         `networks.VECTOR_UNIT_PX`.
     vector_weight : Tensor, shape (n, 4, rows, columns)
         One where the vectors are supervised, else zero.
-    structure : Tensor, shape (n, 7, rows, columns)
-        Share of each `Structure` in the pixel; the shares sum to one.
+    structure : Tensor, shape (n, 8, rows, columns)
+        Share of each `Structure` in the voxel, the slice's thickness included; the shares sum to one.
     """
 
     heatmaps: torch.Tensor
@@ -52,20 +52,25 @@ class Targets:
         return Targets(*(getattr(self, f.name).pin_memory() for f in fields(self)))
 
 
-def draw_targets(points: torch.Tensor, structure: torch.Tensor, inside: torch.Tensor) -> Targets:
+def draw_targets(
+    points: torch.Tensor, structure: torch.Tensor, inside: torch.Tensor, owner: torch.Tensor | None = None
+) -> Targets:
     """Draw the targets of a batch.
 
     Parameters
     ----------
     points : Tensor, shape (n, vertebrae, 5, 2)
         (row, column) of the four corners and the centroid of each vertebra, px; NaN where not seen.
-    structure : uint8 Tensor, shape (n, 2 * rows, 2 * columns)
-        `Structure` of each subpixel.
+    structure : uint8 Tensor, shape (planes, 2 * rows, 2 * columns)
+        `Structure` of each subpixel, on one or several planes across each tile's slice.
     inside : bool Tensor, shape (n, rows, columns)
         False where the image is black padding: there is nothing to find there.
+    owner : int64 Tensor, shape (planes,), optional
+        The tile of each plane; left out, there is one plane a tile.
     """
     heatmaps, vectors, weight = _parts(points, inside)
-    return Targets(heatmaps, vectors, weight, _shares(structure, inside))
+    owner = torch.arange(len(inside), device=inside.device) if owner is None else owner
+    return Targets(heatmaps, vectors, weight, _shares(structure, inside, owner))
 
 
 def body_sigma(points: torch.Tensor) -> torch.Tensor:
@@ -115,13 +120,16 @@ def _parts(points: torch.Tensor, inside: torch.Tensor) -> tuple[torch.Tensor, to
     return heatmaps, field.view(n, N_CORNERS, 2, rows, columns), weight.view(shape) * inside[:, None]
 
 
-def _shares(structure: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
-    """Return the share of each structure in each pixel; padding is background."""
+def _shares(structure: torch.Tensor, inside: torch.Tensor, owner: torch.Tensor) -> torch.Tensor:
+    """Return the share of each structure in each voxel; padding is background."""
     n, rows, columns = inside.shape
-    shares = torch.zeros((n, N_STRUCTURES, rows, columns), device=inside.device)
-    share = torch.full((n, 1, rows, columns), 1 / SUPERSAMPLING**2, device=inside.device)
+    count = torch.zeros((n * N_STRUCTURES, rows, columns), device=inside.device)
+    one = torch.ones((1, rows, columns), device=inside.device)
+    first = owner * N_STRUCTURES
     for i in range(SUPERSAMPLING):
         for j in range(SUPERSAMPLING):
-            found = structure[:, i::SUPERSAMPLING, j::SUPERSAMPLING] * inside
-            shares.scatter_add_(1, found[:, None].long(), share)
-    return shares
+            found = structure[:, i::SUPERSAMPLING, j::SUPERSAMPLING] * inside[owner] + first[:, None, None]
+            for plane in found:  # one at a time: the planes of a tile write to the same places
+                count.scatter_add_(0, plane[None], one)
+    samples = torch.bincount(owner, minlength=n) * SUPERSAMPLING**2
+    return count.view(n, N_STRUCTURES, rows, columns) / samples[:, None, None, None]

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from ..device import arithmetic, choose_device, describe, processor_count
-from ..networks import PartNetwork
+from ..networks import N_STRUCTURES, PartNetwork
 from ..progress import Cancelled, CancelledCallback, ProgressCallback
 from ..staging import reason, write_whole
 from ..weights import load_network, save_network
@@ -28,6 +28,9 @@ from .losses import part_losses
 from .schedule import learning_rate, progress_of
 from .tiles import Extra, Tiles
 from .validation import Validation
+
+NEW_CLASS_BIAS = -4.0
+"""Logit at which a structure begins that the initial weights do not know: a share of about 2 % or less."""
 
 LOG_NAME = "log.jsonl"
 CURVES_NAME = "curves.png"
@@ -132,7 +135,7 @@ def _prepared(config: TrainConfig, resume: str | Path | None) -> _Run:
     """Build the network and all that follows it, from nothing, from weights or from a checkpoint."""
     device = torch.device(choose_device(config.device))
     torch.manual_seed(config.seed)
-    network = PartNetwork(config.widths)
+    network = PartNetwork(config.widths, config.slices, N_STRUCTURES)
     if config.initial_weights is not None and resume is None:
         network = _initial(config)
     network = network.train().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -147,14 +150,37 @@ def _prepared(config: TrainConfig, resume: str | Path | None) -> _Run:
 
 
 def _initial(config: TrainConfig) -> PartNetwork:
-    """Return the network that a fine-tuning starts from."""
-    network, _ = load_network(str(config.initial_weights))
-    if network.widths != config.widths:
+    """Return the network that a fine-tuning starts from; what the weights lack is added so that it changes nothing."""
+    known, _ = load_network(str(config.initial_weights))
+    if known.widths != config.widths or known.slices > config.slices:
         raise ValueError(
-            f"The initial weights {config.initial_weights} have widths {network.widths}; the config asks for "
-            f"{config.widths}."
+            f"The initial weights {config.initial_weights} have widths {known.widths} and look at {known.slices} "
+            f"slices; the config asks for {config.widths} and {config.slices}."
         )
-    return network.requires_grad_(True)
+    return grown(known, config.slices)
+
+
+def grown(known: PartNetwork, slices: int) -> PartNetwork:
+    """Return a network that answers as `known` does, and can learn to use more slices and to tell more structures.
+
+    Filters on slices that it has not seen begin at zero. The class that is new begins as good as never: small weights
+    and a bias below all others.
+    """
+    network = PartNetwork(known.widths, slices, N_STRUCTURES)
+    state, old = network.state_dict(), known.state_dict()
+    for name, values in old.items():
+        if state[name].shape == values.shape:
+            state[name].copy_(values)
+        elif name == "down.0.0.weight":
+            state[name].zero_()[:, :1].copy_(values[:, :1])  # its own slice
+            if known.slices > 1:
+                state[name].copy_(values)
+        else:  # the head's rows
+            state[name][: len(values)] = values
+            if name.endswith("bias"):
+                state[name][len(values) :] = NEW_CLASS_BIAS
+    network.load_state_dict(state)
+    return network
 
 
 def _restore(run: _Run, checkpoint: Checkpoint) -> None:
@@ -262,6 +288,7 @@ def _card(run: _Run, extra: Extra | None, validation: Validation | None) -> dict
     """Return what a reader of the weights should know."""
     measured = validation.measure(run.step, run.average.network) if validation is not None else None
     pixel_mm = run.config.placement.pixel_mm
+    earlier = _history(run.config)
     return {
         "task": f"Corners, centroids and structures of vertebrae in sagittal MRI slices at {pixel_mm:g} mm a pixel",
         "pixel_mm": pixel_mm,
@@ -273,5 +300,15 @@ def _card(run: _Run, extra: Extra | None, validation: Validation | None) -> dict
         "torch": torch.__version__,
         "seed": run.config.seed,
         "config": run.config.as_dict(),
+        **({"history": earlier} if earlier else {}),
         "scores": {"SPIDER development slices (real)": measured} if measured else {},
     }
+
+
+def _history(config: TrainConfig) -> list[dict[str, Any]]:
+    """Return what the initial weights had learnt before this run, as far as their card says; nothing without such."""
+    if config.initial_weights is None:
+        return []
+    _, card = load_network(config.initial_weights)
+    told = {key: card[key] for key in ("name", "sha256", "steps", "tiles", "minutes", "seed") if key in card}
+    return [*card.get("history", []), {**told, "what": "the weights that this run began with"}]
