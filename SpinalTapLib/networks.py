@@ -203,5 +203,65 @@ class LadderNetwork(nn.Module):
         return self.head(x).unflatten(1, (2, RUNG_OUTPUTS))
 
 
-NETWORKS: dict[str, type[nn.Module]] = {"PartNetwork": PartNetwork, "LadderNetwork": LadderNetwork}
+VIEW_CHANNELS = 5
+"""Inputs of the level network: the slice through the candidate, its two neighbours, the candidate as a mask, and
+where there is any image."""
+VIEW_NUMBERS = 5
+"""What it is told beside them: the candidate's size and tilt, and whether each is known (see `level_view`)."""
+LEVEL_CLASSES = 26
+"""S1 up to C2, the sacrum below S1, and no vertebra (see `levels.COMMON`)."""
+
+
+class LevelNetwork(nn.Module):
+    """Small VGG that looks at one candidate with its surroundings and says which vertebra it may be.
+
+    Parameters
+    ----------
+    widths : sequence of int
+        Channels of each level; every level halves the sides.
+    rows, columns : int
+        Sides of the view, multiples of ``2 ** len(widths)``.
+
+    Notes
+    -----
+    `forward` takes views (n, 5, rows, columns) and numbers (n, 5) and returns logits (n, 26).
+    """
+
+    def __init__(
+        self, widths: Sequence[int] = (24, 32, 48, 64, 96), rows: int = 128, columns: int = 96
+    ) -> None:
+        super().__init__()
+        step = 2 ** len(widths)
+        if rows % step or columns % step or min(rows, columns) < step:
+            raise ValueError(f"The sides of a level network's view must be multiples of {step} px; got {rows, columns}.")
+        self.widths = tuple(int(w) for w in widths)
+        self.rows, self.columns = int(rows), int(columns)
+        w = self.widths
+        stem = nn.Conv2d(VIEW_CHANNELS, w[0], 5, stride=2, padding=2, bias=False)
+        self.stem = nn.Sequential(stem, nn.BatchNorm2d(w[0]), nn.ReLU(inplace=True))
+        self.blocks = nn.ModuleList(_double_convolution(a, b) for a, b in zip(w, w[1:]))
+        cells = (rows // step) * (columns // step)
+        self.dense = nn.Sequential(nn.Flatten(), nn.Dropout(0.1), nn.Linear(w[-1] * cells, 128), nn.ReLU(inplace=True))
+        self.head = nn.Sequential(nn.Linear(128 + VIEW_NUMBERS, 96), nn.ReLU(inplace=True), nn.Linear(96, LEVEL_CLASSES))
+        self.apply(_initialise)
+        nn.init.normal_(self.head[-1].weight, std=0.01)
+
+    @property
+    def arguments(self) -> dict[str, object]:
+        """What a model card must hold to build the same network again."""
+        return {
+            "class": type(self).__name__, "widths": list(self.widths), "rows": self.rows, "columns": self.columns,
+        }  # fmt: skip
+
+    def forward(self, view: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+        """Return the logits of the classes, (n, 5, rows, columns) and (n, 5) -> (n, 26)."""
+        x = self.stem(view)
+        for block in self.blocks:
+            x = functional.max_pool2d(block(x), 2)
+        return self.head(torch.cat((self.dense(x), numbers), dim=1))
+
+
+NETWORKS: dict[str, type[nn.Module]] = {
+    "PartNetwork": PartNetwork, "LadderNetwork": LadderNetwork, "LevelNetwork": LevelNetwork,
+}  # fmt: skip
 """Networks that a model card may name."""

@@ -14,10 +14,11 @@ import numpy as np
 
 from .arch import Arch, random_arches
 from .habit import random_habit
+from .junction import WELL_FORMED_SHARE, Junction, random_junction
 from .pathology import afflict_bodies, afflict_discs
 from .posture import random_sacrum, stand
 from .shapes import Body
-from .tables import LIVING_FACTOR, LORDOSIS_SHARE, TABLE, WELL_FORMED_MM, family
+from .tables import LIVING_FACTOR, LORDOSIS_SHARE, TABLE, family
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Disc:
         Gas in the nucleus.
     fused : bool
         Bridged by bone.
+    reach : float
+        Share of the bodies' depth through which the disc reaches; the rest is bone (only between S1 and S2).
     """
 
     height: float
@@ -47,6 +50,7 @@ class Disc:
     bulge_back: float = 0.5
     vacuum: bool = False
     fused: bool = False
+    reach: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class SyntheticSpine:
     vertebrae : tuple of Body
         S1 … C2, from the bottom up.
     discs : tuple of Disc
-        ``discs[i]`` lies below ``vertebrae[i]``; the first one is the S1-S2 disc, rudimentary in most people.
+        ``discs[i]`` lies below ``vertebrae[i]``; the first one is the S1-S2 disc (see `junction`).
     sacrum : tuple of Body
         S2 … S5 and two coccygeal segments, from the top down.
     canal_depth, canal_width : ndarray, shape (n,)
@@ -71,6 +75,8 @@ class SyntheticSpine:
         (vertebra index, kind, u, v, w, radius) of marrow lesions; kinds are `Tissue` values.
     names : tuple of str
         Of `vertebrae`.
+    junction : Junction
+        The lumbosacral junction.
     arches : tuple of Arch
         The bone behind each of `vertebrae`.
     """
@@ -84,6 +90,7 @@ class SyntheticSpine:
     seed: int
     lesions: tuple[tuple[int, int, float, float, float, float], ...] = ()
     names: tuple[str, ...] = field(default=())
+    junction: Junction = Junction()
     arches: tuple[Arch, ...] = ()
 
     def index(self, name: str) -> int:
@@ -111,7 +118,9 @@ def level_names(rng: np.random.Generator) -> list[str]:
     )
 
 
-def random_spine(rng: np.random.Generator, *, healthy: bool = False) -> SyntheticSpine:
+def random_spine(
+    rng: np.random.Generator, *, healthy: bool = False, well_formed: float = WELL_FORMED_SHARE
+) -> SyntheticSpine:
     """Draw a random person's spine.
 
     Parameters
@@ -120,24 +129,33 @@ def random_spine(rng: np.random.Generator, *, healthy: bool = False) -> Syntheti
         Source of all randomness: the same state draws the same spine.
     healthy : bool
         No fractures, slips, lesions, transitional or missing vertebrae.
+    well_formed : float
+        Share of people with a well-formed S1-S2 disc; training asks for more than there are.
     """
     names = level_names(rng)
     while healthy and len(names) != 24:
         names = level_names(rng)
     size = LIVING_FACTOR * float(np.clip(np.exp(rng.normal(0, 0.085)), 0.78, 1.28))
     bodies = [_random_body(rng, name, size) for name in names]
-    discs = _random_discs(rng, names, size, healthy)
+    discs = _random_discs(rng, names, size)
+    # A generator of its own: what a junction draws changes nothing else of the person.
+    own = np.random.default_rng((rng.random(2) * 2**32).astype(np.int64))
+    junction = random_junction(own, well_formed=well_formed, healthy=healthy)
+    bodies[0] = junction.shaped(bodies[0])
     lesions: tuple[tuple[int, int, float, float, float, float], ...] = ()
     slips = np.zeros((len(names), 2))
     if not healthy:
         discs = afflict_discs(rng, names, discs)
         bodies, slips, lesions = afflict_bodies(rng, bodies)
+    discs = junction.discs(discs)
     bodies = stand(rng, bodies, discs, slips)
     girth = float(np.exp(rng.normal(0, 0.08)))
     stenosis = np.exp(rng.normal(0, 0.05, len(names))) * girth * (size / LIVING_FACTOR) ** 0.5
-    sacrum, habit, seed = random_sacrum(rng, bodies[0], discs[0].height), random_habit(rng), int(rng.integers(2**31))
-    own = np.random.default_rng([seed, 3])
-    bodies = [replace(b, front_power=own.uniform(1.9, 2.5), back_power=own.uniform(3.0, 4.5)) for b in bodies]
+    sacrum = random_sacrum(rng, bodies[0], junction)
+    habit = {**random_habit(rng), "dens_gap": float(own.uniform(0, 1) ** 2)}
+    seed = int(rng.integers(2**31))
+    shape = np.random.default_rng([seed, 3])
+    bodies = [replace(b, front_power=shape.uniform(1.9, 2.5), back_power=shape.uniform(3.0, 4.5)) for b in bodies]
     canal_depth = np.array([TABLE[n]["canal_depth"] for n in names]) * stenosis
     canal_width = np.array([TABLE[n]["canal_width"] for n in names]) * stenosis
     return SyntheticSpine(
@@ -150,7 +168,8 @@ def random_spine(rng: np.random.Generator, *, healthy: bool = False) -> Syntheti
         seed=seed,
         lesions=lesions,
         names=tuple(names),
-        arches=random_arches(own, bodies, discs, canal_depth, canal_width, healthy=healthy),
+        junction=junction,
+        arches=random_arches(shape, bodies, discs, canal_depth, canal_width, healthy=healthy),
     )
 
 
@@ -180,7 +199,7 @@ def _random_body(rng: np.random.Generator, name: str, size: float) -> Body:
     )
 
 
-def _random_discs(rng: np.random.Generator, names: list[str], size: float, healthy: bool) -> list[Disc]:
+def _random_discs(rng: np.random.Generator, names: list[str], size: float) -> list[Disc]:
     lordosis = np.deg2rad(np.clip(rng.normal(37, 13), 12, 72))  # lying down: 36.8 +- 13.2 (PMC6680033)
     cervical = np.deg2rad(rng.normal(12, 11)) / 6
     kyphosis = np.deg2rad(rng.normal(2, 8)) / 11  # beyond what the bodies' wedges give
@@ -197,6 +216,4 @@ def _random_discs(rng: np.random.Generator, names: list[str], size: float, healt
             angle = cervical if family(name) == "C" else 0.0
         height = row["disc_below"] * size * own * np.exp(rng.normal(0, 0.1))
         discs.append(Disc(height=float(height), angle=float(angle + np.deg2rad(rng.normal(0, 1.5)))))
-    well_formed = rng.random() < 0.05 and not healthy  # as between two lumbar vertebrae
-    low, high = (WELL_FORMED_MM, 8.0) if well_formed else (1.2, 3.5)
-    return [replace(discs[0], height=float(rng.uniform(low, high))), *discs[1:]]
+    return discs

@@ -16,7 +16,6 @@ from .posterior import EXPERT_RIM, Field, local_points, paint_arches, rods_field
 from .rods import Rod, smooth_union
 from .shapes import Body, body_distance, corners_in_plane, plates, walls
 from .surroundings import paint_surroundings
-from .tables import WELL_FORMED_MM
 from .tissues import Structure, Tissue
 
 T = Tissue
@@ -124,7 +123,7 @@ def _paint(
     paint_surroundings(canvas, spine, grid, frame)
     paint_canal(canvas, structure, spine, grid, frame)
     arches = paint_arches(canvas, structure, instance, spine, grid)
-    if spine.discs[0].height >= WELL_FORMED_MM:  # looks like a disc, and is a part of the sacrum all the same
+    if spine.discs[0].reach > 0:  # looks like a disc, and is a part of the sacrum all the same
         segment = (spine.sacrum[0], spine.vertebrae[0], spine.discs[0])
         _paint_disc(canvas, structure, spine, grid, segment, Structure.SACRUM)
     for segment in zip(spine.vertebrae, spine.vertebrae[1:], spine.discs[1:]):
@@ -164,6 +163,11 @@ def _paint_disc(
     if disc.fused:
         view[inside] = T.MARROW
         return
+    if disc.reach < 1:  # a remnant: bone before and behind it
+        view[inside] = T.SACRAL_MARROW
+        classes[inside] = kind
+        depth = depth - (1 - disc.reach) * (low.depth + high.depth) / 4
+        inside = inside & (depth > 0)
     ring = 0.30 * low.depth / 2 * (1.2 - 0.4 * disc.degeneration)
     view[inside] = T.ANNULUS_OUTER
     view[inside & (depth > 0.45 * ring)] = T.ANNULUS_INNER
@@ -210,7 +214,7 @@ def _paint_body(
     else:
         classes[inside] = np.where(distance[inside] > EXPERT_RIM * shell, Structure.SACRUM, Structure.BACKGROUND)
         gap = (distance > -2.0) & ~inside & (np.abs(w) > body.height / 2) & (np.abs(v) < body.depth / 2)
-        if body is spine.sacrum[0] and spine.discs[0].height >= WELL_FORMED_MM:
+        if body is spine.sacrum[0] and spine.discs[0].reach > 0:
             gap &= w < 0  # the disc above is drawn
         view[gap & (view != T.CORTEX) & (view != marrow)] = T.SACRAL_DISC
         classes[gap & (classes == Structure.BACKGROUND)] = Structure.SACRUM
@@ -269,6 +273,18 @@ def _paint_top(
         classes[(distance > 0) & ((classes != Structure.C2) | (not own))] = Structure.BACKGROUND
         if own:
             classes[distance > EXPERT_RIM * shell] = Structure.C2
+    _paint_synchondrosis(canvas, spine, grid, top)
+
+
+def _paint_synchondrosis(canvas: np.ndarray, spine: SyntheticSpine, grid: Grid, top: Body) -> None:
+    """The synchondrosis of the dens, a remnant of a disc in some people."""
+    window = grid.window(top.centre, 0.6 * top.height)
+    if window is None:
+        return
+    u, v, w = local_points(top, grid, window)
+    gap = spine.habit["dens_gap"] * 2.5 - 0.5
+    line = (np.abs(w - 0.42 * top.height) < gap / 2) & (np.abs(v) < 0.36 * top.depth) & (np.abs(u) < 0.4 * top.depth)
+    canvas[window][line] = T.NUCLEUS if spine.habit["dens_gap"] > 0.6 else T.SACRAL_DISC
 
 
 def _atlas(top: Body, scale: float) -> tuple[Rod, ...]:

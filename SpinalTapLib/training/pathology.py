@@ -113,7 +113,7 @@ def _slips(rng: np.random.Generator, names: list[str]) -> np.ndarray:
     for i, name in enumerate(names):
         chance = 0.07 if name in ("L4", "L5") else 0.012
         if i and rng.random() < chance:
-            slips[i, 0] += rng.uniform(-11, -2) if rng.random() < 0.75 else rng.uniform(2, 6)
+            slips[i, 0] += rng.uniform(-16 if name == "L5" else -12, -2) if rng.random() < 0.75 else rng.uniform(2, 6)
     return slips
 
 

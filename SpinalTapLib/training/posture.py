@@ -12,6 +12,7 @@ from .tables import SACRAL_SCALE
 
 if TYPE_CHECKING:
     from .anatomy import Disc
+    from .junction import Junction
 
 
 def rotation(pitch: float, roll: float, yaw: float) -> np.ndarray:
@@ -71,19 +72,20 @@ def _coronal_curve(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.nda
     return roll, yaw
 
 
-def random_sacrum(rng: np.random.Generator, first: Body, disc_mm: float) -> list[Body]:
-    """Hang S2 to S5 and two coccygeal segments under S1, along the sacral curve; the S1-S2 disc is `disc_mm` high."""
+def random_sacrum(rng: np.random.Generator, first: Body, junction: Junction) -> list[Body]:
+    """Hang S2 to S5 and two coccygeal segments under S1, along the sacral curve, as the junction says."""
     bend = np.deg2rad(np.array([-6, 6, 14, 20, 22, 18]) * rng.uniform(0.6, 1.4) + rng.normal(0, 3, 6))
+    bend[0] -= junction.kink
     pitch = np.arctan2(first.axes[2, 1], first.axes[2, 2]) + first.wedge / 2
     roll, yaw = 0.0, 0.0
     end = first.centre - first.axes[:, 2] * first.height / 2
     below = []
     for k, scale in enumerate(SACRAL_SCALE * rng.uniform(0.92, 1.08, 6)):
-        gap = rng.uniform(0.6, 2.5) if k else disc_mm
+        gap = rng.uniform(0.6, 2.5) if k else junction.disc_mm
         pitch = pitch - bend[k]
         axes = rotation(pitch, roll, yaw)
         height = first.height * (0.88 if k < 4 else 0.5) * (0.45 + 0.55 * scale)
-        depth = first.depth_lower * scale / SACRAL_SCALE[0] * 0.95
+        depth = first.depth_lower * scale / SACRAL_SCALE[0] * junction.s2_depth
         width = first.width_lower * (0.5 + 0.5 * scale)
         middle = end - axes[:, 2] * (gap + height / 2)
         below.append(

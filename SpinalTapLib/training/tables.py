@@ -108,9 +108,6 @@ ARCH_TABLE["T13"] = dict(ARCH_TABLE["T12"])
 SACRAL_SCALE = np.array([0.82, 0.66, 0.54, 0.44, 0.30, 0.22])
 """Size of S2, S3, S4, S5 and two coccygeal segments relative to S1."""
 
-WELL_FORMED_MM = 4.0
-"""Height from which the S1-S2 disc is drawn with ring and nucleus, like those above; rudimentary ones are flatter."""
-
 LORDOSIS_SHARE = {"L5": 0.36, "L4": 0.27, "L3": 0.19, "L2": 0.11, "L1": 0.07}
 """Share of the lumbar lordosis in the segment whose upper vertebra is the key: textbook values."""
 

@@ -1,0 +1,290 @@
+"""Examples for the level network: candidates on synthetic spines at any field of view, each with the level it has.
+
+A scene is three planes of a whole spine, drawn once. Many images are made of it: each has a field of view of its own
+(lumbar, cervical, short stacks, the whole; S1 or C2 cut anywhere or out of view), a random contrast, blur, shading and
+noise. In each image the candidates are the bodies in view with the errors of a detector, pieces of the sacrum, and
+places that are no vertebra.
+
+What an example is to be called is what a reader can tell from such a picture: near the sacrum the count from S1
+upwards, near the neck that from C2 downwards, both with equal right in between; they differ only in people with a
+vertebra more or fewer. At a transitional junction the target is shared with the count that starts one off.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import ndimage
+
+from ..level_views import level_numbers, level_view, tilt_of
+from ..levels import COMMON
+from ..networks import LEVEL_CLASSES
+from ..rungs import Rung
+from .anatomy import SyntheticSpine, random_spine
+from .chance import Chance
+from .contrast import draw_contrast
+from .drawing import Canvas, draw_slice
+from .junction import MISREAD_SHARE
+from .shapes import corners_in_plane
+
+PIXEL_MM = 0.9
+SACRUM, NOTHING = LEVEL_CLASSES - 2, LEVEL_CLASSES - 1
+"""Classes of what lies below S1 and of what is no vertebra; the others are the places of `levels.COMMON`."""
+
+KIND_WEIGHTS = [0.28, 0.34, 0.13, 0.04, 0.03, 0.02, 0.16]
+"""Contrasts in the order of `contrast.KINDS`."""
+
+LEAST_VISIBLE = 0.35
+"""A body of which less lies in view is no candidate: the detector does not find it."""
+
+COUNT_BLEND = (6, 12)
+"""Up to the first place above S1 the count from below decides, from the second one on that from C2."""
+
+
+@dataclass(frozen=True, eq=False)
+class SpineScene:
+    """Three parallel planes of one synthetic spine, from the coccyx to the skull.
+
+    Attributes
+    ----------
+    canvases : tuple of Canvas
+        Right, middle, left.
+    spine : SyntheticSpine
+    rungs : tuple of Rung
+        Bodies in the middle plane, px; from S3 or S4 up to C2, then the dens.
+    targets : ndarray, shape (len(rungs), LEVEL_CLASSES)
+        What each is to be called.
+    """
+
+    canvases: tuple[Canvas, Canvas, Canvas]
+    spine: SyntheticSpine
+    rungs: tuple[Rung, ...]
+    targets: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class LevelExample:
+    """One thing for the level network to learn: view (5, rows, columns), numbers (5,), target (26,), all float32."""
+
+    view: np.ndarray
+    numbers: np.ndarray
+    target: np.ndarray
+
+
+def draw_scene(rng: np.random.Generator, well_formed: float) -> SpineScene:
+    """Draw three planes of a random whole spine, near the middle of one of its bodies.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    well_formed : float
+        Share of people with a well-formed S1-S2 disc.
+    """
+    spine = random_spine(rng, healthy=rng.random() < 0.25, well_formed=well_formed)
+    n = len(spine.vertebrae)
+    through = int(rng.integers(0, 7)) if rng.random() < 0.7 else int(rng.integers(0, n))
+    x = float(spine.vertebrae[through].centre[0] + rng.normal(0, 4))
+    centres = np.array([body.centre for body in spine.vertebrae])
+    z_range = float(centres[0, 2] - 125), float(centres[-1, 2] + 75)
+    y_range = float(centres[:, 1].min() - rng.uniform(50, 110)), float(centres[:, 1].max() + rng.uniform(50, 90))
+    apart = float(rng.uniform(3.5, 7.0))
+    right, middle, left = (
+        draw_slice(spine, x + k * apart, z_range_mm=z_range, y_range_mm=y_range, pixel_mm=PIXEL_MM) for k in (-1, 0, 1)
+    )
+    rungs, targets = _rungs(spine, middle, x)
+    return SpineScene((right, middle, left), spine, rungs, targets)
+
+
+def _rungs(spine: SyntheticSpine, canvas: Canvas, x_mm: float) -> tuple[tuple[Rung, ...], np.ndarray]:
+    """Return what lies in a plane, from the bottom up, and what each is to be called."""
+    rungs, targets = [], []
+    below = [(body, _one(SACRUM)) for body in reversed(spine.sacrum[: 2 + int(spine.seed % 3 == 0)])]
+    above = list(zip(spine.vertebrae, level_targets(spine)))
+    for body, target in (*below, *above):
+        points = corners_in_plane(body, x_mm)
+        if points is not None:
+            rungs.append(Rung(0.0, _pixels(points[:4], canvas)))
+            targets.append(target)
+    top = spine.vertebrae[-1]
+    scale = top.depth / 13.5
+    middle = top.centre + top.axes[:, 2] * (top.height / 2 + 6 * scale)
+    if abs(top.centre[0] - x_mm) < 0.4 * top.half_width:  # the dens, which a detector may take for a body
+        half = np.array([[-4.5, 7.5], [4.5, 7.5], [4.5, -7.0], [-4.5, -7.0]]) * scale
+        corners = middle[1:] + half @ top.axes[1:, 1:].T
+        rungs.append(Rung(0.0, _pixels(corners, canvas)))
+        targets.append(_one(NOTHING))
+    return tuple(rungs), np.array(targets).reshape(-1, LEVEL_CLASSES)
+
+
+def _pixels(points_mm: np.ndarray, canvas: Canvas) -> np.ndarray:
+    """Return (row, column), px, of points (n, 2) as (y, z), mm."""
+    row = (canvas.origin_mm[1] - points_mm[:, 1]) / canvas.pixel_mm
+    return np.stack([row, (points_mm[:, 0] - canvas.origin_mm[0]) / canvas.pixel_mm], axis=1)
+
+
+def level_targets(spine: SyntheticSpine) -> np.ndarray:
+    """Return what each vertebra is to be called, shape (n, LEVEL_CLASSES): probabilities."""
+    n, last = len(spine.vertebrae), len(COMMON) - 1
+    out = np.zeros((n, LEVEL_CLASSES))
+    for place in range(n):
+        low, high = COUNT_BLEND
+        from_above = float(np.clip((place - low) / (high - low), 0, 1))
+        up = min(place, last)
+        down = min(max(last - (n - 1 - place), 0), last)
+        misread = MISREAD_SHARE if spine.junction.misread_by and place <= low else 0.0
+        out[place, down] += from_above
+        out[place, up] += (1 - from_above) * (1 - misread)
+        if misread:
+            other = place - spine.junction.misread_by
+            out[place, other if other >= 0 else SACRUM] += (1 - from_above) * misread
+    return out
+
+
+def make_examples(scene: SpineScene, rng: np.random.Generator, rows: int, columns: int) -> list[LevelExample]:
+    """Return an example for each candidate of one image of a scene."""
+    top, bottom, left, right = _field_of_view(scene, rng)
+    images = _images(scene, rng, (slice(top, bottom), slice(left, right)))
+    shift = np.array([top, left], float)
+    shape = images.shape[1:]
+    candidates = []
+    for rung, target in zip(scene.rungs, scene.targets):
+        moved = Rung(0.0, rung.corners - shift)
+        if _visible(moved, shape) >= LEAST_VISIBLE:
+            candidates.append((_as_detected(moved, shape, rng), target))
+    if not candidates:
+        return []
+    candidates += _no_vertebrae([Rung(0.0, r.corners - shift) for r in scene.rungs], shape, rng)
+    scale = float(np.exp(rng.normal(0, 0.07)))  # a scan's own scale is right, that of a picture is estimated
+    lean = float(rng.normal(0, np.deg2rad(6)))
+    size_known, tilt_known = rng.random() < 0.75, rng.random() < 0.75
+    stretch = float(np.exp(rng.normal(0, 0.05)))
+    same = rng.random() < 0.3  # a single slice
+    planes = images[[1, 1, 1]] if same else images[::-1] if rng.random() < 0.5 else images
+    examples = []
+    for rung, target in candidates:
+        size_mm = rung.size * PIXEL_MM * scale * float(np.exp(rng.normal(0, 0.02))) if size_known else None
+        tilt = tilt_of(rung) + lean if tilt_known else None
+        view = level_view(planes, rung, rows, columns, stretch)
+        examples.append(LevelExample(view, level_numbers(size_mm, tilt), target.astype(np.float32)))
+    return examples
+
+
+def _one(index: int) -> np.ndarray:
+    out = np.zeros(LEVEL_CLASSES)
+    out[index] = 1.0
+    return out
+
+
+def _field_of_view(scene: SpineScene, rng: np.random.Generator) -> tuple[int, int, int, int]:
+    """Return the first and last row and column of a random field of view, px."""
+    shape = scene.canvases[1].structure.shape
+    n = len(scene.spine.vertebrae)
+    middles = np.full(n, np.nan)
+    for i, body in enumerate(scene.spine.vertebrae):
+        middles[i] = (scene.canvases[1].origin_mm[1] - body.centre[2]) / PIXEL_MM
+    pitch = -np.diff(middles, append=middles[-1] - 14 / PIXEL_MM)  # rows from each middle to the next one up
+    draw = rng.random()
+    if draw < 0.42:  # lumbar, S1 in view
+        bottom, top = middles[0] + rng.uniform(0.9, 3.2) * pitch[0], middles[int(rng.integers(5, 10))]
+    elif draw < 0.62:  # lumbar, cut through S1 or out of view
+        bottom, top = middles[0] + rng.uniform(-0.75, 0.9) * pitch[0], middles[int(rng.integers(4, 10))]
+    elif draw < 0.76:  # a few bodies anywhere, most of them lumbar
+        low = int(rng.integers(0, 7)) if rng.random() < 0.7 else int(rng.integers(0, n - 2))
+        high = min(low + int(rng.integers(2, 5)), n - 1)
+        bottom, top = middles[low] + 0.5 * pitch[low], middles[high]
+    elif draw < 0.88:  # cervical
+        low = n - 1 - int(rng.integers(4, 11))
+        bottom = middles[low]
+        top = middles[-1] - rng.uniform(0.6, 5) * pitch[-1] if rng.random() < 0.7 else middles[n - 1 - int(rng.integers(0, 3))]
+    elif draw < 0.94:  # thoracic
+        low = int(rng.integers(4, 9))
+        bottom, top = middles[low], middles[min(low + int(rng.integers(6, 13)), n - 1)]
+    else:  # the whole
+        bottom, top = middles[0] + rng.uniform(0, 4) * pitch[0], middles[-1] - rng.uniform(0, 5) * pitch[-1]
+    bottom, top = bottom + rng.uniform(-8, 8), top - rng.uniform(-12, 12)
+    first, last = int(np.clip(top, 0, shape[0] - 60)), int(np.clip(bottom, 60, shape[0]))
+    if last - first < 60:
+        first = max(last - 60, 0)
+    columns = [r.corners[:, 1] for r in scene.rungs if first < r.centre[0] < last]
+    front = min((c.min() for c in columns), default=0.3 * shape[1]) - rng.uniform(8, 160)
+    back = max((c.max() for c in columns), default=0.7 * shape[1]) + rng.uniform(12, 110)
+    return first, last, int(np.clip(front, 0, shape[1] - 40)), int(np.clip(back, 40, shape[1]))
+
+
+def _images(scene: SpineScene, rng: np.random.Generator, window: tuple[slice, slice]) -> np.ndarray:
+    """Return the three planes in a field of view as images, shape (3, rows, columns)."""
+    chance = Chance(int(rng.integers(2**31)))
+    means = draw_contrast(KIND_WEIGHTS, chance, 1).mean[0].numpy()
+    factors = rng.normal(1, 0.06, 256).astype(np.float32)
+    factors[0] = 1
+    blur, noise = rng.uniform(0.3, 1.5), float(np.exp(rng.uniform(np.log(0.006), np.log(0.10))))
+    planes = np.stack([means[c.tissue[0][window]] * factors[c.instance[window]] for c in scene.canvases])
+    if rng.random() < 0.5:  # thick slices show some of their neighbours
+        part = rng.uniform(0, 0.5)
+        planes[1] = (1 - part) * planes[1] + part * planes[rng.integers(0, 2) * 2]
+    rows, columns = planes.shape[1:]
+    mottle = rng.normal(0, rng.uniform(0, 0.22), (rows // 4 + 2, columns // 4 + 2)).astype(np.float32)
+    mottle = mottle.repeat(4, 0)[:rows].repeat(4, 1)[:, :columns]
+    bias = ndimage.zoom(rng.normal(0, rng.uniform(0, 0.35), (4, 4)), (rows / 4 + 0.01, columns / 4 + 0.01), order=1)
+    shade = np.exp(bias[:rows, :columns]) * np.linspace(rng.uniform(0.15, 1.0), 1, columns)[None]
+    shade = (shade * (1 + mottle)).astype(np.float32)
+    grain = ndimage.gaussian_filter(rng.standard_normal((4, rows, columns), np.float32), (0, 0.5, 0.5)) * (2 * noise)
+    out = np.empty_like(planes)
+    for k, plane in enumerate(planes):
+        signal = ndimage.gaussian_filter(plane * shade, blur)
+        out[k] = np.hypot(signal + grain[k], grain[k + 1])
+    if rng.random() < 0.25:
+        _darken_ends(out, rng)
+    if rng.random() < 0.3:
+        out = out ** rng.uniform(0.6, 1.5)
+    return out
+
+
+def _darken_ends(images: np.ndarray, rng: np.random.Generator) -> None:
+    """Black out rows at an end, or let the coil's reach fade there, in place."""
+    rows = images.shape[1]
+    end = int(rng.uniform(0.02, 0.25) * rows)
+    fade = np.ones(rows, np.float32)
+    fade[:end] = 0.0 if rng.random() < 0.5 else np.linspace(0.1, 1, end)
+    images *= (fade if rng.random() < 0.5 else fade[::-1])[None, :, None]
+
+
+def _visible(rung: Rung, shape: tuple[int, ...]) -> float:
+    """Return the share of a quadrilateral that lies in the image."""
+    t = np.linspace(0.05, 0.95, 8)
+    down, back = (g.ravel()[:, None] for g in np.meshgrid(t, t, indexing="ij"))
+    a, b, c, d = rung.corners
+    points = (1 - down) * ((1 - back) * a + back * b) + down * (back * c + (1 - back) * d)
+    return float(((points > 0) & (points < np.array(shape) - 1)).all(1).mean())
+
+
+def _as_detected(rung: Rung, shape: tuple[int, ...], rng: np.random.Generator) -> Rung:
+    """Return a quadrilateral with a detector's errors; one that is cut may end at the border of the image."""
+    corners = rung.corners.copy()
+    if rng.random() < 0.5:
+        corners = np.clip(corners, 0, np.array(shape) - 1.0)
+    middle = corners.mean(0)
+    loose = 2.0 if rng.random() < 0.15 else 1.0
+    offset = (corners - middle) * np.exp(rng.normal(0, 0.05 * loose)) * np.exp(rng.normal(0, 0.04 * loose, 2))
+    offset = offset + rng.normal(0, 0.035 * loose * rung.size, (4, 2))
+    middle = middle + rng.normal(0, 0.05 * loose * rung.size, 2)
+    angle = np.deg2rad(rng.normal(0, 3 * loose))
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return Rung(0.0, middle + offset @ turn.T)
+
+
+def _no_vertebrae(rungs: list[Rung], shape: tuple[int, ...], rng: np.random.Generator) -> list[tuple[Rung, np.ndarray]]:
+    """Return quadrilaterals that are no vertebra: between two bodies, or away from all of them."""
+    out = []
+    seen = [i for i, r in enumerate(rungs) if _visible(r, shape) > 0.5]
+    if len(seen) > 1 and rng.random() < 0.3:
+        i = seen[int(rng.integers(len(seen) - 1))]
+        if i + 1 < len(rungs):
+            out.append(replace(rungs[i], corners=(rungs[i].corners + rungs[i + 1].corners) / 2))
+    if seen and rng.random() < 0.3:
+        model = rungs[seen[int(rng.integers(len(seen)))]]
+        centre = rng.uniform(0, 1, 2) * shape
+        if all(np.linalg.norm(r.centre - centre) > 1.2 * r.size for r in rungs):
+            out.append(Rung(0.0, model.corners - model.centre + centre))
+    return [(_as_detected(r, shape, rng), _one(NOTHING)) for r in out if _visible(r, shape) > 0.5]
