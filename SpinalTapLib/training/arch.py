@@ -50,7 +50,7 @@ class Arch:
 
 @dataclass(frozen=True)
 class _Joint:
-    """A facet joint in the frame of the lower vertebra: its middle and the direction to the upper vertebra's process."""
+    """A facet joint in the frame of the lower vertebra: its middle, and the direction to the upper one's process."""
 
     middle: np.ndarray
     normal: np.ndarray
@@ -113,31 +113,28 @@ def random_arches(
     """
     wear = [0.0 if healthy else float(np.clip(d.degeneration + rng.normal(0, 0.25), 0, 1)) for d in discs]
     own = np.exp(rng.normal(0, 0.06, len(bodies)))
+    worn = [*wear[1:], 0.0]  # at the joints with the vertebra above
+    scale = [own[i] * body.depth_upper / TABLE[body.name]["depth_upper"] for i, body in enumerate(bodies)]
     places = [
-        _Place(
-            body, float(canal_depth[i]), float(canal_width[i]), own[i] * body.depth_upper / TABLE[body.name]["depth_upper"],
-            ARCH_TABLE[body.name], 1 + 0.3 * wear[min(i + 1, len(wear) - 1)],
-        )
-        for i, body in enumerate(bodies)
-    ]  # fmt: skip
+        _Place(body, *(float(x) for x in sizes), ARCH_TABLE[body.name], 1 + 0.3 * wear_above)
+        for body, *sizes, wear_above in zip(bodies, canal_depth, canal_width, scale, worn)
+    ]
     joints = [_joints(rng, place) for place in places]
     habit = _Habit.drawn(rng)
     arches = []
     for i, place in enumerate(places):
         above = joints[i] if i + 1 < len(places) else None
         below = [_seen_from(place.body, bodies[i - 1], joint) for joint in joints[i - 1]] if i else None
-        rods = _rods(rng, place, above, below, habit)
-        worn = wear[min(i + 1, len(wear) - 1)]
+        bridged = i + 1 < len(discs) and discs[i + 1].fused
         arches.append(
             Arch(
-                rods=rods,
+                rods=_rods(rng, place, above, below, habit),
                 ribs=_ribs(place) if place.region == "T" else (),
-                gap_mm=float(rng.uniform(0.5, 1.4) + (rng.random() < 0.3 * worn) * rng.uniform(0, 2)),
-                effusion=bool(rng.random() < 0.35 * worn),
-                fused=bool(not healthy and i > 0 and (rng.random() < 0.012 or (discs[min(i + 1, len(discs) - 1)].fused
-                                                                              and rng.random() < 0.6))),
+                gap_mm=float(rng.uniform(0.5, 1.4) + (rng.random() < 0.3 * worn[i]) * rng.uniform(0, 2)),
+                effusion=bool(rng.random() < 0.35 * worn[i]),
+                fused=bool(i > 0 and not healthy and rng.random() < (0.6 if bridged else 0.012)),
             )
-        )  # fmt: skip
+        )
     return tuple(arches if healthy else _afflicted(rng, arches, bodies))
 
 
@@ -246,7 +243,7 @@ def _lower_process(place: _Place, side: float, joint: _Joint | None) -> list[Rod
 
 
 def _lamina(place: _Place, side: float, habit: _Habit) -> list[Rod]:
-    pu, pw = place.pedicle
+    pu, _ = place.pedicle
     h = place.body.height
     thick = {"L": 3.2, "T": 2.9, "C": 2.1}[place.region] * place.scale ** 0.5 * habit.lamina
     half = place.mm("lamina_height") / 2
@@ -305,7 +302,7 @@ def _spinous(place: _Place, habit: _Habit, rng: np.random.Generator) -> list[Rod
 
 
 def _ribs(place: _Place) -> tuple[Rod, ...]:
-    """The heads and necks of the ribs that join this body and the disc above it, as far as they lie beside the spine."""
+    """The heads and necks of the ribs at this body and the disc above it, as far as they lie beside the spine."""
     body, s = place.body, place.scale
     edge, high = body.half_width, 0.52 * body.height
     rods: list[Rod] = []

@@ -6,7 +6,7 @@ import numpy as np
 
 from .anatomy import SyntheticSpine
 from .frame import Grid, SpinalFrame, enlarged, waves
-from .surroundings import along, half_depth
+from .surroundings import along, half_depth, half_width
 from .tissues import Structure, Tissue
 
 T = Tissue
@@ -38,6 +38,7 @@ def _paint_near(
     canal = within & (v > 0) & (v < 1) & (s < np.sqrt(np.clip(1.05 - (2 * v - 0.9) ** 4, 0.02, 1)))
     _foramina(canvas, spine, frame, v, s, within)
     canvas[within & (np.abs(v - 1.05) < 0.09) & (s < 1) & (np.cos(2 * np.pi * frame.level) < 0.1)] = T.LIGAMENT
+    _vertebral_arteries(canvas, spine, frame)
     _between_spines(canvas, spine, grid, frame, v, within)
     canvas[canal] = T.EPIDURAL_FAT
     structure[_sac(canvas, spine, grid, frame, canal, v, s, depth)] = Structure.CANAL
@@ -90,6 +91,16 @@ def _sac(
     return sac
 
 
+def _vertebral_arteries(canvas: np.ndarray, spine: SyntheticSpine, frame: SpinalFrame) -> None:
+    """The arteries that run through the transverse processes of the neck, up from C6."""
+    neck = frame.level > spine.index("C6") - 0.6
+    if not neck.any():
+        return
+    beside = np.abs(frame.side) - (half_width(spine, frame) + 5.5)
+    before = frame.back - (half_depth(spine, frame) - 4.0)
+    canvas[neck & (np.hypot(beside, before) < 2.3)] = T.VESSEL
+
+
 def _between_spines(
     canvas: np.ndarray, spine: SyntheticSpine, grid: Grid, frame: SpinalFrame, v: np.ndarray, within: np.ndarray
 ) -> None:
@@ -124,8 +135,9 @@ def _foramina(
 ) -> None:
     """Fat with a nerve root between the pedicles, beside the canal."""
     gap = frame.level - np.floor(frame.level)  # 0 in the middle of a body, 0.5 in the disc
-    hole = within & (s > 0.75) & (s < 2.1) & (v > -0.25) & (v < 0.75) & (gap > 0.30) & (gap < 0.88)
-    hole &= frame.level > -0.2
+    levels, reach = along(spine, ("S1", 2.1), ("T12", 2.1), ("T2", 1.8), ("C7", 1.45), ("C2", 1.45))
+    hole = within & (s > 0.75) & (s < frame.along(levels, reach)) & (v > -0.25) & (v < 0.75)
+    hole &= (gap > 0.30) & (gap < 0.88) & (frame.level > -0.2)
     canvas[hole] = T.EPIDURAL_FAT
     root = np.hypot((v - 0.22) * 16, (gap - 0.70) * 32) < 3.2
     canvas[hole & root] = T.ROOTS

@@ -24,6 +24,7 @@ _THIN = 0.4  # share of planes without thickness, as from 3-D acquisitions
 _THICKNESS_MM = (2.0, 6.5)
 _THIN_APART_MM = (2.5, 4.5)  # between planes of 3-D acquisitions: the detector looks at neighbours about this far away
 _GAP = (1.0, 1.35)  # distance of thick slices, in thicknesses
+_WELL_FORMED = 0.5  # share of spines with a well-formed S1-S2 disc: more than there are, or S2 would be taken for S1
 _OUTERMOST = 0.3  # share of stacks whose first or last slice, which lacks a neighbour, is learnt from as well
 _PIXEL_MM = (0.58, 0.66)
 _FIELDS = ("tissue", "structures", "instance", "pixel_mm", "corners_px", "origin_mm", "distance_mm")
@@ -101,7 +102,7 @@ def _around(spine: SyntheticSpine, rng: np.random.Generator) -> int:
 def drawn_canvases(rng: np.random.Generator, planes_per_spine: int, stacked: bool = False) -> Iterator[Canvas]:
     """Yield random planes of random spines, for ever: each by itself, or neighbouring ones of a stack."""
     while True:
-        spine = random_spine(rng)
+        spine = random_spine(rng, well_formed=_WELL_FORMED)
         if stacked:
             yield from random_stack(spine, rng, planes_per_spine)
         else:

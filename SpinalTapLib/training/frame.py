@@ -123,7 +123,7 @@ def enlarged(coarse: np.ndarray, rows: int, columns: int, step: int) -> np.ndarr
 
 @lru_cache(maxsize=64)
 def _spread(count: int, known: int, step: int) -> np.ndarray:
-    """Return the weights, shape (count, known), of known values in all of them; the last one goes on beyond its place."""
+    """Return weights, shape (count, known), of the known values in all; the last one goes on beyond its place."""
     place = np.minimum(np.arange(count) / step, known - 1)
     low = np.minimum(place.astype(int), max(known - 2, 0))
     weights = np.zeros((count, known), np.float32)

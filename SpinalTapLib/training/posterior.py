@@ -1,4 +1,7 @@
-"""Draw the bone behind the bodies, and beside the sacrum, in one plane: distances to its wall, then tissues and classes."""
+"""Draw the arches, the ribs, and what the sacrum has beside and behind its bodies, in one plane.
+
+First the distance to each bone's wall, parted at the joints; then tissues and classes.
+"""
 
 from __future__ import annotations
 
@@ -167,7 +170,7 @@ def _overlap(one: Window, other: Window) -> tuple[Window | None, Window | None]:
 def paint_arches(
     canvas: np.ndarray, structure: np.ndarray, instance: np.ndarray, spine: SyntheticSpine, grid: Grid
 ) -> dict[int, Field]:
-    """Paint ribs, the sacrum's wings and back, and all arches; return the arches' distances by index of the vertebra."""
+    """Paint ribs, sacrum and arches; return the distances to the arches' walls by index of the vertebra."""
     shell = 0.9 * spine.habit["cortex"]
     for body, arch in zip(spine.vertebrae, spine.arches):
         field = rods_field(arch.ribs, body, grid) if arch.ribs else None
@@ -191,8 +194,9 @@ def _sacral_field(spine: SyntheticSpine, grid: Grid) -> Field | None:
     """Return the sacrum's wings, lateral masses and back, from S1 to S5, as one piece."""
     depths = np.interp(np.arange(1, 5), [0, 1, 4], [float(spine.canal_depth[0]), 12.0, 6.0])
     scale = spine.vertebrae[0].depth_upper / TABLE["S1"]["depth_upper"]
-    masses = [sacral_mass(body, k + 2, scale, float(depth)) for k, (body, depth) in enumerate(zip(spine.sacrum, depths))]
-    bodies = [spine.vertebrae[0], *spine.sacrum[: len(masses)]]
+    below = spine.sacrum[: len(depths)]
+    masses = [sacral_mass(body, k, scale, float(depth)) for k, (body, depth) in enumerate(zip(below, depths), start=2)]
+    bodies = [spine.vertebrae[0], *below]
     found = [rods_field(rods, body, grid) for rods, body in zip([spine.arches[0].rods, *masses], bodies)]
     fields = [field for field in found if field is not None]
     if not fields:

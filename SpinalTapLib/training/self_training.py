@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn import functional
 from scipy import ndimage
+from torch.nn import functional
 
 from ..detector import PartDetector
 from ..networks import N_CORNERS

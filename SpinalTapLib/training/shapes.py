@@ -130,8 +130,9 @@ def body_distance(body: Body, u: np.ndarray, v: np.ndarray, w: np.ndarray) -> np
     # Towards the sides the front and the back run obliquely to the sagittal plane: the wall is nearer than it looks.
     s = np.clip(np.abs(u) / body.half_width, 0, 0.97)
     ratio = body.depth / 2 / body.half_width
-    oblique = [np.hypot(1, ratio * s ** (n - 1) * (1 - s**n) ** (1 / n - 1)) for n in (body.front_power, body.back_power)]
-    horizontal = np.minimum(np.minimum((v - front) / oblique[0], (back - v) / oblique[1]), side)
+    powers = body.front_power, body.back_power
+    before, behind = (np.hypot(1, ratio * s ** (n - 1) * (1 - s**n) ** (1 / n - 1)) for n in powers)
+    horizontal = np.minimum(np.minimum((v - front) / before, (back - v) / behind), side)
     rounded = (vertical + horizontal) * 0.7071 - 0.45  # edges rounded off by about a millimetre
     inside = np.minimum(np.minimum(vertical, horizontal), rounded)
     for su, sv, plate, radius in body.schmorl:

@@ -75,7 +75,8 @@ def _back(canvas: np.ndarray, spine: SyntheticSpine, frame: SpinalFrame, noise: 
     """Muscle behind the spine, with fatty streaks that run along it."""
     canvas[:] = T.MUSCLE
     streak = noise(14, 5) + 0.6 * noise(7, 3)
-    canvas[streak > 1.9 - 1.8 * spine.habit["streaks"]] = T.MUSCLE_FAT
+    deep = (np.abs(frame.side) < 24) & (frame.back < 52)  # multifidus turns to fat first
+    canvas[streak > 1.9 - (1.8 + 1.6 * deep) * spine.habit["streaks"]] = T.MUSCLE_FAT
     low = frame.level < -0.5
     canvas[low & (noise(40) + 0.5 * noise(15) > 0.6)] = T.FAT
 
