@@ -194,7 +194,7 @@ class SpinalTapLogic(ScriptedLoadableModuleLogic):
     @staticmethod
     def settings(parameters):
         """Return the advanced choices of a parameter node as the session's settings."""
-        from SpinalTapLib.values import Settings
+        from SpinalTapLib.session.state import Settings
 
         return Settings(
             device=parameters.device.value,
@@ -207,15 +207,15 @@ class SpinalTapLogic(ScriptedLoadableModuleLogic):
     def makeSession():
         """Return a session on the application's scene, with a worker process of its own."""
         from SpinalTapLib.scene import SlicerScene, worker_python
-        from SpinalTapLib.session import Session
-        from SpinalTapLib.workerlink import WorkerLink
+        from SpinalTapLib.session.session import Session
+        from SpinalTapLib.worker.link import WorkerLink
 
         return Session(SlicerScene(), WorkerLink(worker_python()))
 
     def process(self, volumeNode, settings=None, timeoutSeconds=600.0):
         """Segment a volume and wait; the nodes are in the scene afterwards.
 
-        Returns the table's rows (see ``SpinalTapLib.values.Row``), top vertebra first. Raises RuntimeError with one
+        Returns the table's rows (see ``session.state.Row``), top vertebra first. Raises RuntimeError with one
         sentence if the scan cannot be segmented. An open panel shows the new result.
         """
         session = self.makeSession()
@@ -251,7 +251,7 @@ class SpinalTapTest(ScriptedLoadableModuleTest, Scenario):
     def test_PracticeScanToSurfaces(self):
         from SpinalTapPanel.practice import make_practice_scan
 
-        from SpinalTapLib.needs import check_needs
+        from SpinalTapLib.installation import check_needs
 
         missing = [need.sentence for need in check_needs() if not need.met]
         if missing:

@@ -12,9 +12,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .geometry import SeedBox, Spine, Vertebra
     from .pipeline import Cancelled, Options, reseed_spine, segment_spine
-    from .volume import SagittalVolume, load_volume
+    from .scans.volume import SagittalVolume, load_volume
+    from .spine.vertebra import SeedBox, Spine, Vertebra
 
 __version__ = "0.1.0"
 
@@ -33,11 +33,11 @@ __all__ = [
 _HOME = {
     "Cancelled": "pipeline",
     "Options": "pipeline",
-    "SagittalVolume": "volume",
-    "SeedBox": "geometry",
-    "Spine": "geometry",
-    "Vertebra": "geometry",
-    "load_volume": "volume",
+    "SagittalVolume": "scans.volume",
+    "SeedBox": "spine.vertebra",
+    "Spine": "spine.vertebra",
+    "Vertebra": "spine.vertebra",
+    "load_volume": "scans.volume",
     "reseed_spine": "pipeline",
     "segment_spine": "pipeline",
 }

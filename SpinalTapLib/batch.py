@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from .files import JSON_NAME
+from .errors import sentence_for
+from .files.atomic import check_writable, write_whole
+from .files.result_files import JSON_NAME
 from .pipeline import Options
 from .progress import Cancelled, CancelledCallback, ProgressCallback
-from .resultfolder import segment_file
-from .staging import check_writable, write_whole
-from .troubles import sentence_for
+from .result_folder import segment_file
 
 DONE, EMPTY, BAD, SKIPPED = "done", "no vertebra found", "failed", "already done"
 """What can become of a scan."""

@@ -8,12 +8,12 @@ from functools import cached_property
 
 import numpy as np
 
-from .detector import Detections
-from .geometry import Vertebra
-from .linking import Candidate
-from .middles import centroid_of
-from .segmentation import Bodies, separate_bodies
-from .volume import SagittalVolume
+from .bodies.centring import centroid_of
+from .bodies.segmentation import Bodies, separate_bodies
+from .detection.detector import Detections
+from .detection.linking import Candidate
+from .scans.volume import SagittalVolume
+from .spine.vertebra import Vertebra
 
 SAME_PLACE_MM = 0.5
 """A vertebra whose centroid is this near to a candidate's is that candidate."""
@@ -56,7 +56,7 @@ class Evidence:
 
     @cached_property
     def centroids_lps_mm(self) -> np.ndarray:
-        """Centroid of each candidate's body, shape (n, 3), LPS, mm; see `middles.centroid_of`."""
+        """Centroid of each candidate's body, shape (n, 3), LPS, mm; see `centring.centroid_of`."""
         working = self.detections.working
         found = [centroid_of(c, s, working) for c, s in zip(self.candidates, self.bodies.solids)]
         return np.array(found).reshape(-1, 3)

@@ -11,20 +11,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from .confidence import calibrated, calibration_of
-from .detector import Detections, PartDetector
-from .device import choose_device
+from .bodies.centring import recentred
+from .bodies.segmentation import STRUCTURES
+from .counting.labelling import label
+from .counting.ladder import LadderLook, Look
+from .detection.detector import Detections, PartDetector
+from .detection.device import choose_device
+from .detection.linking import link
+from .detection.weights import DEFAULT_NAME, load_network
 from .evidence import Evidence, gather, slices_of
-from .geometry import SeedBox, Spine, Vertebra
-from .labelling import label
-from .ladder import LadderLook, Look
-from .linking import link
-from .measurements import measure_spine
-from .middles import recentred
 from .progress import Cancelled, CancelledCallback, ProgressCallback, Stages
-from .segmentation import STRUCTURES
-from .volume import WORKING_PIXEL_MM, SagittalVolume, working_volume
-from .weights import DEFAULT_NAME, load_network
+from .scans.volume import WORKING_PIXEL_MM, SagittalVolume, working_volume
+from .spine.confidence import calibrated, calibration_of
+from .spine.measurements import measure_spine
+from .spine.vertebra import SeedBox, Spine, Vertebra
 
 __all__ = ["Cancelled", "Options", "reseed_spine", "segment_spine"]
 

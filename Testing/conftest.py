@@ -52,8 +52,8 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the weights of a tiny network that has learnt nothing."""
     import torch
 
-    from SpinalTapLib.networks import PartNetwork
-    from SpinalTapLib.weights import save_network
+    from SpinalTapLib.detection.networks import PartNetwork
+    from SpinalTapLib.detection.weights import save_network
 
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "tiny.pt"
@@ -67,7 +67,7 @@ def block_spine(monkeypatch: pytest.MonkeyPatch, tiny_weights: Path):
     from block_spine import BlockSpine
 
     from SpinalTapLib import pipeline
-    from SpinalTapLib.weights import load_network
+    from SpinalTapLib.detection.weights import load_network
 
     def put(**arguments):
         spine = BlockSpine(**arguments)

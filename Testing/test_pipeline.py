@@ -11,11 +11,12 @@ import pytest
 import torch
 from block_spine import HEIGHT, PITCH, SLICE_MM, BlockSpine
 
-from SpinalTapLib import levels, pipeline
+from SpinalTapLib import pipeline
 from SpinalTapLib.evidence import rounded, to_steps
-from SpinalTapLib.evidencefile import evidence_bytes, read_evidence
-from SpinalTapLib.geometry import SeedBox
+from SpinalTapLib.files.evidence_file import evidence_bytes, read_evidence
 from SpinalTapLib.pipeline import Cancelled, Options, reseed_spine, segment_spine
+from SpinalTapLib.spine import levels
+from SpinalTapLib.spine.vertebra import SeedBox
 
 STAGES = ("prepare", "load", "detect", "link", "bodies", "label", "measure")
 

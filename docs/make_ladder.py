@@ -16,17 +16,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from SpinalTapLib.benchmark import RUNGS, time_rungs  # noqa: E402
+from SpinalTapLib.cli.benchmark import RUNGS, time_rungs  # noqa: E402
 from SpinalTapLib.cli.console import Console  # noqa: E402
-from SpinalTapLib.detector import PartDetector  # noqa: E402
+from SpinalTapLib.detection.detector import PartDetector  # noqa: E402
+from SpinalTapLib.detection.weights import load_network  # noqa: E402
 from SpinalTapLib.pipeline import Options, segment_spine  # noqa: E402
 from SpinalTapLib.resources import resource_path  # noqa: E402
-from SpinalTapLib.resultfolder import segment_file  # noqa: E402
-from SpinalTapLib.training.calibration import put_into_card, study_calibration  # noqa: E402
-from SpinalTapLib.training.calibration_picture import write_picture  # noqa: E402
-from SpinalTapLib.training.poster import FIRST_SEED, REGIONS, draw_subject, run_poster  # noqa: E402
-from SpinalTapLib.volume import load_volume  # noqa: E402
-from SpinalTapLib.weights import load_network  # noqa: E402
+from SpinalTapLib.result_folder import segment_file  # noqa: E402
+from SpinalTapLib.scans.volume import load_volume  # noqa: E402
+from SpinalTapLib.training.experiments.calibration import put_into_card, study_calibration  # noqa: E402
+from SpinalTapLib.training.experiments.calibration_picture import write_picture  # noqa: E402
+from SpinalTapLib.training.experiments.poster import FIRST_SEED, REGIONS, draw_subject, run_poster  # noqa: E402
 
 FIT_SEED = 80_000
 """First seed of the phantoms that the curve is fitted on; the table is made on others."""

@@ -17,7 +17,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "Testing"), str(ROOT / "SpinalTap"), str(ROOT)]
+sys.path[:0] = [str(ROOT / "Testing" / "support"), str(ROOT / "SpinalTap"), str(ROOT)]
 
 import panel_support  # noqa: E402
 import slicer  # noqa: E402
@@ -63,7 +63,7 @@ class Desk:
 
     def segment(self):
         """Press the button and wait; return a picture of the panel half-way."""
-        from SpinalTapLib.values import State
+        from SpinalTapLib.session.state import State
 
         click(self.ui.segmentButton)
         halfway = None
@@ -156,8 +156,8 @@ def make_surface_picture(desk, folder):
 
 def make_rungs_picture(folder):
     """The ladder climbing a synthetic whole spine."""
-    from SpinalTapLib.training.rungs_picture import write_rungs
-    from SpinalTapLib.weights import load_network
+    from SpinalTapLib.detection.weights import load_network
+    from SpinalTapLib.training.experiments.rungs_picture import write_rungs
 
     write_rungs(folder / "rungs.png", load_network("ladder")[0], RUNGS_SEED)
 

@@ -26,7 +26,7 @@ CANAL_COLOUR = (235, 225, 190)
 
 def terminology() -> dict[str, Any]:
     """Return the terminology as the JSON object that Slicer reads."""
-    from SpinalTapLib import levels
+    from SpinalTapLib.spine import levels
 
     def entry(code: str, meaning: str, label: str, colour: tuple[int, int, int]) -> dict[str, Any]:
         return {

@@ -20,10 +20,10 @@ from statistics import median
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "Testing"), str(ROOT / "SpinalTap"), str(ROOT)]
+sys.path[:0] = [str(ROOT / "Testing" / "support"), str(ROOT / "SpinalTap"), str(ROOT)]
 
 IMPORT = (
-    "import sys; sys.path[:0] = ['Testing']; import panel_support, time; "
+    "import sys; sys.path[:0] = ['Testing/support']; import panel_support, time; "
     "start, worked = time.perf_counter(), time.process_time(); import SpinalTap; "
     "print(time.perf_counter() - start, time.process_time() - worked)"
 )
@@ -73,7 +73,7 @@ def whole_spine(scene):
     """Return a volume node with a synthetic whole spine."""
     from scene_fixtures import add_volume
 
-    from SpinalTapLib.training.phantom import draw_phantom
+    from SpinalTapLib.training.synthetic.phantom import draw_phantom
 
     image = draw_phantom(1, region="whole").image
     return add_volume(scene, image.array, image.matrix, "whole spine")
@@ -166,8 +166,8 @@ def main(repeats):
     from scene_fixtures import make_scene
 
     from SpinalTapLib.scene import SlicerScene
-    from SpinalTapLib.session import Session
-    from SpinalTapLib.workerlink import WorkerLink
+    from SpinalTapLib.session.session import Session
+    from SpinalTapLib.worker.link import WorkerLink
 
     slicer.mrmlScene = make_scene()
     print("| what | wanted | least | median | processor |\n| --- | --- | --- | --- | --- |")

@@ -28,7 +28,7 @@ COMMANDS = (
 
 
 class Panel:
-    """A face of a session (see `SpinalTapLib.ports.Face`).
+    """A face of a session (see `SpinalTapLib.session.ports.Face`).
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class Panel:
 
     def session_changed(self, change):
         """Show what has changed."""
-        from SpinalTapLib.values import Change
+        from SpinalTapLib.session.state import Change
 
         if change == Change.PROGRESS:
             self._show_progress()
@@ -107,7 +107,7 @@ class Panel:
         self._ui.sampleButton.visible = self._session.volume is None
 
     def _is_running(self):
-        from SpinalTapLib.values import State
+        from SpinalTapLib.session.state import State
 
         return self._session.state == State.RUNNING
 

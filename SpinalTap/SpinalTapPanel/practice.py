@@ -22,7 +22,7 @@ class Drawing:
     """A practice scan that is being drawn."""
 
     def __init__(self):
-        from SpinalTapLib.children import environment, own_group
+        from SpinalTapLib.worker.children import environment, own_group
 
         self._folder = tempfile.TemporaryDirectory(prefix="spinaltap-practice-")
         self._began = time.monotonic()
@@ -43,7 +43,7 @@ class Drawing:
 
     def scan(self):
         """Return the scan that was drawn; raise RuntimeError with one sentence if there is none."""
-        from SpinalTapLib.volume import load_volume
+        from SpinalTapLib.scans.volume import load_volume
 
         found = next(iter(Path(self._folder.name).glob("*-t2.nii.gz")), None)
         if self._process.poll() != 0 or found is None:
@@ -53,7 +53,7 @@ class Drawing:
 
     def close(self):
         """End the process and remove its files; closing twice is fine."""
-        from SpinalTapLib.children import end_tree
+        from SpinalTapLib.worker.children import end_tree
 
         if self._process.poll() is None:
             end_tree(self._process)

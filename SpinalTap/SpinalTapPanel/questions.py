@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 def ask_about_edits(names):
     """Ask what to do with the segments `names`, which were changed by hand; keep a copy if no one can be asked."""
-    from SpinalTapLib.values import EditAnswer
+    from SpinalTapLib.session.state import EditAnswer
 
     if slicer.app.testingEnabled():
         return EditAnswer.KEEP_COPY
@@ -30,7 +30,7 @@ def ask_about_edits(names):
 
 def level_menu(parent, on_level):
     """Return a menu of all levels, a submenu a region; `on_level` is called with the name of the one chosen."""
-    from SpinalTapLib.levels import LEVELS
+    from SpinalTapLib.spine.levels import LEVELS
 
     menu = qt.QMenu(parent)
     regions = (("S", _("Sacrum")), ("L", _("Lumbar")), ("T", _("Thoracic")), ("C", _("Cervical")))

@@ -37,7 +37,7 @@ class SetupSection:
 
     def check(self):
         """Look again, and show the section if something is missing."""
-        from SpinalTapLib.needs import check_needs
+        from SpinalTapLib.installation import check_needs
 
         try:
             self.needs = check_needs((slicer.app.majorVersion, slicer.app.minorVersion))

@@ -13,7 +13,7 @@ UNKNOWN_COLOUR = (128, 128, 128)
 
 
 class ResultsTable:
-    """A QTableWidget filled with `SpinalTapLib.values.Row`.
+    """A QTableWidget filled with `SpinalTapLib.session.state.Row`.
 
     Parameters
     ----------

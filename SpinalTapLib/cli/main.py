@@ -16,9 +16,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from .. import __version__
+from ..errors import is_memory, sentence_for
 from ..progress import Cancelled
-from ..troubles import is_memory, sentence_for
-from . import checking, evaluating, exporting, segmenting, synthetic
+from . import export_commands as exporting
+from . import installation_commands as checking
+from . import research_commands as evaluating
+from . import segment_commands as segmenting
+from . import training_commands as synthetic
 
 DONE, FAILED, BAD_INPUT, NOTHING_FOUND, CANCELLED = 0, 1, 2, 3, 130
 """Exit codes; FAILED means a fault of the program itself."""

@@ -6,6 +6,6 @@ The files of this package are the only ones in the library that import `slicer`.
 from __future__ import annotations
 
 from .adapter import SlicerScene
-from .places import worker_python
+from .slicer_python import worker_python
 
 __all__ = ["SlicerScene", "worker_python"]

@@ -9,15 +9,18 @@ from typing import Any
 import numpy as np
 import slicer
 
-from .. import exchange
-from ..geometry import SeedBox
-from ..ports import SceneListener
-from ..values import Result
-from ..volume import SagittalVolume
-from . import box, memory, nodes, segments, views, volumes
+from ..scans.volume import SagittalVolume
+from ..session.ports import SceneListener
+from ..session.state import Result
+from ..spine.vertebra import SeedBox
+from ..worker import exchange
+from . import memory, nodes, views
+from . import roi as box
+from . import volume_node as volumes
 from .frames import RAS_FROM_LPS, Frame, moved, moved_surface, parent_to_world, transform_id
 from .observers import Observers
-from .showing import Showing
+from .segmentation import node as segments
+from .show_result import Showing
 from .whereabouts import SAME_PLACE_MM, Whereabouts
 
 

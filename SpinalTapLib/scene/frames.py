@@ -13,7 +13,7 @@ import vtk
 RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """RAS to LPS and back: both are the same flip of the first two axes."""
 
-_SHEAR_TOLERANCE = 0.01  # largest cosine between two axes (0.6 degrees), as in `grid.ORTHONORMAL_TOLERANCE`
+_SHEAR_TOLERANCE = 0.01  # largest cosine between two axes (0.6 degrees), as in `orientation.ORTHONORMAL_TOLERANCE`
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import exchange
-from ..values import Result
-from . import nodes, segments
+from ..session.state import Result
+from ..worker import exchange
+from . import nodes
 from .frames import RAS_FROM_LPS
-from .volumes import array_kji, turn_between
+from .segmentation import node as segments
+from .volume_node import array_kji, turn_between
 
 FRAME = "SpinalTap.Frame"
 """Attribute of the segmentation node: where the volume lay (see `Frame.to_text`)."""

@@ -11,8 +11,9 @@ import slicer
 from vtkmodules.util.misc import calldata_type
 from vtkmodules.util.vtkConstants import VTK_OBJECT
 
-from ..ports import SceneListener
-from . import box, nodes
+from ..session.ports import SceneListener
+from . import nodes
+from . import roi as box
 
 PREVIEW_S = 0.1
 """At most this often a moving box is reported: faster than anybody reads."""

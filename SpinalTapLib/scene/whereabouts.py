@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import SeedBox
-from . import box
+from ..spine.vertebra import SeedBox
+from . import roi as box
 from .frames import RAS_FROM_LPS, Frame, frame_of
 
 SAME_PLACE_MM = 1e-3

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from .tiles import Tiles
+from .tiles.tiles import Tiles
 
 
 class Average:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ..staging import write_whole
+from ..files.atomic import write_whole
 from .config import TrainConfig, config_from_dict
 from .settings import known_settings
 

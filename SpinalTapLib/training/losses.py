@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import torch
 
-from ..networks import BACKGROUND, N_CORNERS, split_output
+from ..detection.networks import BACKGROUND, N_CORNERS, split_output
 from .config import LossConfig
-from .targets import Targets
+from .tiles.targets import Targets
 
 CLASS_WEIGHTS = (1.0, 1.0, 2.0, 2.0, 1.0, 1.0, 1.0, 1.0)
 """Weights of the mask classes in the cross-entropy: S1 and C2 are rare and are the anchors. Background counts as much

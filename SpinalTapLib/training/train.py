@@ -14,19 +14,19 @@ from typing import Any
 
 import torch
 
-from ..device import arithmetic, choose_device, describe, processor_count
-from ..networks import N_STRUCTURES, PartNetwork
+from ..detection.device import arithmetic, choose_device, describe, processor_count
+from ..detection.networks import N_STRUCTURES, PartNetwork
+from ..detection.weights import load_network, save_network
+from ..files.atomic import reason, write_whole
 from ..progress import Cancelled, CancelledCallback, ProgressCallback
-from ..staging import reason, write_whole
-from ..weights import load_network, save_network
 from .averaging import Average, recalibrate
 from .checkpoint import CHECKPOINT_NAME, Checkpoint, read_checkpoint, write_checkpoint
 from .config import TrainConfig
-from .curves import VALIDATION_NAME, LossSums, append_line, write_curves
-from .dataset import CanvasSource, make_loader
 from .losses import part_losses
+from .run_log import VALIDATION_NAME, LossSums, append_line, write_curves
 from .schedule import learning_rate, progress_of
-from .tiles import Extra, Tiles
+from .tiles.dataset import CanvasSource, make_loader
+from .tiles.tiles import Extra, Tiles
 from .validation import Validation
 
 NEW_CLASS_BIAS = -4.0

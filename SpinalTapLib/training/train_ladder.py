@@ -16,11 +16,11 @@ import torch
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from ..networks import LadderNetwork
+from ..detection.networks import LadderNetwork
+from ..detection.weights import save_network
 from ..progress import Cancelled, CancelledCallback, ProgressCallback
-from ..weights import save_network
 from .averaging import Average
-from .climbing import RungExample, draw_scene, make_examples
+from .ladder_examples import RungExample, draw_scene, make_examples
 from .settings import check
 
 

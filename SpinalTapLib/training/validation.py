@@ -7,11 +7,11 @@ from pathlib import Path
 
 from torch import nn
 
-from ..detector import PartDetector
-from .curves import append_line
-from .spider import load_slices
-from .spider_evaluation import detector_finder, evaluate_spider
-from .spider_masks import load_masked_slices
+from ..detection.detector import PartDetector
+from .evaluation.spider_evaluation import detector_finder, evaluate_spider
+from .evaluation.spider_masks import load_masked_slices
+from .evaluation.spider_slices import load_slices
+from .run_log import append_line
 
 _TIMES = 10
 _RATES = {"found_once": "once", "twice": "double", "missed": "missed", "false_a_slice": "false"}
@@ -23,7 +23,7 @@ class Validation:
     Parameters
     ----------
     spider : path
-        The slices; see `spider.py`.
+        The slices; see `spider_slices.py`.
     log : path
         File that gets a line each time, beside the losses' own.
 

@@ -1,0 +1,134 @@
+"""Middles: where each body's middle lies, from its solid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ..detection.chains import Outlines, smooth_drifts
+from ..detection.linking import FULL_EXTENT_MM, Candidate
+from ..scans.volume import SagittalVolume
+from .solids import Solid
+
+SMOOTHNESS = 0.3
+"""Weight of the squared second differences of the bodies' middles; see `smooth_middles`. Of 0.1, 0.3 and 1, the one
+with the least error on 20 synthetic scans."""
+
+JUMP_MM = 2.0
+"""Middles that lie farther off the smooth line than this lose weight."""
+
+
+def recentred(
+    candidates: Sequence[Candidate], solids: Sequence[Solid | None], working: SagittalVolume
+) -> tuple[Candidate, ...]:
+    """Move each body's centre and corners to the middle of its solid.
+
+    Which slices show a body tells its sides to half a slice at best; the mask also tells how much of them it fills.
+    Half of a solid's volume lies to either side of its middle: that hardly depends on how far the pedicles were taken
+    for body, nor on how the scan was sliced.
+
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+        From `linking.link`, from the bottom up.
+    solids : sequence of Solid or None
+        Of each of them; more may follow. One without a solid keeps its middle.
+    working : SagittalVolume
+        The volume that the detector looked at.
+
+    Returns
+    -------
+    tuple of Candidate
+        The same bodies; centre and corners have moved along the body's own tilt.
+    """
+    if not candidates:
+        return ()
+    slice_mm = float(working.spacing_mm[0])
+    before = [float(working.to_index(c.centroid_lps_mm)[0]) * slice_mm for c in candidates]
+    found = [at if s is None else _middle(s, working) for at, s in zip(before, solids)]
+    extents = [(c.slices[-1] - c.slices[0] + 1) * slice_mm for c in candidates]
+    after = np.clip(smooth_middles(found, extents), *np.add([[-0.5], [0.5]] * np.array(extents), before))
+    leans = _leans(candidates, working)
+    return tuple(_moved(c, x - y, lean, working) for c, x, y, lean in zip(candidates, after, before, leans))
+
+
+def centroid_of(candidate: Candidate, solid: Solid | None, working: SagittalVolume) -> np.ndarray:
+    """Return the centroid of a body, shape (3,), LPS, mm: of its volume within the slices' plane.
+
+    The corners' middle lies in front of it, since the mid-slice shows the body where the canal dents it most. Across
+    the slices the candidate's own middle stays, which `recentred` has smoothed along the spine. Without a solid the
+    candidate's centre is returned.
+    """
+    if solid is None:
+        return candidate.centroid_lps_mm
+    index = working.to_index(solid.centroid_lps_mm)
+    index[0] = working.to_index(candidate.centroid_lps_mm)[0]
+    return working.to_lps(index)
+
+
+def smooth_middles(middles: Sequence[float], extents: Sequence[float]) -> np.ndarray:
+    """Return where across the slices the bodies' middles lie, smoothed along the spine.
+
+    The sum of the squared residuals, each weighted by the body's width and, after the first round, by how well it fits
+    (Huber), and of the squared second differences is least (Whittaker 1923).
+
+    Parameters
+    ----------
+    middles, extents : sequence of float, length n
+        Middle and width of each body across the slices, mm, from the bottom up.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        mm.
+    """
+    values, base = np.asarray(middles, float), np.asarray(extents, float) / FULL_EXTENT_MM
+    if len(values) < 3:
+        return values
+    bend = np.diff(np.eye(len(values)), 2, axis=0)
+    smooth, weights = values, base
+    for _ in range(4):
+        smooth = np.linalg.solve(np.diag(weights) + SMOOTHNESS * bend.T @ bend, weights * values)
+        weights = base * np.minimum(1.0, JUMP_MM / np.maximum(np.abs(values - smooth), 1e-9))
+    return smooth
+
+
+def _middle(solid: Solid, working: SagittalVolume) -> float:
+    """Return where across the working slices half of a solid's volume lies to either side, mm."""
+    change = np.linalg.inv(working.matrix) @ solid.matrix  # along the slices' normal, the two grids have one axis
+    volume = (solid.field > 0).sum((1, 2)).cumsum()
+    ends = (np.arange(len(volume)) + 0.5) * change[0, 0] + change[0, 3]
+    return float(np.interp(volume[-1] / 2, volume, ends)) * float(working.spacing_mm[0])
+
+
+def _leans(candidates: Sequence[Candidate], working: SagittalVolume) -> list[np.ndarray]:
+    """Return by how much each body moves from slice to slice, (row, column) mm a mm across."""
+    members = [member for candidate in candidates for member in candidate.members]
+    slice_mm, *pixel_mm = (float(v) for v in working.spacing_mm)
+    outlines = Outlines(
+        np.array([m.slice for m in members]),
+        np.array([m.corners for m in members]) * pixel_mm,
+        np.array([m.centroid for m in members]) * pixel_mm,
+        slice_mm,
+    )
+    ends = np.cumsum([len(candidate.members) for candidate in candidates])
+    chains = np.split(np.arange(len(members)), ends[:-1])
+    drifts = smooth_drifts(outlines, chains)
+    return [np.median(drifts[chain], axis=0) for chain in chains]
+
+
+def _moved(candidate: Candidate, shift_mm: float, lean: np.ndarray, working: SagittalVolume) -> Candidate:
+    """Return a body with its centre moved across the slices, and its corners in the slice nearest to it."""
+    spacing = working.spacing_mm
+    step = np.array([1.0, *lean]) / spacing  # indices a mm across
+    centroid = working.to_index(candidate.centroid_lps_mm) + shift_mm * step
+    mid_slice = int(np.clip(np.rint(centroid[0]), 0, len(working.array) - 1))
+    corners = working.to_index(candidate.corners_lps_mm) + (mid_slice - candidate.mid_slice) * spacing[0] * step
+    return replace(
+        candidate,
+        centroid_lps_mm=working.to_lps(centroid),
+        corners_lps_mm=working.to_lps(corners),
+        mid_slice=mid_slice,
+    )

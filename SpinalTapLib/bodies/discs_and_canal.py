@@ -1,0 +1,156 @@
+"""Between: what lies between and behind the bodies, the discs and the spinal canal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import ndimage
+
+from ..spine.quadrilaterals import depth, height
+from .outlines import SIDE_MM, Linked, Outline
+from .solids import Solid
+from .tracks import Track, soft_step, tracks_of
+
+DISC_REACH = 0.75
+"""A disc may bulge this much of its own height beyond the straight lines between its neighbours' corners."""
+DISC_REACH_MM = 4.0
+"""The least of that."""
+MAX_GAP = 0.9
+"""Two neighbours that lie further apart than this, in heights of a body, have a vertebra missing between them."""
+LEAST_DISC_MM3 = 60.0
+"""Less is noise: a cervical disc holds about 800 mm³, one worn away by half still 300."""
+CANAL_REACH_MM = 45.0
+"""How far behind or beside the bodies' centres the canal may lie."""
+
+_DISC, _CANAL = 4, 5  # of networks.STRUCTURES
+_SPREAD = ndimage.generate_binary_structure(3, 3)
+
+
+class _Gap:
+    """A disc's place in one slice: the quadrilateral between two facing endplates."""
+
+    def __init__(self, index: int, lower: np.ndarray, upper: np.ndarray) -> None:
+        self.slice = index
+        # In the order of `vertebra.CORNERS`: its top is the lower endplate of the vertebra above it.
+        self.corners = np.stack((upper[3], upper[2], lower[1], lower[0]))
+        self.room = float(height(self.corners) / max(float(height(lower) + height(upper)) / 2, 1e-6))
+
+
+def disc_outlines(
+    probabilities: np.ndarray, candidates: Sequence[Linked], spacing_mm: np.ndarray
+) -> tuple[Outline | None, ...]:
+    """Share the mask's discs out among the gaps between neighbouring vertebrae.
+
+    Parameters
+    ----------
+    probabilities : ndarray, shape (slices, 7, rows, columns)
+        Mask classes in the order of `networks.STRUCTURES`.
+    candidates : sequence
+        Linked vertebrae, from the bottom up.
+    spacing_mm : ndarray, shape (3,)
+        Of the working volume.
+
+    Returns
+    -------
+    tuple of Outline or None
+        One for each gap, from the bottom up (one less than candidates); None where no disc is seen, or
+        where the neighbours lie so far apart that a vertebra is missing between them.
+    """
+    shape = (len(probabilities), *probabilities.shape[2:])
+    gaps = [_gaps(low, up) for low, up in zip(candidates, candidates[1:])]
+    tracks = tracks_of(gaps, shape, spacing_mm, reach_mm=12.0, side_mm=SIDE_MM)
+    return tuple(None if track is None else _disc(probabilities, track, spacing_mm) for track in tracks)
+
+
+def _gaps(lower: Linked, upper: Linked) -> list[_Gap]:
+    """Return the gap in every slice that shows both vertebrae; none where a vertebra is missing between them."""
+    below = {m.slice: m.corners for m in lower.members}
+    gaps = [_Gap(m.slice, below[m.slice], np.asarray(m.corners)) for m in upper.members if m.slice in below]
+    return gaps if gaps and np.median([gap.room for gap in gaps]) < MAX_GAP else []
+
+
+def _disc(probabilities: np.ndarray, track: Track, spacing_mm: np.ndarray) -> Outline | None:
+    """Return what the mask shows of one disc."""
+    size = probabilities.shape[2:]
+    share = np.zeros(track.window.shape, np.float32)
+    for k in range(len(share)):
+        index = track.window.first + k
+        if 0 <= index < len(probabilities):
+            own, view = track.window.of_itself(size), track.window.of_image(size)
+            reach = max(DISC_REACH_MM / track.pixel_mm, DISC_REACH * float(height(track.quads[k])))
+            limit = soft_step(_gate(track.quads[k] - track.window.corner, track.window.shape[1:], reach))[own]
+            share[k][own] = np.minimum(probabilities[index, _DISC][view].astype(np.float32), limit)
+    share[[0, -1]] = 0
+    pieces, count = ndimage.label(share > 0.5, _SPREAD)
+    if count == 0:
+        return None
+    sizes = np.bincount(pieces.ravel())
+    largest = sizes[1:].argmax() + 1
+    if sizes[largest] * np.prod(spacing_mm) < LEAST_DISC_MM3:
+        return None
+    piece = pieces == largest
+    near = ndimage.binary_dilation(piece, _SPREAD)
+    return Outline(np.where(near & ((share <= 0.5) | piece), share, 0).astype(np.float32), track.window)
+
+
+def _gate(corners: np.ndarray, size: Sequence[int], reach: float) -> np.ndarray:
+    """Return signed distances, px, positive inside, to the gap: its own height and, forwards and backwards, `reach`."""
+    points = np.stack(np.meshgrid(*(np.arange(n) for n in size), indexing="ij"), -1).astype(np.float32)
+    middle = corners.mean(0)
+    back = corners[1] + corners[2] - corners[0] - corners[3]
+    back = back / max(float(np.linalg.norm(back)), 1e-6)
+    along = np.abs((points - middle) @ back) - float(depth(corners)) / 2
+    return np.minimum(reach - along, _level_margin(corners, points, reach))
+
+
+def _level_margin(corners: np.ndarray, points: np.ndarray, reach: float) -> np.ndarray:
+    """Return how far points lie inside the band between the two facing endplates, widened for their hollows."""
+    margins = []
+    for a, b in ((corners[1], corners[0]), (corners[3], corners[2])):
+        edge = (b - a) / max(float(np.linalg.norm(b - a)), 1e-6)
+        normal = np.array([-edge[1], edge[0]])
+        if (corners.mean(0) - a) @ normal < 0:
+            normal = -normal
+        margins.append((points - a) @ normal + reach)
+    return np.minimum(*margins)
+
+
+def canal_solid(probabilities: np.ndarray, candidates: Sequence[Linked], matrix: np.ndarray) -> Solid | None:
+    """Return the spinal canal as the mask shows it, near the vertebrae; None where there is none.
+
+    Parameters
+    ----------
+    probabilities : ndarray, shape (slices, 7, rows, columns)
+        Mask classes in the order of `networks.STRUCTURES`.
+    candidates : sequence
+        Linked vertebrae.
+    matrix : ndarray, shape (4, 4)
+        Working (slice, row, column, 1) to LPS mm.
+
+    Notes
+    -----
+    The canal is a tube that no single direction describes, so its field is the probability itself, joined
+    linearly across the slices, in units of half the slice distance.
+    """
+    members = [m for c in candidates for m in c.members]
+    if not members:
+        return None
+    spacing = np.linalg.norm(matrix[:3, :3], axis=0)
+    centres = np.array([[m.slice, *np.asarray(m.corners).mean(0)] for m in members]) * spacing
+    probability = np.pad(probabilities[:, _CANAL].astype(np.float32), 1)
+    pieces, count = ndimage.label(probability > 0.5, _SPREAD)
+    if count == 0:
+        return None
+    piece = pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
+    where = np.argwhere(piece)
+    low, high = where.min(0) - 1, where.max(0) + 2
+    if np.abs((where.mean(0) - 1) * spacing - centres.mean(0))[2] > CANAL_REACH_MM:
+        return None
+    low = np.maximum(low, 0)
+    box = tuple(slice(a, b) for a, b in zip(low, high))
+    near = ndimage.binary_dilation(piece[box], _SPREAD)
+    value = np.where(near & ((probability[box] <= 0.5) | piece[box]), probability[box], 0)
+    shift = np.eye(4)
+    shift[:3, 3] = low - 1
+    return Solid(((value - 0.5) * spacing[0]).astype(np.float32), matrix @ shift)

@@ -1,0 +1,226 @@
+"""Outlines: each vertebra's own share of the mask, slice by slice.
+
+The mask head says where bodies are, not whose they are. The quadrilaterals that the corners and the vector field
+gave say whose: a pixel belongs to the vertebra whose quadrilateral is nearest, so that fused, touching and slipped
+bodies part midway between their facing endplates, wherever the mask itself runs on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from scipy import ndimage
+
+from .tracks import Track, Window, soft_step, tracks_of
+
+REACH_MM = 4.0
+"""How far a body may bulge beyond the straight lines between its corners (lips, convex front)."""
+DENS_MM = 28.0
+"""How far C2 reaches above its corners: the dens, where the mask's own class says so."""
+SIDE_MM = 6.0
+"""How far an upright body may go on sideways past the last slice where its corners were found: corners are marked
+only where a slice shows half of the body's depth or more. One that leans goes on further."""
+SIDE_GROWTH_MM = 1.5
+"""Bodies shrink towards their sides: there, a slice may exceed those further in by this much all around."""
+SPIKE_MM = 3.0
+"""What is thinner than this and sticks out of a body is a pedicle's edge, a vessel or noise."""
+LEAST_COVER = 0.5
+"""Share of a quadrilateral that the mask must fill to be believed."""
+
+_BODY, _S1, _C2 = 1, 2, 3  # of networks.STRUCTURES
+_SPREAD = ndimage.generate_binary_structure(3, 3)
+_PLUS = ndimage.generate_binary_structure(3, 1)
+
+
+class Member(Protocol):
+    """A vertebra in one slice; `part_maps.SliceVertebra` is one."""
+
+    @property
+    def slice(self) -> int:
+        """Index of the working slice."""
+
+    @property
+    def corners(self) -> np.ndarray:
+        """Shape (4, 2), (row, column), px, in the order of `vertebra.CORNERS`."""
+
+
+class Linked(Protocol):
+    """A vertebra in all its slices; `linking.Candidate` is one."""
+
+    @property
+    def members(self) -> Sequence[Member]:
+        """The vertebra in each slice that shows it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """One structure's probability in a window of the working volume.
+
+    Attributes
+    ----------
+    probability : ndarray, shape (slices, rows, columns), float32
+        Above 0.5 inside; background beyond the image. The outermost slices are empty.
+    window : Window
+        Where `probability` lies in the working volume.
+    flags : tuple of str
+        Plain notes, such as ``"outline drawn from its corners"``.
+    """
+
+    probability: np.ndarray
+    window: Window
+    flags: tuple[str, ...] = ()
+
+
+def body_outlines(
+    probabilities: np.ndarray, candidates: Sequence[Linked], spacing_mm: np.ndarray
+) -> tuple[Outline | None, ...]:
+    """Share the mask out among the vertebrae.
+
+    Parameters
+    ----------
+    probabilities : ndarray, shape (slices, 7, rows, columns)
+        Mask classes in the order of `networks.STRUCTURES`.
+    candidates : sequence
+        Linked vertebrae, from the bottom up.
+    spacing_mm : ndarray, shape (3,)
+        Between slices, rows and columns of the working volume, mm.
+
+    Returns
+    -------
+    tuple of Outline or None
+        One for each candidate; None where nothing of it was seen.
+    """
+    shape = (len(probabilities), *probabilities.shape[2:])
+    found = tracks_of([c.members for c in candidates], shape, spacing_mm, reach_mm=REACH_MM + 3, side_mm=SIDE_MM)
+    shares = {j: _Share.of(track, probabilities) for j, track in enumerate(found) if track is not None}
+    for index, maps in enumerate(probabilities):
+        _share_slice(maps, index, [share for share in shares.values() if share.track.window.shows(index)])
+    return tuple(_tidy(shares[j], shape[1:]) if j in shares else None for j in range(len(found)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Share:
+    """A vertebra's growing part of the mask, shape of its track's window."""
+
+    track: Track
+    probability: np.ndarray
+    is_c2: bool
+
+    @classmethod
+    def of(cls, track: Track, probabilities: np.ndarray) -> _Share:
+        index = track.middle
+        rows, columns = track.window.of_image(probabilities.shape[2:])
+        body, s1, c2 = probabilities[index, _BODY : _C2 + 1, rows, columns].astype(np.float32).sum((1, 2))
+        is_c2 = bool(c2 > max(body, s1))
+        track = track.taller(DENS_MM) if is_c2 else track
+        return cls(track, np.zeros(track.window.shape, np.float32), is_c2)
+
+    def at(self, index: int) -> np.ndarray:
+        """The part in working slice `index`."""
+        return self.probability[index - self.track.window.first]
+
+
+def _share_slice(maps: np.ndarray, index: int, here: Sequence[_Share]) -> None:
+    """Write each vertebra's part of one slice's mask, shape (7, rows, columns), into its share."""
+    size = maps.shape[1:]
+    nearest = np.full(size, np.inf, np.float32)
+    second = np.full(size, np.inf, np.float32)
+    owner = np.full(size, -1, np.int32)
+    for j, share in enumerate(here):
+        view = share.track.window.of_image(size)
+        distance = share.track.distance(index)[share.track.window.of_itself(size)]
+        closer = distance < nearest[view]
+        second[view] = np.where(closer, nearest[view], np.minimum(second[view], distance))
+        owner[view] = np.where(closer, j, owner[view])
+        nearest[view] = np.where(closer, distance, nearest[view])
+    for j, share in enumerate(here):
+        view, own = share.track.window.of_image(size), share.track.window.of_itself(size)
+        distance = share.track.distance(index)[own]
+        bone = maps[_BODY : _C2 + 1, view[0], view[1]].astype(np.float32)
+        margin = np.where(owner[view] == j, second[view] - distance, nearest[view] - distance) / 2
+        reach = np.full(distance.shape, REACH_MM / share.track.pixel_mm, np.float32)
+        if share.is_c2:
+            reach[bone[2] > 0.5] = DENS_MM / share.track.pixel_mm
+        limit = np.minimum(soft_step(margin), soft_step(reach - distance))
+        share.at(index)[own] = np.minimum(bone.sum(0), limit)
+
+
+def _tidy(raw: _Share, size: tuple[int, ...]) -> Outline | None:
+    """Turn a vertebra's raw share into one piece without holes or leaks; `size` is that of the image."""
+    share, track = raw.probability, raw.track
+    flags = _fill_from_corners(share, track, track.window.of_itself(size))
+    _stop_leaks(share, track)
+    for probability in share:
+        inside = probability > 0.5
+        probability[ndimage.binary_fill_holes(inside) & ~inside] = 1.0
+    piece = _main_piece(share > 0.5, track)
+    if piece is None:
+        return None
+    for probability, inside in zip(share, piece):
+        _cut_spikes(probability, inside, SPIKE_MM / 2 / track.pixel_mm)
+    piece = _main_piece(share > 0.5, track)
+    if piece is None:
+        return None
+    # The edge pixels around the piece stay as they are: they say where between the pixels it ends.
+    near = ndimage.binary_dilation(ndimage.binary_dilation(piece, _SPREAD), _PLUS)
+    share = np.where(near & ((share <= 0.5) | piece), share, 0).astype(np.float32)
+    return Outline(share, track.window, flags)
+
+
+def _fill_from_corners(share: np.ndarray, track: Track, image: tuple[slice, slice]) -> tuple[str, ...]:
+    """Where the mask misses a body that its corners show, take the quadrilateral, as far as the image shows it."""
+    cover = {}
+    for index in track.seen:
+        inside = track.distance(index)[image] < 0
+        cover[index] = float((share[index - track.window.first][image][inside] > 0.5).mean()) if inside.any() else 1.0
+    good = [index for index, part in cover.items() if part >= LEAST_COVER]
+    weak = [i for i, part in cover.items() if part < LEAST_COVER and (not good or min(good) < i < max(good))]
+    for index in weak:
+        part = share[index - track.window.first][image]
+        np.maximum(part, soft_step(-track.distance(index)[image]), out=part)
+    return ("outline drawn from its corners",) if weak else ()
+
+
+def _stop_leaks(share: np.ndarray, track: Track) -> None:
+    """Past the slices where corners were found, let each show no more than those further in."""
+    growth = SIDE_GROWTH_MM / track.pixel_mm
+    for edge, step in ((track.seen[0], -1), (track.seen[-1], 1)):
+        allowed = share[edge - track.window.first]
+        for k in range(edge + step - track.window.first, edge + step * (track.side + 1) - track.window.first, step):
+            if not 0 <= k < len(share):
+                break
+            inner = ndimage.shift(allowed, step * track.shear, order=0) > 0.5
+            if inner.any():
+                outside = ndimage.distance_transform_edt(~inner).astype(np.float32)
+                np.minimum(share[k], soft_step(growth - outside), out=share[k])
+            else:
+                share[k] = 0
+            allowed = np.minimum(share[k], inner)
+    share[[0, -1]] = 0
+
+
+def _cut_spikes(probability: np.ndarray, inside: np.ndarray, radius: float) -> None:
+    """Take off what sticks out of a slice's mask and is too thin to hold a disc of that radius, px."""
+    if not inside.any():
+        return
+    core = ndimage.distance_transform_edt(inside) > radius
+    if not core.any():
+        return  # all of it is thin: the side of a body, cut at a slant
+    opened = ndimage.distance_transform_edt(~core) <= radius + 1  # one more, or corners would be rounded
+    probability[inside & ~opened] = 0
+
+
+def _main_piece(inside: np.ndarray, track: Track) -> np.ndarray | None:
+    """Return the connected piece that fills the quadrilaterals best, or None."""
+    pieces, count = ndimage.label(inside, _SPREAD)
+    if count == 0:
+        return None
+    votes = np.zeros(count + 1, int)
+    for index in track.seen:
+        votes += np.bincount(pieces[index - track.window.first][track.distance(index) < 0], minlength=count + 1)
+    votes[0] = 0
+    return pieces == votes.argmax() if votes.any() else None
+

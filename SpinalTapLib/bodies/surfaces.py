@@ -1,0 +1,123 @@
+"""Surfaces: a solid becomes a closed triangle mesh that can be printed or meshed further."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+from vtkmodules.vtkCommonDataModel import vtkImageData, vtkPolyData
+from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D, vtkWindowedSincPolyDataFilter
+
+from .solids import Solid
+from .triangle_mesh import enclosed_volume, mesh_arrays, poly_data, surface_area, with_normals
+
+EDGE_MM = 0.8
+"""Default length of a triangle's edges."""
+EDGE_RANGE_MM = (0.3, 3.0)
+"""Edges that can be asked for."""
+MAX_TRIANGLES = 20_000
+"""Default limit for one vertebra."""
+_LEAST_TRIANGLES = 100
+
+PASS_BAND = 0.05
+"""Of the windowed-sinc filter (Taubin et al., 1996): ripples shorter than about eight edges go, the volume stays."""
+ITERATIONS = 20
+MAX_OFFSET_MM = 0.1
+"""What meshing and smoothing take off thin ridges is given back all around, by this much at most."""
+_CLEAR = 0.08
+"""Grid values within this part of an edge of the wall are moved off it: else needle-shaped triangles arise there."""
+_SHRINK = 1.03
+"""The next try's edges are this much longer than the triangle count asks for."""
+
+
+def body_surface(solid: Solid, edge_mm: float = EDGE_MM, max_triangles: int = MAX_TRIANGLES) -> vtkPolyData:
+    """Make the closed surface of a solid.
+
+    Parameters
+    ----------
+    solid : Solid
+        From `segmentation.separate_bodies`.
+    edge_mm : float
+        About how long the triangles' edges are, mm; longer where `max_triangles` asks for it.
+    max_triangles : int
+        At most so many triangles.
+
+    Returns
+    -------
+    vtkPolyData
+        Triangles only, LPS, mm; closed, manifold, without handles, seen from outside anticlockwise; with point normals.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range, or the solid is empty.
+    """
+    if not EDGE_RANGE_MM[0] <= edge_mm <= EDGE_RANGE_MM[1]:
+        low, high = EDGE_RANGE_MM
+        raise ValueError(f"The edges of a surface's triangles must be {low}-{high} mm long; got {edge_mm:g} mm.")
+    if max_triangles < _LEAST_TRIANGLES:
+        raise ValueError(f"A surface needs at least {_LEAST_TRIANGLES} triangles; got {max_triangles}.")
+    if not (solid.field > 0).any():
+        raise ValueError("There is nothing to make a surface of: the solid is empty.")
+    edge = edge_mm
+    for _ in range(8):
+        points, triangles = _meshed(solid, edge)
+        if len(triangles) > max_triangles:
+            edge *= _SHRINK * (len(triangles) / max_triangles) ** 0.5
+        elif _is_ball(triangles):
+            break
+        else:
+            edge *= _SHRINK  # another grid: a tie between voxels that touch at their corners falls otherwise there
+    return _finished(points, triangles, solid.volume_mm3)
+
+
+def _meshed(solid: Solid, edge_mm: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return points (n, 3), LPS mm, and triangles (m, 3) of the wall on a grid with cells of that size."""
+    steps = np.linalg.norm(solid.matrix[:3, :3], axis=0)
+    counts = np.ceil((np.array(solid.field.shape) - 1) * steps / edge_mm).astype(int) + 1
+    factors = (np.array(solid.field.shape) - 1) / np.maximum(counts - 1, 1)
+    field = ndimage.affine_transform(solid.field, factors, output_shape=tuple(counts), order=1)
+    clear = _CLEAR * edge_mm
+    field = np.where(np.abs(field) < clear, np.where(field > 0, clear, -clear), field)
+    field[[0, -1]] = field[:, [0, -1]] = field[:, :, [0, -1]] = -clear
+    image = vtkImageData()
+    image.SetDimensions(*(int(n) for n in counts[::-1]))
+    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(field, np.float32).ravel(), deep=1))
+    contour = vtkFlyingEdges3D()
+    contour.SetInputData(image)
+    contour.SetValue(0, 0.0)
+    contour.ComputeNormalsOff()
+    contour.ComputeGradientsOff()
+    contour.ComputeScalarsOff()
+    contour.Update()
+    points, triangles = mesh_arrays(contour.GetOutput())
+    index = points[:, ::-1] * factors
+    return index @ solid.matrix[:3, :3].T + solid.matrix[:3, 3], triangles
+
+
+def _finished(points: np.ndarray, triangles: np.ndarray, volume_mm3: float) -> vtkPolyData:
+    """Return the mesh smoothed, of the wanted volume, facing outwards, with normals."""
+    if enclosed_volume(points, triangles) < 0:
+        triangles = triangles[:, ::-1]
+    smoother = vtkWindowedSincPolyDataFilter()
+    smoother.SetInputData(poly_data(points, triangles))
+    smoother.SetNumberOfIterations(ITERATIONS)
+    smoother.SetPassBand(PASS_BAND)
+    smoother.BoundarySmoothingOff()
+    smoother.FeatureEdgeSmoothingOff()
+    smoother.NormalizeCoordinatesOn()
+    smoother.Update()
+    points, triangles = mesh_arrays(smoother.GetOutput())
+    lacking = volume_mm3 - enclosed_volume(points, triangles)
+    normals = with_normals(poly_data(points, triangles))
+    thickness = np.clip(lacking / surface_area(points, triangles), -MAX_OFFSET_MM, MAX_OFFSET_MM)
+    out = poly_data(points + thickness * vtk_to_numpy(normals.GetPointData().GetNormals()), triangles)
+    out.GetPointData().SetNormals(normals.GetPointData().GetNormals())
+    return out
+
+
+def _is_ball(triangles: np.ndarray) -> bool:
+    """Return whether triangles (m, 3) form one closed surface without handles: Euler number 2, no edge left over."""
+    edges = np.sort(triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+    unique, counts = np.unique(edges[:, 0].astype(np.int64) * (int(edges.max()) + 1) + edges[:, 1], return_counts=True)
+    return bool((counts == 2).all()) and len(np.unique(triangles)) - len(unique) + len(triangles) == 2

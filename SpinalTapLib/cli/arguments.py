@@ -1,0 +1,110 @@
+"""What a user wants changed, as options of the command line: a box to count from, a shift, a name, a body."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from ..spine.vertebra import SeedBox
+
+if TYPE_CHECKING:
+    from ..files.changes_file import Change
+
+
+class Once(argparse.Action):
+    """An option that may be given once only: of two boxes, neither is the one that was meant."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        """Keep the value; refuse a second one."""
+        if getattr(namespace, self.dest, None) is not None:
+            parser.error(f"{option_string} was given twice; give it once")
+        setattr(namespace, self.dest, values)
+
+
+def add_seed(parser: argparse.ArgumentParser) -> Any:
+    """Add the options of the seed; return the group of those that exclude each other."""
+    text = "box around one vertebra, to count from it: centre and size, mm, LPS"
+    box = parser.add_mutually_exclusive_group()
+    box.add_argument("--seed-box", action=Once, metavar="X,Y,Z,SX,SY,SZ", help=text)
+    box.add_argument("--seed-roi", action=Once, metavar="ROI.mrk.json", help="the same box, saved by 3D Slicer")
+    parser.add_argument("--seed-level", metavar="LEVEL", help="level of the vertebra in the box (default: S1)")
+    return box
+
+
+def add_edits(group: Any) -> None:
+    """Add the options that change a result, to the group of those that exclude each other."""
+    group.add_argument("--shift", action=Once, metavar="N", help="rename all: 1 makes L5 L4, -1 makes L5 S1")
+    group.add_argument("--pin", action=Once, metavar="NAME=LEVEL", help="L5=L4: what is called L5 is L4; count from it")
+    group.add_argument("--drop", action=Once, metavar="NAME", help="leave out a vertebra that is none")
+    text = "add a vertebra that was missed, from a box around its body"
+    group.add_argument("--add-box", action=Once, metavar="X,Y,Z,SX,SY,SZ", help=text)
+    group.add_argument("--undo", action="store_true", help="take the last change back")
+
+
+def seed_of(arguments: argparse.Namespace) -> SeedBox | None:
+    """Return the seed box that the user asked for, if any."""
+    level = arguments.seed_level or "S1"
+    if arguments.seed_box:
+        return parse_seed_box(arguments.seed_box, level)
+    if arguments.seed_roi:
+        from ..files.markups import read_seed_roi
+        from ..spine.levels import level as known
+
+        return read_seed_roi(arguments.seed_roi, known(level).name)
+    if arguments.seed_level:
+        raise ValueError("--seed-level names the vertebra in a box: give the box too, with --seed-box or --seed-roi.")
+    return None
+
+
+def change_of(arguments: argparse.Namespace) -> Change:
+    """Return what the user wants to change."""
+    from ..files import changes_file as changes
+    from ..spine import levels
+
+    seed = seed_of(arguments)  # also refuses a level without a box
+    if arguments.undo:
+        return changes.undone()
+    if arguments.shift is not None:
+        try:
+            return changes.shifted(int(arguments.shift))
+        except ValueError:
+            raise ValueError(f"--shift takes a whole number such as 1 or -1; got {arguments.shift!r}.") from None
+    if arguments.pin is not None:
+        name, equals, level = arguments.pin.partition("=")
+        if not (name.strip() and equals and level.strip()):
+            raise ValueError(f"--pin takes NAME=LEVEL, such as L5=L4 or 103=L3; got {arguments.pin!r}.")
+        return changes.pinned(name, levels.level(level).name)
+    if arguments.drop is not None:
+        return changes.dropped(arguments.drop)
+    if arguments.add_box is not None:
+        return changes.added(parse_seed_box(arguments.add_box))
+    return changes.seeded(seed)
+
+
+def parse_seed_box(text: str, level: str = "S1") -> SeedBox:
+    """Read a box from ``"X,Y,Z,SX,SY,SZ"``: centre and full size, LPS, mm.
+
+    Raises
+    ------
+    ValueError
+        If these are not six numbers, a size is not above zero, or there is no such level.
+
+    Examples
+    --------
+    >>> parse_seed_box("1,-20,-300,40,40,36").center_lps_mm.tolist()
+    [1.0, -20.0, -300.0]
+    """
+    import numpy as np
+
+    from ..spine.levels import level as known
+
+    try:
+        numbers = np.array([float(part) for part in text.split(",")])
+    except ValueError:
+        numbers = np.empty(0)
+    if numbers.shape != (6,):
+        raise ValueError(
+            f"The box {text!r} can't be read; give six numbers X,Y,Z,SX,SY,SZ without spaces: "
+            "its centre and its size in millimetres, LPS."
+        )
+    return SeedBox(numbers[:3], numbers[3:], level=known(level).name)

@@ -1,0 +1,84 @@
+"""The commands that look at the installation: benchmark and doctor."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .console import Console
+
+if TYPE_CHECKING:
+    from ..scans.volume import SagittalVolume
+
+
+def add_commands(commands: Any) -> None:
+    """Add the commands of this file to the parser's sub-commands."""
+    benchmark = commands.add_parser("benchmark", help="time the stages on this machine")
+    benchmark.add_argument("what", nargs="?", default="segment", choices=("segment", "reseed"))
+    benchmark.add_argument("--scan", metavar="INPUT", help="a scan of your own (default: a synthetic one)")
+    text = "of the synthetic scan; default: lumbar, and whole for reseed"
+    benchmark.add_argument("--region", choices=("lumbar", "whole"), help=text)
+    benchmark.add_argument("--repeats", type=int, default=3, metavar="N")
+    benchmark.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    benchmark.add_argument("--json", action="store_true", help="print the numbers as JSON")
+    benchmark.set_defaults(run=run_benchmark)
+
+    doctor = commands.add_parser("doctor", help="check versions, device and weights, and run a short self-check")
+    doctor.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    doctor.add_argument("--json", action="store_true", help="print the report as JSON")
+    doctor.set_defaults(run=run_doctor)
+
+
+def run_benchmark(arguments: argparse.Namespace) -> int:
+    """Time segment or reseed."""
+    if arguments.repeats < 1:
+        raise ValueError(f"--repeats takes a number from 1 up; got {arguments.repeats}.")
+    console = Console()
+    from ..pipeline import Options
+    from .benchmark import time_reseed, time_segment
+
+    volume = _benchmark_volume(arguments, console)
+    run = time_reseed if arguments.what == "reseed" else time_segment
+    console.line(f"Timing {arguments.what}, {arguments.repeats} times after a warm-up ...")
+    timing = run(volume, Options(device=arguments.device), arguments.repeats)
+    if arguments.json:
+        print(json.dumps(asdict(timing), indent=1))
+        return 0
+    print(f"{timing.what} on {timing.device}, {timing.vertebrae} vertebrae; {timing.scan}")
+    for stage, seconds in timing.seconds.items():
+        print(f"  {stage:<10} {seconds:8.3f} s")
+    if timing.peak_mb is not None:
+        print(f"  peak memory {timing.peak_mb:.0f} MB")
+    return 0
+
+
+def _benchmark_volume(arguments: argparse.Namespace, console: Console) -> SagittalVolume:
+    if arguments.scan:
+        from ..scans.volume import load_volume
+
+        return load_volume(Path(arguments.scan))
+    from ..training.synthetic.phantom import draw_phantom
+
+    region = arguments.region or ("whole" if arguments.what == "reseed" else "lumbar")
+    phantom = draw_phantom(
+        1, region=region, progress=lambda done: console.progress("draw", done, "Drawing a synthetic scan")
+    )
+    console.clear()
+    return phantom.image
+
+
+def run_doctor(arguments: argparse.Namespace) -> int:
+    """Check the installation."""
+    from .doctor import examine
+
+    checks = examine(arguments.device)
+    healthy = all(check.ok for check in checks)
+    if arguments.json:
+        print(json.dumps({"ok": healthy, "checks": [asdict(check) for check in checks]}, indent=1))
+    else:
+        for check in checks:
+            print(f"{'ok  ' if check.ok else 'FAIL'}  {check.name:<24} {check.detail}")
+    return 0 if healthy else 2

@@ -1,0 +1,238 @@
+"""The commands that measure how good it is: evaluate and experiment."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .console import Console
+
+if TYPE_CHECKING:
+    from ..training.evaluation.protocol import Evaluation
+    from ..training.evaluation.spider_evaluation import SpiderEvaluation
+
+
+def add_commands(commands: Any) -> None:
+    """Add the commands of this file to the parser's sub-commands."""
+    evaluate = commands.add_parser("evaluate", help="compare results with reference labels")
+    evaluate.add_argument("references", nargs="?", metavar="REFERENCES", help="folder of true label maps")
+    evaluate.add_argument("predictions", nargs="?", metavar="PREDICTIONS", help="folder of label maps or of results")
+    evaluate.add_argument("--table", metavar="CSV", help="columns name, group and subject")
+    evaluate.add_argument("--conversion", metavar="CSV", help="columns from and to: the references' values and ours")
+    evaluate.add_argument("--by", default="sequence", choices=("sequence", "region"), help="default: sequence")
+    evaluate.add_argument("--spider", metavar="DIR", help="instead: the detector on the SPIDER slices in this folder")
+    evaluate.add_argument("--model", default="parts", metavar="NAME|FILE", help="weights for --spider")
+    evaluate.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    evaluate.add_argument("--json", action="store_true", help="print JSON instead of a Markdown table")
+    evaluate.set_defaults(run=run_evaluate)
+
+    experiment = commands.add_parser("experiment", help="repeat one of the project's experiments")
+    kinds = experiment.add_subparsers(title="experiments", metavar="EXPERIMENT", required=True)
+    fidelity = kinds.add_parser("fidelity", help="surfaces of synthetic bodies against their true shape")
+    fidelity.add_argument("--spines", type=int, default=4, metavar="N")
+    fidelity.add_argument("--seed", type=int, default=0, metavar="N")
+    fidelity.add_argument("--slice-mm", type=float, nargs="+", metavar="MM", help="slice distances (default: 1 3 4 5)")
+    fidelity.add_argument("--pixel-mm", type=float, nargs="+", metavar="MM", help="pixels (default: 0.5 0.8 1.2)")
+    fidelity.set_defaults(run=run_fidelity)
+    calibration = kinds.add_parser("calibration", help="is what is given 0.9 right nine times in ten?")
+    calibration.add_argument("predictions", metavar="PREDICTIONS", help="folder of result folders")
+    calibration.add_argument("references", metavar="REFERENCES", help="folder of true label maps of the same names")
+    calibration.add_argument("--picture", metavar="PNG", help="write the curve (needs matplotlib)")
+    calibration.add_argument("--card", metavar="JSON", help="put the curve into this model card, that of the weights")
+    calibration.add_argument("--json", action="store_true", help="print only the entry for the model card")
+    calibration.set_defaults(run=run_calibration)
+    poster = kinds.add_parser("poster", help="the poster's table: the detector squeezed and on tiles, the ladder, both")
+    poster.add_argument("--scans", type=int, default=5, metavar="N", help="phantoms a region; default: 5")
+    poster.add_argument("--seed", type=int, default=90_000, metavar="N", help="of the first phantom; default: 90000")
+    poster.add_argument("--cache", metavar="DIR", help="keep the phantoms here, and take them from here")
+    poster.add_argument("--model", default="parts", metavar="NAME|FILE", help="the detector's weights")
+    poster.add_argument("--ladder", default="ladder", metavar="NAME|FILE", help="the ladder's weights")
+    poster.add_argument("--rungs", metavar="PNG", help="instead: draw the ladder climbing a whole synthetic spine")
+    poster.add_argument("--json", action="store_true", help="print JSON instead of Markdown tables")
+    poster.set_defaults(run=run_poster)
+    ablation = kinds.add_parser("ablation", help="train without each ingredient in turn, and measure on real slices")
+    ablation.add_argument("--spider", required=True, metavar="DIR", help="the SPIDER slices")
+    ablation.add_argument("--output", required=True, metavar="DIR", help="gets one folder a row; those there are kept")
+    ablation.add_argument("--config", default="small", metavar="NAME|FILE", help="the recipe with everything in it")
+    ablation.add_argument("--canvases", metavar="DIR", help="keep drawn canvases here, and take them from here")
+    ablation.set_defaults(run=run_ablation)
+    taught = kinds.add_parser("self-training", help="learn on from real slices without labels, and measure on others")
+    taught.add_argument("--spider", required=True, metavar="DIR", help="the SPIDER slices")
+    taught.add_argument("--output", required=True, metavar="DIR", help="gets one folder for each half of the patients")
+    taught.add_argument("--config", default="self_training", metavar="NAME|FILE", help="how to learn on, from what")
+    taught.add_argument("--canvases", metavar="DIR", help="keep drawn canvases here, and take them from here")
+    taught.set_defaults(run=run_self_training)
+    sheet = kinds.add_parser("contact-sheet", help="synthetic training tiles beside tiles of real slices, as a picture")
+    sheet.add_argument("--output", required=True, metavar="PNG")
+    sheet.add_argument("--real", metavar="DIR", help="folder of upright real slices (PNG)")
+    sheet.add_argument("--config", default="parts", metavar="NAME|FILE")
+    sheet.add_argument("--lumbar", action="store_true", help="synthetic tiles framed and weighted like lumbar scans")
+    sheet.add_argument("--count", type=int, default=32, metavar="N")
+    sheet.add_argument("--seed", type=int, default=0, metavar="N")
+    sheet.set_defaults(run=run_contact_sheet)
+
+
+def run_evaluate(arguments: argparse.Namespace) -> int:
+    """Print the protocol's table."""
+    folders = arguments.references is not None and arguments.predictions is not None
+    if folders == bool(arguments.spider) or (arguments.references is None) != (arguments.predictions is None):
+        raise ValueError("evaluate takes two folders, REFERENCES and PREDICTIONS, or --spider and one folder.")
+    console = Console()
+    found = _evaluate_spider(arguments, console) if arguments.spider else _evaluate_folders(arguments, console)
+    console.clear()
+    print(json.dumps(found.as_json(), indent=1) if arguments.json else found.markdown().rstrip())
+    return 0
+
+
+def _evaluate_folders(arguments: argparse.Namespace, console: Console) -> Evaluation:
+    from ..training.evaluation.protocol import evaluate_folders
+
+    return evaluate_folders(
+        arguments.references,
+        arguments.predictions,
+        table=arguments.table,
+        conversion=arguments.conversion,
+        by_region=arguments.by == "region",
+        progress=lambda done, name: console.progress("evaluate", done, f"Comparing {name}"),
+    )
+
+
+def _evaluate_spider(arguments: argparse.Namespace, console: Console) -> SpiderEvaluation:
+    from ..detection.detector import PartDetector
+    from ..detection.device import choose_device
+    from ..detection.weights import load_network
+    from ..scans.resampling import WORKING_PIXEL_MM
+    from ..training.evaluation.spider_evaluation import detector_finder, evaluate_spider
+
+    device = choose_device(arguments.device)
+    network, _ = load_network(arguments.model, device, pixel_mm=WORKING_PIXEL_MM)
+    return evaluate_spider(
+        arguments.spider,
+        detector_finder(PartDetector(network, device)),
+        lambda done, name: console.progress("evaluate", done, f"Looking at {name}"),
+    )
+
+
+def run_fidelity(arguments: argparse.Namespace) -> int:
+    """Print how near the surfaces come to the true shape."""
+    if arguments.spines < 1:
+        raise ValueError(f"--spines takes a number from 1 up; got {arguments.spines}.")
+    from ..training.experiments.fidelity import PIXELS_MM, SLICES_MM, fidelity_table, measure_fidelity
+
+    slices, pixels = arguments.slice_mm or SLICES_MM, arguments.pixel_mm or PIXELS_MM
+    if not (0.5 <= min(slices) <= max(slices) <= 8 and 0.3 <= min(pixels) <= max(pixels) <= 1.6):
+        raise ValueError("--slice-mm takes distances of 0.5-8 mm, --pixel-mm edges of 0.3-1.6 mm.")
+    console = Console()
+    found = measure_fidelity(
+        slices,
+        pixels,
+        spines=arguments.spines,
+        seed=arguments.seed,
+        progress=lambda done: console.progress("fidelity", done, "Measuring surfaces"),
+    )
+    console.clear()
+    print(fidelity_table(found).rstrip())
+    return 0
+
+
+def run_calibration(arguments: argparse.Namespace) -> int:
+    """Print how far confidence can be trusted, and the curve for the model card."""
+    console = Console()
+    from ..spine.confidence import CARD_KEY
+    from ..training.experiments.calibration import put_into_card, study_calibration
+    from ..training.experiments.calibration_picture import write_picture
+
+    study = study_calibration(
+        arguments.predictions,
+        arguments.references,
+        lambda done, name: console.progress("calibration", done, f"Comparing {name}"),
+    )
+    console.clear()
+    entry = json.dumps({CARD_KEY: study.as_json()}, indent=1)
+    if arguments.card:
+        put_into_card(study, arguments.card)
+    if arguments.picture:
+        write_picture(study, arguments.picture)
+    print(entry if arguments.json else f"{study.markdown()}\nFor the model card:\n\n{entry}")
+    return 0
+
+
+def run_poster(arguments: argparse.Namespace) -> int:
+    """Print the poster's table, or draw the rungs."""
+    for name in ("scans", "seed"):
+        if getattr(arguments, name) < 1:
+            raise ValueError(f"--{name} takes a number from 1 up; got {getattr(arguments, name)}.")
+    console = Console()
+    from ..detection.weights import load_network
+
+    ladder, ladder_card = load_network(arguments.ladder)
+    if arguments.rungs:
+        from ..training.experiments.rungs_picture import write_rungs
+
+        print(write_rungs(arguments.rungs, ladder, arguments.seed))
+        return 0
+    from ..detection.detector import PartDetector
+    from ..scans.resampling import WORKING_PIXEL_MM
+    from ..training.experiments import poster
+
+    network, card = load_network(arguments.model, pixel_mm=WORKING_PIXEL_MM)
+    seen = {"detector": str(card.get("trained_on", "?")), "ladder": str(ladder_card.get("trained_on", "?"))}
+    found = poster.run_poster(
+        PartDetector(network),
+        ladder,
+        seen,
+        scans=arguments.scans,
+        first_seed=arguments.seed,
+        cache=arguments.cache,
+        progress=lambda done, sentence: console.progress("poster", done, sentence),
+    )
+    console.clear()
+    print(json.dumps(found.as_json(), indent=1) if arguments.json else found.markdown().rstrip())
+    return 0
+
+
+def run_contact_sheet(arguments: argparse.Namespace) -> int:
+    """Write synthetic tiles beside real ones."""
+    if arguments.count < 1:
+        raise ValueError(f"--count takes a number from 1 up; got {arguments.count}.")
+    from ..training.config import load_config
+    from ..training.experiments.contact_sheet import write_contact_sheet
+
+    config = load_config(arguments.config)
+    real = Path(arguments.real) if arguments.real else None
+    print(write_contact_sheet(arguments.output, config, real, arguments.count, arguments.seed, lumbar=arguments.lumbar))
+    return 0
+
+
+def run_ablation(arguments: argparse.Namespace) -> int:
+    """Print the table of what each ingredient of the training brings."""
+    from ..training.experiments.ablation import run_all
+
+    return _print_comparison(arguments, run_all, "Taken out or changed")
+
+
+def run_self_training(arguments: argparse.Namespace) -> int:
+    """Print what learning on from real slices without labels brings."""
+    from ..training.experiments.self_training import run_self_training
+
+    return _print_comparison(arguments, run_self_training, "Taught with")
+
+
+def _print_comparison(arguments: argparse.Namespace, run: Callable[..., Mapping[str, Any]], title: str) -> int:
+    """Train as an experiment wants it, and print what its networks find on the SPIDER slices."""
+    from dataclasses import replace
+
+    from ..training.config import load_config
+    from ..training.evaluation.spider_evaluation import comparison_table
+
+    console = Console()
+    config = load_config(arguments.config)
+    if arguments.canvases:
+        config = replace(config, canvas_folder=arguments.canvases)
+    found = run(config, Path(arguments.output), Path(arguments.spider), console.progress)
+    console.clear()
+    print(comparison_table(title, found).rstrip())
+    return 0

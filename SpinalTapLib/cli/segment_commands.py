@@ -1,0 +1,201 @@
+"""The commands that name vertebrae: segment, reseed, batch."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .arguments import add_edits, add_seed, change_of, seed_of
+from .console import Console
+
+if TYPE_CHECKING:
+    from ..batch import Row
+    from ..pipeline import Options
+    from ..spine.vertebra import Spine
+
+NOTHING_FOUND, CANCELLED = 3, 130
+
+
+def add_commands(commands: Any) -> None:
+    """Add the commands of this file to the parser's sub-commands."""
+    segment = commands.add_parser("segment", help="find, name and model the vertebrae in one scan")
+    segment.add_argument("input", type=given, metavar="INPUT", help="NIfTI, NRRD, MetaImage, a DICOM folder or file")
+    segment.add_argument("--output", type=given, required=True, metavar="DIR", help="folder for the results")
+    segment.add_argument("--series", metavar="UID|N|NAME", help="DICOM series to take: UID, number or description")
+    add_seed(segment)
+    _add_run(segment)
+    segment.add_argument("--json", action="store_true", help="print spine.json instead of the table")
+    segment.set_defaults(run=run_segment)
+
+    reseed = commands.add_parser("reseed", help="count the levels of a result again; the detector does not run")
+    reseed.add_argument("folder", type=given, metavar="DIR", help="result folder of segment")
+    reseed.add_argument("--output", type=given, metavar="DIR", help="folder for the new results (default: the same)")
+    reseed.add_argument("--input", type=given, metavar="INPUT", help="where the scan is now, if it was moved")
+    add_edits(add_seed(reseed))
+    _add_count(reseed, again=True)
+    _add_display(reseed)
+    reseed.add_argument("--json", action="store_true", help="print spine.json instead of the table")
+    reseed.set_defaults(run=run_reseed)
+
+    batch = commands.add_parser("batch", help="segment every scan in a folder")
+    batch.add_argument("folder", type=given, metavar="FOLDER", help="searched with its sub-folders")
+    text = "gets one result folder a scan, and batch.csv"
+    batch.add_argument("--output", type=given, required=True, metavar="DIR", help=text)
+    batch.add_argument("--again", action="store_true", help="also scans that have a result already")
+    _add_run(batch)
+    batch.set_defaults(run=run_batch)
+
+
+def given(text: str) -> str:
+    """Return the text of an argument; an empty one, such as that of an unset variable, would mean this folder."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("a file or folder is needed, and the text is empty")
+    return text
+
+
+def _add_count(parser: argparse.ArgumentParser, again: bool = False) -> None:
+    steps, method = (None, None) if again else ("auto", "fused")
+    text = "vertebrae to name above the first one: 6 in a lumbar scan, 23 in a full spine; default: "
+    parser.add_argument("--steps", default=steps, metavar="auto|N", help=text + (steps or "as before"))
+    choices = ("fused", "detector", "ladder")
+    parser.add_argument("--method", default=method, choices=choices, help=f"default: {method or 'as before'}")
+
+
+def _add_display(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--surface-format", default="stl", choices=("stl", "ply", "obj"), help="default: stl")
+    parser.add_argument("--quiet", action="store_true", help="no progress; warnings are still shown")
+    parser.add_argument("--verbose", action="store_true", help="show the library's log")
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    _add_count(parser)
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    parser.add_argument("--structures", default="bodies", choices=("bodies", "all"), help="all: discs and canal too")
+    parser.add_argument("--model", default="parts", help=argparse.SUPPRESS)
+    _add_display(parser)
+
+
+def run_segment(arguments: argparse.Namespace) -> int:
+    """Segment one scan."""
+    seed = seed_of(arguments)
+    console = Console(quiet=arguments.quiet)
+    from ..result_folder import segment_file
+
+    spine = segment_file(
+        Path(arguments.input),
+        Path(arguments.output),
+        seed,
+        series=arguments.series,
+        options=options_of(arguments),
+        surface_format=arguments.surface_format,
+        progress=console.progress,
+    )
+    return _report(spine, Path(arguments.output), console, arguments.json)
+
+
+def run_reseed(arguments: argparse.Namespace) -> int:
+    """Change a result and count its levels again."""
+    change = change_of(arguments)
+    count: dict[str, Any] = {}
+    if arguments.steps is not None:
+        count["steps"] = steps_of(arguments.steps)
+    if arguments.method is not None:
+        count["method"] = arguments.method
+    if count and arguments.undo:
+        raise ValueError("--undo takes the last change back as it was: leave --steps and --method out.")
+    console = Console(quiet=arguments.quiet)
+    from ..result_folder import reseed_folder
+
+    folder = Path(arguments.folder)
+    output = Path(arguments.output) if arguments.output else folder
+    spine = reseed_folder(
+        folder,
+        output,
+        change,
+        scan=Path(arguments.input) if arguments.input else None,
+        count=count,
+        surface_format=arguments.surface_format,
+        progress=console.progress,
+    )
+    return _report(spine, output, console, arguments.json)
+
+
+def run_batch(arguments: argparse.Namespace) -> int:
+    """Segment every scan of a folder."""
+    console = Console(quiet=arguments.quiet)
+    from ..batch import BAD, EMPTY, Batch, find_scans
+
+    output = Path(arguments.output)
+    scans = find_scans(Path(arguments.folder), output)
+    batch = Batch(output, options_of(arguments), arguments.surface_format, again=arguments.again)
+    rows: list[Row] = []
+    for number, scan in enumerate(scans, 1):
+        console.line(f"[{number} of {len(scans)}] {scan.path}")
+        try:
+            row = batch.run(scan, progress=console.progress)
+        except KeyboardInterrupt:
+            console.clear()
+            console.line(f"Cancelled after {len(rows)} of {len(scans)} scans; their results stay in {output}.")
+            return CANCELLED
+        rows.append(row)
+        console.clear()
+        for warning in row.warnings:
+            console.warn(warning)
+        print(f"{row.outcome:<20} {row.vertebrae:>3} vertebrae  {row.folder}", flush=True)
+        if row.message:
+            console.line(row.message)
+    print(f"Summary: {batch.summary}")
+    outcomes = {row.outcome for row in rows}
+    return 2 if BAD in outcomes else NOTHING_FOUND if EMPTY in outcomes else 0
+
+
+def steps_of(text: str) -> int | None:
+    """Return the number of steps, or None for ``"auto"``."""
+    if text == "auto":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"--steps takes auto or a whole number; got {text!r}.") from None
+
+
+def options_of(arguments: argparse.Namespace) -> Options:
+    """Return the pipeline's options as the user asked for them."""
+    from ..pipeline import Options
+
+    return Options(
+        steps=steps_of(arguments.steps),
+        method=arguments.method,
+        device=arguments.device,
+        structures=arguments.structures,
+        model=arguments.model,
+    )
+
+
+def _report(spine: Spine, folder: Path, console: Console, as_json: bool) -> int:
+    """Show warnings and results; return the exit code."""
+    console.clear()
+    for warning in spine.warnings:
+        console.warn(warning)
+    if not spine.vertebrae:
+        console.line(f"spinaltap: no vertebra found; nothing was written to {folder}.")
+        return NOTHING_FOUND
+    if as_json:
+        content = json.loads((folder / "spine.json").read_text(encoding="utf-8"))
+        print(json.dumps(content, indent=1))
+        return 0
+    from ..spine.confidence import word
+    from ..spine.levels import label_name
+    from ..spine.summary import summary
+
+    print(f"{'level':<12} {'confidence':<12} {'height mm':>10}  notes")
+    for vertebra in reversed(spine.vertebrae):
+        name = vertebra.level or label_name(vertebra.label_value)
+        sure = f"{vertebra.confidence:.2f} {word(vertebra.confidence)}"
+        row = f"{name:<12} {sure:<12} {vertebra.height_mm:>10.1f}  {', '.join(vertebra.flags)}"
+        print(row.rstrip())
+    print(summary(spine))
+    print(f"Results: {folder}")
+    return 0

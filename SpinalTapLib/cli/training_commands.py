@@ -1,0 +1,140 @@
+"""The commands around the synthetic spine: phantom and train."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..progress import CancelledCallback
+from .console import Console
+
+CANCELLED = 130
+DEFAULT_RECIPE = "parts"
+
+
+def add_commands(commands: Any) -> None:
+    """Add the commands of this file to the parser's sub-commands."""
+    phantom = commands.add_parser("phantom", help="draw a synthetic scan with its true label map and corners")
+    phantom.add_argument("--output", required=True, metavar="DIR", help="folder for the files")
+    phantom.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed draws the same scan")
+    phantom.add_argument("--region", default="whole", choices=("whole", "lumbar", "thoracic", "cervical"))
+    phantom.add_argument("--sequence", default="t2", choices=("t1", "t2", "stir"))
+    phantom.add_argument("--slice-mm", type=float, default=4.0, metavar="MM", help="between slices; default: 4")
+    phantom.add_argument("--pixel-mm", type=float, default=1.0, metavar="MM", help="size of a pixel; default: 1")
+    phantom.add_argument("--pathology", action="store_true", help="with fractures, slips, lesions and unusual counts")
+    phantom.add_argument("--arches", action="store_true", help="label arches (300 + value) and the sacrum (29), too")
+    phantom.set_defaults(run=run_phantom)
+
+    train = commands.add_parser("train", help="train a network on synthetic spines")
+    train.add_argument(
+        "--config", metavar="NAME|FILE", help="recipe: parts (or the checkpoint's own), ladder, tiny or a file"
+    )
+    train.add_argument("--output", required=True, metavar="DIR", help="folder for weights, card, log and checkpoint")
+    train.add_argument("--resume", metavar="PATH", help="checkpoint (or its folder) to go on from")
+    train.add_argument("--seed", type=int, metavar="N", help="instead of the recipe's")
+    train.add_argument("--steps", type=int, metavar="N", help="instead of the recipe's")
+    train.add_argument("--minutes", type=float, metavar="M", help="end after so many minutes at the latest")
+    train.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), help="instead of the recipe's")
+    train.add_argument("--spider", metavar="DIR", help="SPIDER slices: measure on them ten times; nothing is learnt")
+    train.set_defaults(run=run_train)
+
+
+def run_phantom(arguments: argparse.Namespace) -> int:
+    """Draw a synthetic scan."""
+    if arguments.seed < 0:
+        raise ValueError(f"--seed takes a number from 0 up; got {arguments.seed}.")
+    console = Console()
+    from ..files.atomic import check_writable, staged_folder
+
+    output = Path(arguments.output)
+    check_writable(output)
+    from ..training.synthetic.phantom import draw_phantom, write_phantom
+
+    phantom = draw_phantom(
+        arguments.seed,
+        region=arguments.region,
+        sequence=arguments.sequence,
+        slice_mm=arguments.slice_mm,
+        pixel_mm=arguments.pixel_mm,
+        healthy=not arguments.pathology,
+        arches=arguments.arches,
+        progress=lambda done: console.progress("draw", done, "Drawing the slices"),
+    )
+    console.clear()
+    with staged_folder(output) as folder:
+        names = [path.name for path in write_phantom(phantom, folder)]
+    for name in names:
+        print(output / name)
+    return 0
+
+
+def run_train(arguments: argparse.Namespace) -> int:
+    """Train a network."""
+    console = Console()
+    from ..progress import Cancelled
+
+    try:
+        with _interrupt_as_flag() as interrupted:
+            weights = _train(arguments, console, interrupted)
+    except Cancelled:
+        console.line(f"Stopped; if {arguments.output} holds a checkpoint, go on with --resume {arguments.output}")
+        return CANCELLED
+    console.clear()
+    print(weights)
+    return 0
+
+
+def _train(arguments: argparse.Namespace, console: Console, interrupted: CancelledCallback) -> Path:
+    """Train the part network or the ladder network."""
+    from ..training.train import train
+    from ..training.train_ladder import LadderConfig, train_ladder
+
+    recipe = _recipe(arguments)
+    if isinstance(recipe, LadderConfig):
+        if arguments.resume or arguments.spider or arguments.device not in (None, "auto", "cpu"):
+            raise ValueError(
+                "The ladder is trained in one go, on the processor, and not measured on SPIDER slices: "
+                "leave --resume, --device and --spider out."
+            )
+        return train_ladder(recipe, arguments.output, console.progress, interrupted)
+    return train(recipe, arguments.output, arguments.resume, console.progress, interrupted, spider=arguments.spider)
+
+
+def _recipe(arguments: argparse.Namespace) -> Any:
+    """Return the config that is named, or the checkpoint's own, with what the command line gives instead."""
+    from ..training.checkpoint import stored_config
+    from ..training.config import TrainConfig, load_config
+    from ..training.train_ladder import LadderConfig
+
+    if arguments.resume is not None and arguments.config is None:
+        recipe: Any = stored_config(Path(arguments.resume))
+    else:
+        recipe = load_config(arguments.config or DEFAULT_RECIPE, {"parts": TrainConfig, "ladder": LadderConfig})
+    given = {"seed": arguments.seed, "steps": arguments.steps, "deadline_minutes": arguments.minutes}
+    if isinstance(recipe, TrainConfig):
+        given["device"] = arguments.device
+    return replace(recipe, **{name: value for name, value in given.items() if value is not None})
+
+
+@contextmanager
+def _interrupt_as_flag() -> Iterator[CancelledCallback]:
+    """Turn the first Ctrl+C into a flag, so that a checkpoint can be kept; the second one ends the run at once."""
+    pressed = False
+
+    def press(number: int, frame: Any) -> None:
+        nonlocal pressed
+        if pressed:
+            raise KeyboardInterrupt
+        pressed = True
+
+    before = {number: signal.signal(number, press) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: pressed
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,1 @@
+"""Sagittal slices to candidate vertebrae."""

@@ -1,0 +1,118 @@
+"""PartDetector: slices in, vertebrae in each slice out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..progress import Cancelled, CancelledCallback, ProgressCallback
+from .grouping import group
+from .inference import PartInference
+from .networks import N_STRUCTURES
+from .part_maps import PartMaps, SliceVertebra
+
+if TYPE_CHECKING:
+    from ..scans.volume import SagittalVolume
+
+__all__ = ["Detections", "PartDetector", "PartMaps", "SliceVertebra"]
+
+STAGE = "detect"
+
+NEIGHBOUR_MM = 3.6
+"""About how far the neighbours are that the network looks at: nearer ones show nearly the same."""
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """What was seen in all slices of a volume.
+
+    Attributes
+    ----------
+    working : SagittalVolume
+        The volume that the detector looked at; slice indices and pixels refer to it.
+    vertebrae : tuple of SliceVertebra
+        Slice by slice from right to left; within a slice the surest first.
+    probabilities : ndarray, shape (slices, 8, rows, columns), float16
+        Mask classes in the order of `networks.STRUCTURES`.
+    """
+
+    working: SagittalVolume
+    vertebrae: tuple[SliceVertebra, ...]
+    probabilities: np.ndarray
+
+
+class PartDetector:
+    """Finds the vertebrae in every slice of a volume.
+
+    Parameters
+    ----------
+    network : nn.Module
+        A trained `PartNetwork`.
+    device : torch.device or str
+        Where it runs.
+
+    Examples
+    --------
+    >>> network, card = load_network("parts")
+    >>> detections = PartDetector(network).detect(working_volume(load_volume("scan.nii.gz")))
+    >>> [v.slice for v in detections.vertebrae]
+    """
+
+    def __init__(self, network: nn.Module, device: torch.device | str = "cpu") -> None:
+        self._inference = PartInference(network, device)
+
+    def part_maps(
+        self, image: np.ndarray, neighbours: Sequence[np.ndarray | None] = (), distance_mm: float = 0.0
+    ) -> PartMaps:
+        """Return the part maps of one slice at 1 mm a pixel; see `PartInference.__call__`."""
+        return self._inference(image, neighbours, distance_mm)
+
+    def detect(
+        self,
+        working: SagittalVolume,
+        progress: ProgressCallback | None = None,
+        cancelled: CancelledCallback | None = None,
+    ) -> Detections:
+        """Return the vertebrae of every slice.
+
+        Parameters
+        ----------
+        working : SagittalVolume
+            At the working resolution (see `volume.working_volume`).
+        progress : callable, optional
+            Called before each slice as ``progress("detect", fraction of the slices done, sentence)``.
+        cancelled : callable, optional
+            Asked before each slice.
+
+        Returns
+        -------
+        Detections
+
+        Raises
+        ------
+        Cancelled
+            If `cancelled` returned True.
+        """
+        count, *size = working.array.shape
+        probabilities = np.zeros((count, N_STRUCTURES, *size), np.float16)
+        vertebrae: list[SliceVertebra] = []
+        step = max(1, round(NEIGHBOUR_MM / float(working.spacing_mm[0])))
+        most = 0  # vertebrae in one slice
+        for index, image in enumerate(working.array):
+            if cancelled is not None and cancelled():
+                raise Cancelled
+            if progress is not None:
+                seen = f", {most} vertebrae seen" if most > 1 else ""
+                progress(STAGE, index / count, f"Looking at slice {index + 1} of {count}{seen}")
+            beside = [working.array[k] if 0 <= k < count else None for k in (index - step, index + step)]
+            maps = self.part_maps(image, beside, step * float(working.spacing_mm[0]))
+            probabilities[index] = maps.probabilities
+            found = group(maps, index)
+            most = max(most, len(found))
+            vertebrae.extend(found)
+        return Detections(working, tuple(vertebrae), probabilities)

@@ -1,0 +1,263 @@
+"""Parts become vertebrae: corners join the centroid that their vector points at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..spine import quadrilaterals as quads
+from ..spine.vertebra import CORNERS
+from .networks import BODY, C2, CENTROID, N_CORNERS, S1
+from .part_maps import PartMaps, SliceVertebra
+from .peaks import CENTROID_THRESHOLD, CORNER_THRESHOLD, find_peaks
+
+JOIN_LIMIT = 0.5
+"""A corner's vector may miss the centroid by this part of its own length (half the body's diagonal)."""
+
+DUPLICATE_DISTANCE = 0.8
+"""Centroids closer than this many half diagonals lie in one body; those of neighbours are 1.7 apart, even where a
+body has collapsed."""
+
+DUPLICATE_OVERLAP = 0.3
+"""Two quadrilaterals of which one covers more than this part of the other are one body."""
+
+MAX_TILT_DEGREES = 100.0
+"""A body's upper side points at most this far from straight up; S1 may lie nearly flat."""
+
+AREA_RANGE_MM2 = (45.0, 2600.0)
+"""From a child's C5 to a large man's L4 with spurs, both with a margin of a third."""
+
+ASPECT_RANGE = (0.4, 6.0)
+"""Depth over height: from C2 with its dens to a crushed lumbar body."""
+
+MAX_SIDE_RATIO = 4.0
+"""Opposite sides differ at most by this factor: S1's lower side is about half its upper one, crushed wedges less."""
+
+MIN_EVIDENCE = 0.4
+"""Least mean probability, inside the quadrilateral, that the mask head gives to a body, S1 or C2."""
+
+STRONG_EVIDENCE = 0.75
+"""The same for a vertebra of which only two corners were seen."""
+
+
+@dataclass(frozen=True, eq=False)
+class CornerParts:
+    """All corner peaks of a slice, of all four kinds.
+
+    Attributes
+    ----------
+    kinds : ndarray, shape (m,), int
+        Index into `vertebra.CORNERS`.
+    positions, targets : ndarray, shape (m, 2)
+        Where the corner is and where its vector points at, (row, column), px.
+    scores : ndarray, shape (m,)
+    """
+
+    kinds: np.ndarray
+    positions: np.ndarray
+    targets: np.ndarray
+    scores: np.ndarray
+
+    @property
+    def reach(self) -> np.ndarray:
+        """Length of the vectors, px, shape (m,)."""
+        return np.linalg.norm(self.targets - self.positions, axis=-1)
+
+
+def group(maps: PartMaps, slice_index: int = 0) -> tuple[SliceVertebra, ...]:
+    """Return the vertebrae of one slice, the surest first.
+
+    Parameters
+    ----------
+    maps : PartMaps
+        At 1 mm a pixel.
+    slice_index : int
+        Kept with every vertebra.
+    """
+    parts = corner_parts(maps)
+    peaks = find_peaks(maps.heatmaps[CENTROID], CENTROID_THRESHOLD)
+    centroids, scores = add_orphans(peaks.positions, peaks.scores, parts)
+    kept = one_a_body(centroids, parts)
+    centroids, scores = centroids[kept], scores[kept]
+    members = join(centroids, parts)
+    # Where no centroid was seen, three corners that agree may stand in for it; two may not.
+    enough = (members >= 0).sum(1) >= np.where(scores > 0, 2, 3)
+    centroids, scores, members = centroids[enough], scores[enough], members[enough]
+    if not len(centroids):
+        return ()
+    members = without_misfits(centroids, parts, members)
+    corners, corner_scores = complete(centroids, parts, members)
+    return _vertebrae(maps, slice_index, corners, centroids, scores, corner_scores)
+
+
+def corner_parts(maps: PartMaps) -> CornerParts:
+    """Return the corner peaks of a slice, and where their vectors point at.
+
+    The target is the mean over 3 x 3 pixels, each with its own vector: noise shrinks to a third.
+    """
+    peaks = [find_peaks(maps.heatmaps[k], CORNER_THRESHOLD) for k in range(N_CORNERS)]
+    kinds = np.repeat(np.arange(N_CORNERS), [len(p) for p in peaks])
+    positions = np.concatenate([p.positions for p in peaks])
+    last = np.array(maps.heatmaps.shape[1:]) - 1
+    steps = np.stack(np.meshgrid((-1, 0, 1), (-1, 0, 1), indexing="ij"), axis=-1).reshape(-1, 2)
+    pixels = np.clip(np.rint(positions).astype(int)[:, None] + steps, 0, last)
+    vectors = maps.vectors[kinds[:, None], :, pixels[..., 0], pixels[..., 1]]
+    return CornerParts(kinds, positions, (pixels + vectors).mean(1), np.concatenate([p.scores for p in peaks]))
+
+
+def misses(centroids: np.ndarray, parts: CornerParts) -> np.ndarray:
+    """Return, (centroids, corners), by how much of the limit each vector misses each centroid; 1 is just allowed."""
+    distance = np.linalg.norm(centroids[:, None] - parts.targets[None], axis=-1)
+    return distance / np.maximum(JOIN_LIMIT * parts.reach, 1.0)
+
+
+def add_orphans(centroids: np.ndarray, scores: np.ndarray, parts: CornerParts) -> tuple[np.ndarray, np.ndarray]:
+    """Return the centroids and, with score 0, the targets of the corners that point at none of them."""
+    miss = misses(centroids, parts)
+    orphans = ~(miss <= 1).any(0)
+    order = np.argsort(-parts.scores[orphans], kind="stable")
+    extra = parts.targets[orphans][order]
+    return np.concatenate((centroids, extra)), np.concatenate((scores, np.zeros(len(extra))))
+
+
+def one_a_body(centroids: np.ndarray, parts: CornerParts) -> np.ndarray:
+    """Return the indices of the centroids, sorted by falling score, without those in the body of an earlier one.
+
+    The size of a body is the median length of the vectors that point near its centroid; a centroid that no vector
+    points at has no size, and cannot push another one out.
+    """
+    miss = misses(centroids, parts)
+    size = np.array([np.median(parts.reach[row <= 1]) if (row <= 1).any() else 0.0 for row in miss])
+    distance = np.linalg.norm(centroids[:, None] - centroids[None], axis=-1)
+    kept: list[int] = []
+    for i in range(len(centroids)):
+        if not (distance[i, kept] < DUPLICATE_DISTANCE * size[kept]).any():
+            kept.append(i)
+    return np.array(kept, dtype=int)
+
+
+def join(centroids: np.ndarray, parts: CornerParts) -> np.ndarray:
+    """Give each corner to the centroid that its vector lands closest to, and each centroid its best of each kind.
+
+    Parameters
+    ----------
+    centroids : ndarray, shape (n, 2)
+        (row, column), px.
+    parts : CornerParts
+
+    Returns
+    -------
+    ndarray, shape (n, 4), int
+        Index of the corner of each kind, -1 where there is none within the limit.
+    """
+    members = np.full((len(centroids), N_CORNERS), -1)
+    if not len(centroids) or not len(parts.kinds):
+        return members
+    miss = misses(centroids, parts)
+    owner = miss.argmin(0)
+    closest = miss[owner, np.arange(len(owner))]
+    # Written from the worst to the best, so that the best of those that want one place stays.
+    order = np.argsort(-(closest - parts.scores), kind="stable")
+    order = order[closest[order] <= 1]
+    members[owner[order], parts.kinds[order]] = order
+    return members
+
+
+def without_misfits(centroids: np.ndarray, parts: CornerParts, members: np.ndarray) -> np.ndarray:
+    """Return the members, (n, 4), without the corner that points worst at its centroid, where all four make no body."""
+    whole = np.flatnonzero((members >= 0).all(1))
+    if not len(whole):
+        return members
+    with np.errstate(invalid="ignore", divide="ignore"):
+        odd = whole[~is_plausible(parts.positions[members[whole]])]
+    worst = misses(centroids, parts)[odd[:, None], members[odd]].argmax(1)
+    members = members.copy()
+    members[odd, worst] = -1
+    return members
+
+
+def complete(centroids: np.ndarray, parts: CornerParts, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the corners of each vertebra, (n, 4, 2), missing ones rebuilt, and their scores, (n, 4), 0 if rebuilt.
+
+    One missing corner completes the parallelogram of the other three; of two or more, each is the mirror image of
+    the opposite corner about the centroid. NaN where two opposite corners are missing.
+    """
+    seen = members >= 0
+    if not len(parts.kinds):
+        return np.full((len(centroids), N_CORNERS, 2), np.nan), np.zeros(seen.shape)
+    corners = np.where(seen[..., None], parts.positions[members], np.nan)
+    beside = np.roll(corners, 1, axis=1) + np.roll(corners, -1, axis=1) - np.roll(corners, 2, axis=1)
+    mirrored = 2 * centroids[:, None] - np.roll(corners, 2, axis=1)
+    rebuilt = np.where(seen.sum(1)[:, None, None] == N_CORNERS - 1, beside, mirrored)
+    return np.where(seen[..., None], corners, rebuilt), np.where(seen, parts.scores[members], 0.0)
+
+
+def is_plausible(corners: np.ndarray) -> np.ndarray:
+    """Return, (n,), which quadrilaterals, (n, 4, 2) in px of 1 mm, may be vertebral bodies by their shape alone."""
+    upper, posterior, lower, anterior = quads.sides(corners)
+    ratio = np.maximum(np.maximum(upper, lower) / np.minimum(upper, lower), 1.0)
+    ratio = np.maximum(ratio, np.maximum(posterior, anterior) / np.minimum(posterior, anterior))
+    aspect = (upper + lower) / (posterior + anterior)
+    area = quads.area(corners)
+    upright = -quads.up(corners)[:, 0] >= np.cos(np.deg2rad(MAX_TILT_DEGREES))
+    return (
+        quads.is_convex(corners)
+        & upright
+        & (area >= AREA_RANGE_MM2[0])
+        & (area <= AREA_RANGE_MM2[1])
+        & (aspect >= ASPECT_RANGE[0])
+        & (aspect <= ASPECT_RANGE[1])
+        & (ratio <= MAX_SIDE_RATIO)
+    )
+
+
+def mask_evidence(probabilities: np.ndarray, corners: np.ndarray) -> np.ndarray:
+    """Return the mean probabilities, (n, classes), inside quadrilaterals, (n, 4, 2) px; outside the image, its edge."""
+    last = np.array(probabilities.shape[1:]) - 1
+    pixels = np.clip(np.rint(quads.sample_points(corners)).astype(int), 0, last)
+    return probabilities[:, pixels[..., 0], pixels[..., 1]].mean(-1).T
+
+
+def _vertebrae(
+    maps: PartMaps,
+    slice_index: int,
+    corners: np.ndarray,
+    centroids: np.ndarray,
+    centroid_scores: np.ndarray,
+    corner_scores: np.ndarray,
+) -> tuple[SliceVertebra, ...]:
+    """Return what stands up to the checks of shape, mask and overlap, the surest first."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        good = np.isfinite(corners).all((1, 2)) & is_plausible(corners)
+        good &= quads.contains(corners, centroids[:, None])[:, 0]
+    corners, centroids = corners[good], centroids[good]
+    centroid_scores, corner_scores = centroid_scores[good], corner_scores[good]
+    evidence = mask_evidence(maps.probabilities, corners)
+    body = evidence[:, [BODY, S1, C2]].sum(1)
+    least = np.where((corner_scores == 0).sum(1) > 1, STRONG_EVIDENCE, MIN_EVIDENCE)
+    score = (centroid_scores + corner_scores.mean(1) + body) / 3
+    order = np.flatnonzero(body >= least)
+    order = order[np.argsort(-score[order], kind="stable")]
+    return tuple(
+        SliceVertebra(
+            slice=slice_index,
+            corners=corners[i],
+            centroid=centroids[i],
+            score=float(np.clip(score[i], 0.0, 1.0)),
+            evidence=evidence[i],
+            rebuilt=tuple(name for name, s in zip(CORNERS, corner_scores[i]) if s == 0),
+        )
+        for i in order[_apart(corners[order])]
+    )
+
+
+def _apart(corners: np.ndarray) -> np.ndarray:
+    """Return indices of the quadrilaterals that overlap with no earlier kept one."""
+    covered = quads.overlap(corners)
+    covered = np.maximum(covered, covered.T)
+    kept: list[int] = []
+    for i in range(len(corners)):
+        if not (covered[i, kept] > DUPLICATE_OVERLAP).any():
+            kept.append(i)
+    return np.array(kept, dtype=int)

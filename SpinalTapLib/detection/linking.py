@@ -1,0 +1,230 @@
+"""Vertebrae in slices become vertebrae in three dimensions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..spine import quadrilaterals as quads
+from ..spine.vertebra import CORNERS
+from .backbone import Bodies, backbone, missing_between
+from .chains import Outlines, follow
+from .part_maps import SliceVertebra
+
+if TYPE_CHECKING:
+    from ..scans.volume import SagittalVolume
+    from .detector import Detections
+
+MIN_EXTENT_MM, MIN_EXTENT_OF_DEPTH = 8.0, 0.45
+"""A body is seen over at least this width, or over this part of its depth if that is less (the necks of children)."""
+
+THICK_SLICE_MM = 5.0
+"""From this slice distance on, a narrow body may be seen in one slice only."""
+
+CENTRAL_PART = 0.5
+"""Corners are taken from this part of a body's slices, the ones around its middle, and from three at least."""
+
+FULL_EXTENT_MM = 16.0
+"""From this width on, a chain of slices counts in full as a body."""
+
+STANDING_COST = 0.2
+"""What a body must be worth to be added to an end of the spine: its score times its width over `FULL_EXTENT_MM`."""
+
+EDGE_MM = 2.0
+"""Corners this close to the border of the image belong to a body that may be cut."""
+
+FLAG_ONE_SLICE = "seen in one slice only"
+FLAG_CUT = "cut by the edge of the image"
+FLAG_REBUILT = "corner estimated"
+FLAG_GAP = "a vertebra may be missing below"
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A vertebral body in three dimensions, without a level yet.
+
+    Attributes
+    ----------
+    members : tuple of SliceVertebra
+        What was seen of it, slice by slice from right to left, one a slice.
+    centroid_lps_mm : ndarray, shape (3,)
+        Centre of the body, half-way between its sides, LPS, mm.
+    corners_lps_mm : ndarray, shape (4, 3)
+        Corners in its mid-slice, in the order of `vertebra.CORNERS`, LPS, mm: the median over the central slices,
+        each moved along the body's own tilt.
+    mid_slice : int
+        The slice of the working volume nearest to the centre.
+    evidence : ndarray, shape (7,)
+        Mean mask probabilities in the central slices, in the order of `networks.STRUCTURES`.
+    score : float
+        How sure the parts are in the central slices, 0-1.
+    flags : tuple of str
+        Plain-English notes.
+    slices : tuple of int
+        Slices of the working volume that show it, from right to left.
+    raw_score : float or None
+        The score as the detector gave it, where `score` has been made a probability (`confidence.calibrated`).
+    """
+
+    members: tuple[SliceVertebra, ...]
+    centroid_lps_mm: np.ndarray
+    corners_lps_mm: np.ndarray
+    mid_slice: int
+    evidence: np.ndarray
+    score: float
+    flags: tuple[str, ...]
+    slices: tuple[int, ...]
+    raw_score: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """A chain of outlines moved to its middle; (row, column), mm."""
+
+    members: tuple[SliceVertebra, ...]
+    across: float
+    centroid: np.ndarray
+    corners: np.ndarray
+    drift: np.ndarray
+    central: tuple[SliceVertebra, ...]
+    extent: float
+
+    @property
+    def score(self) -> float:
+        """Mean score of the central outlines."""
+        return float(np.mean([m.score for m in self.central]))
+
+    @property
+    def up(self) -> np.ndarray:
+        """Unit axis of the body as (across, row, column): in the slice from the corners, across it from the drift."""
+        row, column = quads.up(self.corners)
+        axis = np.array([-(row * self.drift[0] + column * self.drift[1]), row, column])
+        return axis / np.linalg.norm(axis)
+
+
+def link(detections: Detections) -> tuple[Candidate, ...]:
+    """Return the vertebrae of a volume, from the bottom up along the spine.
+
+    Parameters
+    ----------
+    detections : Detections
+
+    Returns
+    -------
+    tuple of Candidate
+        Bodies seen over too small a width, and those off the spine's own way, are left out. Their middles lie half-way
+        between the outermost slices that show them; `centring.recentred` finds them more exactly.
+    """
+    working = detections.working
+    slice_mm, *pixel_mm = (float(v) for v in working.spacing_mm)
+    members = detections.vertebrae
+    if not members:
+        return ()
+    outlines = Outlines(
+        np.array([m.slice for m in members]),
+        np.array([m.corners for m in members]) * pixel_mm,
+        np.array([m.centroid for m in members]) * pixel_mm,
+        slice_mm,
+    )
+    chains, drifts = follow(outlines)
+    fits = [_fit(members, outlines, drifts, chain) for chain in chains]
+    bodies = _bodies(fits)
+    way = _without_narrow_ends(backbone(bodies), [_is_wide(f, working) for f in fits])
+    missing = missing_between(bodies)
+    gaps = [False, *(bool(missing[i, j]) for i, j in zip(way, way[1:]))]
+    return tuple(_candidate(fits[i], detections, gap) for i, gap in zip(way, gaps))
+
+
+def _is_wide(fit: _Fit, working: SagittalVolume) -> bool:
+    """Return whether a body is seen over enough width to stand at an end of the spine."""
+    slice_mm = float(working.spacing_mm[0])
+    if slice_mm >= THICK_SLICE_MM:
+        return True
+    least = min(MIN_EXTENT_MM, MIN_EXTENT_OF_DEPTH * float(quads.depth(fit.corners)))
+    return fit.extent >= min(least, slice_mm * len(working.array) / 2)
+
+
+def _without_narrow_ends(way: np.ndarray, wide: list[bool]) -> np.ndarray:
+    """Return the way up from its first to its last wide body.
+
+    Between two such bodies a narrow one that fits into the way is kept: most of it was missed. At the ends nothing
+    speaks for it.
+    """
+    places = [i for i, k in enumerate(way) if wide[k]]
+    return way[places[0] : places[-1] + 1] if places else way[:0]
+
+
+def _fit(members: tuple[SliceVertebra, ...], outlines: Outlines, drifts: np.ndarray, chain: np.ndarray) -> _Fit:
+    """Return one body, its central outlines moved to its middle and averaged robustly.
+
+    The centre is that of two estimates with errors of their own: the centroid's peak and the corners' middle.
+    """
+    across = outlines.across[chain]
+    middle = (across[0] + across[-1]) / 2
+    count = max(3, round(CENTRAL_PART * len(chain)))
+    central = chain[np.sort(np.argsort(np.abs(across - middle), kind="stable")[:count])]
+    drift = np.median(drifts[chain], axis=0)
+    shift = (middle - outlines.across[central])[:, None] * drift
+    corners = outlines.corners[central] + shift[:, None]
+    return _Fit(
+        members=tuple(members[i] for i in chain),
+        across=float(middle),
+        centroid=np.median((outlines.centroids[central] + outlines.corners[central].mean(1)) / 2 + shift, axis=0),
+        corners=_median_of_seen(corners, _seen([members[i] for i in central])),
+        drift=drift,
+        central=tuple(members[i] for i in central),
+        extent=float(across[-1] - across[0]) + outlines.slice_mm,
+    )
+
+
+def _seen(members: list[SliceVertebra]) -> np.ndarray:
+    """Return which corners were seen rather than rebuilt, (n, 4)."""
+    return np.array([[name not in m.rebuilt for name in CORNERS] for m in members])
+
+
+def _median_of_seen(corners: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Return the median, (4, 2), of each corner over the slices that show it, or over all where none does."""
+    use = seen | ~seen.any(0)
+    return np.nanmedian(np.where(use[..., None], corners, np.nan), axis=0)
+
+
+def _bodies(fits: list[_Fit]) -> Bodies:
+    """Return the fitted bodies as the backbone needs them; narrow ones are worth less."""
+    corners = np.array([f.corners for f in fits]).reshape(-1, 4, 2)
+    return Bodies(
+        centroids=np.array([[f.across, *f.centroid] for f in fits]).reshape(-1, 3),
+        up=np.array([f.up for f in fits]).reshape(-1, 3),
+        heights=quads.height(corners),
+        depths=quads.depth(corners),
+        scores=np.array([f.score * min(1.0, f.extent / FULL_EXTENT_MM) - STANDING_COST for f in fits]),
+    )
+
+
+def _candidate(fit: _Fit, detections: Detections, gap: bool) -> Candidate:
+    """Return a fitted body in LPS, with its flags."""
+    working = detections.working
+    spacing = working.spacing_mm
+    mid_slice = int(np.clip(np.rint(fit.across / spacing[0]), 0, len(working.array) - 1))
+    corners = fit.corners + (mid_slice * spacing[0] - fit.across) * fit.drift
+    index = np.column_stack((np.full(4, mid_slice), corners / spacing[1:]))
+    centroid = np.array([fit.across, *fit.centroid]) / spacing
+    return Candidate(
+        members=fit.members,
+        centroid_lps_mm=working.to_lps(centroid),
+        corners_lps_mm=working.to_lps(index),
+        mid_slice=mid_slice,
+        evidence=np.mean([m.evidence for m in fit.central], axis=0),
+        score=fit.score,
+        flags=_flags(fit, np.array(working.array.shape[1:]) * spacing[1:], gap),
+        slices=tuple(m.slice for m in fit.members),
+    )
+
+
+def _flags(fit: _Fit, size_mm: np.ndarray, gap: bool) -> tuple[str, ...]:
+    """Return the notes on one body; `size_mm` is the height and the width of the slices."""
+    cut = (fit.corners < EDGE_MM).any() or (fit.corners > size_mm - EDGE_MM).any()
+    rebuilt = (~_seen(list(fit.central))).mean(0).max() > 0.5
+    notes = ((len(fit.members) == 1, FLAG_ONE_SLICE), (cut, FLAG_CUT), (rebuilt, FLAG_REBUILT), (gap, FLAG_GAP))
+    return tuple(text for present, text in notes if present)

@@ -1,0 +1,267 @@
+"""The networks: images in, part maps out. Plain PyTorch modules that know nothing of files or millimetres."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+N_CORNERS = 4
+N_HEATMAPS = N_CORNERS + 1
+CENTROID = 4
+"""Index of the centroid among the heatmaps; 0-3 are the corners in the order of `vertebra.CORNERS`."""
+
+STRUCTURES = ("background", "body", "s1", "c2", "disc", "canal", "sacrum", "arch")
+"""The classes of the mask head, in order (the same as ``training.tissues.Structure``). Older networks know the first
+seven alone, and look at one slice: what their cards do not say."""
+BACKGROUND, BODY, S1, C2, DISC, CANAL, SACRUM, ARCH = range(len(STRUCTURES))
+N_STRUCTURES = len(STRUCTURES)
+
+VECTOR_UNIT_PX = 16.0
+"""One unit of the vector outputs, px: about half a lumbar body, so that targets are near one."""
+
+N_PARTS = N_HEATMAPS + 2 * N_CORNERS
+"""Output channels before those of the mask: heatmaps and vectors."""
+OUTPUT_CHANNELS = N_PARTS + N_STRUCTURES
+OLD_STRUCTURES = 7
+DEFAULT_WIDTHS = (16, 32, 64, 128, 192)
+
+
+def _double_convolution(n_in: int, n_out: int) -> nn.Sequential:
+    """Return two rounds of 3 x 3 convolution, batch normalisation and ReLU (the VGG block)."""
+    layers: list[nn.Module] = []
+    for n in (n_in, n_out):
+        layers += [nn.Conv2d(n, n_out, 3, padding=1, bias=False), nn.BatchNorm2d(n_out), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers)
+
+
+def _initialise(module: nn.Module) -> None:
+    """Draw the weights of one convolution after He et al. (2015); leave other modules as they are."""
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+class PartNetwork(nn.Module):
+    """U-Net in VGG style with batch normalisation that finds the parts of every vertebra in a sagittal tile.
+
+    Each level holds two 3 x 3 convolutions; levels are joined by 2 x 2 max-pooling on the way down and by
+    bilinear up-sampling and concatenation on the way up. One 1 x 1 convolution makes all outputs.
+
+    Parameters
+    ----------
+    widths : sequence of int
+        Channels of each level, finest first. The number of levels sets the multiple that sides are padded to
+        (16 px for five levels).
+    slices : int
+        1, or 3 where it looks at the two neighbouring slices as well.
+    structures : int
+        How many of `STRUCTURES` its mask tells apart, from the first one on.
+
+    Notes
+    -----
+    `forward` takes a tensor of shape (n, 2 * slices - 1, rows, columns), z-scored, at 1 mm a pixel, of any size: see
+    `tiling.network_input`. It returns (n, 13 + structures, rows, columns): see `split_output`.
+    """
+
+    def __init__(
+        self, widths: Sequence[int] = DEFAULT_WIDTHS, slices: int = 1, structures: int = OLD_STRUCTURES
+    ) -> None:
+        super().__init__()
+        if slices not in (1, 3) or not 2 <= structures <= N_STRUCTURES:
+            raise ValueError(
+                f"A part network looks at 1 or 3 slices and tells 2-{N_STRUCTURES} structures apart; got {slices} "
+                f"slices and {structures} structures."
+            )
+        if len(widths) < 2 or any(w < 1 for w in widths):
+            raise ValueError(f"A part network needs two or more positive level widths; got {tuple(widths)}.")
+        self.widths = tuple(int(w) for w in widths)
+        self.slices, self.structures = int(slices), int(structures)
+        w = self.widths
+        first = 2 * self.slices - 1
+        self.down = nn.ModuleList(_double_convolution(a, b) for a, b in zip((first, *w[:-1]), w))
+        self.up = nn.ModuleList(_double_convolution(a + b, a) for a, b in zip(w[:-1], w[1:]))
+        self.head = nn.Conv2d(w[0], N_PARTS + self.structures, 1)
+        self.apply(_initialise)
+        # The head is linear and its targets are small: start near zero, not at He's gain for ReLU.
+        nn.init.normal_(self.head.weight, std=0.01)
+
+    @property
+    def arguments(self) -> dict[str, object]:
+        """What a model card must hold to build the same network again."""
+        named = {"class": type(self).__name__, "widths": list(self.widths)}
+        new = {"slices": self.slices, "structures": self.structures}
+        return named if new == {"slices": 1, "structures": OLD_STRUCTURES} else {**named, **new}
+
+    @property
+    def multiple_px(self) -> int:
+        """Sides that are multiples of this need no padding, px."""
+        return 2 ** (len(self.widths) - 1)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Return the raw part maps of a batch of tiles, (n, channels, rows, columns) -> (n, outputs, rows, columns)."""
+        rows, columns = image.shape[-2:]
+        x = _padded(image, self.multiple_px)
+        skips = []
+        for i, block in enumerate(self.down):
+            x = block(x if i == 0 else functional.max_pool2d(x, 2))
+            skips.append(x)
+        for i in reversed(range(len(self.up))):
+            x = functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+            x = self.up[i](torch.cat((skips[i], x), dim=1))
+        # Positions are read off the heatmaps to a fraction of a pixel: the last, cheap step stays in full precision
+        # even where the rest runs in half.
+        with torch.autocast(x.device.type, enabled=False):
+            return self.head(x[..., :rows, :columns].to(self.head.weight.dtype))
+
+
+def _padded(image: torch.Tensor, multiple: int) -> torch.Tensor:
+    """Return the image with its last rows and columns repeated until both sides are multiples of `multiple`."""
+    rows, columns = image.shape[-2:]
+    below, right = -rows % multiple, -columns % multiple
+    return functional.pad(image, (0, right, 0, below), mode="replicate") if below or right else image
+
+
+def split_output(output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Cut the output of a `PartNetwork` into its three kinds of maps (views, no copy).
+
+    Parameters
+    ----------
+    output : Tensor, shape (n, 13 + structures, rows, columns)
+
+    Returns
+    -------
+    heatmaps : Tensor, shape (n, 5, rows, columns)
+        Corners in the order of `vertebra.CORNERS`, then the centroid; raw, peaks near one.
+    vectors : Tensor, shape (n, 4, 2, rows, columns)
+        For each corner (row, column) offset from the pixel to the centroid of the corner's vertebra, in units of
+        `VECTOR_UNIT_PX`. Meaningful near a corner only.
+    logits : Tensor, shape (n, structures, rows, columns)
+        Mask classes in the order of `STRUCTURES`, before the soft-max; older networks lack the last of them.
+
+    Raises
+    ------
+    ValueError
+        If the tensor does not have four axes and 20 or 21 channels.
+    """
+    if output.ndim != 4 or not OLD_STRUCTURES <= output.shape[1] - N_PARTS <= N_STRUCTURES:
+        raise ValueError(f"Part maps must have shape (n, {OUTPUT_CHANNELS}, rows, columns); got {tuple(output.shape)}.")
+    heatmaps, vectors, logits = output.split((N_HEATMAPS, 2 * N_CORNERS, output.shape[1] - N_PARTS), dim=1)
+    return heatmaps, vectors.unflatten(1, (N_CORNERS, 2)), logits
+
+
+LADDER_CHANNELS = 4
+"""Inputs of the ladder: the slice through the current vertebra, its two neighbours, and the vertebra as a mask."""
+RUNG_OUTPUTS = 2 * N_CORNERS + 2
+"""What the ladder says of one neighbour: four corners (row, column), the lateral shift, and whether it is there."""
+
+
+class LadderNetwork(nn.Module):
+    """Small VGG that looks at one vertebra in its own frame and finds the next one, above and below.
+
+    Parameters
+    ----------
+    widths : sequence of int
+        Channels of each level; every level halves the sides.
+    side_px : int
+        Side of the square crop, a multiple of ``2 ** len(widths)``.
+
+    Notes
+    -----
+    `forward` takes (n, 4, side, side) and returns (n, 2, 10): for the neighbour above and the one below, the four
+    corners relative to the crop's centre as (row, column) in units of the current vertebra's size, in the order of
+    `vertebra.CORNERS`, the lateral shift of its middle in the same unit, and a logit: is there a neighbour at all?
+    """
+
+    def __init__(self, widths: Sequence[int] = (16, 32, 48, 64, 96), side_px: int = 96) -> None:
+        super().__init__()
+        if side_px % 2 ** len(widths) or side_px < 2 ** len(widths):
+            raise ValueError(f"The ladder's crop side must be a multiple of {2 ** len(widths)} px; got {side_px}.")
+        self.widths = tuple(int(w) for w in widths)
+        self.side_px = int(side_px)
+        w = self.widths
+        self.blocks = nn.ModuleList(_double_convolution(a, b) for a, b in zip((LADDER_CHANNELS, *w[:-1]), w))
+        cells = (side_px // 2 ** len(w)) ** 2
+        last = nn.Linear(128, 2 * RUNG_OUTPUTS)
+        self.head = nn.Sequential(nn.Flatten(), nn.Linear(w[-1] * cells, 128), nn.ReLU(inplace=True), last)
+        self.apply(_initialise)
+        nn.init.normal_(last.weight, std=0.01)
+
+    @property
+    def arguments(self) -> dict[str, object]:
+        """What a model card must hold to build the same network again."""
+        return {"class": type(self).__name__, "widths": list(self.widths), "side_px": self.side_px}
+
+    def forward(self, crop: torch.Tensor) -> torch.Tensor:
+        """Return what is seen above and below, (n, 4, side, side) -> (n, 2, 10)."""
+        x = crop
+        for block in self.blocks:
+            x = functional.max_pool2d(block(x), 2)
+        return self.head(x).unflatten(1, (2, RUNG_OUTPUTS))
+
+
+VIEW_CHANNELS = 5
+"""Inputs of the level network: the slice through the candidate, its two neighbours, the candidate as a mask, and
+where there is any image."""
+VIEW_NUMBERS = 5
+"""What it is told beside them: the candidate's size and tilt, and whether each is known (see `level_view`)."""
+LEVEL_CLASSES = 26
+"""S1 up to C2, the sacrum below S1, and no vertebra (see `levels.COMMON`)."""
+
+
+class LevelNetwork(nn.Module):
+    """Small VGG that looks at one candidate with its surroundings and says which vertebra it may be.
+
+    Parameters
+    ----------
+    widths : sequence of int
+        Channels of each level; every level halves the sides.
+    rows, columns : int
+        Sides of the view, multiples of ``2 ** len(widths)``.
+
+    Notes
+    -----
+    `forward` takes views (n, 5, rows, columns) and numbers (n, 5) and returns logits (n, 26).
+    """
+
+    def __init__(
+        self, widths: Sequence[int] = (24, 32, 48, 64, 96), rows: int = 128, columns: int = 96
+    ) -> None:
+        super().__init__()
+        step = 2 ** len(widths)
+        if rows % step or columns % step or min(rows, columns) < step:
+            raise ValueError(f"The sides of a level network's view must be multiples of {step} px; got {rows, columns}.")
+        self.widths = tuple(int(w) for w in widths)
+        self.rows, self.columns = int(rows), int(columns)
+        w = self.widths
+        stem = nn.Conv2d(VIEW_CHANNELS, w[0], 5, stride=2, padding=2, bias=False)
+        self.stem = nn.Sequential(stem, nn.BatchNorm2d(w[0]), nn.ReLU(inplace=True))
+        self.blocks = nn.ModuleList(_double_convolution(a, b) for a, b in zip(w, w[1:]))
+        cells = (rows // step) * (columns // step)
+        self.dense = nn.Sequential(nn.Flatten(), nn.Dropout(0.1), nn.Linear(w[-1] * cells, 128), nn.ReLU(inplace=True))
+        self.head = nn.Sequential(nn.Linear(128 + VIEW_NUMBERS, 96), nn.ReLU(inplace=True), nn.Linear(96, LEVEL_CLASSES))
+        self.apply(_initialise)
+        nn.init.normal_(self.head[-1].weight, std=0.01)
+
+    @property
+    def arguments(self) -> dict[str, object]:
+        """What a model card must hold to build the same network again."""
+        return {
+            "class": type(self).__name__, "widths": list(self.widths), "rows": self.rows, "columns": self.columns,
+        }  # fmt: skip
+
+    def forward(self, view: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+        """Return the logits of the classes, (n, 5, rows, columns) and (n, 5) -> (n, 26)."""
+        x = self.stem(view)
+        for block in self.blocks:
+            x = functional.max_pool2d(block(x), 2)
+        return self.head(torch.cat((self.dense(x), numbers), dim=1))
+
+
+NETWORKS: dict[str, type[nn.Module]] = {
+    "PartNetwork": PartNetwork, "LadderNetwork": LadderNetwork, "LevelNetwork": LevelNetwork,
+}  # fmt: skip
+"""Networks that a model card may name."""

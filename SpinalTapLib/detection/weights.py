@@ -1,0 +1,183 @@
+"""Network weights: saved with a card that says where they come from, verified before they are used."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..resources import resource_path
+from .networks import NETWORKS
+
+DEFAULT_NAME = "parts"
+WEIGHTS_SUFFIX = ".pt"
+CARD_SUFFIX = ".json"
+
+
+def save_network(path: Path | str, network: nn.Module, card: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Write a network's weights, in half precision, and beside them their card.
+
+    Parameters
+    ----------
+    path : Path or str
+        The weights file; the suffix becomes ``.pt``, the card's ``.json``. Missing folders are made.
+    network : PartNetwork or LadderNetwork
+        On any device, in any precision.
+    card : mapping, optional
+        What a reader should know: data recipe, steps, hardware, time, scores. ``name``, ``network`` and ``sha256``
+        are added.
+
+    Returns
+    -------
+    dict
+        The card as written.
+
+    Raises
+    ------
+    ValueError
+        If a weight is not finite in half precision (a training run that has diverged).
+    OSError
+        If the files cannot be written; then none is left.
+    """
+    weights = Path(path).with_suffix(WEIGHTS_SUFFIX)
+    state = {name: _halved(name, value) for name, value in network.state_dict().items()}
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    content = buffer.getvalue()
+    full_card = {
+        **(card or {}),
+        "name": weights.stem,
+        "network": network.arguments,
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+    weights.parent.mkdir(parents=True, exist_ok=True)
+    _write_together(
+        {
+            weights: content,
+            weights.with_suffix(CARD_SUFFIX): (json.dumps(full_card, indent=2, ensure_ascii=False) + "\n").encode(),
+        }
+    )
+    return full_card
+
+
+def load_network(
+    name_or_path: Path | str = DEFAULT_NAME, device: torch.device | str = "cpu", *, pixel_mm: float | None = None
+) -> tuple[Any, dict[str, Any]]:
+    """Read a network and its card, and verify that the weights are those that the card describes.
+
+    Parameters
+    ----------
+    name_or_path : Path or str
+        A name (``"parts"``: ``Resources/Models/parts.pt``) or the path of a ``.pt`` file with its ``.json`` beside it.
+    device : torch.device or str
+        Where the network goes.
+    pixel_mm : float, optional
+        Size of the pixels that it will see; weights taught at another one are refused. None: it does not matter.
+
+    Returns
+    -------
+    network : PartNetwork or LadderNetwork
+        In single precision and evaluation mode.
+    card : dict
+        At least ``name``, ``network`` and ``sha256``.
+
+    Raises
+    ------
+    ValueError
+        If the weights or the card are missing or cannot be read, or do not belong together, or were taught at another
+        size of pixel.
+    """
+    path = _weights_path(name_or_path)
+    card = _read_card(path.with_suffix(CARD_SUFFIX))
+    taught = card.get("pixel_mm", 1.0)  # cards of before say nothing: all were taught at 1 mm
+    if pixel_mm is not None and taught != pixel_mm:
+        raise ValueError(
+            f"The weights {path} were taught at {taught} mm a pixel, but are shown {pixel_mm:g} mm a pixel here, so "
+            f"that nothing would have the right size; name weights taught at {pixel_mm:g} mm."
+        )
+    content = _read(path, "weights")
+    found = hashlib.sha256(content).hexdigest()
+    if found != card["sha256"]:
+        raise ValueError(
+            f"The weights {path} are not the ones that their card describes (SHA-256 {found[:12]}… instead of "
+            f"{str(card['sha256'])[:12]}…): the file was altered or cut short; install SpinalTap again."
+        )
+    network = _build(card["network"], path)
+    try:
+        network.load_state_dict(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
+    except (RuntimeError, pickle.UnpicklingError, TypeError, AttributeError, EOFError) as error:
+        raise ValueError(f"The weights {path} do not fit the network that their card names: {error}") from error
+    return network.float().eval().to(device), card
+
+
+def _halved(name: str, value: torch.Tensor) -> torch.Tensor:
+    """Return a tensor of the state dict in half precision, on the CPU; counters stay whole numbers."""
+    value = value.detach().cpu()
+    half = value.half() if value.is_floating_point() else value
+    if not torch.isfinite(half).all():
+        raise ValueError(f"The weights {name!r} are not finite in half precision: the training has diverged.")
+    return half.contiguous()
+
+
+def _write_together(files: Mapping[Path, bytes]) -> None:
+    """Write every file under a temporary name, then move all of them to their places; on failure leave none."""
+    staged = {path: path.with_name(f".{path.name}.{os.getpid()}.part") for path in files}
+    try:
+        for path, content in files.items():
+            staged[path].write_bytes(content)
+        for path, temporary in staged.items():
+            temporary.replace(path)
+    finally:
+        for temporary in staged.values():
+            temporary.unlink(missing_ok=True)
+
+
+def _weights_path(name_or_path: Path | str) -> Path:
+    """Return the weights file for a name or a path: a bare word is a name."""
+    path = Path(name_or_path)
+    if path.suffix != WEIGHTS_SUFFIX and len(path.parts) == 1:
+        return resource_path("Models", path.name + WEIGHTS_SUFFIX)
+    return path
+
+
+def _read(path: Path, what: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ValueError(
+            f"The network's {what} cannot be read from {path} ({error.strerror}): install SpinalTap again, or name "
+            "another weights file."
+        ) from error
+
+
+def _read_card(path: Path) -> dict[str, Any]:
+    """Return the card; raise ValueError unless it is JSON with the entries that loading needs."""
+    try:
+        card = json.loads(_read(path, "model card"))
+    except ValueError as error:
+        if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError)):
+            raise ValueError(f"The model card {path} is not valid JSON: {error}") from error
+        raise
+    if not isinstance(card, dict) or not isinstance(card.get("network"), dict) or "sha256" not in card:
+        raise ValueError(f"The model card {path} does not name a network and the SHA-256 of its weights.")
+    return card
+
+
+def _build(arguments: Mapping[str, Any], path: Path) -> nn.Module:
+    """Return an untrained network as the card describes it."""
+    options = dict(arguments)
+    kind = NETWORKS.get(str(options.pop("class", None)))
+    if kind is None:
+        raise ValueError(f"The card of {path} names an unknown network {arguments.get('class')!r}.")
+    try:
+        return kind(**options)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"The card of {path} describes a network that cannot be built: {error}") from error

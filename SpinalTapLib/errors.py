@@ -1,0 +1,67 @@
+"""Troubles: whatever goes wrong becomes one plain sentence that says what to do."""
+
+from __future__ import annotations
+
+import errno
+import sys
+
+from .files.atomic import reason
+
+_MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
+
+NO_MEMORY = (
+    "There is not enough memory for this scan: close other programs, or choose the processor (cpu) as the device, "
+    "and run it again."
+)
+
+
+def sentence_for(error: BaseException) -> str:
+    """Return one sentence for an exception; a ValueError of the library carries its own."""
+    if is_memory(error):
+        return NO_MEMORY
+    if isinstance(error, ModuleNotFoundError):
+        return _missing(error)
+    if isinstance(error, ImportError):
+        return f"A library that the network needs cannot be loaded ({error}); install it again."
+    if isinstance(error, OSError):
+        return _file_sentence(error)
+    if isinstance(error, ValueError) and str(error):
+        return " ".join(str(error).split())
+    return f"Something went wrong inside SpinalTap ({type(error).__name__}: {error}); the log has the details."
+
+
+def is_memory(error: BaseException) -> bool:
+    """Return True if memory ran out, on the processor or on a graphics card."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(words in text for words in _MEMORY_WORDS)
+    )
+
+
+def sentence_for_exit(code: int) -> str:
+    """Return one sentence for a worker process that ended by itself, from its return code."""
+    if code == -9:
+        return (
+            "The segmentation process was killed (signal 9), most likely because the computer ran out of memory: "
+            "close other programs and run it again."
+        )
+    how = f"signal {-code}" if code < 0 else f"exit code {code}"
+    return f"The segmentation process ended unexpectedly ({how}); run it again, and look into the log if it comes back."
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    name = (error.name or str(error)).split(".")[0]
+    if name == "torch":
+        return (
+            "PyTorch, which runs the network, is not installed in the Python that works for SpinalTap "
+            f"({sys.executable}); install it with the PyTorch extension of 3D Slicer, or with pip."
+        )
+    return f"The Python package {name} is not installed ({sys.executable}); install it in the panel's Setup part."
+
+
+def _file_sentence(error: OSError) -> str:
+    where = f" {error.filename}" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "The disk is full: make room and run it again; nothing was left behind."
+    why = "permission denied" if isinstance(error, PermissionError) else reason(error)
+    return f"The file system refused{where}: {why}."

@@ -1,0 +1,169 @@
+"""Evidence on disk: what a result folder keeps beside the contract's files, so that `reseed` needs no detector."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+import zlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..detection.detector import Detections
+from ..detection.linking import Candidate
+from ..detection.part_maps import SliceVertebra
+from ..evidence import Evidence, from_steps, gather, to_steps
+from ..scans.volume import SagittalVolume, working_volume
+from ..spine.vertebra import CORNERS
+
+EVIDENCE_NAME = "evidence.npz"
+FORMAT = 1
+"""Raised when an older program could not read the file."""
+
+_COMPRESSION = 1  # the masks are mostly 0 or 1: higher levels take five times as long for a tenth of the size
+
+
+def evidence_bytes(evidence: Evidence) -> bytes:
+    """Return the evidence as the content of an ``.npz`` file.
+
+    Neither the scan nor the bodies are part of it: the one is read again, the others follow from the rest.
+    """
+    candidates = evidence.candidates
+    members = _all_members(evidence)
+    position = {id(member): i for i, member in enumerate(members)}
+    chains = [[position[id(member)] for member in candidate.members] for candidate in candidates]
+    texts = {
+        "members": chains,
+        "flags": [list(c.flags) for c in candidates],
+        "structures": evidence.structures,
+        "ignored": sorted(evidence.ignored),
+    }
+    arrays = {
+        "format": np.array(FORMAT),
+        "probabilities": to_steps(evidence.detections.probabilities),
+        "scan_shape": np.array(evidence.volume.array.shape),
+        "scan_matrix": evidence.volume.matrix,
+        "part_slice": np.array([m.slice for m in members], int),
+        "part_corners": np.array([m.corners for m in members], float).reshape(-1, 4, 2),
+        "part_centroid": np.array([m.centroid for m in members], float).reshape(-1, 2),
+        "part_score": np.array([m.score for m in members], float),
+        "part_evidence": np.array([m.evidence for m in members], float).reshape(len(members), -1),
+        "part_rebuilt": np.array([[name in m.rebuilt for name in CORNERS] for m in members], bool).reshape(-1, 4),
+        "centroid": np.array([c.centroid_lps_mm for c in candidates], float).reshape(-1, 3),
+        "corners": np.array([c.corners_lps_mm for c in candidates], float).reshape(-1, 4, 3),
+        "mid_slice": np.array([c.mid_slice for c in candidates], int),
+        "evidence": np.array([c.evidence for c in candidates], float).reshape(len(candidates), -1),
+        "score": np.array([c.score for c in candidates], float),
+        "raw_score": np.array([c.score if c.raw_score is None else c.raw_score for c in candidates], float),
+        "texts": np.array(json.dumps(texts)),
+    }
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=_COMPRESSION) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _all_members(evidence: Evidence) -> list[SliceVertebra]:
+    """Return what the detector saw in all slices, then what the user has added."""
+    seen = list(evidence.detections.vertebrae)
+    known = set(map(id, seen))
+    return seen + [m for c in evidence.candidates for m in c.members if id(m) not in known]
+
+
+def read_evidence(path: str | Path, volume: SagittalVolume) -> Evidence:
+    """Read evidence that belongs to a scan.
+
+    Parameters
+    ----------
+    path : path
+        An ``evidence.npz``.
+    volume : SagittalVolume
+        The scan, read again.
+
+    Raises
+    ------
+    ValueError
+        If the file is missing, damaged or of another version, or the scan is not the one that it was made from.
+    """
+    path = Path(path)
+    stored = _stored(path)
+    if stored.get("format") != FORMAT:
+        raise ValueError(f"{path} was written by another version of SpinalTap; segment the scan again.")
+    try:
+        return _evidence(stored, volume, path)
+    except (KeyError, IndexError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is not complete ({error}); segment the scan again.") from error
+
+
+def read_scores(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return what the detector said of each candidate, without the scan: centroids (n, 3), LPS, mm, and scores (n,).
+
+    Raises
+    ------
+    ValueError
+        As `read_evidence`.
+    """
+    stored = _stored(Path(path))
+    if "centroid" not in stored or "score" not in stored:
+        raise ValueError(f"{path} is not complete; segment the scan again.")
+    return stored["centroid"], stored.get("raw_score", stored["score"])
+
+
+def _stored(path: Path) -> dict[str, Any]:
+    """Return the arrays of an ``.npz`` file."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise ValueError(f"There is no {path.name} in {path.parent}; segment the scan again.") from None
+    except (OSError, EOFError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{path} is damaged; segment the scan again.") from error
+
+
+def _evidence(stored: dict[str, Any], volume: SagittalVolume, path: Path) -> Evidence:
+    """Put the stored arrays together with the scan."""
+    working = working_volume(volume)
+    probabilities = stored["probabilities"]
+    shape = (len(probabilities), *probabilities.shape[2:])
+    same_grid = tuple(stored["scan_shape"]) == volume.array.shape and shape == working.array.shape
+    if not same_grid or not np.allclose(stored["scan_matrix"], volume.matrix, atol=1e-3):
+        raise ValueError(f"{path} was made from another scan than {volume.name}; give the scan that it was made from.")
+    texts = json.loads(str(stored["texts"]))
+    members = tuple(_members(stored))
+    chosen = [tuple(members[i] for i in chain) for chain in texts["members"]]
+    candidates = tuple(
+        Candidate(
+            members=chain,
+            centroid_lps_mm=stored["centroid"][i],
+            corners_lps_mm=stored["corners"][i],
+            mid_slice=int(stored["mid_slice"][i]),
+            evidence=stored["evidence"][i],
+            score=float(stored["score"][i]),
+            flags=tuple(texts["flags"][i]),
+            slices=tuple(member.slice for member in chain),
+            raw_score=float(stored["raw_score"][i]) if "raw_score" in stored else None,
+        )
+        for i, chain in enumerate(chosen)
+    )
+    detections = Detections(working, members, from_steps(probabilities))
+    evidence = gather(volume, detections, candidates, str(texts["structures"]))
+    return replace(evidence, ignored=frozenset(texts.get("ignored", ())))
+
+
+def _members(stored: dict[str, Any]) -> list[SliceVertebra]:
+    return [
+        SliceVertebra(
+            slice=int(stored["part_slice"][i]),
+            corners=stored["part_corners"][i],
+            centroid=stored["part_centroid"][i],
+            score=float(stored["part_score"][i]),
+            evidence=stored["part_evidence"][i],
+            rebuilt=tuple(name for name, missing in zip(CORNERS, stored["part_rebuilt"][i]) if missing),
+        )
+        for i in range(len(stored["part_slice"]))
+    ]

@@ -1,0 +1,197 @@
+"""Meshes: surfaces as STL, OBJ and PLY files, in LPS millimetres."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..bodies.triangle_mesh import mesh_arrays
+from .atomic import staged_folder, write_whole
+
+if TYPE_CHECKING:
+    from vtkmodules.vtkCommonDataModel import vtkPolyData
+
+FORMATS = ("stl", "obj", "ply")
+
+_HEADER = "SpinalTap; SPACE=LPS; UNIT=mm"
+"""``SPACE=LPS`` is what Slicer looks for in the header of a mesh; STL itself knows neither axes nor units."""
+_STL_TRIANGLE = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
+_PLY_POINT = np.dtype([("at", "<f4", 3), ("colour", "u1", 3)])
+_PLY_TRIANGLE = np.dtype([("count", "u1"), ("points", "<i4", 3)])
+_WINDOWS_NAMES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
+
+
+@dataclass(frozen=True, eq=False)
+class NamedSurface:
+    """A surface with what a file can say about it.
+
+    Attributes
+    ----------
+    name : str
+        Such as ``"L5"``.
+    surface : vtkPolyData
+        Triangles, LPS, mm.
+    colour : tuple of int
+        Red, green, blue, 0-255; kept by PLY.
+    """
+
+    name: str
+    surface: vtkPolyData
+    colour: tuple[int, int, int] = (220, 220, 200)
+
+
+def write_surface(path: str | Path, surface: vtkPolyData | Sequence[NamedSurface]) -> int:
+    """Write one surface, or several as one file; the ending says how: .stl (binary), .obj or .ply (binary).
+
+    Parameters
+    ----------
+    path : path
+        The file; replaced if it is there.
+    surface : vtkPolyData or sequence of NamedSurface
+        Triangles, LPS, mm.
+
+    Returns
+    -------
+    int
+        Number of triangles written, as counted in the file.
+
+    Raises
+    ------
+    ValueError
+        If the ending is none of these, a surface is empty, or the file can't be written; nothing is left of it then.
+    """
+    path = Path(path)
+    kind = path.suffix.lower().lstrip(".")
+    if kind not in FORMATS:
+        raise ValueError(f"Surfaces can be written as {', '.join(FORMATS)}; {path.name} ends otherwise.")
+    parts = list(surface) if isinstance(surface, Sequence) else [NamedSurface(path.stem, surface)]
+    if not parts:
+        raise ValueError(f"There is no surface to write to {path}.")
+    meshes = [mesh_arrays(part.surface) for part in parts]
+    write_whole(path, {"stl": _stl, "obj": _obj, "ply": _ply}[kind](parts, meshes))
+    wanted, found = sum(len(triangles) for _, triangles in meshes), count_triangles(path)
+    if found != wanted:
+        path.unlink(missing_ok=True)
+        raise ValueError(f"Writing {path} failed: {found} of {wanted} triangles arrived. Is the disk full?")
+    return wanted
+
+
+def write_surfaces(
+    folder: str | Path, surfaces: Sequence[NamedSurface], kind: str = "stl", merged: str | None = None
+) -> list[Path]:
+    """Write surfaces into a folder, one file each or one for all; all of them, or none.
+
+    Parameters
+    ----------
+    folder : path
+        Made if it is not there. Other files in it stay.
+    surfaces : sequence of NamedSurface
+        What to write; a file is named after its surface.
+    kind : str
+        One of `FORMATS`.
+    merged : str, optional
+        Name, without ending, of one file for all of them.
+
+    Returns
+    -------
+    list of Path
+        The files, in the order of `surfaces`.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to write, or it can't be written; the folder is then as it was.
+    """
+    if kind not in FORMATS:
+        raise ValueError(f"Surfaces can be written as {', '.join(FORMATS)}; got {kind!r}.")
+    if not surfaces:
+        raise ValueError("There is no surface to write.")
+    names = file_names([merged] if merged is not None else [s.name for s in surfaces], kind)
+    with staged_folder(folder) as stage:
+        if merged is not None:
+            write_surface(stage / names[0], surfaces)
+        else:
+            for name, surface in zip(names, surfaces):
+                write_surface(stage / name, [surface])
+    return [Path(folder) / name for name in names]
+
+
+def file_names(names: Sequence[str], ending: str) -> list[str]:
+    """Return a file name for each name: safe on every system, and no two the same even where case does not count."""
+    out: list[str] = []
+    taken: set[str] = set()
+    for name in names:
+        stem = base = safe_name(name)
+        number = 2
+        while stem.lower() in taken:
+            stem, number = f"{base}_{number}", number + 1
+        taken.add(stem.lower())
+        out.append(f"{stem}.{ending}")
+    return out
+
+
+def safe_name(name: str) -> str:
+    """Return a name with nothing in it that a file system could object to, such as ``"L5_S1"`` for ``"L5/S1"``."""
+    stem = re.sub(r"[^\w.+-]+", "_", name, flags=re.ASCII).strip("._")[:80]
+    return f"_{stem}" if not stem or _WINDOWS_NAMES.fullmatch(stem) else stem
+
+
+def count_triangles(path: str | Path) -> int:
+    """Return the number of triangles that a file written by `write_surface` holds, whole ones only."""
+    path = Path(path)
+    data = path.read_bytes()
+    if path.suffix.lower() == ".stl":
+        said = int(np.frombuffer(data, "<u4", 1, 80)[0]) if len(data) >= 84 else 0
+        return min(said, (len(data) - 84) // _STL_TRIANGLE.itemsize)
+    if path.suffix.lower() == ".obj":
+        return data.count(b"\nf ")
+    head, _, body = data.partition(b"end_header\n")
+    points, faces = (int(re.findall(rb"element %s (\d+)" % what, head)[0]) for what in (b"vertex", b"face"))
+    return min(faces, max(0, len(body) - points * _PLY_POINT.itemsize) // _PLY_TRIANGLE.itemsize)
+
+
+def _stl(parts: Sequence[NamedSurface], meshes: Sequence[tuple[np.ndarray, np.ndarray]]) -> bytes:
+    """Return a binary STL file."""
+    corners = np.concatenate([points[triangles] for points, triangles in meshes])
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    out = np.zeros(len(corners), _STL_TRIANGLE)
+    out["corners"] = corners
+    out["normal"] = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
+    title = f"{_HEADER}; {parts[0].name if len(parts) == 1 else f'{len(parts)} parts'}"
+    header = title.encode("ascii", "replace")[:80].ljust(80)
+    return header + np.uint32(len(out)).astype("<u4").tobytes() + out.tobytes()
+
+
+def _obj(parts: Sequence[NamedSurface], meshes: Sequence[tuple[np.ndarray, np.ndarray]]) -> bytes:
+    """Return a Wavefront OBJ file with one object a part."""
+    out = io.StringIO()
+    out.write(f"# {_HEADER}\n")
+    start = 1
+    for part, (points, triangles) in zip(parts, meshes):
+        out.write(f"o {safe_name(part.name)}\n")
+        out.write("".join([f"v {x:.4f} {y:.4f} {z:.4f}\n" for x, y, z in points.tolist()]))
+        out.write("".join([f"f {a} {b} {c}\n" for a, b, c in (triangles + start).tolist()]))
+        start += len(points)
+    return out.getvalue().encode("ascii", "replace")
+
+
+def _ply(parts: Sequence[NamedSurface], meshes: Sequence[tuple[np.ndarray, np.ndarray]]) -> bytes:
+    """Return a binary PLY file with a colour a point."""
+    starts = np.cumsum([0, *(len(points) for points, _ in meshes)])
+    vertices = np.zeros(starts[-1], _PLY_POINT)
+    faces = np.zeros(sum(len(triangles) for _, triangles in meshes), _PLY_TRIANGLE)
+    faces["count"] = 3
+    faces["points"] = np.concatenate([triangles + start for (_, triangles), start in zip(meshes, starts)])
+    for part, (points, _), start in zip(parts, meshes, starts):
+        vertices["at"][start : start + len(points)] = points
+        vertices["colour"][start : start + len(points)] = part.colour
+    lines = ["ply", "format binary_little_endian 1.0", f"comment {_HEADER}", f"element vertex {len(vertices)}"]
+    lines += [f"property float {axis}" for axis in "xyz"] + [f"property uchar {c}" for c in ("red", "green", "blue")]
+    lines += [f"element face {len(faces)}", "property list uchar int vertex_indices", "end_header", ""]
+    return "\n".join(lines).encode("ascii") + vertices.tobytes() + faces.tobytes()

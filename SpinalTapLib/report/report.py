@@ -1,0 +1,126 @@
+"""The report: one picture with the spine from the side and from the front, its table, its angles and its surfaces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from .. import __version__
+from ..files.atomic import write_whole
+from ..scans.volume import SagittalVolume
+from ..spine.angles import spine_curves
+from ..spine.vertebra import Spine
+from .canvas import Page, png_bytes, shortened
+from .sections import Section, front_section, side_section, spine_window
+from .sidebar import (
+    LEAST_RENDERING_PX,
+    SIDEBAR_PX,
+    draw_curves,
+    draw_rendering,
+    draw_table,
+    draw_warnings,
+    tallest_sidebar,
+)
+from .style import AMBER, BACKGROUND, BRIGHT, GAP_PX, MARGIN_PX, MUTED, RULE, anchor_sentence
+from .views import CAPTION_PX, CAPTION_SIZE, draw_names, draw_scale_bar, draw_view
+
+DISCLAIMER = "Research software, not a medical device. Check every level against the images."
+
+_HEADER_PX = 112
+_FOOTER_PX = 46
+_PX_PER_MM = 1.6  # of a whole spine: a C5 of 12 mm is 19 px high, one line of text
+_VIEW_HEIGHT_PX = (900, 1440)
+_LARGEST_PX_PER_MM = 8.0  # of a small crop, so that pixels stay pixels
+_SIDE_WIDTH_PX = 820
+
+
+def write_report(path: str | Path, spine: Spine, volume: SagittalVolume, rendering: np.ndarray | None = None) -> None:
+    """Draw the report and write it as a PNG file; see `draw_report`.
+
+    Raises
+    ------
+    ValueError
+        If the file can't be written.
+    """
+    write_whole(path, png_bytes(draw_report(spine, volume, rendering)))
+
+
+def draw_report(spine: Spine, volume: SagittalVolume, rendering: np.ndarray | None = None) -> np.ndarray:
+    """Draw the report. Nothing in it depends on the day or the machine.
+
+    Parameters
+    ----------
+    spine : Spine
+        Measured (see `measurements.measure_spine`), with its label map on the volume's grid; without a label map
+        the corners are drawn as outlines.
+    volume : SagittalVolume
+        The scan.
+    rendering : ndarray, shape (rows, columns, 3), uint8, optional
+        A picture of the surfaces in 3-D.
+
+    Returns
+    -------
+    ndarray, shape (rows, columns, 3), uint8
+    """
+    side, front = _sections(spine, volume)
+    front_left = MARGIN_PX + side.image.shape[1] + GAP_PX
+    sidebar = front_left + front.image.shape[1] + MARGIN_PX + 10
+    views_end = _HEADER_PX + CAPTION_PX + side.image.shape[0]
+    room = max(views_end, _HEADER_PX + tallest_sidebar(spine)) + _FOOTER_PX
+    page = Page(room, sidebar + SIDEBAR_PX + MARGIN_PX, BACKGROUND)
+    _draw_header(page, spine, volume)
+    grey = spine_window(volume, spine.vertebrae)
+    draw_view(page, side, _HEADER_PX, MARGIN_PX, spine, grey, _side_caption(side))
+    draw_names(page, side, _HEADER_PX, MARGIN_PX, spine.vertebrae)
+    draw_scale_bar(page, side, _HEADER_PX, MARGIN_PX)
+    draw_view(page, front, _HEADER_PX, front_left, spine, grey, "Coronal")
+    end = draw_table(page, _HEADER_PX - 8, sidebar, spine)
+    end = draw_curves(page, end, sidebar, spine_curves(spine))
+    end = draw_warnings(page, end, sidebar, spine)
+    bottom = max(views_end, end + (LEAST_RENDERING_PX if rendering is not None else 0))
+    if rendering is not None:
+        draw_rendering(page, end, sidebar, bottom, rendering)
+    page.text(DISCLAIMER, bottom + 30, MARGIN_PX, 13, MUTED)
+    return page.rgb(bottom + _FOOTER_PX)
+
+
+def _sections(spine: Spine, volume: SagittalVolume) -> tuple[Section, Section]:
+    """Return the side and the front view at one scale, which fits the page."""
+    rows_mm = volume.array.shape[1] * volume.spacing_mm[1]
+    height = np.clip(_PX_PER_MM * rows_mm, *_VIEW_HEIGHT_PX)
+    scale = min(height / rows_mm, _LARGEST_PX_PER_MM)
+    side = side_section(volume, spine.vertebrae, scale)
+    if side.image.shape[1] > _SIDE_WIDTH_PX:
+        scale *= _SIDE_WIDTH_PX / side.image.shape[1]
+        side = side_section(volume, spine.vertebrae, scale)
+    return side, front_section(volume, spine.vertebrae, scale)
+
+
+def _draw_header(page: Page, spine: Spine, volume: SagittalVolume) -> None:
+    width = page.width - 2 * MARGIN_PX
+    page.text(shortened(volume.name, width - 200, 25, bold=True), 46, MARGIN_PX, 25, BRIGHT, bold=True)
+    page.text("SpinalTap", 46, page.width - MARGIN_PX, 18, MUTED, align="right")
+    sure = spine.anchor != "none" and bool(spine.vertebrae)
+    used = page.text(anchor_sentence(spine), 76, MARGIN_PX, 16, BRIGHT if sure else AMBER)
+    page.text(_count_sentence(spine), 76, MARGIN_PX + used + 18, 16, MUTED)
+    page.text(_model_sentence(spine), 76, page.width - MARGIN_PX, 13, MUTED, align="right")
+    page.fill(94, MARGIN_PX, 1, width, RULE)
+
+
+def _count_sentence(spine: Spine) -> str:
+    if not spine.vertebrae:
+        return ""
+    count = f"{len(spine.vertebrae)} vertebra{'e' if len(spine.vertebrae) > 1 else ''}"
+    lowest, highest = spine.vertebrae[0].level, spine.vertebrae[-1].level
+    return f"{count}, {highest}–{lowest}" if lowest and highest and lowest != highest else count
+
+
+def _model_sentence(spine: Spine) -> str:
+    name, digest = spine.model.get("name", ""), spine.model.get("sha256", "")[:8]
+    return "   ".join(part for part in (f"model {name} {digest}" if name else "", f"version {__version__}") if part)
+
+
+def _side_caption(side: Section) -> str:
+    words = "Midline, following the sideways bend" if side.curved else "Midline slice, as acquired"
+    return shortened(words, side.image.shape[1], CAPTION_SIZE)

@@ -1,0 +1,117 @@
+"""The right-hand side of the report: table, angles, notes, 3-D picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.ndimage import gaussian_filter, map_coordinates
+
+from ..spine.angles import CORONAL_FLAG_DEG, Curve
+from ..spine.confidence import word
+from ..spine.terms import colour
+from ..spine.vertebra import Spine, Vertebra
+from .canvas import Page, wrap
+from .style import AMBER, BRIGHT, MUTED, RULE, confidence_colour, short_name
+
+SIDEBAR_PX = 760
+LEAST_RENDERING_PX = 300
+
+_ROW_PX = 25
+_LINE_PX = 17
+_SIZE = 14
+_NUMBERS: tuple[tuple[str, str, int], ...] = (  # measurement, heading, right edge
+    ("height_anterior_mm", "Ant.", 258),
+    ("height_middle_mm", "Mid.", 308),
+    ("height_posterior_mm", "Post.", 362),
+    ("disc_height_middle_mm", "mm", 452),
+)
+_CONFIDENCE_LEFT, _NOTES_LEFT = 92, 480
+_CURVE_COLUMNS = 2
+_CURVES_PX = 130  # five angles
+_NOTE_LINES, _WARNING_LINES = 3, 4
+
+
+def tallest_sidebar(spine: Spine) -> int:
+    """Return a height, px, that the sidebar of this spine surely fits into."""
+    table = 80 + len(spine.vertebrae) * (_ROW_PX + (_NOTE_LINES - 1) * _LINE_PX)
+    warnings = 20 + len(spine.warnings) * (_WARNING_LINES * (_LINE_PX + 1) + 4)
+    return table + _CURVES_PX + warnings + LEAST_RENDERING_PX
+
+
+def draw_table(page: Page, top: int, left: int, spine: Spine) -> int:
+    """Draw one row for each vertebra, from the neck down, and return where the table ends."""
+    lower, upper = top + 32, top + 14
+    page.text("Level", lower, left + 20, 13, MUTED)
+    page.text("Confidence", lower, left + _CONFIDENCE_LEFT, 13, MUTED)
+    for _, heading, right in _NUMBERS:
+        page.text(heading, lower, left + right, 13, MUTED, align="right")
+    page.text("Body height, mm", upper, left + _NUMBERS[2][2], 13, MUTED, align="right")
+    page.text("Disc below,", upper, left + _NUMBERS[3][2], 13, MUTED, align="right")
+    page.text("Notes", lower, left + _NOTES_LEFT, 13, MUTED)
+    top += 42
+    for vertebra in reversed(spine.vertebrae):
+        page.fill(top, left, 1, SIDEBAR_PX, RULE)
+        top = _draw_row(page, top, left, vertebra)
+    page.fill(top, left, 1, SIDEBAR_PX, RULE)
+    return top + 26
+
+
+def _draw_row(page: Page, top: int, left: int, vertebra: Vertebra) -> int:
+    base = top + 18
+    page.fill(top + 6, left, 14, 10, colour(vertebra.label_value))
+    page.text(short_name(vertebra), base, left + 20, 15, BRIGHT, bold=vertebra.level is not None)
+    shade = confidence_colour(vertebra.confidence)
+    page.disc(base - 4.5, left + _CONFIDENCE_LEFT + 4, 4, shade)
+    page.text(word(vertebra.confidence), base, left + _CONFIDENCE_LEFT + 15, _SIZE, shade)
+    page.text(f"{vertebra.confidence:.2f}", base, left + 212, 12, MUTED, align="right")
+    for key, _, right in _NUMBERS:
+        value = vertebra.measurements.get(key)
+        words = "–" if value is None else f"{value:.1f}"
+        page.text(words, base, left + right, _SIZE, MUTED if value is None else BRIGHT, align="right")
+    lines = wrap("; ".join(vertebra.flags), SIDEBAR_PX - _NOTES_LEFT, 13, _NOTE_LINES)
+    for i, line in enumerate(lines):
+        page.text(line, base + i * _LINE_PX, left + _NOTES_LEFT, 13, AMBER)
+    return top + _ROW_PX + _LINE_PX * max(len(lines) - 1, 0)
+
+
+def draw_curves(page: Page, top: int, left: int, curves: Sequence[Curve]) -> int:
+    """Draw the angles of the whole spine in two columns, and return where they end."""
+    if not curves:
+        return top
+    width = SIDEBAR_PX // _CURVE_COLUMNS
+    page.text("Angles, lying on the back", top + 12, left, 13, MUTED)
+    for i, curve in enumerate(curves):
+        base = top + 38 + 24 * (i // _CURVE_COLUMNS)
+        column = left + width * (i % _CURVE_COLUMNS)
+        named = curve.name != "coronal_curve" or curve.angle_deg >= CORONAL_FLAG_DEG
+        page.text(f"{curve.angle_deg:.0f}°", base, column + 44, 16, BRIGHT if named else MUTED, True, align="right")
+        used = page.text(curve.title, base, column + 58, _SIZE, BRIGHT if named else MUTED)
+        page.text(curve.levels if named else "within the error of the method", base, column + 68 + used, 13, MUTED)
+    return top + 48 + 24 * -(-len(curves) // _CURVE_COLUMNS)
+
+
+def draw_warnings(page: Page, top: int, left: int, spine: Spine) -> int:
+    """Write the warnings, and return where they end."""
+    for warning in spine.warnings:
+        page.disc(top + 8, left + 4, 3, AMBER)
+        for line in wrap(warning, SIDEBAR_PX - 20, 13, _WARNING_LINES):
+            page.text(line, top + 13, left + 16, 13, AMBER)
+            top += _LINE_PX + 1
+        top += 4
+    return top + (14 if spine.warnings else 0)
+
+
+def draw_rendering(page: Page, top: int, left: int, bottom: int, rendering: np.ndarray) -> None:
+    """Fit a picture, shape (rows, columns, 3), 0-255, into what is left of the sidebar, in its own proportions."""
+    scale = min((bottom - top) / rendering.shape[0], SIDEBAR_PX / rendering.shape[1])
+    image = resized(rendering, max(round(rendering.shape[0] * scale), 1), max(round(rendering.shape[1] * scale), 1))
+    page.paste(image, top, left + (SIDEBAR_PX - image.shape[1]) // 2)
+
+
+def resized(image: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Return an image, shape (rows, columns, 3), at another size, without aliasing."""
+    steps = np.array([image.shape[0] / rows, image.shape[1] / columns])
+    soft = gaussian_filter(image.astype(np.float32), (*np.where(steps > 1, 0.4 * steps, 0), 0))
+    grid = np.meshgrid(*((np.arange(n) + 0.5) * s - 0.5 for n, s in zip((rows, columns), steps)), indexing="ij")
+    return np.stack([map_coordinates(soft[..., k], grid, order=1, mode="nearest") for k in range(3)], -1)

@@ -1,0 +1,45 @@
+"""How the report looks, and the words it uses for what the levels are counted from."""
+
+from __future__ import annotations
+
+from ..spine.confidence import WORDS, word
+from ..spine.levels import UNANCHORED_BASE
+from ..spine.vertebra import Spine, Vertebra
+from .canvas import Colour
+
+BACKGROUND: Colour = (13, 16, 20)
+"""Dark, as reading rooms and workstations are."""
+BRIGHT: Colour = (232, 236, 241)
+MUTED: Colour = (146, 155, 167)
+RULE: Colour = (45, 52, 62)
+BLACK: Colour = (0, 0, 0)
+AMBER: Colour = (240, 176, 60)
+
+MARGIN_PX = 30
+GAP_PX = 14
+
+# Green, orange and vermilion of Okabe and Ito (2008), a little lighter on the dark ground; the words say it too.
+_CONFIDENCE: dict[str, Colour] = dict(zip(WORDS, ((0, 178, 130), (230, 159, 0), (232, 100, 30))))
+
+
+def confidence_colour(confidence: float) -> Colour:
+    """Return the colour that goes with the word for a confidence of 0-1 (`confidence.word`)."""
+    return _CONFIDENCE[word(confidence)]
+
+
+def short_name(vertebra: Vertebra) -> str:
+    """Return the level, or the number from the bottom up of a vertebra without one."""
+    return vertebra.level or str(vertebra.label_value - UNANCHORED_BASE)
+
+
+def anchor_sentence(spine: Spine) -> str:
+    """Say in one line what the levels are counted from."""
+    if not spine.vertebrae:
+        return "No vertebra was found"
+    if spine.anchor == "pinned":
+        return f"Levels counted from the box drawn around {spine.seed.level}" if spine.seed else "Levels pinned by hand"
+    if spine.anchor == "C2":
+        return "Levels counted downwards from C2, which is in view"
+    if spine.anchor == "S1":
+        return "Levels counted upwards from S1, which is in view"
+    return "Levels not known (neither S1 nor C2 surely in view): numbered from the bottom up"

@@ -1,0 +1,133 @@
+"""The pictures of the report: grey values, outlines, level names, scale bar."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..spine.confidence import WORDS, word
+from ..spine.terms import colour
+from ..spine.vertebra import Spine, Vertebra
+from .canvas import Page
+from .sections import Section, window
+from .style import (
+    BLACK,
+    BRIGHT,
+    MUTED,
+    RULE,
+    confidence_colour,
+    short_name,
+)
+
+CAPTION_PX = 26
+"""Height of the line of words above each picture."""
+CAPTION_SIZE = 13
+"""Its font size."""
+
+_LINE_PX = 1.7
+_SHADOW_PX = 3.6  # a dark line below the coloured one, which keeps it visible on bright marrow
+_DASH_PX = 5.0
+_NAME_PX = 15  # font size
+_NAME_GAP_PX = 12  # between a body and its name
+_NAME_ROOM_PX = 62  # that a name needs before the bodies, gap and dot included
+_LEAST_PITCH_PX = 16.0  # between two names
+_BAR_MM = (200, 100, 50, 20, 10)
+_BAR_PART = 0.4  # longest scale bar, as a part of the picture's width
+
+
+def draw_view(
+    page: Page, section: Section, top: int, left: int, spine: Spine, grey: tuple[float, float], caption: str
+) -> None:
+    """Draw a picture with its caption above, the outlines of the bodies, and which side is which."""
+    image = window(section.image, *grey)
+    page.text(caption, top + 15, left, CAPTION_SIZE, MUTED)
+    top += CAPTION_PX
+    page.paste(image, top, left)
+    corner = np.array([top, left])
+    for vertebra in spine.vertebrae:
+        for line in _outlines(section, spine, vertebra):
+            _draw_outline(page, line + corner, vertebra)
+    height, width = image.shape
+    frame = np.array([(-1, -1), (-1, width), (height, width), (height, -1), (-1, -1)], float)
+    page.line(frame + corner, RULE, 1)
+    first, second = ("A", "P") if section.flat == "column" else ("R", "L")
+    page.text(first, top + height / 2, left + 8, 15, BRIGHT, halo=BLACK)
+    page.text(second, top + height / 2, left + width - 8, 15, BRIGHT, align="right", halo=BLACK)
+
+
+def _outlines(section: Section, spine: Spine, vertebra: Vertebra) -> list[np.ndarray]:
+    """Return the closed lines of a body: from the label map, or from the corners where there is none."""
+    if spine.label_map is not None:
+        lines = section.outlines(spine.label_map, vertebra.label_value)
+        return [line for line in lines if len(line) > 0.2 * len(lines[0])]
+    if section.flat == "slice":
+        return []
+    return [section.position_of(np.vstack([vertebra.corners_lps_mm, vertebra.corners_lps_mm[:1]]))]
+
+
+def _draw_outline(page: Page, line: np.ndarray, vertebra: Vertebra) -> None:
+    dash = _DASH_PX if word(vertebra.confidence) == WORDS[-1] else 0.0
+    page.line(line, BLACK, _SHADOW_PX, alpha=0.35)
+    page.line(line, colour(vertebra.label_value), _LINE_PX, alpha=0.95, dash_px=dash)
+
+
+def draw_names(page: Page, section: Section, top: int, left: int, vertebrae: Sequence[Vertebra]) -> None:
+    """Write each level's name in front of its body, with a dot for its confidence; names never overlap.
+
+    Where the picture ends right before the bodies, all names stand behind them.
+    """
+    if not vertebrae:
+        return
+    corner = np.array([top + CAPTION_PX, left])
+    corners = [section.position_of(v.corners_lps_mm) + corner for v in vertebrae]
+    wanted = np.array([c[:, 0].mean() for c in corners])
+    rows = spread(wanted, _LEAST_PITCH_PX)
+    side = -1 if min(c[:, 1].min() for c in corners) - _NAME_ROOM_PX > left else 1
+    for vertebra, quad, row, at in zip(vertebrae, corners, rows, wanted):
+        edge = float((side * quad[:, 1]).max() + _NAME_GAP_PX) * side
+        if abs(row - at) > 3:  # the name had to move: show whose it is
+            start = np.array([(row, edge), (at, float(quad[[0, 3] if side < 0 else [1, 2], 1].mean()))])
+            page.line(start, colour(vertebra.label_value), 1, alpha=0.8)
+        page.disc(row, edge + 4 * side, 4.5, BLACK, alpha=0.6)
+        page.disc(row, edge + 4 * side, 3.3, confidence_colour(vertebra.confidence))
+        page.text(
+            short_name(vertebra),
+            row + 0.36 * _NAME_PX,
+            edge + 13 * side,
+            _NAME_PX,
+            BRIGHT,
+            bold=True,
+            align="right" if side < 0 else "left",
+            halo=BLACK,
+        )
+
+
+def spread(wanted: np.ndarray, pitch: float) -> np.ndarray:
+    """Return positions as near to `wanted`, shape (n,), as they can be with `pitch` between any two (least squares).
+
+    Neighbours that are too close are joined into blocks about their mean (pool adjacent violators).
+    """
+    order = np.argsort(wanted, kind="stable")
+    blocks: list[list[float]] = []  # sum of (wanted - offset), number
+    for rank, value in enumerate(wanted[order]):
+        blocks.append([value - rank * pitch, 1])
+        while len(blocks) > 1 and blocks[-2][0] / blocks[-2][1] > blocks[-1][0] / blocks[-1][1]:
+            total, count = blocks.pop()
+            blocks[-1][0] += total
+            blocks[-1][1] += count
+    bases = np.concatenate([np.full(int(n), total / n) for total, n in blocks]) if blocks else np.empty(0)
+    placed = np.empty(len(wanted))
+    placed[order] = bases + pitch * np.arange(len(wanted))
+    return placed
+
+
+def draw_scale_bar(page: Page, section: Section, top: int, left: int) -> None:
+    """Draw a bar of a round number of millimetres in the lower left corner of a picture."""
+    height, width = section.image.shape
+    length_mm = next((mm for mm in _BAR_MM if mm * section.pixels_per_mm <= _BAR_PART * width), _BAR_MM[-1])
+    end, row = left + 16 + length_mm * section.pixels_per_mm, top + CAPTION_PX + height - 16.0
+    bar = np.array([(row - 5, left + 16), (row, left + 16), (row, end), (row - 5, end)], float)
+    page.line(bar, BLACK, 4, alpha=0.6)
+    page.line(bar, BRIGHT, 1.6)
+    page.text(f"{length_mm} mm", row - 8, left + 22, 13, BRIGHT, halo=BLACK)

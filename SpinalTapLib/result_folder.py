@@ -1,0 +1,269 @@
+"""From a scan on disk to a result folder, and from a result folder to another count of its levels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .bodies.surfaces import body_surface
+from .evidence import Evidence
+from .files.atomic import check_writable
+from .files.changes_file import CHANGES_NAME, Change, Count, History, changes_bytes, read_changes, seeded
+from .files.evidence_file import EVIDENCE_NAME, evidence_bytes, read_evidence
+from .files.ownership import check_output
+from .files.result_files import DICOM_NAME, JSON_NAME, read_result, write_result
+from .files.spine_json import read_spine_json
+from .pipeline import Options, recount, segment_spine
+from .progress import CancelledCallback, ProgressCallback, Stages
+from .report.rendering import render_surfaces
+from .report.style import BACKGROUND
+from .scans.volume import SagittalVolume, load_volume
+from .spine.levels import label_name
+from .spine.terms import colour
+from .spine.vertebra import SeedBox, Spine
+
+_DICOM_WENT = f"{DICOM_NAME} showed the earlier levels and was removed; write it again with dicom-seg."
+_SEGMENT_SHARES = {"read": 0.02, "segment": 0.7, "write": 0.28}
+_RESEED_SHARES = {"read": 0.3, "segment": 0.3, "write": 0.4}
+_WRITE_SHARES = {"surfaces": 0.4, "write": 0.6}
+"""Expected shares of the time."""
+
+
+def segment_file(
+    path: str | Path,
+    output: str | Path,
+    seed: SeedBox | None = None,
+    *,
+    series: str | int | None = None,
+    options: Options | None = None,
+    surface_format: str = "stl",
+    progress: ProgressCallback | None = None,
+    cancelled: CancelledCallback | None = None,
+) -> Spine:
+    """Read a scan, segment it and write the result folder.
+
+    Parameters
+    ----------
+    path, series
+        As for `load_volume`.
+    output : path
+        The result folder; checked before the long work begins.
+    seed, options, progress, cancelled
+        As for `segment_spine`.
+    surface_format : str
+        One of `meshes.FORMATS`.
+
+    Returns
+    -------
+    Spine
+        If it has no vertebrae, nothing was written.
+
+    Raises
+    ------
+    ValueError
+        In one sentence, if the scan can't be read, the run can't be done as asked, or the folder can't be written.
+    Cancelled
+        If `cancelled` returned True. As after any other exception, `output` is then as it was.
+    """
+    check_output(output, path)
+    check_writable(output)
+    stages = Stages(_SEGMENT_SHARES, progress, cancelled)
+    with stages.stage("read", "Reading the scan"):
+        volume = load_volume(path, series)
+    with stages.stage("segment", "Preparing the slices") as report:
+        spine = segment_spine(volume, seed, options=options, progress=_inner(report), cancelled=cancelled)
+    source = {"path": str(Path(path).resolve()), **({"series": str(series)} if series is not None else {})}
+    options = options or Options()
+    history = (Count(seed, options.steps, options.method),)
+    return _finished(spine, volume, output, source, surface_format, stages, history)
+
+
+def reseed_folder(
+    folder: str | Path,
+    output: str | Path | None = None,
+    change: Change | None = None,
+    *,
+    scan: str | Path | None = None,
+    count: Mapping[str, Any] | None = None,
+    surface_format: str = "stl",
+    progress: ProgressCallback | None = None,
+    cancelled: CancelledCallback | None = None,
+) -> Spine:
+    """Change a result folder and count its levels again; the detector does not run.
+
+    Parameters
+    ----------
+    folder : path
+        Written by `segment_file` (or by this function).
+    output : path, optional
+        Where the new result goes; the same folder if not given.
+    change : callable, optional
+        One of those in `changes`, such as ``seeded(box)`` or ``undone()``; without it the count starts from what the
+        detector saw.
+    scan : path, optional
+        Where the scan is now, if it is no longer where it was.
+    count : mapping, optional
+        ``steps`` and ``method``, where they shall differ from those of the count before.
+    surface_format, progress, cancelled
+        As for `segment_file`.
+
+    Raises
+    ------
+    ValueError
+        In one sentence, if the folder is no result, the scan is gone or is another one, or the change can't be made.
+    Cancelled
+        If `cancelled` returned True. As after any other exception, `output` is then as it was.
+    """
+    folder = Path(folder)
+    output = folder if output is None else Path(output)
+    source = {k: v for k, v in read_spine_json(folder / JSON_NAME)["input"].items() if k in ("path", "series")}
+    check_output(output, scan)
+    check_writable(output)
+    stages = Stages(_RESEED_SHARES, progress, cancelled)
+    with stages.stage("read", "Reading the result"):
+        volume = _scan_again(source, scan)
+        spine = read_result(folder)
+        history = read_changes(folder / CHANGES_NAME, spine.seed)
+        seen = read_evidence(folder / EVIDENCE_NAME, volume)
+    with stages.stage("segment", "Counting the levels") as report:
+        present = replace(spine, evidence=history[-1].applied(seen))
+        history = (change or seeded(None))(present, history)
+        history = (*history[:-1], replace(history[-1], **(count or {})))
+        spine = _counted(present, seen, history[-1], _inner(report), cancelled)
+    if scan is not None:
+        source["path"] = str(Path(scan).resolve())
+    evidence = (folder / EVIDENCE_NAME).read_bytes()
+    return _finished(spine, volume, output, source, surface_format, stages, history, evidence)
+
+
+def _counted(
+    present: Spine, seen: Evidence, count: Count, progress: ProgressCallback, cancelled: CancelledCallback | None
+) -> Spine:
+    """Return what the detector saw, counted as `count` says."""
+    options = Options(steps=count.steps, method=count.method)
+    stages = Stages({"label": 0.5, "measure": 0.5}, progress, cancelled)
+    return recount(replace(present, evidence=count.applied(seen)), present, count.seed, options, stages)
+
+
+def _finished(
+    spine: Spine,
+    volume: SagittalVolume,
+    output: str | Path,
+    source: Mapping[str, Any],
+    surface_format: str,
+    stages: Stages,
+    history: History,
+    evidence: bytes | None = None,
+) -> Spine:
+    """Write a spine that has vertebrae."""
+    spine = replace(spine, seconds={"read": stages.seconds["read"], **spine.seconds})
+    if not spine.vertebrae:
+        return spine
+    with stages.stage("write", "Making the surfaces") as report:
+        return write_folder(
+            spine, volume, output, source, history=history, evidence=evidence, surface_format=surface_format,
+            progress=_inner(report),
+        )  # fmt: skip
+
+
+def write_folder(
+    spine: Spine,
+    volume: SagittalVolume,
+    output: str | Path,
+    source: Mapping[str, Any] | None = None,
+    *,
+    history: History | None = None,
+    evidence: bytes | None = None,
+    surface_format: str = "stl",
+    progress: ProgressCallback | None = None,
+    cancelled: CancelledCallback | None = None,
+) -> Spine:
+    """Make the surfaces of a spine with evidence and write its result folder.
+
+    Parameters
+    ----------
+    spine, volume
+        From `segment_spine` and `load_volume`.
+    output : path
+        The result folder.
+    source : mapping, optional
+        What spine.json says about the input besides its name and geometry: its ``path``, its ``series``.
+    history : tuple of Count, optional
+        How the spine was counted.
+    evidence : bytes, optional
+        What the detector saw before anything was dropped or added; the spine's own evidence if not given.
+    surface_format, progress, cancelled
+        As for `segment_file`.
+
+    Returns
+    -------
+    Spine
+        With the seconds of these two stages as well, and a warning if a DICOM segmentation of an earlier result went.
+    """
+    had_dicom = (Path(output) / DICOM_NAME).is_file()
+    stages = Stages(_WRITE_SHARES, progress, cancelled)
+    with stages.stage("surfaces", "Making the surfaces") as report:
+        surfaces = {}
+        for value, surface in _surfaces(spine):
+            surfaces[value] = surface
+            report(len(surfaces) / (len(spine.vertebrae) + 1), "Making the surfaces")
+        rendering = _rendering(spine, surfaces)
+    spine = replace(spine, seconds={**spine.seconds, **stages.seconds})
+    with stages.stage("write", "Writing the files"):
+        extra = {CHANGES_NAME: changes_bytes(history or (Count(spine.seed),))}
+        if evidence is not None:
+            extra[EVIDENCE_NAME] = evidence
+        elif isinstance(spine.evidence, Evidence):
+            extra[EVIDENCE_NAME] = evidence_bytes(spine.evidence)
+        write_result(
+            spine,
+            volume,
+            output,
+            surfaces=surfaces,
+            surface_format=surface_format,
+            rendering=rendering,
+            source=source,
+            extra=extra,
+        )
+    if had_dicom and not (Path(output) / DICOM_NAME).exists():  # said, not stored: it is no property of the spine
+        spine = replace(spine, warnings=(*spine.warnings, _DICOM_WENT))
+    return replace(spine, seconds={**spine.seconds, **stages.seconds})
+
+
+def _surfaces(spine: Spine) -> Iterator[tuple[int, Any]]:
+    """Give the closed surface of every vertebra that has a body: label value and vtkPolyData, LPS, mm."""
+    evidence = spine.evidence
+    if not isinstance(evidence, Evidence):
+        return
+    for vertebra in spine.vertebrae:
+        index = evidence.index_of(vertebra)
+        solid = None if index is None else evidence.bodies.solids[index]
+        if solid is not None and (solid.field > 0).any():
+            yield vertebra.label_value, body_surface(solid)
+
+
+def _rendering(spine: Spine, surfaces: Mapping[int, Any]) -> np.ndarray | None:
+    """Return a picture of the vertebrae in 3-D for the report, or None where this machine can't draw it."""
+    parts = [
+        (surfaces[v.label_value], colour(v.label_value), v.level or label_name(v.label_value).split()[-1])
+        for v in spine.vertebrae
+        if v.label_value in surfaces
+    ]
+    return render_surfaces(parts, background=BACKGROUND)
+
+
+def _scan_again(source: Mapping[str, Any], scan: str | Path | None) -> SagittalVolume:
+    """Read the scan that a result was made from."""
+    path = source.get("path") if scan is None else scan
+    if path is None or not Path(path).exists():
+        raise ValueError(f"The scan of this result is no longer at {path}; say where it is now with --input.")
+    return load_volume(path, source.get("series"))
+
+
+def _inner(report: Callable[[float, str], None]) -> ProgressCallback:
+    """Return the progress of the pipeline as a part of the whole run's."""
+    return lambda stage, fraction, message: report(fraction, message)

@@ -1,0 +1,137 @@
+"""Is this volume fit for a search for vertebrae? Refuse in one sentence, or warn."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .orientation import SourceGrid
+
+PIXEL_RANGE_MM = (0.3, 1.6)
+"""Distances between rows and between columns that the detector was made for."""
+SLICE_RANGE_MM = (0.5, 8.0)
+"""Distances between slices that the detector was made for."""
+COARSEST_PIXEL_MM = 6.0
+"""Beyond this a vertebral body is three rows high at most: nothing can be told of its corners."""
+COARSEST_SLICE_MM = 20.0
+"""Beyond this a vertebral body can lie between two slices."""
+FINEST_MM = 0.02
+"""Below this no clinical scanner goes: the header's unit must be wrong."""
+LARGEST_TILT_DEGREES = 30.0
+"""Slices tilted further than this out of the sagittal plane cut a vertebral body askew."""
+LARGEST_VALUE = 1e18
+"""Largest magnitude whose square still fits in float32; beyond it a voxel counts as not a number."""
+MAX_VOXELS = 1_000_000_000
+"""About 4 GB as float32; a header that promises more is taken to be damaged."""
+
+
+def check_size(size: tuple[int, ...], name: str) -> None:
+    """Raise ValueError unless `size` (voxels along each axis, any order) is that of a 3-D volume."""
+    extents = " x ".join(str(extent) for extent in size)
+    if len(size) > 3 and max(size[3:]) > 1:
+        raise ValueError(f"{name} has {len(size)} dimensions ({extents}); give one 3-D volume, such as one time point.")
+    if len(size) < 3 or min(size[:3]) == 1:
+        raise ValueError(f"{name} holds a single slice ({extents} voxels); a spine needs a stack of slices.")
+    if min(size[:3]) < 1:
+        raise ValueError(f"{name} holds no voxels ({extents}).")
+    if np.prod([float(extent) for extent in size]) > MAX_VOXELS:
+        raise ValueError(f"{name} claims {extents} voxels, too many for a spine scan; its header may be damaged.")
+
+
+def check_resolution(grid: SourceGrid, name: str) -> list[str]:
+    """Judge the distances between slices, rows and columns, and the tilt of the slices.
+
+    Returns
+    -------
+    list of str
+        One sentence for each thing that is outside the supported range but can be tried.
+
+    Raises
+    ------
+    ValueError
+        If the volume is too coarse to be read in sagittal slices, or its spacing is absurd.
+    """
+    slice_mm, row_mm, column_mm = (grid.spacing[axis] for axis in grid.axes)
+    if min(grid.spacing) < FINEST_MM:
+        raise ValueError(
+            f"{name} has voxels {min(grid.spacing):.3g} mm apart, absurdly close; check its header's unit."
+        )
+    for stack, where, spacing in (("an axial", "head to foot", row_mm), ("a coronal", "front to back", column_mm)):
+        if spacing > COARSEST_PIXEL_MM:
+            raise ValueError(
+                f"{name} is {stack} stack with {spacing:.3g} mm between slices from {where}, too coarse to be read "
+                f"in sagittal slices (at most {COARSEST_PIXEL_MM:g} mm); use a sagittal series."
+            )
+    if slice_mm > COARSEST_SLICE_MM:
+        raise ValueError(
+            f"{name} has {slice_mm:.3g} mm between its sagittal slices, so far apart that a vertebra can lie between "
+            f"two of them (at most {COARSEST_SLICE_MM:g} mm)."
+        )
+    return _range_warnings(slice_mm, row_mm, column_mm) + _tilt_warnings(grid)
+
+
+def _range_warnings(slice_mm: float, row_mm: float, column_mm: float) -> list[str]:
+    warnings = []
+    if not all(PIXEL_RANGE_MM[0] * 0.99 <= pixel <= PIXEL_RANGE_MM[1] * 1.01 for pixel in (row_mm, column_mm)):
+        warnings.append(
+            f"The sagittal pixels measure {row_mm:.3g} x {column_mm:.3g} mm, outside the {PIXEL_RANGE_MM[0]:g} to "
+            f"{PIXEL_RANGE_MM[1]:g} mm that SpinalTap was made for; check the result with care."
+        )
+    if not SLICE_RANGE_MM[0] * 0.99 <= slice_mm <= SLICE_RANGE_MM[1] * 1.01:
+        warnings.append(
+            f"The sagittal slices are {slice_mm:.3g} mm apart, outside the {SLICE_RANGE_MM[0]:g} to "
+            f"{SLICE_RANGE_MM[1]:g} mm that SpinalTap was made for; check the result with care."
+        )
+    return warnings
+
+
+def _tilt_warnings(grid: SourceGrid) -> list[str]:
+    cosine = abs(float(np.reshape(grid.direction, (3, 3))[0, grid.axes[0]]))
+    tilt = float(np.degrees(np.arccos(min(cosine, 1.0))))
+    if tilt <= LARGEST_TILT_DEGREES:
+        return []
+    return [f"The slices nearest to sagittal are tilted {tilt:.0f} degrees out of the sagittal plane."]
+
+
+def clean_intensities(array: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:
+    """Turn voxel values into contiguous finite float32, with the background where there is no number.
+
+    Parameters
+    ----------
+    array : ndarray, shape (slice, row, column)
+        Any integer, float or boolean type; not changed.
+    name : str
+        What to call the volume in error messages.
+
+    Returns
+    -------
+    array : ndarray, float32, same shape
+        A copy; voxels that were NaN, infinite or beyond `LARGEST_VALUE` hold the lowest finite value.
+    warnings : list of str
+        One sentence if there were any.
+
+    Raises
+    ------
+    ValueError
+        If the type is not real numbers, more than half of the voxels are no number, or all are equal.
+    """
+    if array.dtype.kind not in "biuf":
+        raise ValueError(
+            f"{name} holds values of type {array.dtype}, not grey values; convert it to real numbers first."
+        )
+    with np.errstate(over="ignore"):
+        clean = np.array(array, dtype=np.float32, order="C")
+    warnings = []
+    if array.dtype.kind == "f":
+        # NaN fails the comparison too.
+        bad = ~(np.abs(clean) <= LARGEST_VALUE)
+        count = int(bad.sum())
+        if 2 * count > bad.size:
+            raise ValueError(f"{name} has no usable number in {count / bad.size:.0%} of its voxels (NaN or infinite).")
+        if count:
+            clean[bad] = clean[~bad].min()
+            warnings.append(f"{count} voxels were NaN or infinite and were taken as background.")
+    if clean.min() == clean.max():
+        raise ValueError(
+            f"{name} is constant: every voxel has the value {clean.flat[0]:g}, so there is nothing to see."
+        )
+    return clean, warnings

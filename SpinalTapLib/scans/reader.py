@@ -1,0 +1,203 @@
+"""Reading: a path becomes one 3-D image of grey values, or one sentence that says why not."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..files.atomic import check_name
+from .checks import check_size
+from .dicom_headers import DicomFile, is_dicom, scan_folder, scan_series
+from .dicom_series import choose_series
+from .dicom_stacks import DicomStack, read_stack, stack_files
+from .nifti_checks import NO_ORIENTATION, check_header, is_nifti2, numberless_voxels, read_header, stored_bytes
+from .orientation import check_geometry
+from .quiet_itk import quiet_readers
+
+logger = logging.getLogger(__name__)
+
+_READERS = {"NiftiImageIO": "NIfTI", "NrrdImageIO": "NRRD", "MetaImageIO": "MetaImage"}
+_SUFFIXES = (".nii.gz", ".nii", ".hdr.gz", ".img.gz", ".hdr", ".img", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm", ".ima")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read.
+
+    Attributes
+    ----------
+    image : sitk.Image
+        Three dimensions, one real number a voxel.
+    name : str
+        Short name: the file's without its ending, or the DICOM series' description.
+    where : str
+        The path, for messages.
+    warnings : tuple of str
+        Plain sentences for the user.
+    """
+
+    image: sitk.Image
+    name: str
+    where: str
+    warnings: tuple[str, ...] = ()
+
+
+def read_image(path: Path, series: str | int | None = None) -> Reading:
+    """Read a NIfTI, NRRD or MetaImage file, or a DICOM folder or file, in its own geometry.
+
+    Parameters
+    ----------
+    path : Path
+        File or folder. One DICOM file stands for its whole series in that folder.
+    series : str or int, optional
+        The DICOM series to take: instance UID, number or description.
+
+    Raises
+    ------
+    ValueError
+        In one sentence, if the path is missing, unreadable, of another format, cut short, damaged, or
+        not one 3-D image of grey values with a sound geometry.
+    """
+    check_name(path)
+    _check_access(path)
+    if path.is_dir():
+        return _read_dicom(path, scan_folder(path), series)
+    if path.name.upper() == "DICOMDIR":
+        return _read_dicom(path.parent, scan_folder(path.parent), series)
+    if is_dicom(path):
+        return _read_dicom(path, scan_series(path), series)
+    total_bytes = stored_bytes(path)
+    with quiet_readers():
+        reader_name = sitk.ImageFileReader.GetImageIOFromFileName(str(path))
+    if reader_name not in _READERS:
+        if is_nifti2(path):
+            raise ValueError(f"{path} is a NIfTI-2 file, which can't be read here; save it as NIfTI-1.")
+        raise ValueError(f"{path} is not a NIfTI, NRRD, MetaImage or DICOM file, or it is damaged or cut short.")
+    warnings = ["A series can only be chosen from DICOM; the choice was ignored."] if series is not None else []
+    if reader_name == "NiftiImageIO":
+        image, more = _read_nifti(path, total_bytes)
+    else:
+        image, more = _read_file(path, reader_name), []
+    if reader_name == "NrrdImageIO" and not image.HasMetaDataKey("NRRD_space"):
+        more.append(NO_ORIENTATION)
+    return Reading(image, _stem(path), str(path), tuple(warnings + more))
+
+
+def _check_access(path: Path) -> None:
+    try:
+        exists = path.exists()
+    except (OSError, ValueError) as error:  # too long a name, a zero byte, or a folder that may not be entered
+        raise ValueError(f"{path} can't be reached: {error}.") from error
+    if not exists:
+        raise ValueError(f"There is no file or folder at {path}; check the path.")
+    if not (path.is_file() or path.is_dir()):
+        raise ValueError(f"{path} is neither a file nor a folder.")
+    if not os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0)):
+        raise ValueError(f"{path} may not be read by this user; change its permissions.")
+
+
+def _read_nifti(path: Path, total_bytes: int) -> tuple[sitk.Image, list[str]]:
+    header = read_header(path)
+    if header.voxel_file != path:
+        total_bytes = stored_bytes(header.voxel_file)
+    warnings = check_header(header, total_bytes)
+    image = _read_file(path, "NiftiImageIO")
+    lost = numberless_voxels(header)
+    if lost.any():
+        array = sitk.GetArrayFromImage(image)
+        array[lost] = np.nan
+        whole = sitk.GetImageFromArray(array)
+        whole.CopyInformation(image)
+        image = whole
+    return image, warnings
+
+
+def _read_file(path: Path, reader_name: str) -> sitk.Image:
+    """Read the header, check it, and only then the voxels; a damaged header could ask for any amount of memory."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.SetImageIO(reader_name)
+    try:
+        with quiet_readers():
+            reader.ReadImageInformation()
+        _check_information(reader, path)
+        with quiet_readers():
+            image = reader.Execute()
+    except RuntimeError as error:
+        logger.debug("Reading %s failed: %s", path, error)
+        raise ValueError(_explain(path, _READERS[reader_name], str(error))) from error
+    while image.GetDimension() > 3:
+        image = image[(slice(None),) * (image.GetDimension() - 1) + (0,)]
+    return image
+
+
+def _check_information(reader: sitk.ImageFileReader, path: Path) -> None:
+    components = reader.GetNumberOfComponents()
+    if components > 1:
+        raise ValueError(
+            f"{path} holds {components} values in each voxel (colour, vectors, complex numbers or several volumes); "
+            "give one volume of grey values."
+        )
+    size = reader.GetSize()
+    check_size(size, str(path))
+    axes = np.reshape(reader.GetDirection(), (len(size), len(size)))[:3, :3]
+    check_geometry(reader.GetSpacing()[:3], reader.GetOrigin()[:3], tuple(axes.ravel()), str(path))
+
+
+def _explain(path: Path, format_name: str, error: str) -> str:
+    """Put ITK's message, several lines of which only a programmer can make use, into one sentence."""
+    if "orthonormal" in error or "determinant" in error:
+        return f"{path} has a direction matrix that is not orthonormal; resample it onto perpendicular axes first."
+    if "pacing" in error:
+        return f"{path} has a voxel spacing that is not above zero; repair its header."
+    return (
+        f"{path} can't be read as {format_name}: it is damaged, cut short, lacks a data file or is of an unusual kind."
+    )
+
+
+def series_files(path: Path, series: str | int | None = None) -> tuple[Path, ...]:
+    """Return the DICOM files that `read_image` makes an image of, in the order of their slices.
+
+    Raises
+    ------
+    ValueError
+        In one sentence, if the path is missing or unreadable, or is no DICOM file or folder.
+    """
+    _check_access(path)
+    if not path.is_dir() and not is_dicom(path):
+        raise ValueError(f"{path} is neither a DICOM file nor a folder of such files.")
+    stack, _ = _stack(path, scan_folder(path) if path.is_dir() else scan_series(path), series)
+    return tuple(file.path for file in stack.files)
+
+
+def _stack(
+    path: Path, found: tuple[list[DicomFile], list[Path]], series: str | int | None
+) -> tuple[DicomStack, list[str]]:
+    files, damaged = found
+    stacks = stack_files(files)
+    if not stacks and (damaged or path.is_file()):
+        raise ValueError(f"{path} holds no DICOM image that can be read; its files are damaged or cut short.")
+    # A file stands for the stack that it belongs to, which is the first.
+    return choose_series(stacks[:1] if path.is_file() else stacks, series, str(path))
+
+
+def _read_dicom(path: Path, found: tuple[list[DicomFile], list[Path]], series: str | int | None) -> Reading:
+    stack, warnings = _stack(path, found, series)
+    damaged = found[1]
+    if damaged:
+        warnings.append(f"Left out, as damaged or cut short: {len(damaged)} of the DICOM files, such as {damaged[0]}.")
+    where = f"{path} ({stack.title})"
+    image, more = read_stack(stack, where)
+    return Reading(image, stack.first.tags["description"] or _stem(path), where, tuple(warnings + more))
+
+
+def _stem(path: Path) -> str:
+    for suffix in _SUFFIXES:
+        if path.name.lower().endswith(suffix) and len(path.name) > len(suffix):
+            return path.name[: -len(suffix)]
+    return path.name or path.resolve().name or "volume"

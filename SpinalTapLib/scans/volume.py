@@ -1,0 +1,167 @@
+"""SagittalVolume: a scan as (slice, row, column) in the sagittal frame, and where it lies in the body."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from .checks import check_resolution, check_size, clean_intensities
+from .orientation import SourceGrid, grid_of_matrix, sagittal_grid
+from .reader import read_image
+from .resampling import WORKING_PIXEL_MM, working_volume
+
+__all__ = ["WORKING_PIXEL_MM", "SagittalVolume", "load_volume", "volume_from_array", "working_volume"]
+
+
+@dataclass(frozen=True, eq=False)
+class SagittalVolume:
+    """A scan, turned (never resampled) so that its axes run along the sagittal frame.
+
+    Attributes
+    ----------
+    array : ndarray, shape (slice, row, column), float32
+        Finite grey values; slices from right to left, rows from superior to inferior, columns from
+        anterior to posterior, each as nearly as the input's own axes allow.
+    matrix : ndarray, shape (4, 4)
+        (slice, row, column, 1) to LPS mm at voxel centres.
+    name : str
+        What to call the scan in messages and files.
+    source : SourceGrid or None
+        The input's own grid; None for a volume that was resampled or made by hand.
+    warnings : tuple of str
+        Plain sentences for the user.
+
+    Examples
+    --------
+    >>> volume = load_volume("t2_lumbar.nii.gz")
+    >>> volume.to_lps([7, 100, 120])            # LPS mm of row 100, column 120 of slice 7
+    >>> image = volume.to_source(volume.array)  # sitk.Image on the file's own grid
+    """
+
+    array: np.ndarray
+    matrix: np.ndarray
+    name: str = "volume"
+    source: SourceGrid | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def spacing_mm(self) -> np.ndarray:
+        """Distance between neighbouring slices, rows and columns, mm, shape (3,)."""
+        return np.linalg.norm(self.matrix[:3, :3], axis=0)
+
+    def to_lps(self, index: np.ndarray) -> np.ndarray:
+        """Return the LPS position, mm, shape (..., 3), of (slice, row, column), shape (..., 3), fractions allowed."""
+        return np.asarray(index, dtype=float) @ self.matrix[:3, :3].T + self.matrix[:3, 3]
+
+    def to_index(self, points_lps: np.ndarray) -> np.ndarray:
+        """Return (slice, row, column), shape (..., 3), as fractions, of LPS positions in mm, shape (..., 3)."""
+        offsets = np.asarray(points_lps, dtype=float) - self.matrix[:3, 3]
+        return offsets @ np.linalg.inv(self.matrix[:3, :3]).T
+
+    def to_source(self, array: np.ndarray) -> sitk.Image:
+        """Turn an array on this volume's grid into an image in the input's own geometry.
+
+        Parameters
+        ----------
+        array : ndarray, shape (slice, row, column)
+            Labels or grey values; the shape of this volume. Booleans become uint8, float16 float32.
+
+        Returns
+        -------
+        sitk.Image
+            With exactly the size, spacing, origin and direction of the input. Without a `source`, the
+            image's k, j, i are slice, row and column.
+
+        Raises
+        ------
+        ValueError
+            If the shape is not that of this volume.
+        """
+        array = np.asarray(array)
+        if array.shape != self.array.shape:
+            raise ValueError(f"An array of shape {array.shape} does not lie on a volume of shape {self.array.shape}.")
+        grid = self.source or self._own_grid()
+        stored = {np.dtype(bool): np.uint8, np.dtype(np.float16): np.float32}.get(array.dtype, array.dtype)
+        image = sitk.GetImageFromArray(grid.from_sagittal(array.astype(stored, copy=False)))
+        image.SetSpacing(grid.spacing)
+        image.SetOrigin(grid.origin)
+        image.SetDirection(grid.direction)
+        return image
+
+    def _own_grid(self) -> SourceGrid:
+        slices, rows, columns = self.array.shape
+        spacing = self.spacing_mm[::-1]
+        direction = self.matrix[:3, 2::-1] / spacing
+        origin = self.matrix[:3, 3]
+        return SourceGrid((columns, rows, slices), tuple(spacing), tuple(origin), tuple(direction.ravel()))
+
+
+def load_volume(path: str | Path, series: str | int | None = None) -> SagittalVolume:
+    """Read a scan and turn it into the sagittal frame, without resampling it.
+
+    Parameters
+    ----------
+    path : str or Path
+        A NIfTI, NRRD or MetaImage file, a DICOM folder (searched with its sub-folders), or one DICOM
+        file, which stands for its whole series in that folder.
+    series : str or int, optional
+        DICOM only: the series to take, by instance UID, number or description. Without it, the one
+        that looks most like a sagittal spine MR is taken, and a warning says which.
+
+    Returns
+    -------
+    SagittalVolume
+        With the input's own grid as `source`.
+
+    Raises
+    ------
+    ValueError
+        In one sentence, if there is nothing at `path`, or it can't be read as one 3-D volume of grey
+        values that is fine enough to be seen in sagittal slices.
+    """
+    reading = read_image(Path(path), series)
+    image = reading.image
+    size = image.GetSize()
+    check_size(size, reading.where)
+    grid = sagittal_grid(size, image.GetSpacing(), image.GetOrigin(), image.GetDirection(), reading.where)
+    volume = _volume(sitk.GetArrayViewFromImage(image), grid, reading.where)
+    return replace(volume, name=reading.name, warnings=reading.warnings + volume.warnings)
+
+
+def volume_from_array(array: np.ndarray, matrix: np.ndarray, name: str = "volume") -> SagittalVolume:
+    """Turn an array, whose axes may run any way, into the sagittal frame, without resampling it.
+
+    Parameters
+    ----------
+    array : ndarray, shape (a, b, c)
+        Grey values of any integer, float or boolean type; not changed.
+    matrix : ndarray, shape (4, 4)
+        (a, b, c, 1) to LPS mm at voxel centres, in the order of the array's own axes.
+    name : str
+        What to call the scan in messages and files.
+
+    Returns
+    -------
+    SagittalVolume
+        Its `to_source` gives images whose array has the axes of `array`.
+
+    Raises
+    ------
+    ValueError
+        In one sentence, if array and matrix are not those of one 3-D volume of grey values that is
+        fine enough to be seen in sagittal slices.
+    """
+    array = np.asarray(array)
+    check_size(array.shape, name)
+    array = array.reshape(array.shape[:3])
+    return _volume(array, grid_of_matrix(array.shape, matrix, name), name)
+
+
+def _volume(stored: np.ndarray, grid: SourceGrid, name: str) -> SagittalVolume:
+    """Check and turn an array as stored, shape (k, j, i)."""
+    about_resolution = check_resolution(grid, name)
+    array, about_values = clean_intensities(grid.to_sagittal(stored), name)
+    return SagittalVolume(array, grid.matrix, name, grid, (*about_resolution, *about_values))

@@ -1,0 +1,56 @@
+"""The closed surfaces of segments: SpinalTap's own, which keep their shape, and those that Slicer makes of edits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import vtk
+
+from ..frames import moved_surface
+
+SURFACE = "Closed surface"
+
+_MARK = "SpinalTap"  # field data of surfaces that SpinalTap has made
+_SMOOTHING = "0.5"  # Slicer's own surfaces of edited segments: keeps the volume within 0.5 % (0.9 shrinks it 3.5 %)
+
+
+def set_up(segmentation: Any) -> None:
+    """Say how smooth Slicer shall make the surfaces of segments that were edited."""
+    segmentation.SetConversionParameter("Smoothing factor", _SMOOTHING)
+
+
+def give(segment: Any, surfaces: Mapping[int, Any], value: int, local_from_lps: np.ndarray) -> None:
+    """Give a segment its own surface, if there is one.
+
+    Parameters
+    ----------
+    surfaces : mapping of int to vtkPolyData
+        Label value to closed surface, LPS world, mm.
+    local_from_lps : ndarray, shape (4, 4)
+        LPS world, mm, to the RAS space of the segmentation.
+    """
+    if value in surfaces:
+        segment.RemoveRepresentation(SURFACE)
+        segment.AddRepresentation(SURFACE, _marked(moved_surface(surfaces[value], local_from_lps)))
+
+
+def is_own(segment: Any) -> bool:
+    """Return True if a segment has a surface that `give` gave it: those that Slicer makes have no mark."""
+    surface = segment.GetRepresentation(SURFACE)
+    return surface is not None and bool(surface.GetFieldData().HasArray(_MARK))
+
+
+def closed_surfaces(node: Any, segments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return segments as closed surfaces, RAS, mm, in the node's own space: name to vtkPolyData."""
+    node.CreateClosedSurfaceRepresentation()
+    found = {segment.GetName(): segment.GetRepresentation(SURFACE) for segment in segments.values()}
+    return {name: surface for name, surface in found.items() if surface is not None and surface.GetNumberOfPoints()}
+
+
+def _marked(surface: Any) -> Any:
+    mark = vtk.vtkUnsignedCharArray()
+    mark.SetName(_MARK)
+    surface.GetFieldData().AddArray(mark)
+    return surface

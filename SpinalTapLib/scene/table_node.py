@@ -1,0 +1,56 @@
+"""The table node: the vertebra list, from the top of the image down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import vtk
+
+from ..files.markups import vertebra_name
+from ..spine.vertebra import Spine
+
+
+def fill(node: Any, spine: Spine) -> None:
+    """Write the vertebra list into a table node, replacing what it holds."""
+    vertebrae = spine.vertebrae[::-1]
+    names = sorted({name for vertebra in vertebrae for name in vertebra.measurements})
+    columns = [
+        _texts("Level", [vertebra_name(v) for v in vertebrae]),
+        _numbers("Confidence", [v.confidence for v in vertebrae]),
+        _numbers("Height (mm)", [v.height_mm for v in vertebrae]),
+        _numbers("Depth (mm)", [v.depth_mm for v in vertebrae]),
+        *(_numbers(title(name), [v.measurements.get(name, float("nan")) for v in vertebrae]) for name in names),
+        _texts("Note", ["; ".join(v.flags) for v in vertebrae]),
+    ]
+    table = vtk.vtkTable()
+    for column in columns:
+        table.AddColumn(column)
+    node.SetAndObserveTable(table)
+    node.SetUseColumnTitleAsColumnHeader(True)
+    node.SetLocked(True)
+
+
+def title(name: str) -> str:
+    """Return a measurement's name as a column title: ``"height_anterior_mm"`` becomes ``"Height anterior (mm)"``."""
+    units = {"mm": "mm", "deg": "degrees", "percent": "%", "mm2": "mm2", "mm3": "mm3", "ml": "ml"}
+    words = name.split("_")
+    unit = units.get(words[-1])
+    text = " ".join(words[:-1] if unit else words)
+    text = text[:1].upper() + text[1:]
+    return f"{text} ({unit})" if unit else text
+
+
+def _texts(name: str, values: list[str]) -> Any:
+    column = vtk.vtkStringArray()
+    column.SetName(name)
+    for value in values:
+        column.InsertNextValue(value)
+    return column
+
+
+def _numbers(name: str, values: list[float]) -> Any:
+    column = vtk.vtkDoubleArray()
+    column.SetName(name)
+    for value in values:
+        column.InsertNextValue(round(float(value), 3))
+    return column

@@ -1,0 +1,63 @@
+"""About a result: where it comes from, and the log that a bug report wants."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import sys
+from dataclasses import asdict
+
+from .. import __version__
+from ..files.spine_codec import seed_out
+from .state import Failure, Progress, Result, Settings
+
+_PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "SimpleITK", "vtk")
+
+
+def provenance(result: Result, settings: Settings) -> dict[str, str]:
+    """Return what the result nodes say about where they come from."""
+    spine = result.spine
+    return {
+        "Version": __version__,
+        "Model": str(spine.model.get("name", "")),
+        "ModelSHA256": str(spine.model.get("sha256", "")),
+        "Device": spine.device,
+        "Anchor": spine.anchor,
+        "Seed": json.dumps(seed_out(spine.seed)),
+        "Options": json.dumps(asdict(settings), sort_keys=True),
+    }
+
+
+def log_text(
+    result: Result | None, failure: Failure | None, settings: Settings, progress: Progress, worker_log: str
+) -> str:
+    """Return versions, device, weights, what happened last and the worker's last words, as one text."""
+    lines = [
+        f"SpinalTap {__version__}",
+        f"Python {platform.python_version()} ({sys.executable})",
+        platform.platform(),
+        ", ".join(f"{name} {version(name)}" for name in _PACKAGES),
+        f"Settings: {json.dumps(asdict(settings), sort_keys=True)}",
+    ]
+    if result is not None:
+        spine = result.spine
+        seconds = ", ".join(f"{stage} {time:.1f} s" for stage, time in spine.seconds.items())
+        lines.append(f"Model: {spine.model.get('name', 'unknown')} {spine.model.get('sha256', '')}")
+        lines.append(f"Device: {spine.device}")
+        lines += [f"Seconds: {seconds}", *(f"Warning: {text}" for text in spine.warnings)]
+    if progress.sentence:
+        lines.append(f"Last: {progress.sentence}")
+    if failure is not None:
+        lines += [f"Failed: {failure.sentence}", failure.details]
+    elif worker_log:
+        lines += ["", worker_log]
+    return "\n".join(lines)
+
+
+def version(package: str) -> str:
+    """Return a package's version, or ``"missing"``."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "missing"

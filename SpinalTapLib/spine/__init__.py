@@ -1,0 +1,1 @@
+"""Vertebrae, levels, boxes and measurements: the values that everything else speaks about."""

@@ -1,0 +1,90 @@
+"""Boxes around vertebrae: where the S1 box lies, and what a pinned level counts from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from .vertebra import SeedBox, Spine, Vertebra
+
+ROOM = 1.3
+"""The box's edges as a multiple of the body's: the whole body is inside, the neighbours' centres are not."""
+
+FIRST_SIZE_MM = (45.0, 42.0, 36.0)
+"""Left-right, front-back, up-down size of a box that nothing is known for: S1 of a tall adult fits in."""
+
+FIRST_HEIGHT = 0.15
+"""Where such a box lies, as a part of the volume's height from below: the sacrum's top in most lumbar scans."""
+
+
+WIDE_GAP = 1.5
+"""Neighbours this many times as far apart as usual have a missed vertebra between them."""
+
+
+def box_around(vertebra: Vertebra, level: str) -> SeedBox:
+    """Return a box around a body, along its own axes (left, posterior, superior), that marks `level`."""
+    corners = vertebra.corners_lps_mm
+    superior = vertebra.up
+    posterior = corners[1:3].mean(0) - corners[[0, 3]].mean(0)
+    posterior = posterior - superior * (posterior @ superior)
+    posterior = posterior / max(float(np.linalg.norm(posterior)), 1e-9)
+    axes = np.column_stack([np.cross(posterior, superior), posterior, superior])
+    if not np.allclose(axes.T @ axes, np.eye(3), atol=1e-3):  # corners that make no quadrilateral
+        axes = np.eye(3)
+    depth, height = max(vertebra.depth_mm, 10.0), max(vertebra.height_mm, 8.0)
+    size = np.array([1.2 * depth, depth, height]) * ROOM  # a body is about a fifth wider than deep
+    return SeedBox(np.asarray(vertebra.centroid_lps_mm, float), size, axes, level)
+
+
+def corners_of(box: SeedBox) -> np.ndarray:
+    """Return the corners of the upright rectangle in a box's middle, shape (4, 3), LPS, mm, as a body's corners."""
+    half = np.asarray(box.size_mm, float) / 2
+    across, up = (int(np.abs(box.axes[row]).argmax()) for row in (1, 2))  # the axes nearest to front-back and up-down
+    signs = np.array([[-1, 1], [1, 1], [1, -1], [-1, -1]])
+    sides = [box.axes[:, k] * np.sign(box.axes[row, k]) * half[k] for row, k in ((1, across), (2, up))]
+    return np.asarray(box.center_lps_mm, float) + signs @ np.array(sides)
+
+
+def first_box(bounds_lps_mm: np.ndarray) -> SeedBox:
+    """Return a box for a volume without a result; `bounds_lps_mm`, shape (3, 2), are the volume's ends."""
+    low, high = np.asarray(bounds_lps_mm, float).T
+    centre = (low + high) / 2
+    centre[2] = low[2] + FIRST_HEIGHT * (high[2] - low[2])
+    return SeedBox(centre, np.minimum(FIRST_SIZE_MM, np.maximum(high - low, 1.0)))
+
+
+def box_for_missed(spine: Spine) -> SeedBox:
+    """Return where a missed vertebra most likely is: in the widest gap, or above the top if no gap is wide.
+
+    `spine` has at least one vertebra.
+    """
+    vertebrae = spine.vertebrae
+    centres = np.array([vertebra.centroid_lps_mm for vertebra in vertebrae])
+    like = vertebrae[-1]
+    if len(vertebrae) < 2:
+        return replace(box_around(like, "S1"), center_lps_mm=centres[-1] + like.up * 1.3 * like.height_mm)
+    steps = np.diff(centres, axis=0)
+    lengths = np.linalg.norm(steps, axis=1)
+    widest = int(lengths.argmax())
+    if lengths[widest] > WIDE_GAP * np.median(lengths):
+        return replace(box_around(vertebrae[widest], "S1"), center_lps_mm=centres[widest] + steps[widest] / 2)
+    return replace(box_around(like, "S1"), center_lps_mm=centres[-1] + steps[-1])
+
+
+def box_of(spine: Spine) -> tuple[SeedBox | None, bool]:
+    """Return where the S1 box belongs for a spine, and whether the user has put it there."""
+    if spine.seed is not None and spine.seed.level == "S1":
+        return spine.seed, True
+    lowest = next((vertebra for vertebra in spine.vertebrae if vertebra.level == "S1"), None)
+    return (box_around(lowest, "S1"), False) if lowest is not None else (None, False)
+
+
+def vertebra_in(spine: Spine, box: SeedBox) -> Vertebra | None:
+    """Return the vertebra nearest to a box's centre of those whose centre lies in it, or None."""
+    inside = [
+        (float(np.linalg.norm(offset)), i)
+        for i, offset in enumerate(v.centroid_lps_mm - box.center_lps_mm for v in spine.vertebrae)
+        if (np.abs(offset @ box.axes) <= np.asarray(box.size_mm) / 2).all()
+    ]
+    return spine.vertebrae[min(inside)[1]] if inside else None

@@ -1,0 +1,202 @@
+"""Heights, discs, offsets and angles: what can be measured on named bodies, with the formula and source of each.
+
+Measurements of one vertebra (keys of `Vertebra.measurements`; a disc belongs to the vertebra above it):
+
+========================  ==============================================================================
+key                       formula
+========================  ==============================================================================
+height_anterior_mm        distance of the anterior corners, upper to lower (Ha)
+height_posterior_mm       distance of the posterior corners (Hp)
+height_middle_mm          mean extent of the mask, along the body's upward direction, over the middle fifth
+                          of its depth (Hm); absent without a mask
+depth_mm                  mean length of the upper and the lower plate
+wedge_ratio               Ha / Hp
+biconcavity_ratio         Hm / the same extent over a fifth of the depth near the posterior wall (at 85 %); both
+                          from the mask, so that a corner beside the mask's edge is no loss of height
+crush_ratio               Hp / mean Hp of the two neighbours; absent without both
+wedge_angle_deg           from the upper to the lower plate; positive where the front is the taller side
+disc_height_anterior_mm   offset of the anterior corners of the two plates that face each other, across the
+                          bisector of the plates (Frobin et al., Clin Biomech 12(S1), 1997)
+disc_height_posterior_mm  the same at the posterior corners
+disc_height_middle_mm     mean gap between the two masks over the middle fifth; without masks the corners' mean
+disc_height_index         mean of the three / mean height of the two bodies
+disc_angle_deg            from the lower plate above to the upper plate below; positive where open in front
+slip_mm                   distance by which the posterior inferior corner stands in front of the posterior
+                          superior corner of the vertebra below, along that one's upper plate (Meyerding's way)
+slip_percent              slip in per cent of that plate's length
+========================  ==============================================================================
+
+Angles are taken in the mean sagittal plane of the bodies concerned, so a tilted or turned scan changes nothing.
+These are measurements, not findings: the flags name a measured value and the range it lies in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ..detection.linking import FLAG_GAP
+from .angles import signed_angle_deg, upper_plate
+from .mask_heights import BodyMasks
+from .vertebra import Spine, Vertebra
+
+HEIGHT_LOSS_RANGES = ((40.0, "severe"), (25.0, "moderate"), (20.0, "mild"))
+"""Least height loss in per cent, and the word for it (Genant et al., J Bone Miner Res 8:1137, 1993)."""
+SLIP_FLAG_MM = 3.0
+"""Offsets from here on are named; smaller ones are within the error of corners (about 1 mm each)."""
+
+_NO_HEIGHT_FLAGS = ("S1", "C1", "C2", "C3", "C4", "C5", "C6", "C7")
+# The grades were defined on T4-L4. Cervical bodies of 11-14 mm turn one millimetre of corner error into 8 %.
+_NEAR_POSTERIOR_WALL = 0.85  # of the depth: behind the concave part of the plates, before the rounded rim
+_LEAST_UNNAMED_MM = 15.0  # posterior height that tells a body without a level from a cervical one
+_NOT_NEIGHBOURS = ("S1", "C2", "C1")  # whose posterior heights say nothing about the next body's
+_UNSURE = ("corner estimated", "cut by")  # flags of bodies whose corners were not all seen
+_OWN_FLAGS = ("height loss", "offset")  # words that every flag made here ends with or holds
+
+
+def measure_spine(spine: Spine, matrix: np.ndarray | None = None) -> Spine:
+    """Return the spine with `measurements` and measured `flags` of every vertebra; those of before are replaced.
+
+    Parameters
+    ----------
+    spine : Spine
+        Vertebrae from the bottom up.
+    matrix : ndarray, shape (4, 4), optional
+        (slice, row, column, 1) of the spine's label map to LPS mm: with both the middle heights too.
+    """
+    masks = BodyMasks(spine.label_map, matrix) if matrix is not None and spine.label_map is not None else None
+    return replace(spine, vertebrae=measure(spine.vertebrae, masks))
+
+
+def measure(vertebrae: Sequence[Vertebra], masks: BodyMasks | None = None) -> tuple[Vertebra, ...]:
+    """Return the vertebrae, from the bottom up, with their measurements and measured flags."""
+    own = [measure_body(vertebra, masks) for vertebra in vertebrae]
+    measured = []
+    for i, vertebra in enumerate(vertebrae):
+        values = dict(own[i])
+        apart = FLAG_GAP in vertebra.flags  # nothing between it and the one below is a disc
+        if i > 0 and not apart:
+            values |= measure_disc(vertebra, vertebrae[i - 1], own[i], own[i - 1], masks)
+        crush = _crush_ratio(vertebrae, own, i)
+        if crush is not None:
+            values["crush_ratio"] = crush
+        below = vertebrae[i - 1] if i > 0 and not apart else None
+        kept = tuple(flag for flag in vertebra.flags if not any(word in flag for word in _OWN_FLAGS))
+        measured.append(replace(vertebra, measurements=values, flags=kept + _flags(vertebra, below, values)))
+    return tuple(measured)
+
+
+def measure_body(vertebra: Vertebra, masks: BodyMasks | None = None) -> dict[str, float]:
+    """Return the heights, depth, ratios and wedge angle of one body (see the module's table)."""
+    superior_anterior, superior_posterior, inferior_posterior, inferior_anterior = vertebra.corners_lps_mm
+    anterior = float(np.linalg.norm(superior_anterior - inferior_anterior))
+    posterior = float(np.linalg.norm(superior_posterior - inferior_posterior))
+    values = {
+        "height_anterior_mm": anterior,
+        "height_posterior_mm": posterior,
+        "depth_mm": vertebra.depth_mm,
+        "wedge_angle_deg": signed_angle_deg(
+            superior_posterior - superior_anterior, inferior_posterior - inferior_anterior, vertebra.left
+        ),
+    }
+    if posterior > 0:
+        values["wedge_ratio"] = anterior / posterior
+    middle, rear = (masks.height_mm(vertebra, part) if masks else None for part in (0.5, _NEAR_POSTERIOR_WALL))
+    if middle is not None:
+        values["height_middle_mm"] = middle
+        if rear is not None:
+            values["biconcavity_ratio"] = middle / rear
+    return values
+
+
+def measure_disc(
+    upper: Vertebra,
+    lower: Vertebra,
+    upper_values: dict[str, float],
+    lower_values: dict[str, float],
+    masks: BodyMasks | None = None,
+) -> dict[str, float]:
+    """Return the disc, offset and segment measurements between two neighbours (see the module's table)."""
+    left = upper.left + lower.left
+    left = left / np.linalg.norm(left)
+    above_posterior, above_anterior = upper.corners_lps_mm[2], upper.corners_lps_mm[3]
+    below_anterior, below_posterior = lower.corners_lps_mm[0], lower.corners_lps_mm[1]
+    above, below = above_posterior - above_anterior, upper_plate(lower)
+    across = np.cross(left, _unit(_unit(above) + _unit(below)))  # up, at right angles to the bisector
+    anterior = float(across @ (above_anterior - below_anterior))
+    posterior = float(across @ (above_posterior - below_posterior))
+    middle = masks.gap_mm(upper, lower) if masks else None
+    middle = (anterior + posterior) / 2 if middle is None else middle
+    plate = below - (below @ left) * left
+    slip = float(-(above_posterior - below_posterior) @ _unit(plate))
+    body = (_mean_height(upper_values) + _mean_height(lower_values)) / 2
+    return {
+        "disc_height_anterior_mm": anterior,
+        "disc_height_middle_mm": middle,
+        "disc_height_posterior_mm": posterior,
+        "disc_height_index": (anterior + middle + posterior) / 3 / body,
+        "disc_angle_deg": signed_angle_deg(above, below, left),
+        "slip_mm": slip,
+        "slip_percent": 100 * slip / max(float(np.linalg.norm(plate)), 1e-9),
+    }
+
+
+def _unit(vector: np.ndarray) -> np.ndarray:
+    return vector / max(float(np.linalg.norm(vector)), 1e-9)
+
+
+def _mean_height(values: dict[str, float]) -> float:
+    ends = (values["height_anterior_mm"] + values["height_posterior_mm"]) / 2
+    return max(values.get("height_middle_mm", ends), 1e-9)
+
+
+def _crush_ratio(vertebrae: Sequence[Vertebra], own: Sequence[dict[str, float]], i: int) -> float | None:
+    """Compare a posterior height with the mean of both neighbours, in which the growth down the spine cancels."""
+    if not 0 < i < len(vertebrae) - 1:
+        return None
+    if any(vertebrae[k].level in _NOT_NEIGHBOURS for k in (i - 1, i, i + 1)):
+        return None
+    expected = (own[i - 1]["height_posterior_mm"] + own[i + 1]["height_posterior_mm"]) / 2
+    return own[i]["height_posterior_mm"] / expected if expected > 0 else None
+
+
+def _flags(vertebra: Vertebra, below: Vertebra | None, values: dict[str, float]) -> tuple[str, ...]:
+    flags = []
+    if not _is_unsure(vertebra):
+        loss = height_loss(values)
+        if loss is not None and _may_lose_height(vertebra, values):
+            place, percent, word = loss
+            flags.append(f"{place} height loss {percent:.0f} % ({word} range)")
+        if below is not None and not _is_unsure(below) and abs(values["slip_mm"]) >= SLIP_FLAG_MM:
+            way = "forward" if values["slip_mm"] > 0 else "backward"
+            flags.append(f"{abs(values['slip_mm']):.1f} mm {way} offset on {below.level or 'the vertebra below'}")
+    return tuple(flags)
+
+
+def _may_lose_height(vertebra: Vertebra, values: dict[str, float]) -> bool:
+    if vertebra.level is None:
+        return values["height_posterior_mm"] >= _LEAST_UNNAMED_MM
+    return vertebra.level not in _NO_HEIGHT_FLAGS
+
+
+def _is_unsure(vertebra: Vertebra) -> bool:
+    return any(word in flag for flag in vertebra.flags for word in _UNSURE)
+
+
+def height_loss(values: dict[str, float]) -> tuple[str, float, str] | None:
+    """Return where the largest height loss is, how much (per cent), and the word for its range; None below 20 %.
+
+    Anterior and middle heights are compared with the posterior one of the same body, the posterior one with
+    the neighbours', as in Genant's semiquantitative grades (see `HEIGHT_LOSS_RANGES`).
+    """
+    ratios = {"anterior": "wedge_ratio", "middle": "biconcavity_ratio", "posterior": "crush_ratio"}
+    losses = {place: 100 * (1 - values[key]) for place, key in ratios.items() if key in values}
+    place = max(losses, key=lambda name: losses[name], default=None)
+    if place is None:
+        return None
+    for least, word in HEIGHT_LOSS_RANGES:
+        if losses[place] >= least:
+            return place, losses[place], word
+    return None

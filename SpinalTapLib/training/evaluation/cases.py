@@ -1,0 +1,129 @@
+"""Cases: which prediction belongs to which reference, whose it is, and what kind of image it was."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from .tables import read_table
+
+LABEL_MAP_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
+_MARKS = ("_labels", "_label", "_seg", "_mask", "-seg", "-labels")  # words that tell a label map from its scan
+_RESULT_MAP = "vertebrae.nii.gz"
+_SEQUENCE = re.compile(r"(?:(?<=[_\-. ])|^)(stir|tirm|t1w?|t2w?(?:[_\-]space)?|space)(?=[_\-. ]|$)", re.IGNORECASE)
+_GROUPS = {"stir": "STIR", "tirm": "STIR", "t1": "T1", "t2": "T2", "space": "T2 SPACE"}
+OTHER = "other"
+_SYNTHETIC = "phantom-"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One scan with a reference.
+
+    Attributes
+    ----------
+    name : str
+        What reference and prediction are both called.
+    subject : str
+        Whose it is: the name without the sequence, unless a table says otherwise.
+    group : str
+        Sequence, or what a table says.
+    reference : Path
+        The true label map.
+    prediction : Path or None
+        The predicted label map; None if there is none.
+    """
+
+    name: str
+    subject: str
+    group: str
+    reference: Path
+    prediction: Path | None
+
+
+def find_cases(references: str | Path, predictions: str | Path, table: str | Path | None = None) -> tuple[Case, ...]:
+    """Pair the label maps of two folders by their names.
+
+    Parameters
+    ----------
+    references : path
+        Folder of label maps, ``<name>.nii.gz``. Where some are called ``<name>_labels.nii.gz`` (or ``_seg``,
+        ``_mask``), only those are references; the others are their scans.
+    predictions : path
+        Folder of label maps of the same names, or of result folders, ``<name>/vertebrae.nii.gz``.
+    table : path, optional
+        CSV file with the columns ``name``, ``group`` and, if wanted, ``subject``.
+
+    Returns
+    -------
+    tuple of Case
+        By name; cases without a prediction are among them.
+
+    Raises
+    ------
+    ValueError
+        If a folder or the table can't be used, nothing fits, or synthetic and real cases are mixed.
+    """
+    found = _label_maps(Path(references))
+    predicted = _label_maps(Path(predictions)) | _results(Path(predictions))
+    if not found:
+        raise ValueError(f"There is no label map ({', '.join(LABEL_MAP_ENDINGS)}) in {references}.")
+    if not found.keys() & predicted.keys():
+        raise ValueError(f"No label map in {predictions} has the name of one in {references}.")
+    groups, subjects = _groups(Path(table)) if table else ({}, {})
+    cases = tuple(
+        Case(
+            name,
+            subjects.get(name) or subject_of(name),
+            groups.get(name) or group_of(name),
+            path,
+            predicted.get(name),
+        )
+        for name, path in sorted(found.items())
+    )
+    synthetic = {case.name.startswith(_SYNTHETIC) for case in cases}
+    if len(synthetic) > 1:
+        raise ValueError(f"{references} holds phantoms and real scans; evaluate them apart, in folders of their own.")
+    return cases
+
+
+def group_of(name: str) -> str:
+    """Return the sequence that a file name tells: ``"T1"``, ``"T2"``, ``"T2 SPACE"``, ``"STIR"`` or ``"other"``."""
+    words = [word.lower() for word in _SEQUENCE.findall(name)]
+    if any("space" in word for word in words):
+        return _GROUPS["space"]
+    return next((_GROUPS[word.rstrip("w")] for word in words), OTHER)
+
+
+def subject_of(name: str) -> str:
+    """Return a file name without its sequence: whose scan it is."""
+    bare = re.sub(r"[_\-. ]{2,}", "_", _SEQUENCE.sub("", name)).strip("_-. ")
+    return bare or name
+
+
+def _label_maps(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise ValueError(f"There is no folder {folder}.")
+    plain: dict[str, Path] = {}
+    marked: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        ending = next((e for e in LABEL_MAP_ENDINGS if path.name.lower().endswith(e)), None)
+        if ending is None or not path.is_file():
+            continue
+        stem = path.name[: -len(ending)]
+        mark = next((m for m in _MARKS if stem.lower().endswith(m)), None)
+        if mark:
+            marked[stem[: -len(mark)]] = path
+        else:
+            plain[stem] = path
+    return marked or plain
+
+
+def _results(folder: Path) -> dict[str, Path]:
+    return {path.parent.name: path for path in sorted(folder.glob(f"*/{_RESULT_MAP}"))}
+
+
+def _groups(table: Path) -> tuple[dict[str, str], dict[str, str]]:
+    rows = read_table(table, ("name", "group"))
+    return {row["name"]: row["group"] for row in rows}, {row["name"]: row.get("subject") or "" for row in rows}

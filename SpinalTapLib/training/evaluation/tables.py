@@ -1,0 +1,29 @@
+"""Tables in CSV files: the rows of one that must have certain columns."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...files.atomic import reason
+
+
+def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """Read a CSV file that must have these columns, two or more.
+
+    Raises
+    ------
+    ValueError
+        If it is missing or has others.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        why = reason(error) if isinstance(error, OSError) else error
+        raise ValueError(f"The table {path} can't be read: {why}.") from error
+    if not rows or not set(columns) <= set(rows[0]):
+        named = f"{', '.join(columns[:-1])} and {columns[-1]}"
+        raise ValueError(f"The table {path} needs a heading with the columns {named}.")
+    return rows

@@ -1,0 +1,1 @@
+"""From tissues to an MR image."""

@@ -1,0 +1,1 @@
+"""A synthetic person, drawn as tissues."""

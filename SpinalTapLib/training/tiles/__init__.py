@@ -1,0 +1,1 @@
+"""Training examples, cut from drawn slices."""

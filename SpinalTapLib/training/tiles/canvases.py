@@ -1,0 +1,184 @@
+"""Canvases: an endless supply of random sagittal slices, drawn anew or kept on disk for later."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ..synthetic.drawing import Canvas, draw_slice
+from ..synthetic.random_spine import SyntheticSpine, random_spine
+
+_WINDOW_MM = {"up": 215.0, "down": 215.0, "front": 185.0, "behind": 160.0}
+# How far a canvas reaches from the middle of one vertebra: a tile at the largest scale, turned, fits around it.
+
+_ANCHORS = (0.45, 0.22)  # shares of canvases around the sacrum and around the neck; the rest lie along the spine
+_NEAR_MIDLINE = 0.45  # share of planes within some 5 mm of the body's middle; the rest reach past its sides
+_BEYOND = 1.35  # how far planes go, in half widths of the body: what lies beside bodies must be learnt, too
+_THIN = 0.4  # share of planes without thickness, as from 3-D acquisitions
+_THICKNESS_MM = (2.0, 6.5)
+_THIN_APART_MM = (2.5, 4.5)  # between planes of 3-D acquisitions: the detector looks at neighbours about this far away
+_GAP = (1.0, 1.35)  # distance of thick slices, in thicknesses
+_WELL_FORMED = 0.5  # share of spines with a well-formed S1-S2 disc: more than there are, or S2 would be taken for S1
+_OUTERMOST = 0.3  # share of stacks whose first or last slice, which lacks a neighbour, is learnt from as well
+_PIXEL_MM = (0.58, 0.66)
+_FIELDS = ("tissue", "structures", "instance", "pixel_mm", "corners_px", "origin_mm", "distance_mm")
+_BESIDE = ("tissue", "instance")  # what is kept of a neighbour
+
+
+def random_canvas(spine: SyntheticSpine, rng: np.random.Generator) -> Canvas:
+    """Draw a random plane of a spine around a random vertebra, through its middle or beside it."""
+    body = spine.vertebrae[_around(spine, rng)]
+    far = _BEYOND * max(body.half_width, 14)
+    beside = rng.normal(0, 5) if rng.random() < _NEAR_MIDLINE else rng.uniform(-far, far)
+    thickness = 0.0 if rng.random() < _THIN else float(rng.uniform(*_THICKNESS_MM))
+    return canvas_at(spine, body.centre + [beside, 0, 0], thickness, float(rng.uniform(*_PIXEL_MM)))
+
+
+def random_stack(spine: SyntheticSpine, rng: np.random.Generator, slices: int) -> list[Canvas]:
+    """Draw neighbouring slices of a spine, through a random vertebra or beside it, each with those on its two sides.
+
+    Parameters
+    ----------
+    spine : SyntheticSpine
+    rng : numpy.random.Generator
+    slices : int
+        How many; the outermost ones are mostly drawn as neighbours only.
+
+    Returns
+    -------
+    list of Canvas
+        From right to left.
+    """
+    body = spine.vertebrae[_around(spine, rng)]
+    far = _BEYOND * max(body.half_width, 14)
+    beside = rng.normal(0, 5) if rng.random() < _NEAR_MIDLINE else rng.uniform(-far, far)
+    thickness = 0.0 if rng.random() < _THIN else float(rng.uniform(*_THICKNESS_MM))
+    apart = float(rng.uniform(*_GAP)) * thickness if thickness else 0.0
+    apart = apart if apart >= 3.0 else float(rng.uniform(*_THIN_APART_MM))
+    places = beside + apart * (np.arange(slices) - rng.uniform(0, slices - 1))
+    pixel = float(rng.uniform(*_PIXEL_MM))
+    alone: list[Canvas | None] = [canvas_at(spine, body.centre + [x, 0, 0], thickness, pixel) for x in places]
+    together = [
+        replace(canvas, neighbours=(before, after), distance_mm=apart)
+        for before, canvas, after in zip([None, *alone], alone, [*alone[1:], None])
+        if canvas is not None
+    ]
+    ends = rng.random(2) < _OUTERMOST
+    kept = [k for k in range(slices) if slices < 3 or 0 < k < slices - 1 or ends[int(k > 0)]]
+    return [together[k] for k in kept]
+
+
+def canvas_at(spine: SyntheticSpine, place_mm: np.ndarray, thickness_mm: float, pixel_mm: float = 0.62) -> Canvas:
+    """Draw the sagittal plane through a place (LPS, mm) of a spine, as far around it as a tile can reach."""
+    x, y, z = (float(v) for v in place_mm)
+    return draw_slice(
+        spine,
+        x,
+        z_range_mm=(z - _WINDOW_MM["down"], z + _WINDOW_MM["up"]),
+        y_range_mm=(y - _WINDOW_MM["front"], y + _WINDOW_MM["behind"]),
+        thickness_mm=thickness_mm,
+        planes=3 if thickness_mm else 1,
+        pixel_mm=pixel_mm,
+    )
+
+
+def _around(spine: SyntheticSpine, rng: np.random.Generator) -> int:
+    """Return the vertebra that a canvas is drawn around: low or high ones often, they are the anchors of the count."""
+    n = len(spine.vertebrae)
+    place = rng.random()
+    if place < _ANCHORS[0]:
+        return int(rng.integers(0, 5))
+    if place < sum(_ANCHORS):
+        return int(rng.integers(n - 5, n))
+    return int(rng.integers(4, n - 3))
+
+
+def drawn_canvases(rng: np.random.Generator, planes_per_spine: int, stacked: bool = False) -> Iterator[Canvas]:
+    """Yield random planes of random spines, for ever: each by itself, or neighbouring ones of a stack."""
+    while True:
+        spine = random_spine(rng, well_formed=_WELL_FORMED)
+        if stacked:
+            yield from random_stack(spine, rng, planes_per_spine)
+        else:
+            for _ in range(planes_per_spine):
+                yield random_canvas(spine, rng)
+
+
+class CanvasFolder:
+    """Canvases kept on disk: each is drawn once and used in many runs.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if missing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def paths(self) -> list[Path]:
+        """Return the files of all whole canvases, sorted."""
+        return sorted(self.folder.glob("*.npz"))
+
+    def write(self, canvas: Canvas, name: str) -> Path:
+        """Keep a canvas; the file appears whole or not at all."""
+        path = self.folder / f"{name}.npz"
+        temporary = path.with_suffix(f".{os.getpid()}.part")
+        try:
+            with temporary.open("wb") as stream:
+                values = {field: getattr(canvas, field) for field in _FIELDS}
+                for k, neighbour in enumerate(canvas.neighbours):
+                    if neighbour is not None:
+                        values.update({f"{field}_{k}": getattr(neighbour, field) for field in _BESIDE})
+                np.savez_compressed(stream, **values)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return path
+
+    @staticmethod
+    def read(path: Path) -> Canvas:
+        """Read a canvas back.
+
+        Raises
+        ------
+        ValueError
+            If the file is not a whole canvas.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                values = {field: stored[field] for field in _FIELDS}
+                sides = [
+                    {field: stored[f"{field}_{k}"] for field in _BESIDE} if f"{_BESIDE[0]}_{k}" in stored else None
+                    for k in range(2)
+                ]
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{path} is not a whole canvas ({error}); delete it, it will be drawn again.") from error
+        canvas = Canvas(**{**values, **{name: float(values[name]) for name in ("pixel_mm", "distance_mm")}})
+        pair = [None if side is None else replace(canvas, **side) for side in sides]
+        return replace(canvas, neighbours=(pair[0], pair[1]))
+
+
+def kept_canvases(
+    folder: CanvasFolder, rng: np.random.Generator, planes_per_spine: int, enough: int, stacked: bool = False
+) -> Iterator[Canvas]:
+    """Yield canvases of a folder in random order, drawing new ones until the folder holds `enough`."""
+    new = drawn_canvases(rng, planes_per_spine, stacked)
+    while True:
+        paths = folder.paths()
+        if len(paths) < enough:
+            canvas = next(new)
+            with contextlib.suppress(OSError):  # a full disk must not end the training
+                folder.write(canvas, f"{rng.integers(2**62):016x}")
+            yield canvas
+        else:
+            order = rng.permutation(len(paths))
+            for index in order:
+                yield folder.read(paths[index])

@@ -1,0 +1,160 @@
+"""Placement: where a tile lies on a canvas, and the part of the labels that it needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..config import PlacementConfig
+from ..synthetic.tissues import Tissue
+
+if TYPE_CHECKING:
+    from ..synthetic.drawing import Canvas
+
+SUPERSAMPLING = 2
+"""Label samples a tile pixel along each axis; their average is the partial volume in the plane."""
+
+_WHOLE = 0.85  # share of tiles that lie, as far as they fit, inside their canvas
+
+_ELASTIC_MARGIN_PX = 12  # canvas pixels kept around a crop for the elastic field
+
+
+@dataclass(frozen=True)
+class LabelCrop:
+    """The labels under one tile.
+
+    Attributes
+    ----------
+    tissue : ndarray of uint8, shape (planes, rows, columns)
+    structures : ndarray of uint8, shape (planes, rows, columns)
+    instance : ndarray of uint8, shape (rows, columns)
+        Of the central plane.
+    corners : ndarray of float32, shape (n, 5, 2)
+        (row, column) of four corners and the centroid, px of this crop; NaN where the body is not in the plane.
+    matrix : ndarray of float32, shape (2, 3)
+        (row, column, 1) in tile px -> (row, column) in crop px.
+    neighbours : tuple of LabelCrop or None
+        The same window of the slices on the right and on the left.
+    distances_mm : tuple of float
+        How far away these are; 0 where there is none.
+    """
+
+    tissue: np.ndarray
+    structures: np.ndarray
+    instance: np.ndarray
+    corners: np.ndarray
+    matrix: np.ndarray
+    neighbours: tuple[LabelCrop | None, LabelCrop | None] = (None, None)
+    distances_mm: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def structure(self) -> np.ndarray:
+        """`Structure` values of the central plane, shape (rows, columns)."""
+        return self.structures[len(self.structures) // 2]
+
+
+def draw_crop(canvas: Canvas, rng: np.random.Generator, config: PlacementConfig) -> LabelCrop:
+    """Lay one tile at random on a canvas, near the places where the network has most to learn, and cut it out."""
+    crop = cut(canvas, tile_matrix(_centre(canvas, rng, config), canvas.pixel_mm, rng, config), config.tile_px)
+    return crop if crop.neighbours == (None, None) else _seen_beside(crop, rng, config)
+
+
+def _seen_beside(crop: LabelCrop, rng: np.random.Generator, config: PlacementConfig) -> LabelCrop:
+    """Take a crop's neighbours away now and then, one or both, and exchange right and left in half of the crops."""
+    sides = list(zip(crop.neighbours, crop.distances_mm))
+    draw = rng.random()
+    missing = (True, True) if draw < config.alone else (rng.random() < config.one_sided, False)
+    sides = [(None, 0.0) if gone else side for side, gone in zip(sides, missing)]
+    if rng.random() < 0.5:
+        sides.reverse()
+    (right, left), (right_mm, left_mm) = zip(*sides)
+    return replace(crop, neighbours=(right, left), distances_mm=(right_mm, left_mm))
+
+
+def _centre(canvas: Canvas, rng: np.random.Generator, config: PlacementConfig) -> np.ndarray:
+    """Return the canvas position (row, column) of a tile's centre."""
+    seen = np.flatnonzero(np.isfinite(canvas.corners_px[:, 4, 0]))
+    shares = (config.near_sacrum, config.near_dens, config.along_spine)
+    low, high = seen[seen <= 2], seen[seen >= len(canvas.corners_px) - 3]
+    places = (low, high, seen, np.zeros(0, int))
+    offered = [share * (len(place) > 0) for share, place in zip(shares, places)]
+    weights = np.array([*offered, max(1 - sum(shares), 1e-9)])  # what the canvas does not show gives its share away
+    chosen = places[int(rng.choice(4, p=weights / weights.sum()))]
+    if not len(chosen):
+        return _drawn_in(canvas, _anywhere(canvas, rng), rng, config)
+    vertebra = canvas.corners_px[rng.choice(chosen), 4]
+    return _drawn_in(canvas, vertebra + rng.normal(0, config.jitter_mm / canvas.pixel_mm, 2), rng, config)
+
+
+def _anywhere(canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
+    """Return a random position; air is tried again a few times, there is little to learn from it."""
+    for _ in range(4):
+        centre = rng.uniform(0, 1, 2) * canvas.structure.shape
+        row, column = centre.astype(int)
+        if canvas.tissue[len(canvas.tissue) // 2, row, column] != Tissue.AIR:
+            break
+    return centre
+
+
+def _drawn_in(canvas: Canvas, centre: np.ndarray, rng: np.random.Generator, config: PlacementConfig) -> np.ndarray:
+    """Pull a tile's centre inwards, mostly, so that the tile is not largely the nothing beyond the canvas."""
+    half = 0.45 * config.tile_px * config.pixel_mm / canvas.pixel_mm
+    limit = np.maximum(np.array(canvas.structure.shape) - half, half)
+    return np.clip(centre, half, limit) if rng.random() < _WHOLE else centre
+
+
+def tile_matrix(
+    centre: np.ndarray, canvas_mm: float, rng: np.random.Generator, config: PlacementConfig
+) -> np.ndarray:
+    """Return a random (2, 3) affine from tile px to canvas px that puts the tile's middle on `centre`.
+
+    Left and right, up and down are never exchanged: the network may rely on them.
+    """
+    wide = rng.random() < config.wide_scale
+    scale = rng.uniform(0.75, 1.35) if wide else np.exp(rng.normal(0, config.scale_sd))
+    wide = rng.random() < config.wide_rotation
+    angle = np.radians(rng.uniform(-30, 30) if wide else rng.normal(0, config.rotation_sd_deg))
+    cos, sin = np.cos(angle), np.sin(angle)
+    shear = np.array([[1.0, 0.0], [rng.normal(0, config.shear_sd), 1.0]])
+    stretch = np.exp(rng.normal(0, config.scale_sd / 3))
+    linear = np.array([[cos, -sin], [sin, cos]]) @ shear @ np.diag([stretch, 1 / stretch])
+    linear *= scale * config.pixel_mm / canvas_mm
+    middle = np.full(2, (config.tile_px - 1) / 2)
+    return np.concatenate((linear, (centre - linear @ middle)[:, None]), axis=1).astype(np.float32)
+
+
+def cut(canvas: Canvas, matrix: np.ndarray, tile_px: int) -> LabelCrop:
+    """Cut out what a tile needs of a canvas; beyond the canvas there is air."""
+    edge = np.array([-0.5, tile_px - 0.5])
+    outline = np.array([(r, c, 1.0) for r in edge for c in edge]) @ matrix.T
+    low = np.floor(outline.min(0)).astype(int) - _ELASTIC_MARGIN_PX
+    high = np.ceil(outline.max(0)).astype(int) + _ELASTIC_MARGIN_PX + 1
+    shifted = matrix.copy()
+    shifted[:, 2] -= low
+    crop = _window_of(canvas, low, high, shifted)
+    right, left = (None if side is None else _window_of(side, low, high, shifted) for side in canvas.neighbours)
+    distances = tuple(0.0 if side is None else canvas.distance_mm for side in (right, left))
+    return replace(crop, neighbours=(right, left), distances_mm=distances)
+
+
+def _window_of(canvas: Canvas, low: np.ndarray, high: np.ndarray, matrix: np.ndarray) -> LabelCrop:
+    return LabelCrop(
+        _window(canvas.tissue, low, high),
+        _window(canvas.structures, low, high),
+        _window(canvas.instance, low, high),
+        (canvas.corners_px - low).astype(np.float32),
+        matrix,
+    )
+
+
+def _window(array: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Return ``array[..., low:high]`` along the last two axes, zero where it reaches outside."""
+    shape = np.array(array.shape[-2:])
+    result = np.zeros((*array.shape[:-2], *(high - low)), array.dtype)
+    first, last = np.clip(low, 0, shape), np.clip(high, 0, shape)
+    if (last > first).all():
+        (r0, c0), (r1, c1) = first - low, last - low
+        result[..., r0:r1, c0:c1] = array[..., first[0] : last[0], first[1] : last[1]]
+    return result

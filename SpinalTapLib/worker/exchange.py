@@ -1,0 +1,158 @@
+"""The exchange folder: how a scan goes to the worker and its answers come back, without a byte of it in JSON lines.
+
+``volume.npy`` and ``volume.json`` hold the scan; ``evidence.npz``, ``index.npy`` (which structure each voxel belongs
+to) and ``surfaces.npz`` (one mesh a structure) are written once a run; each answer, ``<name>.json``, then only says
+which structure has which label value, so that a recount moves a few kilobytes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..files.atomic import write_whole
+from ..files.spine_codec import answer_of, spine_of
+from ..session.state import Result
+from .mesh_archive import read_meshes, write_meshes
+
+if TYPE_CHECKING:
+    from ..evidence import Evidence
+    from ..scans.volume import SagittalVolume
+    from ..spine.vertebra import Spine
+
+EVIDENCE, SURFACES = "evidence.npz", "surfaces.npz"
+_VOLUME, _ABOUT, _INDEX = "volume.npy", "volume.json", "index.npy"
+
+
+def write_volume(folder: Path, volume: SagittalVolume) -> None:
+    """Write the scan; raise OSError if the disk is full."""
+    np.save(folder / _VOLUME, volume.array)
+    about = {"matrix": volume.matrix.tolist(), "name": volume.name, "warnings": list(volume.warnings)}
+    (folder / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
+
+
+def read_volume(folder: Path) -> SagittalVolume:
+    """Return the scan that `write_volume` wrote (without its own file's grid)."""
+    from ..scans.volume import SagittalVolume
+
+    about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+    array = np.load(folder / _VOLUME, allow_pickle=False)
+    return SagittalVolume(array, np.array(about["matrix"]), about["name"], None, tuple(about["warnings"]))
+
+
+def carry_over(before: Path, folder: Path, shapes: bool) -> None:
+    """Give a new folder the scan of another one, and its shapes where they stay the same; no byte is copied if it
+    can be helped."""
+    for name in (_VOLUME, _ABOUT, *((_INDEX, SURFACES) if shapes and has_shapes(before) else ())):
+        try:
+            os.link(before / name, folder / name)
+        except OSError:  # a file system without links
+            shutil.copyfile(before / name, folder / name)
+
+
+def has_shapes(folder: Path) -> bool:
+    """Return True if `write_shapes` has been here."""
+    return (folder / _INDEX).is_file() and (folder / SURFACES).is_file()
+
+
+def write_shapes(folder: Path, evidence: Evidence, progress: Callable[[int, int], None]) -> None:
+    """Write what no recount changes, as far as it is not there: the index map and one surface a structure.
+
+    Parameters
+    ----------
+    progress : callable
+        Called before each surface with its number, from 1, and how many there are.
+    """
+    from ..bodies.surfaces import body_surface
+
+    np.save(folder / _INDEX, evidence.bodies.index)
+    if (folder / SURFACES).is_file():  # from a scene that was saved
+        return
+    meshes: dict[int, Any] = {}
+    solids = evidence.bodies.solids
+    for i, solid in enumerate(solids):
+        progress(i + 1, len(solids))
+        if solid is not None and (solid.field > 0).any():
+            meshes[i] = body_surface(solid)
+    write_meshes(folder / SURFACES, meshes)
+
+
+def write_answer(folder: Path, name: str, spine: Spine) -> None:
+    """Write a spine with evidence as ``<name>.json``."""
+    evidence: Any = spine.evidence
+    answer = answer_of(spine)
+    answer["values"] = [int(value) for value in evidence.bodies.values(evidence.values(spine.vertebrae))]
+    answer["matrix"] = evidence.volume.matrix.tolist()
+    write_whole(folder / f"{name}.json", json.dumps(answer).encode())
+
+
+@dataclass(frozen=True, eq=False)
+class Shapes:
+    """What `write_shapes` wrote.
+
+    Attributes
+    ----------
+    folder : Path
+        The exchange folder.
+    index : ndarray, shape (slice, row, column)
+        0, or 1 + the structure that the voxel belongs to.
+    surfaces : dict of int to vtkPolyData
+        Structure to closed surface, LPS, mm.
+    """
+
+    folder: Path
+    index: np.ndarray
+    surfaces: dict[int, Any]
+
+
+def read_shapes(folder: Path) -> Shapes:
+    """Return what no recount changes; raise ValueError if it is missing or damaged."""
+    try:
+        index = np.load(folder / _INDEX, allow_pickle=False)
+        return Shapes(folder, index, read_meshes(folder / SURFACES))
+    except (OSError, EOFError, ValueError) as error:
+        raise ValueError(f"The worker's shapes could not be read ({error}); run it again.") from error
+
+
+def read_answer(shapes: Shapes, name: str) -> Result:
+    """Return the result that an exchange folder holds under that name; raise ValueError if it is damaged."""
+    try:
+        answer = json.loads((shapes.folder / f"{name}.json").read_text(encoding="utf-8"))
+        values = np.array([0, *answer["values"]], np.uint16)
+        surfaces = named(shapes.surfaces, answer["values"])
+        matrix = np.array(answer["matrix"], float).reshape(4, 4)
+        label_map = values[shapes.index]
+    except (OSError, KeyError, IndexError, TypeError, ValueError) as error:
+        raise ValueError(f"The worker's answer could not be read ({error}); run it again.") from error
+    return Result(spine_of(answer, label_map), matrix, surfaces, shapes.folder, tuple(answer["values"]))
+
+
+def named(meshes: Mapping[int, Any], values: Sequence[int]) -> dict[int, Any]:
+    """Return the meshes of structures under their label values; those of structures without a name are left out."""
+    return {int(values[i]): mesh for i, mesh in meshes.items() if i < len(values) and values[i]}
+
+
+def memory_of(result: Result) -> dict[str, Any]:
+    """Return what a scene keeps of a result, for JSON: the answer."""
+    return {**answer_of(result.spine), "matrix": np.asarray(result.matrix).tolist(), "values": list(result.values)}
+
+
+def result_of(memory: Mapping[str, Any], label_map: np.ndarray, folder: Path) -> Result:
+    """Return the result that `memory_of` wrote, with the label map that the scene's segments make.
+
+    Its surfaces are those in `folder`, if there are any.
+    """
+    try:
+        matrix = np.array(memory["matrix"], float).reshape(4, 4)
+        values = tuple(map(int, memory.get("values", ())))
+        meshes = read_meshes(folder / SURFACES) if (folder / SURFACES).is_file() else {}
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"The stored result is damaged ({error}); segment the volume again.") from error
+    return Result(spine_of(memory, label_map), matrix, named(meshes, values), folder, values)

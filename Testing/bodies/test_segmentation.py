@@ -1,0 +1,172 @@
+"""From detections to label maps in the input's own geometry, and naming them anew."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from drawn_bodies import Box, detect, share, spine
+from scipy import ndimage
+
+from SpinalTapLib.bodies.segmentation import FLAG_NO_MASK, relabel, segment_bodies, separate_bodies
+from SpinalTapLib.detection.linking import FLAG_CUT
+from SpinalTapLib.detection.networks import CANAL, DISC
+from SpinalTapLib.scans.volume import SagittalVolume, working_volume
+from SpinalTapLib.spine import levels
+
+L5, L4, L3 = 24, 23, 22
+
+
+@pytest.fixture(scope="module")
+def three():
+    return detect(spine(3))
+
+
+@pytest.fixture(scope="module")
+def with_discs():
+    detections, candidates, volume = detect(spine(3))
+    for z in (17.0, 51.0):
+        disc = share(Box(centre=(0, 0, z), width=42, depth=34, height=9, radius=2), volume)
+        detections.probabilities[:, DISC] = np.maximum(detections.probabilities[:, DISC], disc)
+    tube = share(Box(centre=(0, 24, 34), width=20, depth=11, height=110, radius=5), volume)
+    detections.probabilities[:, CANAL] = tube
+    detections.probabilities[:, DISC, :6] = 0.9  # a false disc above the spine
+    return detections, candidates, volume
+
+
+def test_every_body_gets_its_value_as_one_face_connected_piece_without_holes(three):
+    labels = segment_bodies(*three[:2], (L5, L4, L3), three[2])
+    assert labels.shape == three[2].array.shape and labels.dtype == np.uint16
+    assert np.unique(labels).tolist() == [0, L3, L4, L5]
+    for value in (L3, L4, L5):
+        assert ndimage.label(labels == value)[1] == 1
+        assert (ndimage.binary_fill_holes(labels == value) == (labels == value)).all()
+
+
+def test_bodies_overlap_the_truth():
+    bodies = spine(3, radius=8)
+    detections, candidates, volume = detect(bodies)
+    labels = segment_bodies(detections, candidates, (L5, L4, L3), volume)
+    for value, box in zip((L5, L4, L3), bodies):
+        true = share(box, volume) > 0.5
+        assert 2 * (true & (labels == value)).sum() / (true.sum() + (labels == value).sum()) > 0.95
+
+
+def test_naming_anew_is_a_look_up(three):
+    bodies = separate_bodies(*three)
+    one, other = bodies.label_map((L5, L4, L3)), bodies.label_map((L4, L3, 21))
+    assert (relabel(one, {L5: L4, L4: L3, L3: 21}) == other).all()
+    assert (one > 0).sum() == (other > 0).sum()
+
+
+def test_zero_leaves_a_body_out(three):
+    bodies = separate_bodies(*three)
+    assert np.unique(bodies.label_map((0, L4, L3))).tolist() == [0, L3, L4]
+
+
+@pytest.mark.parametrize("values", [(), (L5,), (L5, L4, L3, 21)])
+def test_too_few_or_too_many_values_are_refused(three, values):
+    with pytest.raises(ValueError, match=r"3 bodies need 3 label values"):
+        separate_bodies(*three).label_map(values)
+
+
+def test_unknown_structures_are_refused(three):
+    with pytest.raises(ValueError, match=r"'ribs'.*bodies, all"):
+        separate_bodies(*three, structures="ribs")
+
+
+def test_discs_lie_between_their_neighbours_and_the_canal_behind(with_discs):
+    detections, candidates, volume = with_discs
+    labels = segment_bodies(detections, candidates, (L5, L4, L3), volume, "all")
+    assert np.unique(labels).tolist() == [0, L3, L4, L5, levels.CANAL_VALUE, 222, 223]
+    heights = {v: volume.to_lps(np.argwhere(labels == v)).mean(0) for v in np.unique(labels)[1:]}
+    assert heights[223][2] == pytest.approx(17, abs=1) and heights[222][2] == pytest.approx(51, abs=1)
+    assert heights[levels.CANAL_VALUE][1] == pytest.approx(24, abs=1)
+    for value, box in ((223, Box(width=42, depth=34, height=9, radius=2)),):
+        assert (labels == value).sum() * 4.0 == pytest.approx(box.volume, rel=0.12)
+
+
+def test_a_disc_goes_with_either_of_its_vertebrae(with_discs):
+    detections, candidates, volume = with_discs
+    labels = separate_bodies(detections, candidates, volume, "all").label_map((L5, 0, L3))
+    assert np.unique(labels).tolist() == [0, L3, L5, levels.CANAL_VALUE]
+
+
+def test_no_disc_where_a_vertebra_is_missing_between(with_discs):
+    detections, candidates, volume = with_discs
+    bodies = separate_bodies(detections, [candidates[0], candidates[2]], volume, "all")
+    assert bodies.solids[2] is None
+
+
+def test_relabelling_takes_discs_along():
+    labels = np.array([[[0, L5, 224, L4, 223, levels.CANAL_VALUE]]], np.uint16)
+    assert relabel(labels, {L5: 26, L4: 0}).tolist() == [[[0, 26, 226, 0, 0, levels.CANAL_VALUE]]]
+    assert relabel(np.zeros((1, 1, 2), np.uint8), {101: 24}).tolist() == [[[0, 0]]]
+
+
+def test_a_fine_volume_gets_the_same_bodies_as_the_working_one():
+    detections, candidates, working = detect([Box()], 2.0)
+    fine = SagittalVolume(
+        np.zeros((working.array.shape[0] * 2, working.array.shape[1] * 2, working.array.shape[2] * 2), np.float32),
+        working.matrix @ np.array([[0.5, 0, 0, -0.25], [0, 0.5, 0, -0.25], [0, 0, 0.5, -0.25], [0, 0, 0, 1]]),
+    )
+    again = working_volume(fine)
+    np.testing.assert_allclose(again.matrix, working.matrix, atol=1e-9)
+    labels = segment_bodies(detections, candidates, (L5,), fine)
+    assert (labels > 0).sum() * 0.25 == pytest.approx(Box().volume, rel=0.02)
+
+
+def test_turning_the_stack_in_space_changes_nothing(three):
+    detections, candidates, volume = three
+    turn = np.deg2rad(25)
+    matrix = np.eye(4)
+    matrix[:3, :3] = [[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]]
+    matrix[:3, 3] = 30, -400, 77
+    moved = replace(volume, matrix=matrix @ volume.matrix)
+    bodies = separate_bodies(replace(detections, working=moved), candidates, moved)
+    plain = separate_bodies(*three)
+    assert (bodies.index != plain.index).mean() < 1e-4
+    for one, other in zip(bodies.solids, plain.solids):
+        np.testing.assert_allclose(one.matrix, matrix @ other.matrix, atol=1e-9)
+
+
+@pytest.mark.parametrize("start", [0.0, 0.3, 0.6, 0.9])
+def test_label_map_and_solid_have_the_same_volume(start):
+    detections, candidates, volume = detect([Box(radius=8)], start=start)
+    bodies = separate_bodies(detections, candidates, volume)
+    for position, solid in enumerate(bodies.solids):
+        voxels = (bodies.index == position + 1).sum() * float(np.prod(volume.spacing_mm))
+        assert voxels == pytest.approx(solid.volume_mm3, rel=0.02)
+
+
+def test_nothing_seen_is_flagged_and_valid():
+    detections, candidates, volume = detect([Box()])
+    empty = SimpleNamespace(members=())
+    bodies = separate_bodies(detections, [candidates[0], empty], volume)
+    assert bodies.solids[1] is None and bodies.flags[1] == (FLAG_NO_MASK,)
+    assert np.unique(bodies.label_map((L5, L4))).tolist() == [0, L5]
+    assert separate_bodies(detections, [], volume).label_map(()).max() == 0
+
+
+def test_a_body_cut_by_the_edge_is_flagged_and_closed():
+    detections, candidates, volume = detect([Box()])
+    assert separate_bodies(detections, candidates, volume).flags == ((),)
+    shift = np.eye(4)
+    shift[1, 3] = 25
+    below = replace(volume, array=volume.array[:, 25:], matrix=volume.matrix @ shift)
+    cut = replace(detections, working=below, probabilities=detections.probabilities[:, :, 25:])
+    moved = [SimpleNamespace(slice=m.slice, corners=m.corners - [25, 0]) for m in candidates[0].members]
+    bodies = separate_bodies(cut, [SimpleNamespace(members=moved)], below)
+    assert bodies.flags == ((FLAG_CUT,),)
+    assert bodies.index.any()
+
+
+def test_a_body_cut_at_its_side_is_flagged():
+    detections, candidates, volume = detect([Box()])
+    middle = volume.array.shape[0] // 2
+    half = replace(volume, array=volume.array[:middle])
+    cut = replace(detections, working=half, probabilities=detections.probabilities[:middle])
+    members = [m for m in candidates[0].members if m.slice < middle]
+    assert separate_bodies(cut, [SimpleNamespace(members=members)], half).flags == ((FLAG_CUT,),)

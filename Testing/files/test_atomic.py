@@ -1,0 +1,189 @@
+"""All or nothing: what a failed, cancelled or killed run leaves behind is nothing."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from SpinalTapLib.files.atomic import check_writable, staged_folder, write_whole
+
+
+def tree(folder: Path) -> dict[str, bytes | None]:
+    """Everything below a folder, hidden files too: relative path to content (None for folders)."""
+    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in sorted(folder.rglob("*"))}
+
+
+def fill(stage: Path, **files: str) -> None:
+    for name, words in files.items():
+        path = stage / name.replace("__", "/")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(words)
+
+
+def full_disk(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_new_folder_appears_with_its_parents(tmp_path):
+    with staged_folder(tmp_path / "a" / "b") as stage:
+        fill(stage, one="1", sub__two="2")
+        assert not (tmp_path / "a" / "b").exists()
+    assert tree(tmp_path) == {"a": None, "a/b": None, "a/b/one": b"1", "a/b/sub": None, "a/b/sub/two": b"2"}
+
+
+def test_old_files_are_replaced_and_foreign_ones_stay(tmp_path):
+    target = tmp_path / "out"
+    fill(tmp_path, out__one="old", out__mine="keep")
+    with staged_folder(target) as stage:
+        fill(stage, one="new")
+        assert (target / "one").read_text() == "old"
+    assert tree(tmp_path) == {"out": None, "out/mine": b"keep", "out/one": b"new"}
+
+
+def test_outdated_files_go_with_their_empty_folder_and_foreign_ones_keep_theirs(tmp_path):
+    target = tmp_path / "out"
+    for name in ("surfaces/L6.stl", "markups/L6.mrk.json", "markups/notes.txt", "new"):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        (target / name).write_text("old")
+    with staged_folder(target, ["surfaces/L6.stl", "markups/L6.mrk.json", "never/was"]) as stage:
+        fill(stage, new="new")
+    assert set(tree(target)) == {"markups", "markups/notes.txt", "new"}
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError, ValueError])
+def test_after_any_exception_everything_is_as_before(tmp_path, error):
+    fill(tmp_path, out__one="old", out__sub="x")
+    before = tree(tmp_path)
+    with pytest.raises(error), staged_folder(tmp_path / "out", ["sub"]) as stage:
+        fill(stage, one="new", two="new")
+        raise error
+    assert tree(tmp_path) == before
+
+
+def test_a_failed_run_leaves_no_new_folder_and_no_new_parents(tmp_path):
+    with pytest.raises(RuntimeError), staged_folder(tmp_path / "a" / "b" / "c") as stage:
+        fill(stage, one="1")
+        raise RuntimeError
+    assert tree(tmp_path) == {}
+
+
+@pytest.mark.parametrize("failing", range(7))
+def test_if_moving_in_fails_half_way_all_files_move_back(tmp_path, monkeypatch, failing):
+    fill(tmp_path, out__a="old", out__b="old", out__gone="old", out__mine="keep")
+    before = tree(tmp_path)
+    calls = []
+    rename = Path.rename
+
+    def rename_until_full(self, target):
+        calls.append(self)
+        if len(calls) == failing + 1:
+            full_disk()
+        return rename(self, target)
+
+    with pytest.raises(ValueError, match="disk is full"), staged_folder(tmp_path / "out", ["gone"]) as stage:
+        fill(stage, a="new", b="new", sub__c="new", d="new")
+        monkeypatch.setattr(Path, "rename", rename_until_full)
+    monkeypatch.undo()
+    assert len(calls) > failing
+    assert tree(tmp_path) == before
+
+
+def test_a_full_disk_is_told_in_one_sentence(tmp_path):
+    sentence = r"Could not write the output folder .*out: the disk is full\.$"
+    with pytest.raises(ValueError, match=sentence), staged_folder(tmp_path / "out"):
+        full_disk()
+    assert tree(tmp_path) == {}
+
+
+def test_a_file_that_could_not_be_written_is_named_as_the_user_knows_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "replace", full_disk)
+    with pytest.raises(ValueError) as error, staged_folder(tmp_path / "out") as stage:
+        write_whole(stage / "one", b"1")
+    assert str(error.value) == f"Could not write {(tmp_path / 'out').resolve() / 'one'}: the disk is full."
+
+
+def test_a_file_where_the_folder_should_be_is_named(tmp_path):
+    (tmp_path / "file").write_text("x")
+    for target in (tmp_path / "file", tmp_path / "file" / "below" / "it"):
+        with pytest.raises(ValueError, match="file is a file, not a folder"), staged_folder(target):
+            pytest.fail("the block must not run")
+        with pytest.raises(ValueError, match="file is a file, not a folder"):
+            check_writable(target)
+    assert tree(tmp_path) == {"file": b"x"}
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_write_permission_is_named(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out").chmod(0o555)
+    try:
+        with pytest.raises(ValueError, match="not writable"), staged_folder(tmp_path / "out") as stage:
+            fill(stage, one="1")
+        with pytest.raises(ValueError, match="not writable"):
+            check_writable(tmp_path / "out")
+    finally:
+        (tmp_path / "out").chmod(0o755)
+
+
+def test_where_the_parent_is_walled_in_staging_happens_inside(tmp_path, monkeypatch):
+    target = tmp_path / "out"
+    target.mkdir()
+    mkdir = Path.mkdir
+
+    def walled(self, *args, **kwargs):
+        if self.parent == tmp_path:
+            raise PermissionError(errno.EACCES, "no")
+        return mkdir(self, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "mkdir", walled)
+    with staged_folder(target) as stage:
+        assert stage.parent == target
+        fill(stage, one="1")
+    assert tree(target) == {"one": b"1"}
+
+
+def test_checking_leaves_nothing(tmp_path):
+    check_writable(tmp_path / "a" / "b")
+    assert tree(tmp_path) == {}
+
+
+def test_folders_left_by_a_killed_run_are_removed_and_those_of_a_living_one_are_not(tmp_path):
+    with pytest.raises(KeyboardInterrupt), staged_folder(tmp_path / "out") as stage:
+        name = stage.name
+        raise KeyboardInterrupt
+    pid = f"-{os.getpid()}-"
+    living, dead, foreign = tmp_path / name, tmp_path / name.replace(pid, "-4194999-"), tmp_path / f"{name}x"
+    other = tmp_path / name.replace(".out.", ".other.").replace(pid, "-4194999-")
+    ancient = tmp_path / (name[:-8] + "f" * 8)
+    for folder in (living, dead, foreign, other, ancient):
+        folder.mkdir(exist_ok=True)
+    os.utime(ancient, (time.time() - 1e6,) * 2)
+    with staged_folder(tmp_path / "out") as stage:
+        fill(stage, one="1")
+    assert {p.name for p in tmp_path.iterdir()} == {living.name, foreign.name, other.name, "out"}
+
+
+def test_a_folder_name_with_wildcards_is_no_wildcard(tmp_path):
+    stranger = tmp_path / ".output.spinaltap-host-4194999-00000000"
+    stranger.mkdir()
+    with staged_folder(tmp_path / "o*") as stage:
+        fill(stage, one="1")
+    assert stranger.is_dir()
+
+
+def test_one_file_is_written_whole(tmp_path):
+    write_whole(tmp_path / "a", b"first")
+    write_whole(tmp_path / "a", b"second")
+    assert tree(tmp_path) == {"a": b"second"}
+
+
+def test_a_file_that_can_not_be_written_leaves_the_old_one(tmp_path, monkeypatch):
+    write_whole(tmp_path / "a", b"first")
+    monkeypatch.setattr(Path, "replace", full_disk)
+    with pytest.raises(ValueError, match=r"Could not write .*a: the disk is full\."):
+        write_whole(tmp_path / "a", b"second")
+    assert tree(tmp_path) == {"a": b"first"}

@@ -1,0 +1,316 @@
+"""DICOM folders and files: which images belong together, which series is taken, and how it lies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from scan_files import refusal
+
+from SpinalTapLib.scans.dicom_elements import has_possible_lengths
+from SpinalTapLib.scans.volume import load_volume
+
+PIXELS = np.random.default_rng(2).integers(0, 1000, (6, 9, 7)).astype(np.int16)
+SAGITTAL = ((0, 1, 0), (0, 0, -1))
+AXIAL = ((1, 0, 0), (0, 1, 0))
+CORONAL = ((1, 0, 0), (0, 0, -1))
+MR, CT = ("MR", "1.2.840.10008.5.1.4.1.1.4"), ("CT", "1.2.840.10008.5.1.4.1.1.2")
+
+pytestmark = pytest.mark.filterwarnings("error")  # NumPy's warnings would reach the terminal too
+
+
+def write_series(folder: Path, pixels: np.ndarray = PIXELS, *, uid="1.2.3.1", number="1", description="T2 SAG",
+                 modality=MR, image_type="ORIGINAL\\PRIMARY\\M", echo_time="100", cosines=SAGITTAL, step_mm=4.0,
+                 pixel_mm=0.7, origin=(10.0, -50.0, 60.0), instance=1, drift=(0, 0, 0)) -> list[Path]:  # fmt: skip
+    """Write one file a slice, numbered against the direction of their positions, as no reader should rely on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    along, down = map(np.array, cosines)
+    normal = np.cross(along, down)
+    writer = sitk.ImageFileWriter()
+    writer.KeepOriginalImageUIDOn()
+    paths = []
+    for index, plane in enumerate(pixels):
+        image = sitk.GetImageFromArray(plane[None])
+        image.SetSpacing((pixel_mm, pixel_mm, step_mm))
+        image.SetOrigin((np.array(origin) + normal * step_mm * index + np.array(drift) * index).tolist())
+        image.SetDirection(np.stack([along, down, normal], 1).astype(float).ravel().tolist())
+        number_in_series = instance + len(pixels) - index
+        for tag, value in {
+            "0008|0008": image_type, "0008|0016": modality[1], "0008|0018": f"{uid}.{number_in_series}",
+            "0008|0060": modality[0], "0008|103e": description, "0018|0081": echo_time, "0020|000d": "1.2.3",
+            "0020|000e": uid, "0020|0011": number, "0020|0013": str(number_in_series),
+        }.items():  # fmt: skip
+            image.SetMetaData(tag, value)
+        paths.append(folder / f"{uid}-{number_in_series:03d}")
+        writer.SetFileName(f"{paths[-1]}.dcm")
+        writer.Execute(image)
+        paths[-1] = Path(f"{paths[-1]}.dcm").rename(paths[-1])  # scanners give no ending
+    return paths
+
+
+def taken(folder: Path, series=None) -> str:
+    return load_volume(folder, series).name
+
+
+def test_a_folder_becomes_one_volume_in_the_order_of_its_positions(tmp_path, capfd):
+    write_series(tmp_path / "Ärztin 1" / "SE1")
+    volume = load_volume(tmp_path / "Ärztin 1")
+    np.testing.assert_array_equal(volume.array, PIXELS[::-1])
+    np.testing.assert_allclose(volume.spacing_mm, (4, 0.7, 0.7))
+    np.testing.assert_allclose(volume.to_lps((5, 0, 0)), (10, -50, 60))
+    assert volume.name == "T2 SAG"
+    assert volume.warnings == ()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_labels_go_back_to_the_geometry_that_itk_gives_the_series(tmp_path):
+    write_series(tmp_path, cosines=((0.1, 0.995, 0), (0, 0, -1)), step_mm=3.3)
+    names = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(tmp_path))
+    image = sitk.ReadImage(names)
+    volume = load_volume(tmp_path)
+    back = volume.to_source(volume.array)
+    assert back.GetSize() == image.GetSize()
+    np.testing.assert_allclose(back.GetSpacing(), image.GetSpacing(), rtol=1e-9)
+    np.testing.assert_allclose(back.GetOrigin(), image.GetOrigin(), atol=1e-9)
+    np.testing.assert_allclose(back.GetDirection(), image.GetDirection(), atol=1e-9)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(back), sitk.GetArrayFromImage(image))
+
+
+def test_one_file_stands_for_its_whole_series_in_that_folder(tmp_path):
+    write_series(tmp_path, PIXELS[:, ::-1], uid="1.2.3.2", description="other")
+    file = write_series(tmp_path)[3]
+    volume = load_volume(file)
+    np.testing.assert_array_equal(volume.array, load_volume(tmp_path, "1.2.3.1").array)
+    assert volume.name == "T2 SAG"
+
+
+def test_a_multi_frame_file_is_a_volume_by_itself(tmp_path):
+    path = tmp_path / "frames.dcm"
+    image = sitk.GetImageFromArray(PIXELS.astype(np.uint16))
+    image.SetSpacing((0.7, 0.7, 4))
+    sitk.WriteImage(image, str(path))
+    stored = sitk.ReadImage(str(path))
+    assert stored.GetSize() == (7, 9, 6)
+    volume = load_volume(path)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(volume.to_source(volume.array)), PIXELS)
+    assert any("not MR" in warning for warning in volume.warnings)
+
+
+def write_frames(path, places):
+    """Write sagittal frames, each as bright as its place (mm from the right) tells, as an enhanced MR file."""
+    pydicom = pytest.importorskip("pydicom", reason="pydicom is not installed")
+    made = pydicom.Dataset()
+    made.file_meta = pydicom.dataset.FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID = "1.2.840.10008.5.1.4.1.1.4.1"
+    made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID = "1.2.3.4"
+    made.SeriesInstanceUID, made.Modality, made.ImageType = "1.2.3", "MR", ["ORIGINAL", "PRIMARY"]
+    made.NumberOfFrames, made.Rows, made.Columns, made.SamplesPerPixel = len(places), 9, 7, 1
+    made.PhotometricInterpretation, made.PixelRepresentation = "MONOCHROME2", 0
+    made.BitsAllocated, made.BitsStored, made.HighBit = 16, 16, 15
+    shared, plane, measures = pydicom.Dataset(), pydicom.Dataset(), pydicom.Dataset()
+    plane.ImageOrientationPatient = [0, 1, 0, 0, 0, -1]
+    measures.PixelSpacing, measures.SliceThickness, measures.SpacingBetweenSlices = [1, 1], 4, 4
+    shared.PlaneOrientationSequence, shared.PixelMeasuresSequence = [plane], [measures]
+    made.SharedFunctionalGroupsSequence = [shared]
+    frames = []
+    for place in places:
+        frame, position = pydicom.Dataset(), pydicom.Dataset()
+        position.ImagePositionPatient = [float(place), -50, 100]
+        frame.PlanePositionSequence = [position]
+        frames.append(frame)
+    made.PerFrameFunctionalGroupsSequence = frames
+    noise = np.random.default_rng(0).integers(0, 3, (len(places), 9, 7))
+    made.PixelData = (noise + 1000 + 10 * np.array(places)[:, None, None]).astype("<u2").tobytes()
+    pydicom.dcmwrite(path, made, enforce_file_format=True)
+    return path
+
+
+@pytest.mark.parametrize("places", [[-8, -4, 0, 4, 8], [8, 4, 0, -4, -8]])
+def test_the_frames_of_an_enhanced_file_lie_where_they_say(tmp_path, places):
+    volume = load_volume(write_frames(tmp_path / "frames.dcm", places))
+    assert volume.spacing_mm[0] == pytest.approx(4)
+    for k, plane in enumerate(volume.array):
+        assert (plane.mean() - 1001) / 10 == pytest.approx(volume.to_lps([k, 0, 0])[0], abs=0.2)
+
+
+@pytest.mark.parametrize("places", [[-8, -4, 0, 4, 8] * 2, [-8, 0, 8, -4, 4], [-8, -4, 0, 4, 20]])
+def test_frames_that_make_no_volume_are_refused(tmp_path, places):
+    with pytest.raises(ValueError, match=r"do not follow each other evenly.*single slices"):
+        load_volume(write_frames(tmp_path / "frames.dcm", places))
+
+
+def test_the_sagittal_mr_is_taken_from_a_whole_examination_and_named(tmp_path):
+    many = np.concatenate([PIXELS] * 3)
+    write_series(tmp_path / "a", many, uid="1.1", number="5", description="T2 TRA", cosines=AXIAL)
+    write_series(tmp_path / "b", many, uid="1.2", number="6", description="COR STIR", cosines=CORONAL)
+    write_series(tmp_path / "c", PIXELS, uid="1.3", number="4", description="T2 SAG")
+    write_series(
+        tmp_path / "d", many, uid="1.4", number="1", description="LOCALIZER", image_type="ORIGINAL\\PRIMARY\\LOC"
+    )
+    write_series(tmp_path / "e", many, uid="1.5", number="7", description="ADC", image_type="DERIVED\\PRIMARY\\ADC")
+    write_series(tmp_path / "f", many, uid="1.6", number="8", description="CT SAG", modality=CT)
+    volume = load_volume(tmp_path)
+    assert volume.name == "T2 SAG"
+    assert (
+        "6 series or stacks of slices were found, and series 4 'T2 SAG' (MR, 6 sagittal slices)" in volume.warnings[0]
+    )
+    assert "series 5 'T2 TRA' (MR, 18 axial slices)" in volume.warnings[0]
+
+
+def test_more_slices_and_then_a_longer_view_and_then_the_lower_number_win(tmp_path):
+    write_series(tmp_path / "a", PIXELS[:4], uid="1.1", number="1", description="few")
+    write_series(tmp_path / "b", PIXELS, uid="1.2", number="3", description="more")
+    assert taken(tmp_path) == "more"
+    write_series(tmp_path / "c", PIXELS, uid="1.3", number="2", description="as many")
+    assert taken(tmp_path) == "as many"
+    write_series(tmp_path / "d", np.tile(PIXELS, (1, 4, 1)), uid="1.4", number="9", description="long")
+    assert taken(tmp_path) == "long"
+
+
+@pytest.fixture
+def three_series(tmp_path):
+    write_series(tmp_path, uid="1.2.3.1", number="3", description="T1 SAG")
+    write_series(tmp_path, uid="1.2.3.2", number="7", description="T2 SAG FS")
+    write_series(tmp_path, uid="1.2.3.3", number="12", description="Größe 7")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("series", "name"),
+    [
+        ("1.2.3.2", "T2 SAG FS"),
+        (7, "T2 SAG FS"),
+        ("7", "T2 SAG FS"),
+        (" 12 ", "Größe 7"),
+        ("t1 sag", "T1 SAG"),
+        ("fs", "T2 SAG FS"),
+        ("größe", "Größe 7"),
+    ],
+)
+def test_a_series_can_be_chosen_by_uid_number_or_description(three_series, series, name):
+    assert taken(three_series, series) == name
+
+
+def test_a_series_that_is_not_there_is_refused_with_a_list(three_series):
+    with pytest.raises(
+        ValueError, match=r"holds no series '8'; it holds series 3 'T1 SAG' \(MR, 6 sagittal slices\), "
+    ):
+        load_volume(three_series, 8)
+    with pytest.raises(ValueError, match="holds no series ''"):
+        load_volume(three_series, "")
+
+
+def test_a_localizer_in_three_planes_is_no_volume_but_its_sagittal_stack_is(tmp_path):
+    for cosines in (AXIAL, CORONAL, SAGITTAL):
+        write_series(tmp_path / str(cosines), PIXELS[:3], cosines=cosines, instance=len(list(tmp_path.rglob("*"))))
+    volume = load_volume(tmp_path)
+    assert volume.array.shape == (3, 9, 7)
+    assert "3 series or stacks of slices were found" in volume.warnings[0]
+
+
+def test_stations_of_one_series_stay_apart(tmp_path):
+    write_series(tmp_path, PIXELS, instance=1)
+    write_series(tmp_path, PIXELS, instance=11, origin=(10, -50, -240))
+    assert load_volume(tmp_path).array.shape == (6, 9, 7)
+
+
+def test_echoes_and_phase_images_of_one_series_are_not_mixed(tmp_path):
+    write_series(tmp_path, PIXELS, instance=1)
+    write_series(tmp_path, PIXELS + 1000, instance=11, echo_time="160")
+    write_series(tmp_path, PIXELS + 2000, instance=21, image_type="ORIGINAL\\PRIMARY\\P")
+    np.testing.assert_array_equal(load_volume(tmp_path).array, PIXELS[::-1])
+    file = next(path for path in tmp_path.iterdir() if path.name.endswith("013"))
+    np.testing.assert_array_equal(load_volume(file).array, PIXELS[::-1] + 1000)
+
+
+def test_of_repeated_slices_the_first_is_kept_with_a_warning(tmp_path):
+    write_series(tmp_path, PIXELS + 1000, instance=11)
+    write_series(tmp_path, PIXELS, instance=1)
+    volume = load_volume(tmp_path)
+    np.testing.assert_array_equal(volume.array, PIXELS[::-1])
+    assert "6 of its 12 images were left out" in volume.warnings[0]
+
+
+def test_a_missing_slice_gives_a_warning_and_many_a_refusal(tmp_path, capfd):
+    paths = write_series(tmp_path)
+    paths[2].unlink()
+    (warning,) = load_volume(tmp_path).warnings
+    assert "unevenly spaced (is one missing?): positions may be off by up to 2 mm" in warning
+    paths[3].unlink()
+    paths[4].unlink()
+    assert "slices seem to be missing" in refusal(tmp_path, capfd)
+
+
+def test_slices_shifted_against_each_other_are_refused(tmp_path, capfd):
+    write_series(tmp_path, drift=(0, 0.5, 0))
+    assert "shifted against each other in their plane, by up to 2.5 mm" in refusal(tmp_path, capfd)
+
+
+def test_a_single_slice_is_refused(tmp_path, capfd):
+    (path,) = write_series(tmp_path, PIXELS[:1])
+    assert "holds a single slice" in refusal(tmp_path, capfd)
+    assert "holds a single slice" in refusal(path, capfd)
+
+
+def test_colour_pictures_are_refused(tmp_path, capfd):
+    image = sitk.Compose([sitk.Cast(sitk.GetImageFromArray(PIXELS[:1]), sitk.sitkUInt8)] * 3)
+    sitk.WriteImage(image, str(tmp_path / "screenshot.dcm"))
+    assert "holds colour pictures" in refusal(tmp_path, capfd)
+
+
+def test_a_coarse_axial_series_is_refused(tmp_path, capfd):
+    write_series(tmp_path, cosines=AXIAL, step_mm=7)
+    assert "an axial stack with 7 mm between slices from head to foot" in refusal(tmp_path, capfd)
+
+
+def test_another_modality_is_read_with_a_warning(tmp_path):
+    write_series(tmp_path, modality=CT)
+    assert load_volume(tmp_path).warnings == ("The images are of modality CT, not MR, which SpinalTap was made for.",)
+
+
+@pytest.mark.parametrize("keep", [900, 0.7])
+def test_files_cut_short_are_left_out_with_a_warning_and_alone_refused(tmp_path, capfd, keep):
+    paths = write_series(tmp_path, np.tile(PIXELS, (1, 5, 5)))
+    content = paths[5].read_bytes()
+    paths[5].write_bytes(content[: keep if keep > 1 else int(len(content) * keep)])
+    volume = load_volume(tmp_path)
+    assert volume.array.shape == (5, 45, 35)
+    assert "damaged or cut short: 1 of the DICOM files" in volume.warnings[0]
+    assert "cut short" in refusal(paths[5], capfd)
+    for path in paths[:5]:
+        path.unlink()
+    assert "cut short" in refusal(tmp_path, capfd)
+
+
+def test_other_files_in_the_folder_do_no_harm(tmp_path, capfd):
+    write_series(tmp_path)
+    (tmp_path / "notes.txt").write_text("DICM " * 100)
+    (tmp_path / "empty").write_bytes(b"")
+    (tmp_path / "report.dcm").write_bytes(b"\0" * 128 + b"DICM" + b"\1\2\3" * 50)
+    (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "DICOMDIR").write_bytes(b"\0" * 128 + b"DICM")
+    for path in (tmp_path, tmp_path / "DICOMDIR"):
+        assert load_volume(path).array.shape == (6, 9, 7)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("place", ["meta header", "header"])
+def test_a_value_that_claims_to_be_longer_than_the_file_asks_for_no_memory(tmp_path, capfd, place):
+    paths = write_series(tmp_path)
+    content = paths[0].read_bytes()
+    # A private value of four-byte length in the meta header, or a tag (implicit, so always four bytes) in the header.
+    if place == "meta header":
+        damaged = content.replace(b"\2\0\1\0OB\0\0\2\0\0\0", b"\2\0\1\0OB\0\0\0\0\0\xe0")
+    else:
+        damaged = content.replace(b"\x18\0\x81\0\4\0\0\0", b"\x18\0\x81\0\0\0\0\xe0")
+    assert damaged != content
+    paths[0].write_bytes(damaged)
+    tracked = load_volume(tmp_path)
+    assert tracked.array.shape == (5, 9, 7)
+    assert "1 of the DICOM files" in tracked.warnings[0]
+    assert not has_possible_lengths(paths[0])
+    assert has_possible_lengths(paths[1])
+    assert "damaged or cut short" in refusal(paths[0], capfd)

@@ -1,0 +1,316 @@
+"""Reading NIfTI, NRRD and MetaImage: what is read, and the sentence for everything that can't be."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from scan_files import PIXELS, refusal, sagittal_image, write
+
+from SpinalTapLib.scans.quiet_itk import quiet_readers
+from SpinalTapLib.scans.volume import load_volume
+
+pytestmark = pytest.mark.filterwarnings("error")  # NumPy's warnings would reach the terminal too
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nii", ".hdr", ".img.gz", ".nrrd", ".nhdr", ".mha", ".mhd"])
+def test_every_format_gives_the_same_volume(tmp_path, suffix, capfd):
+    volume = load_volume(write(tmp_path / f"Spine scan.1{suffix}"))
+    assert volume.name == "Spine scan.1"
+    assert volume.warnings == ()
+    np.testing.assert_array_equal(volume.array, PIXELS[::-1].astype(np.float32))
+    np.testing.assert_allclose(volume.spacing_mm, (3, 0.8, 0.7), rtol=1e-6)
+    np.testing.assert_allclose(volume.to_lps((10, 0, 0)), (16, -40, 55), atol=1e-4)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_path_may_be_a_string_with_spaces_and_letters_of_any_alphabet(tmp_path):
+    folder = tmp_path / "Wirbelsäule 脊椎 позвоночник"
+    folder.mkdir()
+    assert load_volume(str(write(folder / "épine dorsale ø.nii.gz"))).name == "épine dorsale ø"
+
+
+@pytest.mark.parametrize("pixel_type", [sitk.sitkUInt8, sitk.sitkInt8, sitk.sitkUInt16, sitk.sitkUInt32, sitk.sitkInt64,
+                                        sitk.sitkFloat32, sitk.sitkFloat64])  # fmt: skip
+def test_every_pixel_type_is_read(tmp_path, pixel_type):
+    image = sitk.Cast(sagittal_image(PIXELS % 100), pixel_type)
+    np.testing.assert_array_equal(load_volume(write(tmp_path / "a.nii.gz", image)).array, (PIXELS % 100)[::-1])
+
+
+def test_a_fourth_dimension_of_one_is_dropped(tmp_path):
+    image = sitk.JoinSeries([sagittal_image()])
+    path = write(tmp_path / "one.nrrd", image)
+    np.testing.assert_array_equal(load_volume(path).array, PIXELS[::-1])
+
+
+def test_a_series_cannot_be_chosen_from_a_nifti_file(tmp_path):
+    (warning,) = load_volume(write(tmp_path / "a.nii"), series=3).warnings
+    assert "only be chosen from DICOM" in warning
+
+
+# --- paths ---
+
+
+def test_a_missing_file_is_a_value_error(tmp_path, capfd):
+    assert "There is no file or folder at" in refusal(tmp_path / "gone.nii.gz", capfd)
+
+
+def test_a_path_that_cannot_exist_is_a_value_error(tmp_path, capfd):
+    for path in (tmp_path / ("x" * 5000), Path("a\0b.nii")):
+        assert re.search("can't be reached|There is no file or folder", refusal(path, capfd))
+
+
+def test_a_folder_with_no_image_is_refused(tmp_path, capfd):
+    (tmp_path / "notes.txt").write_text("nothing to see")
+    assert "holds no DICOM image" in refusal(tmp_path, capfd)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_refused_and_never_waited_for(tmp_path, capfd):
+    os.mkfifo(tmp_path / "pipe.nii")
+    assert "neither a file nor a folder" in refusal(tmp_path / "pipe.nii", capfd)
+    assert "holds no DICOM image" in refusal(tmp_path, capfd)
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_may_not_be_read_is_refused(tmp_path, capfd, monkeypatch, kind):
+    path = write(tmp_path / "scan.nii.gz") if kind == "file" else tmp_path
+    if not hasattr(os, "geteuid") or os.geteuid() == 0:  # an administrator may read everything
+        monkeypatch.setattr(os, "access", lambda *_: False)
+        sentence = refusal(path, capfd)
+    else:
+        path.chmod(0)
+        try:
+            sentence = refusal(path, capfd)
+        finally:
+            path.chmod(0o700)
+    assert "may not be read" in sentence
+
+
+# --- damaged files ---
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nii", ".nrrd", ".mha", ".dcm", ""])
+@pytest.mark.parametrize("content", [b"", b"This is a letter.\n" * 60])
+def test_a_file_that_is_no_image_is_refused(tmp_path, capfd, suffix, content):
+    path = tmp_path / f"letter{suffix}"
+    path.write_bytes(content)
+    assert "is not a NIfTI, NRRD, MetaImage or DICOM file" in refusal(path, capfd)
+
+
+def test_a_picture_of_another_format_is_refused(tmp_path, capfd):
+    sitk.WriteImage(sitk.Cast(sagittal_image()[:, :, 3], sitk.sitkUInt8), str(tmp_path / "slice.png"))
+    assert "is not a NIfTI, NRRD, MetaImage or DICOM file" in refusal(tmp_path / "slice.png", capfd)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.999])
+def test_a_truncated_gzip_is_refused(tmp_path, capfd, share):
+    path = write(tmp_path / "a.nii.gz")
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    assert "is cut short: its gzip data end too early" in refusal(path, capfd)
+
+
+def test_a_gzip_with_a_wrong_byte_is_refused(tmp_path, capfd):
+    path = write(tmp_path / "a.nii.gz")
+    content = bytearray(path.read_bytes())
+    content[-6] ^= 1  # the checksum
+    path.write_bytes(content)
+    assert "is a damaged gzip file" in refusal(path, capfd)
+
+
+def test_a_gzip_in_several_parts_with_padding_is_whole(tmp_path):
+    content = write(tmp_path / "a.nii").read_bytes()
+    parts = tmp_path / "parts.nii.gz"
+    parts.write_bytes(gzip.compress(content[:700]) + gzip.compress(content[700:]) + b"\0" * 64)
+    np.testing.assert_array_equal(load_volume(parts).array, PIXELS[::-1])
+
+
+def test_a_gzip_whose_content_is_cut_short_is_refused(tmp_path, capfd):
+    content = write(tmp_path / "a.nii").read_bytes()
+    (tmp_path / "short.nii.gz").write_bytes(gzip.compress(content[:-1]))
+    assert f"header promises {2 * PIXELS.size} bytes of voxels" in refusal(tmp_path / "short.nii.gz", capfd)
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nrrd", "a.mha"])
+@pytest.mark.parametrize("lost", [40, 300])
+def test_a_file_that_lacks_its_end_is_refused(tmp_path, capfd, name, lost):
+    path = write(tmp_path / name)
+    path.write_bytes(path.read_bytes()[:-lost])
+    assert "cut short" in refusal(path, capfd)
+
+
+@pytest.mark.parametrize(("name", "lost"), [("a.nhdr", "a.raw.gz"), ("a.mhd", "a.zraw"), ("a.hdr", "a.img")])
+def test_a_header_without_its_data_file_is_refused(tmp_path, capfd, name, lost):
+    path = write(tmp_path / name)
+    (tmp_path / lost).unlink()
+    assert re.search("lacks a data file|cut short|is not a", refusal(path, capfd))
+
+
+# --- content that is not one volume of grey values ---
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])
+def test_a_movie_is_refused(tmp_path, capfd, suffix):
+    path = write(tmp_path / f"movie{suffix}", sitk.JoinSeries([sagittal_image()] * 3))
+    assert "has 4 dimensions (7 x 14 x 11 x 3)" in refusal(path, capfd)
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])
+@pytest.mark.parametrize("components", [2, 3, 4])
+def test_colour_and_vectors_are_refused(tmp_path, capfd, suffix, components):
+    image = sitk.Compose([sitk.Cast(sagittal_image(), sitk.sitkUInt8)] * components)
+    sentence = refusal(write(tmp_path / f"colour{suffix}", image), capfd)
+    assert "give one volume of grey values" in sentence or "has 5 dimensions" in sentence
+
+
+def test_complex_numbers_are_refused(tmp_path, capfd):
+    image = sitk.RealAndImaginaryToComplex(*[sitk.Cast(sagittal_image(), sitk.sitkFloat32)] * 2)
+    assert "complex numbers" in refusal(write(tmp_path / "k-space.nii.gz", image), capfd)
+
+
+def test_a_single_slice_is_refused(tmp_path, capfd):
+    assert "holds a single slice (7 x 14 x 1 voxels)" in refusal(
+        write(tmp_path / "a.nii", sagittal_image()[:, :, 4:5]), capfd
+    )
+    assert "holds a single slice (7 x 14 voxels)" in refusal(
+        write(tmp_path / "b.nii", sagittal_image()[:, :, 4]), capfd
+    )
+
+
+@pytest.mark.parametrize(
+    ("direction", "spacing", "sentence"),
+    [
+        ((1, 0, 0, 0, 1, 0, 0, 0, 1), (0.5, 0.5, 6.5), "an axial stack with 6.5 mm between slices"),
+        ((1, 0, 0, 0, 0, -1, 0, 1, 0), (0.5, 0.5, 7), "a coronal stack with 7 mm between slices"),
+    ],
+)
+def test_a_coarse_axial_or_coronal_stack_is_refused_and_a_finer_one_is_not(
+    tmp_path, capfd, direction, spacing, sentence
+):
+    image = sagittal_image()
+    image.SetDirection(direction)
+    image.SetSpacing(spacing)
+    assert sentence in refusal(write(tmp_path / "coarse.nii.gz", image), capfd)
+    image.SetSpacing((*spacing[:2], 5.9))
+    assert "pixels measure" in load_volume(write(tmp_path / "fine.nii.gz", image)).warnings[0]
+
+
+def test_a_constant_image_is_refused(tmp_path, capfd):
+    path = write(tmp_path / "flat.nii.gz", sagittal_image(np.full_like(PIXELS, 12)))
+    assert "is constant: every voxel has the value 12" in refusal(path, capfd)
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.img.gz", "a.nrrd", "a.mha"])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_voxels_without_a_number_are_background_up_to_half_of_them(tmp_path, capfd, name, kind):
+    pixels = PIXELS.astype(kind) - 2000  # so that zero would be brighter than all
+    pixels[:5], pixels[4, 0, 0] = np.nan, np.inf
+    volume = load_volume(write(tmp_path / name, sagittal_image(pixels)))
+    assert volume.warnings == (f"{5 * 14 * 7} voxels were NaN or infinite and were taken as background.",)
+    np.testing.assert_array_equal(volume.array[:6], pixels[5:][::-1])
+    assert (volume.array[6:] == pixels[5:].min()).all()
+    pixels[5] = -np.inf
+    assert "no usable number in 55% of its voxels" in refusal(write(tmp_path / name, sagittal_image(pixels)), capfd)
+
+
+# --- NRRD and MetaImage headers written by hand ---
+
+
+def header_with(path: Path, key: str, value: str) -> Path:
+    """Write the scan and replace one line of its text header."""
+    sitk.WriteImage(sagittal_image(), str(path), useCompression=False)
+    pattern = rf"(?m)^({key}( =|:) ).*$".encode()
+    content, found = re.subn(pattern, rb"\g<1>" + value.encode(), path.read_bytes(), count=1)
+    assert found == 1
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value", "sentence"),
+    [
+        ("a.nrrd", "space directions", "(0,0.7,0.3) (0,0,-0.8) (-3,0,0)", "not orthonormal"),
+        ("a.nrrd", "space directions", "(0,0.7,0) (0,0.7,0) (-3,0,0)", "not orthonormal"),
+        ("a.nrrd", "space directions", "(0,0,0) (0,0,-0.8) (-3,0,0)", "every spacing must be above zero"),
+        ("a.nrrd", "space directions", "(0,nan,0) (0,0,-0.8) (-3,0,0)", "can't be read as NRRD"),
+        ("a.nrrd", "sizes", "30000 30000 30000", "too many for a spine scan"),
+        ("a.mha", "TransformMatrix", "0 1 0.5 0 0 -1 -1 0 0", "not orthonormal"),
+        ("a.mha", "TransformMatrix", "0 1 0 0 1 0 -1 0 0", "not orthonormal"),
+        ("a.mha", "TransformMatrix", "0 2 0 0 0 -1 -1 0 0", "not orthonormal"),
+        ("a.mha", "ElementSpacing", "0.7 0 3", "voxel spacing of 0.7 x 0 x 3 mm"),
+        ("a.mha", "ElementSpacing", "0.7 0.8 -3", "voxel spacing of 0.7 x 0.8 x -3 mm"),
+        ("a.mha", "DimSize", "30000 30000 30000", "too many for a spine scan"),
+        ("a.mha", "DimSize", "-7 14 11", "too many for a spine scan"),
+    ],
+)  # fmt: skip
+def test_a_text_header_with_a_grid_that_cannot_be_is_refused(tmp_path, capfd, name, key, value, sentence):
+    assert sentence in refusal(header_with(tmp_path / name, key, value), capfd)
+
+
+def test_a_negative_nrrd_spacing_is_refused(tmp_path, capfd):
+    header = b"NRRD0004\ntype: short\ndimension: 3\nsizes: 7 14 11\nspacings: 1 -1 1\nendian: little\nencoding: raw\n\n"
+    (tmp_path / "a.nrrd").write_bytes(header + PIXELS.tobytes())
+    assert "voxel spacing of 1 x -1 x 1 mm" in refusal(tmp_path / "a.nrrd", capfd)
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.nrrd", "a.mha"])
+def test_a_header_with_random_bytes_is_read_or_refused_in_one_sentence(tmp_path, capfd, name):
+    whole = write(tmp_path / name).read_bytes()
+    rng = np.random.default_rng(11)
+    for trial in range(60):
+        content = bytearray(whole)
+        for place in rng.integers(0, min(len(content), 400), rng.integers(1, 4)):
+            content[place] = rng.integers(0, 256)
+        path = tmp_path / f"{trial}{name[1:]}"
+        path.write_bytes(content)
+        try:
+            volume = load_volume(path)
+        except ValueError as refused:
+            assert "\n" not in str(refused)
+        else:
+            assert np.isfinite(volume.array).all()
+            assert np.isfinite(volume.matrix).all()
+        assert capfd.readouterr() == ("", "")
+
+
+def test_the_terminal_is_given_back_after_reading(capfd):
+    with pytest.raises(RuntimeError, match="inside"), quiet_readers():
+        os.write(2, b"dropped")
+        raise RuntimeError("inside")
+    os.write(2, b"heard")
+    assert capfd.readouterr().err == "heard"
+
+
+# --- real scans ---
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("sct/t2_lumbar.nii.gz", (38, 201, 257)),
+        ("sct/PAM50_small_t2.nii.gz", (70, 275, 70)),
+        ("sct/cervical_crop_t1.nii.gz", (42, 77, 76)),
+        ("sct/cervical_crop_t2.nii.gz", (52, 55, 60)),
+        ("tptbox/sub-mri_label-6_T2w.nii.gz", (67, 52, 68)),
+    ],
+)
+def test_a_real_scan_lies_the_right_way(name, shape):
+    folder = os.environ.get("SPINALTAP_DATA")
+    if not folder or not (Path(folder) / name).is_file():
+        pytest.skip(f"needs {name} in the folder that SPINALTAP_DATA names")
+    volume = load_volume(Path(folder) / name)
+    assert volume.array.shape == shape
+    right, left = volume.to_lps([(0, 0, 0), (1, 0, 0)])
+    assert left[0] > right[0]
+    assert volume.to_lps((0, 1, 0))[2] < right[2]
+    assert volume.to_lps((0, 0, 1))[1] > right[1]
+    image = volume.to_source(volume.array)
+    original = sitk.ReadImage(str(Path(folder) / name))
+    assert (image.GetSize(), image.GetOrigin(), image.GetDirection()) == (
+        original.GetSize(), original.GetOrigin(), original.GetDirection())  # fmt: skip
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(image), sitk.GetArrayFromImage(original))

@@ -1,0 +1,66 @@
+"""What a label value is called, how it is coloured and coded."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from paths import ROOT
+
+from SpinalTapLib.spine import levels
+from SpinalTapLib.spine.segments import TERMINOLOGY, segment_of, segments_in
+
+TERMS = ROOT / "Resources" / "Terminology" / "SpinalTap.term.json"
+
+
+@pytest.mark.parametrize(
+    ("value", "present", "name"),
+    [
+        (24, (), "L5"), (26, (), "S1"), (101, (), "Vertebra 1"), (60, (), "Spinal canal"),
+        (223, (24, 23), "L4-L5"), (224, (26, 24), "L5-S1"), (224, (26, 25, 24), "L5-L6"), (225, (26, 25), "L6-S1"),
+        (219, (28, 20, 19), "T12-T13"), (207, (8, 7), "C7-T1"), (223, (26, 23), "L4-S1"),
+        (302, (101, 102), "Vertebra 2-Vertebra 1"),
+    ],
+)  # fmt: skip
+def test_names_and_discs_by_both_neighbours_that_are_there(value, present, name):
+    assert segment_of(value, present).name == name
+
+
+def test_segments_of_a_label_map_run_from_the_bottom_up_then_discs_then_canal():
+    labels = np.array([[[0, 60, 223, 22, 26, 24, 224, 23]]], np.uint16)
+    assert [s.value for s in segments_in(labels)] == [26, 24, 23, 22, 224, 223, 60]
+    assert segments_in(np.zeros((2, 2, 2), np.uint8)) == ()
+    assert segments_in(np.zeros((0, 2, 2), np.uint8)) == ()
+
+
+def test_codes_and_colours_are_those_of_the_table_of_levels():
+    for level in levels.LEVELS:
+        segment = segment_of(level.value)
+        assert (segment.name, segment.colour, segment.code) == (level.name, level.colour, level.code)
+    assert segment_of(223).code == levels.DISC_CODE and segment_of(60).code == levels.CANAL_CODE
+    assert segment_of(25).meaning == "Vertebra", "L6 has no code of its own"
+
+
+def test_unanchored_neighbours_have_different_colours():
+    colours = [segment_of(101 + i).colour for i in range(24)]
+    assert all(one != other for one, other in zip(colours, colours[1:]))
+
+
+def test_terminology_is_the_one_that_ships():
+    content = json.loads(TERMS.read_text(encoding="utf-8"))
+    assert content["SegmentationCategoryTypeContextName"] == TERMINOLOGY
+    (category,) = content["SegmentationCodes"]["Category"]
+    types = {(t["CodingSchemeDesignator"], t["CodeValue"], t["CodeMeaning"]) for t in category["Type"]}
+    for value in (*(level.value for level in levels.LEVELS), 101, 223, 60):
+        parts = segment_of(value).terminology_entry.split("~")
+        assert len(parts) == 7
+        assert tuple(parts[1].split("^")) == tuple(
+            category[k] for k in ("CodingSchemeDesignator", "CodeValue", "CodeMeaning")
+        )
+        assert tuple(parts[2].split("^")) in types
+
+
+def test_identifiers_hold_no_character_that_slicer_could_trip_over():
+    for value in (24, 60, 101, 223):
+        assert segment_of(value, (24, 23)).identifier.replace("-", "").replace("_", "").isalnum()
