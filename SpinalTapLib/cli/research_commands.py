@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from .console import Console
 
 if TYPE_CHECKING:
+    from ..detection.detector import PartDetector
     from ..training.evaluation.protocol import Evaluation
     from ..training.evaluation.spider_evaluation import SpiderEvaluation
+    from ..training.evaluation.volumes import VolumeEvaluation
 
 
 def add_commands(commands: Any) -> None:
@@ -24,7 +26,11 @@ def add_commands(commands: Any) -> None:
     evaluate.add_argument("--conversion", metavar="CSV", help="columns from and to: the references' values and ours")
     evaluate.add_argument("--by", default="sequence", choices=("sequence", "region"), help="default: sequence")
     evaluate.add_argument("--spider", metavar="DIR", help="instead: the detector on the SPIDER slices in this folder")
-    evaluate.add_argument("--model", default="parts", metavar="NAME|FILE", help="weights for --spider")
+    evaluate.add_argument(
+        "--volumes", metavar="DIR", help="instead: whole vertebrae, arches, discs and canal in the scans of this folder"
+    )
+    evaluate.add_argument("--slice-mm", type=float, metavar="MM", help="for --volumes: average slices to this first")
+    evaluate.add_argument("--model", default="parts", metavar="NAME|FILE", help="weights for --spider and --volumes")
     evaluate.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
     evaluate.add_argument("--json", action="store_true", help="print JSON instead of a Markdown table")
     evaluate.set_defaults(run=run_evaluate)
@@ -78,10 +84,19 @@ def add_commands(commands: Any) -> None:
 def run_evaluate(arguments: argparse.Namespace) -> int:
     """Print the protocol's table."""
     folders = arguments.references is not None and arguments.predictions is not None
-    if folders == bool(arguments.spider) or (arguments.references is None) != (arguments.predictions is None):
-        raise ValueError("evaluate takes two folders, REFERENCES and PREDICTIONS, or --spider and one folder.")
+    kinds = [folders, bool(arguments.spider), bool(arguments.volumes)]
+    if sum(kinds) != 1 or (arguments.references is None) != (arguments.predictions is None):
+        raise ValueError(
+            "evaluate takes two folders, REFERENCES and PREDICTIONS, or --spider or --volumes and one folder."
+        )
+    if arguments.slice_mm is not None and not (arguments.volumes and 0.5 <= arguments.slice_mm <= 8):
+        raise ValueError(f"--slice-mm takes 0.5-8 mm, with --volumes; got {arguments.slice_mm:g}.")
     console = Console()
-    found = _evaluate_spider(arguments, console) if arguments.spider else _evaluate_folders(arguments, console)
+    found: Evaluation | SpiderEvaluation | VolumeEvaluation
+    if arguments.volumes:
+        found = _evaluate_volumes(arguments, console)
+    else:
+        found = _evaluate_spider(arguments, console) if arguments.spider else _evaluate_folders(arguments, console)
     console.clear()
     print(json.dumps(found.as_json(), indent=1) if arguments.json else found.markdown().rstrip())
     return 0
@@ -100,18 +115,34 @@ def _evaluate_folders(arguments: argparse.Namespace, console: Console) -> Evalua
     )
 
 
-def _evaluate_spider(arguments: argparse.Namespace, console: Console) -> SpiderEvaluation:
+def _detector(arguments: argparse.Namespace) -> PartDetector:
     from ..detection.detector import PartDetector
     from ..detection.device import choose_device
     from ..detection.weights import load_network
     from ..scans.resampling import WORKING_PIXEL_MM
-    from ..training.evaluation.spider_evaluation import detector_finder, evaluate_spider
 
     device = choose_device(arguments.device)
     network, _ = load_network(arguments.model, device, pixel_mm=WORKING_PIXEL_MM)
+    return PartDetector(network, device)
+
+
+def _evaluate_volumes(arguments: argparse.Namespace, console: Console) -> VolumeEvaluation:
+    from ..training.evaluation.volumes import evaluate_volumes
+
+    return evaluate_volumes(
+        arguments.volumes,
+        _detector(arguments),
+        arguments.slice_mm,
+        lambda done, name: console.progress("evaluate", done, f"Looking at {name}"),
+    )
+
+
+def _evaluate_spider(arguments: argparse.Namespace, console: Console) -> SpiderEvaluation:
+    from ..training.evaluation.spider_evaluation import detector_finder, evaluate_spider
+
     return evaluate_spider(
         arguments.spider,
-        detector_finder(PartDetector(network, device)),
+        detector_finder(_detector(arguments)),
         lambda done, name: console.progress("evaluate", done, f"Looking at {name}"),
     )
 
