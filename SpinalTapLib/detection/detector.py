@@ -101,7 +101,6 @@ class PartDetector:
         count, *size = working.array.shape
         probabilities = np.zeros((count, N_STRUCTURES, *size), np.float16)
         vertebrae: list[SliceVertebra] = []
-        step = max(1, round(NEIGHBOUR_MM / float(working.spacing_mm[0])))
         most = 0  # vertebrae in one slice
         for index, image in enumerate(working.array):
             if cancelled is not None and cancelled():
@@ -109,10 +108,18 @@ class PartDetector:
             if progress is not None:
                 seen = f", {most} vertebrae seen" if most > 1 else ""
                 progress(STAGE, index / count, f"Looking at slice {index + 1} of {count}{seen}")
-            beside = [working.array[k] if 0 <= k < count else None for k in (index - step, index + step)]
-            maps = self.part_maps(image, beside, step * float(working.spacing_mm[0]))
+            maps = self.part_maps(image, *self._beside(working, index))
             probabilities[index] = maps.probabilities
             found = group(maps, index)
             most = max(most, len(found))
             vertebrae.extend(found)
         return Detections(working, tuple(vertebrae), probabilities)
+
+    def _beside(self, working: SagittalVolume, index: int) -> tuple[list[np.ndarray | None], float] | tuple[()]:
+        """Return a slice's neighbours and their distance, mm; nothing where the network does not look at them."""
+        if not self._inference.sees_neighbours:
+            return ()
+        slice_mm = float(working.spacing_mm[0])
+        step = max(1, round(NEIGHBOUR_MM / slice_mm))
+        places = index - step, index + step
+        return [working.array[k] if 0 <= k < len(working.array) else None for k in places], step * slice_mm

@@ -8,7 +8,7 @@ from drawn_parts import SHAPE, column_of_boxes, draw
 from torch import nn
 
 from SpinalTapLib.detection.detector import Detections, PartDetector
-from SpinalTapLib.detection.networks import BACKGROUND, PartNetwork
+from SpinalTapLib.detection.networks import BACKGROUND, STRUCTURES, PartNetwork
 from SpinalTapLib.detection.part_maps import PartMaps
 from SpinalTapLib.progress import Cancelled
 from SpinalTapLib.scans.volume import SagittalVolume
@@ -37,7 +37,7 @@ def test_every_slice_gives_its_vertebrae_and_its_mask() -> None:
     detections = DrawnDetector().detect(a_volume(4))
     assert isinstance(detections, Detections)
     assert [v.slice for v in detections.vertebrae] == [1] * 3 + [2] * 3 + [3] * 3
-    assert detections.probabilities.shape == (4, 7, *SHAPE)
+    assert detections.probabilities.shape == (4, len(STRUCTURES), *SHAPE)
     assert detections.probabilities.dtype == np.float16
     np.testing.assert_allclose(detections.probabilities.sum(1), 1, atol=2e-3)
 
@@ -62,3 +62,22 @@ def test_a_real_network_runs_from_end_to_end() -> None:
     assert detections.vertebrae == ()  # untrained
     assert (detections.probabilities[0, BACKGROUND] == 1).all()  # the empty slice
     assert (detections.probabilities[1, BACKGROUND] < 1).any()
+
+
+@pytest.mark.parametrize(("slice_mm", "step"), [(0.9, 4), (2.0, 2), (3.0, 1), (5.0, 1)])
+def test_a_network_that_looks_at_neighbours_gets_those_a_few_millimetres_away(slice_mm: float, step: int) -> None:
+    count = 9
+    array = np.arange(count, dtype=np.float32)[:, None, None] + np.random.default_rng(0).random((count, 16, 16))
+    matrix = np.array([[slice_mm, 0, 0, -20], [0, 0, 1, 5], [0, -1, 0, 90], [0, 0, 0, 1.0]])
+    shown: list[tuple[list[int | None], float]] = []
+
+    class Noting(PartDetector):
+        def part_maps(self, image, neighbours=(), distance_mm=0.0):
+            places = [None if side is None else int(side.min()) for side in (image, *neighbours)]
+            shown.append((places, distance_mm))
+            return draw(np.zeros((0, 4, 2)), image.shape)
+
+    Noting(PartNetwork((2, 3), slices=3)).detect(SagittalVolume(array.astype(np.float32), matrix))
+    places, distance = shown[4]
+    assert places == [4, 4 - step, 4 + step] and distance == pytest.approx(step * slice_mm)
+    assert shown[0][0][1] is None and shown[-1][0][2] is None

@@ -47,6 +47,12 @@ def boxes(rng: np.random.Generator) -> Iterator[Canvas]:
         yield boxes_canvas(rows=560, columns=400, planes=int(rng.choice([1, 3])))
 
 
+def boxes_beside(rng: np.random.Generator) -> Iterator[Canvas]:
+    """Yield canvases with a neighbour on each side, 4 mm away."""
+    for canvas in boxes(rng):
+        yield replace(canvas, neighbours=(canvas, canvas), distance_mm=4.0)
+
+
 def quick(**changes) -> TrainConfig:
     """A run of a few seconds on one core."""
     config = replace(load_config("tiny"), steps=12, widths=(4, 8), log_every=2, recalibration_batches=1)

@@ -18,7 +18,7 @@ from SpinalTapLib.training.tiles.targets import Targets
 
 def random_targets(n: int = 2, side: int = 16, seed: int = 0) -> Targets:
     generator = torch.Generator().manual_seed(seed)
-    structure = torch.rand(n, 7, side, side, generator=generator)
+    structure = torch.rand(n, 8, side, side, generator=generator)
     return Targets(
         torch.rand(n, 5, side, side, generator=generator),
         torch.randn(n, 4, 2, side, side, generator=generator),
@@ -51,7 +51,7 @@ def test_every_part_grows_when_the_answer_gets_worse(part):
 def test_the_total_is_the_weighted_sum():
     targets = random_targets()
     config = LossConfig(heatmap=2.0, vector=3.0, mask=0.5)
-    losses = part_losses(torch.randn(2, 20, 16, 16), targets, config).numbers()
+    losses = part_losses(torch.randn(2, 21, 16, 16), targets, config).numbers()
     expected = 2 * losses["heatmap"] + 3 * losses["vector"] + 0.5 * (losses["entropy"] + losses["dice"])
     assert losses["total"] == pytest.approx(expected, rel=1e-5)
 
@@ -97,7 +97,7 @@ def test_vectors_count_only_where_they_are_supervised():
 
 def test_cross_entropy_is_the_weighted_mean_of_the_formula():
     targets = random_targets().structure
-    log_probability = torch.randn(2, 7, 16, 16).log_softmax(1)
+    log_probability = torch.randn(2, 8, 16, 16).log_softmax(1)
     weight = np.array(CLASS_WEIGHTS)[None, :, None, None]
     t, logp = targets.numpy(), log_probability.numpy()
     naive = -(weight * t * logp).sum() / (weight * t).sum()
@@ -105,11 +105,11 @@ def test_cross_entropy_is_the_weighted_mean_of_the_formula():
 
 
 def test_absent_classes_do_not_count_in_the_dice():
-    target = torch.zeros(1, 7, 8, 8)
+    target = torch.zeros(1, 8, 8, 8)
     target[:, 0] = 1
     target[0, 0, 2:6, 2:6], target[0, 1, 2:6, 2:6] = 0, 1
     assert float(dice_loss(target, target)) == pytest.approx(0, abs=1e-6)
-    empty = torch.zeros(1, 7, 8, 8)
+    empty = torch.zeros(1, 8, 8, 8)
     empty[:, 0] = 1
     assert float(dice_loss(empty, empty)) == 0
 

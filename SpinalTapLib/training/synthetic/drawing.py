@@ -32,7 +32,7 @@ class Canvas:
     structures : ndarray of uint8, shape (planes, rows, columns)
         `Structure` values on the same planes; `structure` is the central one.
     instance : ndarray of uint8, shape (rows, columns)
-        0, or 1 + index into `SyntheticSpine.vertebrae` on pixels of a body.
+        0, or 1 + index into `SyntheticSpine.vertebrae` on pixels of a vertebra: its body or its arch.
     pixel_mm : float
         Pixel edge.
     corners_px : ndarray of float32, shape (n, 5, 2)

@@ -93,11 +93,11 @@ def test_points_beyond_the_tile_unseen_or_in_padding_are_dropped():
 
 def test_structure_shares_are_the_mean_of_the_subpixels():
     rng = np.random.default_rng(3)
-    fine = rng.integers(0, 7, (2, 2 * SIDE, 2 * SIDE)).astype(np.uint8)
+    fine = rng.integers(0, 8, (2, 2 * SIDE, 2 * SIDE)).astype(np.uint8)
     inside = torch.ones(2, SIDE, SIDE, dtype=torch.bool)
     inside[1, :, 50:] = False
     shares = draw_targets(torch.full((2, 1, 5, 2), float("nan")), torch.from_numpy(fine), inside).structure.numpy()
-    naive = np.stack([(fine == v).reshape(2, SIDE, 2, SIDE, 2).mean((2, 4)) for v in range(7)], 1)
+    naive = np.stack([(fine == v).reshape(2, SIDE, 2, SIDE, 2).mean((2, 4)) for v in range(8)], 1)
     assert np.allclose(shares[0], naive[0])
     assert np.allclose(shares[1, :, :, :50], naive[1, :, :, :50])
     assert (shares[1, 0, :, 50:] == 1).all()
@@ -186,3 +186,14 @@ def test_tiles_gather_where_the_anchors_are():
         middle = crop.matrix[:, :2] @ np.full(2, (SIDE - 1) / 2) + crop.matrix[:, 2]
         nearest = np.linalg.norm(crop.corners[:, 4] - middle, axis=1).argmin()
         assert nearest <= 2
+
+
+def test_shares_are_the_mean_over_the_planes_of_a_thick_slice():
+    rng = np.random.default_rng(4)
+    fine = torch.from_numpy(rng.integers(0, 8, (4, 2 * SIDE, 2 * SIDE)).astype(np.uint8))
+    inside = torch.ones(2, SIDE, SIDE, dtype=torch.bool)
+    points = torch.full((2, 1, 5, 2), float("nan"))
+    owner = torch.tensor([0, 0, 0, 1])
+    shares = draw_targets(points, fine, inside, owner).structure
+    single = draw_targets(points.repeat(2, 1, 1, 1), fine, inside.repeat(2, 1, 1)).structure
+    assert torch.allclose(shares[0], single[:3].mean(0)) and torch.equal(shares[1], single[3])
