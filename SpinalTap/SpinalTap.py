@@ -30,7 +30,7 @@ if not (_HERE / "SpinalTapLib").is_dir() and str(_HERE.parent) not in sys.path:
 from SpinalTapPanel.choices import Device, Method, Structures  # noqa: E402 - after the path is set
 from SpinalTapPanel.scenario import Scenario  # noqa: E402
 
-MOST_STEPS = 30  # more than any spine has; 23 reach from S1 to C2
+from SpinalTapLib.options import MAX_STEPS  # noqa: E402 - after the path is set
 
 
 class SpinalTap(ScriptedLoadableModule):
@@ -80,7 +80,7 @@ class SpinalTapParameterNode:
 
     inputVolume: vtkMRMLScalarVolumeNode
     device: Device = Device.AUTO
-    steps: Annotated[int, WithinRange(0, MOST_STEPS)] = 0
+    steps: Annotated[int, WithinRange(0, MAX_STEPS)] = 0
     structures: Structures = Structures.BODIES
     method: Method = Method.FUSED
 

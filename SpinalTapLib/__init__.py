@@ -12,7 +12,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .pipeline import Cancelled, Options, reseed_spine, segment_spine
+    from .options import Options
+    from .pipeline import reseed_spine, segment_spine
+    from .progress import Cancelled
     from .scans.volume import SagittalVolume, load_volume
     from .spine.vertebra import SeedBox, Spine, Vertebra
 
@@ -31,8 +33,8 @@ __all__ = [
 ]
 
 _HOME = {
-    "Cancelled": "pipeline",
-    "Options": "pipeline",
+    "Cancelled": "progress",
+    "Options": "options",
     "SagittalVolume": "scans.volume",
     "SeedBox": "spine.vertebra",
     "Spine": "spine.vertebra",

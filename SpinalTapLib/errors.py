@@ -1,12 +1,20 @@
-"""Troubles: whatever goes wrong becomes one plain sentence that says what to do."""
+"""Errors in words: one plain sentence for whatever goes wrong, which says what to do."""
 
 from __future__ import annotations
 
 import errno
+import os
 import sys
+from pathlib import Path
 
-from .files.atomic import reason
-
+_REASONS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EACCES: "it is not writable",
+    errno.EPERM: "it is not writable",
+    errno.EROFS: "the file system is read-only",
+    errno.EFBIG: "the file would be larger than the file system allows",
+}
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
 
 NO_MEMORY = (
@@ -28,6 +36,20 @@ def sentence_for(error: BaseException) -> str:
     if isinstance(error, ValueError) and str(error):
         return " ".join(str(error).split())
     return f"Something went wrong inside SpinalTap ({type(error).__name__}: {error}); the log has the details."
+
+
+def reason(error: OSError) -> str:
+    """Return why a file could not be read or written, as part of a sentence."""
+    return _REASONS.get(error.errno or 0, (error.strerror or str(error)).strip().rstrip(".").lower())
+
+
+def check_name(path: str | Path) -> None:
+    """Raise ValueError if the name of a file or folder is not UTF-8: ITK would end the whole program."""
+    try:
+        os.fspath(path).encode("utf-8")
+    except UnicodeEncodeError:
+        shown = os.fspath(path).encode("utf-8", "replace").decode("utf-8")
+        raise ValueError(f"The name {shown} has letters that are not UTF-8; rename it.") from None
 
 
 def is_memory(error: BaseException) -> bool:

@@ -37,7 +37,7 @@ class Evidence:
     bodies : Bodies
         One solid for each candidate (and the discs and the canal where asked for).
     structures : str
-        What `bodies` holds: one of `segmentation.STRUCTURES`.
+        What `bodies` holds: one of `options.STRUCTURES`.
     ignored : frozenset of int
         Candidates that the user has dropped.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -12,68 +12,27 @@ import numpy as np
 import torch
 
 from .bodies.centring import recentred
-from .bodies.segmentation import STRUCTURES
 from .counting.labelling import label
 from .counting.ladder import LadderLook, Look
 from .detection.detector import Detections, PartDetector
 from .detection.device import choose_device
 from .detection.linking import link
-from .detection.weights import DEFAULT_NAME, load_network
+from .detection.weights import load_network
 from .evidence import Evidence, gather, slices_of
+from .options import Options
 from .progress import Cancelled, CancelledCallback, ProgressCallback, Stages
-from .scans.volume import WORKING_PIXEL_MM, SagittalVolume, working_volume
+from .scans.resampling import WORKING_PIXEL_MM, working_volume
+from .scans.volume import SagittalVolume
 from .spine.confidence import calibrated, calibration_of
 from .spine.measurements import measure_spine
 from .spine.vertebra import SeedBox, Spine, Vertebra
 
 __all__ = ["Cancelled", "Options", "reseed_spine", "segment_spine"]
 
-LADDER_NAME = "ladder"
-"""Name of the ladder's weights."""
-
-METHODS = ("fused", "detector", "ladder")
-MAX_STEPS = 26
-"""S1 to C2 is 23 steps; more than 26 no spine has."""
-
 _WEIGHTS = {"prepare": 0.01, "load": 0.01, "detect": 0.68, "link": 0.01, "bodies": 0.26, "label": 0.02, "measure": 0.01}
 """Expected share of the time of each stage, measured on a lumbar spine on one core."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to run.
-
-    Attributes
-    ----------
-    steps : int or None
-        Vertebrae to name above the one that the count starts from; None: as many as there are.
-    method : str
-        One of `METHODS`: the detector's geometry with the ladder's order, or one of them alone.
-    device : str
-        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
-    structures : str
-        ``"bodies"``, or ``"all"`` for discs and canal too.
-    model : str
-        Name or path of the part network's weights.
-    ladder : str
-        Name or path of the ladder's weights.
-    """
-
-    steps: int | None = None
-    method: str = "fused"
-    device: str = "auto"
-    structures: str = "bodies"
-    model: str = DEFAULT_NAME
-    ladder: str = LADDER_NAME
-
-    def __post_init__(self) -> None:
-        for name, value, allowed in (("method", self.method, METHODS), ("structures", self.structures, STRUCTURES)):
-            if value not in allowed:
-                raise ValueError(f"There is no {name} {value!r}; use one of {', '.join(allowed)}.")
-        if self.steps is not None and not 0 <= self.steps <= MAX_STEPS:
-            raise ValueError(f"The number of steps must be auto or between 0 and {MAX_STEPS}; got {self.steps}.")
 
 
 def segment_spine(

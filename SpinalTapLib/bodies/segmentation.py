@@ -10,6 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..detection.linking import FLAG_CUT
+from ..options import STRUCTURES
 from ..spine import levels
 from .discs_and_canal import canal_solid, disc_outlines
 from .outlines import Linked, body_outlines
@@ -18,9 +19,6 @@ from .solids import Solid, solid_of
 if TYPE_CHECKING:
     from ..detection.detector import Detections
     from ..scans.volume import SagittalVolume
-
-STRUCTURES = ("bodies", "all")
-"""What to segment: vertebral bodies, or also the discs between them and the spinal canal."""
 
 _PLANE_MM = 1.0
 """Voxels thicker than this are looked at in several planes."""
@@ -95,7 +93,7 @@ def separate_bodies(
     volume : SagittalVolume
         Grid of the answer.
     structures : str
-        One of `STRUCTURES`.
+        One of `options.STRUCTURES`.
 
     Returns
     -------
@@ -105,7 +103,7 @@ def separate_bodies(
     Raises
     ------
     ValueError
-        If `structures` is not one of `STRUCTURES`.
+        If `structures` is not one of `options.STRUCTURES`.
     """
     if structures not in STRUCTURES:
         raise ValueError(f"There are no structures {structures!r} to segment; use one of {', '.join(STRUCTURES)}.")

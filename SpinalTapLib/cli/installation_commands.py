@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..options import DEVICES
 from .console import Console
 
 if TYPE_CHECKING:
@@ -22,12 +23,12 @@ def add_commands(commands: Any) -> None:
     text = "of the synthetic scan; default: lumbar, and whole for reseed"
     benchmark.add_argument("--region", choices=("lumbar", "whole"), help=text)
     benchmark.add_argument("--repeats", type=int, default=3, metavar="N")
-    benchmark.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    benchmark.add_argument("--device", default="auto", choices=DEVICES)
     benchmark.add_argument("--json", action="store_true", help="print the numbers as JSON")
     benchmark.set_defaults(run=run_benchmark)
 
     doctor = commands.add_parser("doctor", help="check versions, device and weights, and run a short self-check")
-    doctor.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    doctor.add_argument("--device", default="auto", choices=DEVICES)
     doctor.add_argument("--json", action="store_true", help="print the report as JSON")
     doctor.set_defaults(run=run_doctor)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..options import DEVICES, LADDER_MODEL, PARTS_MODEL
 from .console import Console
 
 if TYPE_CHECKING:
@@ -30,8 +31,10 @@ def add_commands(commands: Any) -> None:
         "--volumes", metavar="DIR", help="instead: whole vertebrae, arches, discs and canal in the scans of this folder"
     )
     evaluate.add_argument("--slice-mm", type=float, metavar="MM", help="for --volumes: average slices to this first")
-    evaluate.add_argument("--model", default="parts", metavar="NAME|FILE", help="weights for --spider and --volumes")
-    evaluate.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    evaluate.add_argument(
+        "--model", default=PARTS_MODEL, metavar="NAME|FILE", help="weights for --spider and --volumes"
+    )
+    evaluate.add_argument("--device", default="auto", choices=DEVICES)
     evaluate.add_argument("--json", action="store_true", help="print JSON instead of a Markdown table")
     evaluate.set_defaults(run=run_evaluate)
 
@@ -54,8 +57,8 @@ def add_commands(commands: Any) -> None:
     poster.add_argument("--scans", type=int, default=5, metavar="N", help="phantoms a region; default: 5")
     poster.add_argument("--seed", type=int, default=90_000, metavar="N", help="of the first phantom; default: 90000")
     poster.add_argument("--cache", metavar="DIR", help="keep the phantoms here, and take them from here")
-    poster.add_argument("--model", default="parts", metavar="NAME|FILE", help="the detector's weights")
-    poster.add_argument("--ladder", default="ladder", metavar="NAME|FILE", help="the ladder's weights")
+    poster.add_argument("--model", default=PARTS_MODEL, metavar="NAME|FILE", help="the detector's weights")
+    poster.add_argument("--ladder", default=LADDER_MODEL, metavar="NAME|FILE", help="the ladder's weights")
     poster.add_argument("--rungs", metavar="PNG", help="instead: draw the ladder climbing a whole synthetic spine")
     poster.add_argument("--json", action="store_true", help="print JSON instead of Markdown tables")
     poster.set_defaults(run=run_poster)

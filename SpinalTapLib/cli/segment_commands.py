@@ -7,12 +7,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..options import DEVICES, METHODS, PARTS_MODEL, STRUCTURES, Options
 from .arguments import add_edits, add_seed, change_of, seed_of
 from .console import Console
 
 if TYPE_CHECKING:
     from ..batch import Row
-    from ..pipeline import Options
     from ..spine.vertebra import Spine
 
 NOTHING_FOUND, CANCELLED = 3, 130
@@ -59,8 +59,7 @@ def _add_count(parser: argparse.ArgumentParser, again: bool = False) -> None:
     steps, method = (None, None) if again else ("auto", "fused")
     text = "vertebrae to name above the first one: 6 in a lumbar scan, 23 in a full spine; default: "
     parser.add_argument("--steps", default=steps, metavar="auto|N", help=text + (steps or "as before"))
-    choices = ("fused", "detector", "ladder")
-    parser.add_argument("--method", default=method, choices=choices, help=f"default: {method or 'as before'}")
+    parser.add_argument("--method", default=method, choices=METHODS, help=f"default: {method or 'as before'}")
 
 
 def _add_display(parser: argparse.ArgumentParser) -> None:
@@ -71,9 +70,9 @@ def _add_display(parser: argparse.ArgumentParser) -> None:
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
     _add_count(parser)
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
-    parser.add_argument("--structures", default="bodies", choices=("bodies", "all"), help="all: discs and canal too")
-    parser.add_argument("--model", default="parts", help=argparse.SUPPRESS)
+    parser.add_argument("--device", default="auto", choices=DEVICES)
+    parser.add_argument("--structures", default="bodies", choices=STRUCTURES, help="all: discs and canal too")
+    parser.add_argument("--model", default=PARTS_MODEL, help=argparse.SUPPRESS)
     _add_display(parser)
 
 
@@ -163,8 +162,6 @@ def steps_of(text: str) -> int | None:
 
 def options_of(arguments: argparse.Namespace) -> Options:
     """Return the pipeline's options as the user asked for them."""
-    from ..pipeline import Options
-
     return Options(
         steps=steps_of(arguments.steps),
         method=arguments.method,

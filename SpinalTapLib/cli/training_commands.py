@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..options import DEVICES
 from ..progress import CancelledCallback
 from .console import Console
 
@@ -39,7 +40,7 @@ def add_commands(commands: Any) -> None:
     train.add_argument("--seed", type=int, metavar="N", help="instead of the recipe's")
     train.add_argument("--steps", type=int, metavar="N", help="instead of the recipe's")
     train.add_argument("--minutes", type=float, metavar="M", help="end after so many minutes at the latest")
-    train.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), help="instead of the recipe's")
+    train.add_argument("--device", choices=DEVICES, help="instead of the recipe's")
     train.add_argument("--spider", metavar="DIR", help="SPIDER slices: measure on them ten times; nothing is learnt")
     train.set_defaults(run=run_train)
 

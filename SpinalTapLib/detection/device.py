@@ -7,7 +7,7 @@ import os
 
 import torch
 
-CHOICES = ("auto", "cpu", "cuda", "mps")
+from ..options import DEVICES
 
 MIN_CUDA_MEMORY_BYTES = 1 << 30
 """Free memory below which `auto` leaves a card alone: the part network and its tiles need about 0.6 GB."""
@@ -34,8 +34,8 @@ def choose_device(choice: str = "auto") -> str:
     ValueError
         If the choice is unknown, or names a device that this machine or this build of PyTorch does not have.
     """
-    if choice not in CHOICES:
-        raise ValueError(f"There is no device called {choice!r}; use one of {', '.join(CHOICES)}.")
+    if choice not in DEVICES:
+        raise ValueError(f"There is no device called {choice!r}; use one of {', '.join(DEVICES)}.")
     if choice == "cpu":
         return "cpu"
     if choice == "auto":

@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..options import PARTS_MODEL
 from ..resources import resource_path
 from .networks import NETWORKS
 
-DEFAULT_NAME = "parts"
 WEIGHTS_SUFFIX = ".pt"
 CARD_SUFFIX = ".json"
 
@@ -69,7 +69,7 @@ def save_network(path: Path | str, network: nn.Module, card: Mapping[str, Any] |
 
 
 def load_network(
-    name_or_path: Path | str = DEFAULT_NAME, device: torch.device | str = "cpu", *, pixel_mm: float | None = None
+    name_or_path: Path | str = PARTS_MODEL, device: torch.device | str = "cpu", *, pixel_mm: float | None = None
 ) -> tuple[Any, dict[str, Any]]:
     """Read a network and its card, and verify that the weights are those that the card describes.
 

@@ -14,18 +14,12 @@ import uuid
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from ..errors import check_name, reason
+
 _log = logging.getLogger(__name__)
 
 _MARK = ".spinaltap-"
 _MAX_AGE_S = 24 * 3600.0  # no run takes a day: an older staging folder is a dead run's, whoever wrote it
-_REASONS = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EACCES: "it is not writable",
-    errno.EPERM: "it is not writable",
-    errno.EROFS: "the file system is read-only",
-    errno.EFBIG: "the file would be larger than the file system allows",
-}
 
 
 def write_whole(path: str | Path, data: bytes) -> None:
@@ -46,20 +40,6 @@ def write_whole(path: str | Path, data: bytes) -> None:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-
-
-def check_name(path: str | Path) -> None:
-    """Raise ValueError if the name of a file or folder is not UTF-8: ITK would end the whole program."""
-    try:
-        os.fspath(path).encode("utf-8")
-    except UnicodeEncodeError:
-        shown = os.fspath(path).encode("utf-8", "replace").decode("utf-8")
-        raise ValueError(f"The name {shown} has letters that are not UTF-8; rename it.") from None
-
-
-def reason(error: OSError) -> str:
-    """Return why a file could not be read or written, in words."""
-    return _REASONS.get(error.errno or 0, (error.strerror or str(error)).strip().rstrip(".").lower())
 
 
 @contextlib.contextmanager

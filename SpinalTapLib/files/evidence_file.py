@@ -16,7 +16,8 @@ from ..detection.detector import Detections
 from ..detection.linking import Candidate
 from ..detection.part_maps import SliceVertebra
 from ..evidence import Evidence, from_steps, gather, to_steps
-from ..scans.volume import SagittalVolume, working_volume
+from ..scans.resampling import working_volume
+from ..scans.volume import SagittalVolume
 from ..spine.vertebra import CORNERS
 
 EVIDENCE_NAME = "evidence.npz"

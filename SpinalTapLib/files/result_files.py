@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from ..report.report import write_report
+from ..report.report import report_png
 from ..scans.orientation import SourceGrid, sagittal_grid
 from ..scans.reader import read_image
 from ..scans.volume import SagittalVolume
@@ -97,7 +97,7 @@ def write_result(
         _write_label_maps(stage, spine, volume)
         write_whole(stage / JSON_NAME, spine_json(spine, volume, source).encode())
         write_whole(stage / CSV_NAME, measurements_csv(spine).encode())
-        write_report(stage / REPORT_NAME, spine, volume, rendering)
+        write_whole(stage / REPORT_NAME, report_png(spine, volume, rendering))
         (stage / MARKUPS_FOLDER).mkdir()
         (stage / SURFACES_FOLDER).mkdir()
         for name, vertebra in zip(names, spine.vertebrae):

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from .. import __version__
-from ..files.atomic import write_whole
 from ..scans.volume import SagittalVolume
 from ..spine.angles import spine_curves
 from ..spine.vertebra import Spine
@@ -35,15 +32,9 @@ _LARGEST_PX_PER_MM = 8.0  # of a small crop, so that pixels stay pixels
 _SIDE_WIDTH_PX = 820
 
 
-def write_report(path: str | Path, spine: Spine, volume: SagittalVolume, rendering: np.ndarray | None = None) -> None:
-    """Draw the report and write it as a PNG file; see `draw_report`.
-
-    Raises
-    ------
-    ValueError
-        If the file can't be written.
-    """
-    write_whole(path, png_bytes(draw_report(spine, volume, rendering)))
+def report_png(spine: Spine, volume: SagittalVolume, rendering: np.ndarray | None = None) -> bytes:
+    """Draw the report and return it as the content of a PNG file; see `draw_report`."""
+    return png_bytes(draw_report(spine, volume, rendering))
 
 
 def draw_report(spine: Spine, volume: SagittalVolume, rendering: np.ndarray | None = None) -> np.ndarray:

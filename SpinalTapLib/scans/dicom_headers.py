@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from ..files.atomic import check_name
+from ..errors import check_name
 from .dicom_elements import has_possible_lengths
 from .quiet_itk import quiet_readers
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from ..files.atomic import check_name
+from ..errors import check_name
 from .checks import check_size
 from .dicom_headers import DicomFile, is_dicom, scan_folder, scan_series
 from .dicom_series import choose_series

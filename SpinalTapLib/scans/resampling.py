@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
-if TYPE_CHECKING:
-    from .volume import SagittalVolume
+from .volume import SagittalVolume
 
 WORKING_PIXEL_MM = 1.0
 """Pixel edge that the networks are trained at: a lumbar body is about 27 pixels high, a cervical one 13."""

@@ -11,9 +11,6 @@ import SimpleITK as sitk
 from .checks import check_resolution, check_size, clean_intensities
 from .orientation import SourceGrid, grid_of_matrix, sagittal_grid
 from .reader import read_image
-from .resampling import WORKING_PIXEL_MM, working_volume
-
-__all__ = ["WORKING_PIXEL_MM", "SagittalVolume", "load_volume", "volume_from_array", "working_volume"]
 
 
 @dataclass(frozen=True, eq=False)

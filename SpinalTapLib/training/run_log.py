@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from ..files.atomic import reason
+from ..errors import reason
 
 _PANELS = (("total",), ("heatmap",), ("vector",), ("entropy", "dice"), ("learning_rate",), ("seconds_a_step",))
 _MEASURED = (("missed", "twice", "false_a_slice"), ("overlap",))

@@ -17,7 +17,8 @@ import torch
 from ..detection.device import arithmetic, choose_device, describe, processor_count
 from ..detection.networks import N_STRUCTURES, PartNetwork
 from ..detection.weights import load_network, save_network
-from ..files.atomic import reason, write_whole
+from ..errors import reason
+from ..files.atomic import write_whole
 from ..progress import Cancelled, CancelledCallback, ProgressCallback
 from .averaging import Average, recalibrate
 from .checkpoint import CHECKPOINT_NAME, Checkpoint, read_checkpoint, write_checkpoint

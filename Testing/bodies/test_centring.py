@@ -18,7 +18,8 @@ from SpinalTapLib.bodies.segmentation import separate_bodies
 from SpinalTapLib.detection.detector import Detections
 from SpinalTapLib.detection.linking import Candidate, link
 from SpinalTapLib.detection.networks import BACKGROUND, BODY, N_STRUCTURES
-from SpinalTapLib.scans.volume import SagittalVolume, load_volume, working_volume
+from SpinalTapLib.scans.resampling import working_volume
+from SpinalTapLib.scans.volume import SagittalVolume, load_volume
 
 SIZE = {"width": 28.0, "depth": 20.0, "height": 17.0, "radius": 3.0}
 PITCH_MM = 22.0

@@ -13,7 +13,8 @@ from scipy import ndimage
 from SpinalTapLib.bodies.segmentation import FLAG_NO_MASK, relabel, segment_bodies, separate_bodies
 from SpinalTapLib.detection.linking import FLAG_CUT
 from SpinalTapLib.detection.networks import CANAL, DISC
-from SpinalTapLib.scans.volume import SagittalVolume, working_volume
+from SpinalTapLib.scans.resampling import working_volume
+from SpinalTapLib.scans.volume import SagittalVolume
 from SpinalTapLib.spine import levels
 
 L5, L4, L3 = 24, 23, 22

@@ -290,7 +290,7 @@ def test_an_interrupt_ends_with_130_and_leaves_nothing(scan, tmp_path, block_spi
     def pressed(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("SpinalTapLib.files.result_files.write_report", pressed)
+    monkeypatch.setattr("SpinalTapLib.files.result_files.report_png", pressed)
     assert main(["segment", str(scan), "--output", str(tmp_path / "out"), "--quiet"]) == 130
     assert capsys.readouterr().err == "Cancelled; nothing was written.\n"
     assert list(tmp_path.iterdir()) == []

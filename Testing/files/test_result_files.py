@@ -77,7 +77,7 @@ def result(request):
 def quick_report(monkeypatch, request):
     """No drawing, save where a test asks for it: `test_report.py` looks at the picture."""
     if "drawn" not in request.fixturenames:
-        monkeypatch.setattr(files, "write_report", lambda path, *_: path.write_bytes(b"PNG"))
+        monkeypatch.setattr(files, "report_png", lambda *_: b"PNG")
 
 
 @pytest.fixture
@@ -214,7 +214,7 @@ def test_a_second_result_replaces_the_first_and_leaves_foreign_files(result, tmp
     assert len(read_result(tmp_path).vertebrae) == 2
 
 
-WRITERS = ("sitk.WriteImage", "write_seg_nrrd", "write_surface", "write_markups", "write_report", "write_whole")
+WRITERS = ("sitk.WriteImage", "write_seg_nrrd", "write_surface", "write_markups", "report_png", "write_whole")
 
 
 @pytest.mark.parametrize("before", [False, True], ids=["new folder", "earlier result"])

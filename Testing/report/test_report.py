@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from spines_by_hand import column, painted, spine_of, vertebra
 
 from SpinalTapLib.report.canvas import Page
-from SpinalTapLib.report.report import draw_report, write_report
+from SpinalTapLib.report.report import draw_report, report_png
 from SpinalTapLib.report.sidebar import draw_table, resized
 from SpinalTapLib.report.style import anchor_sentence, confidence_colour, short_name
 from SpinalTapLib.report.views import spread
@@ -78,7 +78,7 @@ def test_a_vertebra_without_a_level_goes_by_its_number():
 
 
 def test_the_same_spine_gives_the_same_picture_and_the_file_holds_it(measured, picture, tmp_path):
-    write_report(tmp_path / "report.png", *measured)
+    (tmp_path / "report.png").write_bytes(report_png(*measured))
     assert np.array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "report.png"))), picture)
 
 

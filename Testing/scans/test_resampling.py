@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from frames import rotation, scaled
 
-from SpinalTapLib.scans.volume import SagittalVolume, working_volume
+from SpinalTapLib.scans.resampling import working_volume
+from SpinalTapLib.scans.volume import SagittalVolume
 
 pytestmark = pytest.mark.filterwarnings("error")  # NumPy's warnings would reach the terminal too
 

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...files.atomic import reason
+from ...errors import reason
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:

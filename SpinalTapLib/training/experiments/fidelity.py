@@ -20,7 +20,8 @@ from ...bodies.surfaces import body_surface
 from ...bodies.triangle_mesh import mesh_arrays
 from ...detection.detector import Detections
 from ...detection.networks import BACKGROUND, BODY, N_STRUCTURES
-from ...scans.volume import SagittalVolume, working_volume
+from ...scans.resampling import working_volume
+from ...scans.volume import SagittalVolume
 from ..evaluation.overlap import dice
 from ..synthetic.body_shape import Body, corners_in_plane
 from ..synthetic.posture import rotation

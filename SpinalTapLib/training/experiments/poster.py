@@ -24,8 +24,8 @@ from ...detection.linking import link
 from ...detection.tiling import TILE_PX
 from ...scans.orientation import sagittal_grid
 from ...scans.reader import read_image
-from ...scans.resampling import WORKING_PIXEL_MM
-from ...scans.volume import SagittalVolume, load_volume, working_volume
+from ...scans.resampling import WORKING_PIXEL_MM, working_volume
+from ...scans.volume import SagittalVolume, load_volume
 from ...spine import levels
 from ...spine.boxes import corners_of
 from ...spine.vertebra import CORNERS, SeedBox, Vertebra

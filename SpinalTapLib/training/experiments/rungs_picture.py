@@ -15,7 +15,8 @@ from ...files.atomic import write_whole
 from ...report.canvas import Colour, Page, png_bytes
 from ...report.sections import Section, side_section, spine_window, window
 from ...report.style import BACKGROUND, BLACK, BRIGHT, MUTED, RULE
-from ...scans.volume import SagittalVolume, working_volume
+from ...scans.resampling import working_volume
+from ...scans.volume import SagittalVolume
 from ...spine import levels
 from ...spine.boxes import corners_of
 from ...spine.terms import colour

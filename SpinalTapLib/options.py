@@ -1,0 +1,64 @@
+"""Options of a run, and the values that each may take: one vocabulary for library, command line and panel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+METHODS = ("fused", "detector", "ladder")
+"""Detector and ladder together, or one of them alone."""
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+"""Where the networks run: the best device there is, the processor, an NVIDIA card or Apple silicon."""
+
+STRUCTURES = ("bodies", "all")
+"""What to segment: vertebral bodies, or also the discs between them and the spinal canal."""
+
+MAX_STEPS = 26
+"""Most vertebrae to name above the first one: S1 to C2 is 23 steps, and T13, L6 and C1 make 26."""
+
+PARTS_MODEL, LADDER_MODEL = "parts", "ladder"
+"""Names of the weights of the part network and of the ladder, in Resources/Models."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run.
+
+    Attributes
+    ----------
+    steps : int or None
+        Vertebrae to name above the one that the count starts from, at most `MAX_STEPS`; None: as many as there are.
+    method : str
+        One of `METHODS`.
+    device : str
+        One of `DEVICES`.
+    structures : str
+        One of `STRUCTURES`.
+    model : str
+        Name or path of the part network's weights.
+    ladder : str
+        Name or path of the ladder's weights.
+
+    Raises
+    ------
+    ValueError
+        If a value is not one of those listed above.
+    """
+
+    steps: int | None = None
+    method: str = "fused"
+    device: str = "auto"
+    structures: str = "bodies"
+    model: str = PARTS_MODEL
+    ladder: str = LADDER_MODEL
+
+    def __post_init__(self) -> None:
+        for name, value, allowed in (
+            ("method", self.method, METHODS),
+            ("device", self.device, DEVICES),
+            ("structures", self.structures, STRUCTURES),
+        ):
+            if value not in allowed:
+                raise ValueError(f"There is no {name} {value!r}; use one of {', '.join(allowed)}.")
+        if self.steps is not None and not 0 <= self.steps <= MAX_STEPS:
+            raise ValueError(f"The number of steps must be auto or between 0 and {MAX_STEPS}; got {self.steps}.")
