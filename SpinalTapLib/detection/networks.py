@@ -92,9 +92,10 @@ class PartNetwork(nn.Module):
     @property
     def arguments(self) -> dict[str, object]:
         """What a model card must hold to build the same network again."""
-        named = {"class": type(self).__name__, "widths": list(self.widths)}
-        new = {"slices": self.slices, "structures": self.structures}
-        return named if new == {"slices": 1, "structures": OLD_STRUCTURES} else {**named, **new}
+        arguments: dict[str, object] = {"class": type(self).__name__, "widths": list(self.widths)}
+        if (self.slices, self.structures) != (1, OLD_STRUCTURES):
+            arguments |= {"slices": self.slices, "structures": self.structures}
+        return arguments
 
     @property
     def multiple_px(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -74,10 +74,18 @@ class AveragingDetector(PartDetector):
 
     GAMMAS = (0.75, 1.0, 1.33)
 
-    def part_maps(self, image: np.ndarray) -> PartMaps:
-        """Return the mean part maps of one slice, shape (rows, columns)."""
+    def part_maps(
+        self, image: np.ndarray, neighbours: Sequence[np.ndarray | None] = (), distance_mm: float = 0.0
+    ) -> PartMaps:
+        """Return the mean part maps of one slice, shape (rows, columns); see `PartInference.__call__`."""
         top = max(float(image.max()), 1e-6)
-        looks = [super(AveragingDetector, self).part_maps(top * (image.clip(0) / top) ** g) for g in self.GAMMAS]
+
+        def look(gamma: float) -> PartMaps:
+            beside = [None if side is None else top * (side.clip(0) / top) ** gamma for side in neighbours]
+            own = top * (image.clip(0) / top) ** gamma
+            return super(AveragingDetector, self).part_maps(own, beside, distance_mm)
+
+        looks = [look(gamma) for gamma in self.GAMMAS]
         return PartMaps(*(np.mean([getattr(m, f.name) for m in looks], axis=0) for f in fields(PartMaps)))
 
 

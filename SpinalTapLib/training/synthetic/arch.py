@@ -114,10 +114,10 @@ def random_arches(
     wear = [0.0 if healthy else float(np.clip(d.degeneration + rng.normal(0, 0.25), 0, 1)) for d in discs]
     own = np.exp(rng.normal(0, 0.06, len(bodies)))
     worn = [*wear[1:], 0.0]  # at the joints with the vertebra above
-    scale = [own[i] * body.depth_upper / TABLE[body.name]["depth_upper"] for i, body in enumerate(bodies)]
+    scale = [float(own[i]) * body.depth_upper / TABLE[body.name]["depth_upper"] for i, body in enumerate(bodies)]
     places = [
-        _Place(body, *(float(x) for x in sizes), ARCH_TABLE[body.name], 1 + 0.3 * wear_above)
-        for body, *sizes, wear_above in zip(bodies, canal_depth, canal_width, scale, worn)
+        _Place(body, float(depth), float(width), size, ARCH_TABLE[body.name], 1 + 0.3 * wear_above)
+        for body, depth, width, size, wear_above in zip(bodies, canal_depth, canal_width, scale, worn)
     ]
     joints = [_joints(rng, place) for place in places]
     habit = _Habit.drawn(rng)

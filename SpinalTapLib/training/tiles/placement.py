@@ -135,8 +135,8 @@ def cut(canvas: Canvas, matrix: np.ndarray, tile_px: int) -> LabelCrop:
     shifted[:, 2] -= low
     crop = _window_of(canvas, low, high, shifted)
     right, left = (None if side is None else _window_of(side, low, high, shifted) for side in canvas.neighbours)
-    distances = tuple(0.0 if side is None else canvas.distance_mm for side in (right, left))
-    return replace(crop, neighbours=(right, left), distances_mm=distances)
+    right_mm, left_mm = (0.0 if side is None else canvas.distance_mm for side in (right, left))
+    return replace(crop, neighbours=(right, left), distances_mm=(right_mm, left_mm))
 
 
 def _window_of(canvas: Canvas, low: np.ndarray, high: np.ndarray, matrix: np.ndarray) -> LabelCrop:
