@@ -12,12 +12,12 @@ import numpy as np
 from .counting.rungs import rung_from_points
 from .counting.start import in_order
 from .detection.linking import Candidate
-from .detection.networks import BODY, N_STRUCTURES
 from .detection.part_maps import SliceVertebra
 from .evidence import Evidence, gather
 from .pipeline import Options, recount, reseed_spine
 from .spine import levels
 from .spine.boxes import corners_of
+from .spine.structures import N_STRUCTURES, Structure
 from .spine.vertebra import SeedBox, Spine, Vertebra
 
 FLAG_ADDED = "added by hand"
@@ -197,7 +197,7 @@ def _candidate(evidence: Evidence, box: SeedBox) -> Candidate:
     reach = max(half_width_mm / float(working.spacing_mm[0]), 0.5)
     slices = [k for k in range(len(working.array)) if abs(k - rung.slice) <= reach]
     evidence_row = np.zeros(N_STRUCTURES)
-    evidence_row[BODY] = 1.0
+    evidence_row[Structure.BODY] = 1.0
     members = tuple(SliceVertebra(k, rung.corners, rung.centre, 0.5, evidence_row) for k in slices)
     return Candidate(
         members, np.asarray(box.center_lps_mm, float), corners, round(rung.slice), evidence_row, 0.5,

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..spine.quadrilaterals import depth, height
+from ..spine.structures import Structure
 from .outlines import SIDE_MM, Linked, Outline
 from .solids import Solid
 from .tracks import Track, soft_step, tracks_of
@@ -23,7 +24,6 @@ LEAST_DISC_MM3 = 60.0
 CANAL_REACH_MM = 45.0
 """How far behind or beside the bodies' centres the canal may lie."""
 
-_DISC, _CANAL = 4, 5  # of networks.STRUCTURES
 _SPREAD = ndimage.generate_binary_structure(3, 3)
 
 
@@ -44,8 +44,8 @@ def disc_outlines(
 
     Parameters
     ----------
-    probabilities : ndarray, shape (slices, 7, rows, columns)
-        Mask classes in the order of `networks.STRUCTURES`.
+    probabilities : ndarray, shape (slices, n_structures, rows, columns)
+        Mask classes in the order of `Structure`.
     candidates : sequence
         Linked vertebrae, from the bottom up.
     spacing_mm : ndarray, shape (3,)
@@ -80,7 +80,7 @@ def _disc(probabilities: np.ndarray, track: Track, spacing_mm: np.ndarray) -> Ou
             own, view = track.window.of_itself(size), track.window.of_image(size)
             reach = max(DISC_REACH_MM / track.pixel_mm, DISC_REACH * float(height(track.quads[k])))
             limit = soft_step(_gate(track.quads[k] - track.window.corner, track.window.shape[1:], reach))[own]
-            share[k][own] = np.minimum(probabilities[index, _DISC][view].astype(np.float32), limit)
+            share[k][own] = np.minimum(probabilities[index, Structure.DISC][view].astype(np.float32), limit)
     share[[0, -1]] = 0
     pieces, count = ndimage.label(share > 0.5, _SPREAD)
     if count == 0:
@@ -121,8 +121,8 @@ def canal_solid(probabilities: np.ndarray, candidates: Sequence[Linked], matrix:
 
     Parameters
     ----------
-    probabilities : ndarray, shape (slices, 7, rows, columns)
-        Mask classes in the order of `networks.STRUCTURES`.
+    probabilities : ndarray, shape (slices, n_structures, rows, columns)
+        Mask classes in the order of `Structure`.
     candidates : sequence
         Linked vertebrae.
     matrix : ndarray, shape (4, 4)
@@ -138,7 +138,7 @@ def canal_solid(probabilities: np.ndarray, candidates: Sequence[Linked], matrix:
         return None
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
     centres = np.array([[m.slice, *np.asarray(m.corners).mean(0)] for m in members]) * spacing
-    probability = np.pad(probabilities[:, _CANAL].astype(np.float32), 1)
+    probability = np.pad(probabilities[:, Structure.CANAL].astype(np.float32), 1)
     pieces, count = ndimage.label(probability > 0.5, _SPREAD)
     if count == 0:
         return None

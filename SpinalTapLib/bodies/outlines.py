@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 from scipy import ndimage
 
+from ..spine.structures import BODY_CLASSES, Structure
 from .tracks import Track, Window, soft_step, tracks_of
 
 REACH_MM = 4.0
@@ -30,7 +31,6 @@ SPIKE_MM = 3.0
 LEAST_COVER = 0.5
 """Share of a quadrilateral that the mask must fill to be believed."""
 
-_BODY, _S1, _C2 = 1, 2, 3  # of networks.STRUCTURES
 _SPREAD = ndimage.generate_binary_structure(3, 3)
 _PLUS = ndimage.generate_binary_structure(3, 1)
 
@@ -81,8 +81,8 @@ def body_outlines(
 
     Parameters
     ----------
-    probabilities : ndarray, shape (slices, 7, rows, columns)
-        Mask classes in the order of `networks.STRUCTURES`.
+    probabilities : ndarray, shape (slices, n_structures, rows, columns)
+        Mask classes in the order of `Structure`.
     candidates : sequence
         Linked vertebrae, from the bottom up.
     spacing_mm : ndarray, shape (3,)
@@ -113,7 +113,7 @@ class _Share:
     def of(cls, track: Track, probabilities: np.ndarray) -> _Share:
         index = track.middle
         rows, columns = track.window.of_image(probabilities.shape[2:])
-        body, s1, c2 = probabilities[index, _BODY : _C2 + 1, rows, columns].astype(np.float32).sum((1, 2))
+        body, s1, c2 = probabilities[index, BODY_CLASSES, rows, columns].astype(np.float32).sum((1, 2))
         is_c2 = bool(c2 > max(body, s1))
         track = track.taller(DENS_MM) if is_c2 else track
         return cls(track, np.zeros(track.window.shape, np.float32), is_c2)
@@ -124,7 +124,7 @@ class _Share:
 
 
 def _share_slice(maps: np.ndarray, index: int, here: Sequence[_Share]) -> None:
-    """Write each vertebra's part of one slice's mask, shape (7, rows, columns), into its share."""
+    """Write each vertebra's part of one slice's mask, shape (n_structures, rows, columns), into its share."""
     size = maps.shape[1:]
     nearest = np.full(size, np.inf, np.float32)
     second = np.full(size, np.inf, np.float32)
@@ -139,11 +139,11 @@ def _share_slice(maps: np.ndarray, index: int, here: Sequence[_Share]) -> None:
     for j, share in enumerate(here):
         view, own = share.track.window.of_image(size), share.track.window.of_itself(size)
         distance = share.track.distance(index)[own]
-        bone = maps[_BODY : _C2 + 1, view[0], view[1]].astype(np.float32)
+        bone = maps[BODY_CLASSES, view[0], view[1]].astype(np.float32)
         margin = np.where(owner[view] == j, second[view] - distance, nearest[view] - distance) / 2
         reach = np.full(distance.shape, REACH_MM / share.track.pixel_mm, np.float32)
         if share.is_c2:
-            reach[bone[2] > 0.5] = DENS_MM / share.track.pixel_mm
+            reach[bone[Structure.C2 - BODY_CLASSES.start] > 0.5] = DENS_MM / share.track.pixel_mm
         limit = np.minimum(soft_step(margin), soft_step(reach - distance))
         share.at(index)[own] = np.minimum(bone.sum(0), limit)
 

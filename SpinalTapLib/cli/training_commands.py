@@ -12,6 +12,7 @@ from typing import Any
 
 from ..options import DEVICES
 from ..progress import CancelledCallback
+from ..training.images.sequences import IN_PHANTOMS
 from .console import Console
 
 CANCELLED = 130
@@ -24,7 +25,7 @@ def add_commands(commands: Any) -> None:
     phantom.add_argument("--output", required=True, metavar="DIR", help="folder for the files")
     phantom.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed draws the same scan")
     phantom.add_argument("--region", default="whole", choices=("whole", "lumbar", "thoracic", "cervical"))
-    phantom.add_argument("--sequence", default="t2", choices=("t1", "t2", "stir"))
+    phantom.add_argument("--sequence", default="t2", choices=IN_PHANTOMS)
     phantom.add_argument("--slice-mm", type=float, default=4.0, metavar="MM", help="between slices; default: 4")
     phantom.add_argument("--pixel-mm", type=float, default=1.0, metavar="MM", help="size of a pixel; default: 1")
     phantom.add_argument("--pathology", action="store_true", help="with fractures, slips, lesions and unusual counts")

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..detection.networks import C2
 from ..scans.volume import SagittalVolume
 from ..spine import levels
+from ..spine.structures import Structure
 from ..spine.vertebra import SeedBox, Vertebra
 from .fusion import Place, climb_alone, fuse
 from .gaps import doubt_beyond, open_gaps, unflagged, warnings_of
@@ -71,7 +71,7 @@ def label(
     if start.anchor == "none":
         return _unnamed(known, places), start.anchor, start.warnings
     top = places[-1].candidate
-    top_is_c2 = top is not None and steps is None and share(known[top], C2) >= SURE_SHARE
+    top_is_c2 = top is not None and steps is None and share(known[top], Structure.C2) >= SURE_SHARE
     count = count_levels(len(places), position, start.level, top_is_c2 and not down)
     factor = start.doubt * (1.0 if count.certain else DISAGREEMENT_CONFIDENCE)
     kept = [i for i, level in enumerate(count.names) if level is not None and _within(i, position, start, steps)]

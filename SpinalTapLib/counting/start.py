@@ -9,10 +9,10 @@ from typing import Protocol
 import numpy as np
 
 from ..detection import linking
-from ..detection.networks import BODY, C2, N_STRUCTURES, S1
 from ..scans.volume import SagittalVolume
 from ..spine import levels
 from ..spine.boxes import corners_of
+from ..spine.structures import BODY_CLASSES, N_STRUCTURES, Structure
 from ..spine.vertebra import SeedBox
 from .ladder import PRESENCE_LIMIT, Look
 from .rungs import Rung, corners_lps, rung_from_points
@@ -62,7 +62,7 @@ class Candidate(Protocol):
 
     @property
     def evidence(self) -> np.ndarray:
-        """Mean mask probabilities inside the outline, shape (7,)."""
+        """Mean mask probabilities inside the outline, shape (n_structures,)."""
 
     @property
     def score(self) -> float:
@@ -140,17 +140,17 @@ def find_start(
         found, index = _seeded(found, seed, working, look)
         start = Start(found, index, levels.level(seed.level).name, "pinned")
         return _with_transitional(_against_the_eye(start, seed))
-    shares = [share(candidate, S1) for candidate in found]
+    shares = [share(candidate, Structure.S1) for candidate in found]
     if max(shares) >= SURE_SHARE:
         return _with_transitional(Start(found, int(np.argmax(shares)), "S1", "S1"))
-    if share(found[-1], C2) >= SURE_SHARE:
+    if share(found[-1], Structure.C2) >= SURE_SHARE:
         return Start(found, len(found) - 1, "C2", "C2")
     return Start(found, 0, "", "none", warnings=(NO_ANCHOR,))
 
 
 def share(candidate: Candidate, structure: int) -> float:
     """Return how much of what speaks for bone speaks for this class."""
-    bone = float(candidate.evidence[[BODY, S1, C2]].sum())
+    bone = float(candidate.evidence[BODY_CLASSES].sum())
     return float(candidate.evidence[structure]) / bone if bone > 0 else 0.0
 
 
@@ -170,7 +170,7 @@ def in_order(candidates: Sequence[linking.Candidate], new: linking.Candidate) ->
 
 def _against_the_eye(start: Start, seed: SeedBox) -> Start:
     """Doubt a box around S1 or C2 where another vertebra looks like that, and say so."""
-    structure = {"S1": S1, "C2": C2}.get(start.level)
+    structure = {"S1": Structure.S1, "C2": Structure.C2}.get(start.level)
     if structure is None:
         return start
     shares = [share(candidate, structure) for candidate in start.candidates]
@@ -189,13 +189,13 @@ def _with_transitional(start: Start) -> Start:
     """Flag a vertebra at the lumbosacral junction that looks like both sides of it."""
     if start.level != "S1" or start.doubt < 1:
         return start
-    ours = share(start.candidates[start.index], S1)
+    ours = share(start.candidates[start.index], Structure.S1)
     if 0 < ours <= 1 - TRANSITIONAL_SHARE:
         which, where = start.index, "taken for S1"
     else:
         beside = [i for i in (start.index - 1, start.index + 1) if 0 <= i < len(start.candidates)]
-        which = max(beside, key=lambda i: share(start.candidates[i], S1), default=start.index)
-        if which == start.index or share(start.candidates[which], S1) < TRANSITIONAL_SHARE:
+        which = max(beside, key=lambda i: share(start.candidates[i], Structure.S1), default=start.index)
+        if which == start.index or share(start.candidates[which], Structure.S1) < TRANSITIONAL_SHARE:
             return start
         where = "right above S1" if which > start.index else "right below S1"
     warning = TRANSITIONAL.format(where=where, level="it" if which == start.index else "the other one")
@@ -263,7 +263,7 @@ def _candidate(rung: Rung, working: SagittalVolume) -> linking.Candidate:
     """Return a vertebra that no slice showed the detector."""
     corners = corners_lps(working, rung)
     evidence = np.zeros(N_STRUCTURES)
-    evidence[BODY] = 1.0
+    evidence[Structure.BODY] = 1.0
     score = DISAGREEMENT_CONFIDENCE * rung.presence
     return linking.Candidate(
         (), corners.mean(0), corners, round(rung.slice), evidence, score, (FLAG_BOX,), ()

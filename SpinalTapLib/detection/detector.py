@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from ..progress import Cancelled, CancelledCallback, ProgressCallback
+from ..spine.structures import N_STRUCTURES
 from .grouping import group
 from .inference import PartInference
-from .networks import N_STRUCTURES
 from .part_maps import PartMaps, SliceVertebra
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ class Detections:
         The volume that the detector looked at; slice indices and pixels refer to it.
     vertebrae : tuple of SliceVertebra
         Slice by slice from right to left; within a slice the surest first.
-    probabilities : ndarray, shape (slices, 8, rows, columns), float16
-        Mask classes in the order of `networks.STRUCTURES`.
+    probabilities : ndarray, shape (slices, n_structures, rows, columns), float16
+        Mask classes in the order of `Structure`.
     """
 
     working: SagittalVolume

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..spine import quadrilaterals as quads
+from ..spine.structures import BODY_CLASSES
 from ..spine.vertebra import CORNERS
-from .networks import BODY, C2, CENTROID, N_CORNERS, S1
+from .networks import CENTROID, N_CORNERS
 from .part_maps import PartMaps, SliceVertebra
 from .peaks import CENTROID_THRESHOLD, CORNER_THRESHOLD, find_peaks
 
@@ -234,7 +235,7 @@ def _vertebrae(
     corners, centroids = corners[good], centroids[good]
     centroid_scores, corner_scores = centroid_scores[good], corner_scores[good]
     evidence = mask_evidence(maps.probabilities, corners)
-    body = evidence[:, [BODY, S1, C2]].sum(1)
+    body = evidence[:, BODY_CLASSES].sum(1)
     least = np.where((corner_scores == 0).sum(1) > 1, STRONG_EVIDENCE, MIN_EVIDENCE)
     score = (centroid_scores + corner_scores.mean(1) + body) / 3
     order = np.flatnonzero(body >= least)

@@ -13,7 +13,8 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from .networks import BACKGROUND, N_HEATMAPS, N_PARTS, OUTPUT_CHANNELS, VECTOR_UNIT_PX, PartNetwork
+from ..spine.structures import Structure
+from .networks import N_HEATMAPS, N_PARTS, OUTPUT_CHANNELS, VECTOR_UNIT_PX, PartNetwork
 from .part_maps import PartMaps
 from .tiling import OVERLAP_PX, TILE_PX, Blender, Window, network_input, normalise_tiles, tile_grid
 
@@ -157,7 +158,7 @@ def _normalised(image: np.ndarray, windows: Sequence[Window]) -> torch.Tensor:
 def _empty_maps(shape: torch.Size) -> np.ndarray:
     """Return the maps of a tile that shows nothing: background everywhere."""
     maps = np.zeros((OUTPUT_CHANNELS, *shape), np.float32)
-    maps[_MASK][BACKGROUND] = 1.0
+    maps[_MASK][Structure.BACKGROUND] = 1.0
     return maps
 
 

@@ -56,8 +56,8 @@ class Candidate:
         each moved along the body's own tilt.
     mid_slice : int
         The slice of the working volume nearest to the centre.
-    evidence : ndarray, shape (7,)
-        Mean mask probabilities in the central slices, in the order of `networks.STRUCTURES`.
+    evidence : ndarray, shape (n_structures,)
+        Mean mask probabilities in the central slices, in the order of `Structure`.
     score : float
         How sure the parts are in the central slices, 0-1.
     flags : tuple of str

@@ -8,16 +8,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from ..spine.structures import N_STRUCTURES
+
 N_CORNERS = 4
 N_HEATMAPS = N_CORNERS + 1
 CENTROID = 4
 """Index of the centroid among the heatmaps; 0-3 are the corners in the order of `vertebra.CORNERS`."""
-
-STRUCTURES = ("background", "body", "s1", "c2", "disc", "canal", "sacrum", "arch")
-"""The classes of the mask head, in order (the same as ``training.tissues.Structure``). Older networks know the first
-seven alone, and look at one slice: what their cards do not say."""
-BACKGROUND, BODY, S1, C2, DISC, CANAL, SACRUM, ARCH = range(len(STRUCTURES))
-N_STRUCTURES = len(STRUCTURES)
 
 VECTOR_UNIT_PX = 16.0
 """One unit of the vector outputs, px: about half a lumbar body, so that targets are near one."""
@@ -26,6 +22,7 @@ N_PARTS = N_HEATMAPS + 2 * N_CORNERS
 """Output channels before those of the mask: heatmaps and vectors."""
 OUTPUT_CHANNELS = N_PARTS + N_STRUCTURES
 OLD_STRUCTURES = 7
+"""Networks whose cards do not say otherwise know the first seven structures, without arches, and look at one slice."""
 DEFAULT_WIDTHS = (16, 32, 64, 128, 192)
 
 
@@ -59,7 +56,7 @@ class PartNetwork(nn.Module):
     slices : int
         1, or 3 where it looks at the two neighbouring slices as well.
     structures : int
-        How many of `STRUCTURES` its mask tells apart, from the first one on.
+        How many of `spine.structures.Structure` its mask tells apart, from the first one on.
 
     Notes
     -----
@@ -141,7 +138,7 @@ def split_output(output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torc
         For each corner (row, column) offset from the pixel to the centroid of the corner's vertebra, in units of
         `VECTOR_UNIT_PX`. Meaningful near a corner only.
     logits : Tensor, shape (n, structures, rows, columns)
-        Mask classes in the order of `STRUCTURES`, before the soft-max; older networks lack the last of them.
+        Mask classes in the order of `spine.structures.Structure`, before the soft-max; older networks lack the last.
 
     Raises
     ------

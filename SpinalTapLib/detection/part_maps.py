@@ -17,8 +17,8 @@ class PartMaps:
         Corners in the order of `vertebra.CORNERS`, then the centroid.
     vectors : ndarray, shape (4, 2, rows, columns), float32
         For each corner, (row, column) offset to its centroid, px.
-    probabilities : ndarray, shape (7, rows, columns), float32
-        Mask classes in the order of `networks.STRUCTURES`.
+    probabilities : ndarray, shape (n_structures, rows, columns), float32
+        Mask classes in the order of `Structure`.
     """
 
     heatmaps: np.ndarray
@@ -40,8 +40,8 @@ class SliceVertebra:
         (row, column), px.
     score : float
         How sure the parts are, 0-1.
-    evidence : ndarray, shape (7,)
-        Mean mask probabilities inside the quadrilateral, in the order of `networks.STRUCTURES`.
+    evidence : ndarray, shape (n_structures,)
+        Mean mask probabilities inside the quadrilateral, in the order of `Structure`.
     rebuilt : tuple of str
         Names of the corners that were not seen but follow from the others.
     """

@@ -1,7 +1,7 @@
 """DICOM elements: are the lengths that a file gives for its values possible?
 
-GDCM sets aside as much memory as a length asks for before it looks whether the file holds it: one wrong
-bit in a header can ask for 4 GB. The layout of elements is that of DICOM PS3.5, chapter 7.
+GDCM, and pydicom inside sequences, set aside as much memory as a length asks for before they look whether the file
+holds it: one wrong bit in a header can ask for 4 GB. The layout of elements is that of DICOM PS3.5, chapter 7.
 """
 
 from __future__ import annotations
@@ -39,37 +39,19 @@ def has_possible_lengths(path: Path) -> bool:
         return all(length <= size for length in _lengths(file))
 
 
-def values(path: Path, tag: tuple[int, int]) -> list[bytes]:
-    """Return the value of every element with that tag in a DICOM file's header, at any depth, in the file's order."""
-    found = []
-    with path.open("rb") as file:
-        if file.read(_MARK_ENDS)[128:] != b"DICM":
-            file.seek(0)
-        for here, length in _elements(file):
-            if here == tag and length != _UNDEFINED:
-                found.append(file.read(length))
-    return found
-
-
 def _lengths(file: BinaryIO) -> Iterator[int]:
-    """Yield the length of one value after the other; each is stepped over once the next is asked for."""
-    for _, length in _elements(file, cut_short=_UNDEFINED):
-        yield length
+    """Yield the length of one value after the other, up to the pixels; undefined ones are left out.
 
-
-def _elements(file: BinaryIO, cut_short: int = 0) -> Iterator[tuple[tuple[int, int], int]]:
-    """Yield tag and length of one value after the other, up to the pixels, while the file stands at the value.
-
-    Values of undefined length are not told, save one of length `cut_short` where the first elements make no sense.
+    One undefined length comes where the first elements make no sense.
     """
     syntax = b""
     while _peek(file, 2) == _META_GROUP:  # always little-endian, and explicit
         element = _read_element(file, "<", explicit=True)
         if element is None:
-            yield (0, 0), cut_short  # GDCM would take the rest for something else, and its text for lengths
+            yield _UNDEFINED  # GDCM would take the rest for something else, and its text for lengths
             return
         tag, _, length = element
-        yield tag, length
+        yield length
         value = file.read(length)
         if tag == _TRANSFER_SYNTAX:
             syntax = value.rstrip(b"\0 ")
@@ -86,7 +68,7 @@ def _elements(file: BinaryIO, cut_short: int = 0) -> Iterator[tuple[tuple[int, i
             return
         place = file.tell()
         if length != _UNDEFINED:
-            yield tag, length
+            yield length
         # What is inside a sequence or an item comes next; other values are stepped over.
         inside = tag[0] == _ITEM_GROUP or kind == b"SQ" or length == _UNDEFINED
         file.seek(place if inside else place + length)

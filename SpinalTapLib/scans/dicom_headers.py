@@ -1,130 +1,153 @@
-"""DICOM: the image files of a folder, and what their headers say."""
+"""DICOM headers: the pictures of a file or folder, where each lies, and what kind it is. Read with pydicom.
+
+A picture is one slice: a file, or one frame of a multi-frame file (enhanced MR), whose position, orientation, echo
+and rescaling are its own.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import SimpleITK as sitk
 
 from ..errors import check_name
 from .dicom_elements import has_possible_lengths
 from .quiet_itk import quiet_readers
 
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
 logger = logging.getLogger(__name__)
 
-IMAGE_READER = "GDCMImageIO"
 _MR_STORAGE = (b"1.2.840.10008.5.1.4.1.1.4\0", b"1.2.840.10008.5.1.4.1.1.4.1\0")
 """SOP classes of MR and enhanced MR images, as they stand in a file (DICOM PS3.6, Table A-1)."""
+_NOT_SCANS = (
+    "1.2.840.10008.5.1.4.1.1.66.4",  # segmentation
+    "1.2.840.10008.5.1.4.1.1.66.7",  # label map segmentation
+    "1.2.840.10008.5.1.4.1.1.481.2",  # RT dose
+)
+"""SOP classes that have pixels, but those of no scan (DICOM PS3.6, Table A-1)."""
 _START_BYTES = 1024
-_TAGS = {
-    "uid": "0020|000e",
-    "number": "0020|0011",
-    "description": "0008|103e",
-    "modality": "0008|0060",
-    "image_type": "0008|0008",
-    "echo_time": "0018|0081",
-    "acquisition": "0020|0012",
-    "instance": "0020|0013",
-}
+_TAGS = (
+    "SOPClassUID", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "Modality", "ImageType", "EchoTime",
+    "AcquisitionNumber", "AcquisitionTime", "InstanceNumber", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel",
+    "BitsAllocated", "PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient", "RescaleSlope",
+    "RescaleIntercept", "ComplexImageComponent", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+)  # fmt: skip
+_NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
+"""Transfer syntaxes whose pixels are not compressed."""
 
 
 @dataclass(frozen=True, eq=False)
-class DicomFile:
-    """What the header of one image file says.
+class DicomSlice:
+    """What the header says about one picture.
 
     Attributes
     ----------
     path : Path
         The file.
-    tags : dict of str to str
-        Series instance UID, number, description, ...; empty where the file has none.
+    frame : int
+        Which frame of the file, from 0.
+    uid, number, description, modality, image_type : str
+        Of the series; ``image_type`` with backslashes, as in the file. Empty where the file has none.
+    echo_ms : float
+        Echo time, ms; 0 if not given.
+    order : tuple
+        Sorts pictures in the order in which they were taken.
     size : tuple of int
-        Columns, rows, frames.
+        Columns, rows.
     spacing : tuple of float
-        Distance between columns, rows and frames, mm.
+        Distance between columns and between rows, mm.
     origin : ndarray, shape (3,)
-        Centre of the first voxel, LPS, mm.
+        Centre of the first pixel, LPS, mm.
     direction : ndarray, shape (3, 3)
         Columns: unit vectors along a row, down a column, and along the normal, LPS.
     components : int
         Values in a pixel; more than one in a colour picture.
+    rescale : tuple of float
+        Slope and intercept from stored to real values.
+    file_rescale : tuple of float
+        Those of the file's first frame, which GDCM applies to every frame.
+    missing : tuple of str
+        What the header does not say, though a volume needs it: names of DICOM attributes.
     """
 
     path: Path
-    tags: dict[str, str]
-    size: tuple[int, int, int]
-    spacing: tuple[float, float, float]
+    frame: int
+    uid: str
+    number: str
+    description: str
+    modality: str
+    image_type: str
+    echo_ms: float
+    order: tuple[Any, ...]
+    size: tuple[int, int]
+    spacing: tuple[float, float]
     origin: np.ndarray
     direction: np.ndarray
     components: int
+    rescale: tuple[float, float]
+    file_rescale: tuple[float, float]
+    missing: tuple[str, ...] = ()
 
-    @property
-    def order(self) -> tuple[int, int, str]:
-        """What was taken first comes first: acquisition, then instance number."""
-        return whole_number(self.tags["acquisition"]), whole_number(self.tags["instance"]), str(self.path)
+
+@dataclass(frozen=True)
+class DicomFiles:
+    """What was found.
+
+    Attributes
+    ----------
+    slices : list of DicomSlice
+        Pictures of any series; what was taken first comes first.
+    damaged : list of Path
+        Files that should hold an MR image, but can't be read.
+    others : dict of Path to str
+        DICOM files that are no scan, and what they are: ``"RT Plan"``.
+    """
+
+    slices: list[DicomSlice] = field(default_factory=list)
+    damaged: list[Path] = field(default_factory=list)
+    others: dict[Path, str] = field(default_factory=dict)
 
 
 def whole_number(text: str) -> int:
-    """Return the whole number that a tag holds, or one that sorts last if it holds none."""
+    """Return the whole number that a text holds, or one that sorts last if it holds none."""
     try:
         return int(text)
     except ValueError:
         return 1 << 31
 
 
-def scan_folder(folder: Path) -> tuple[list[DicomFile], list[Path]]:
-    """Find the images in a folder and its sub-folders.
-
-    Returns
-    -------
-    files : list of DicomFile
-        Images of any series; what was taken first comes first.
-    damaged : list of Path
-        Files that should hold an MR image, but can't be read.
-    """
-    return _read_headers(Path(root) / name for root, _, names in os.walk(folder) for name in names)
+def scan_folder(folder: Path) -> DicomFiles:
+    """Find the pictures in a folder and its sub-folders."""
+    return _read_files(Path(root) / name for root, _, names in os.walk(folder) for name in names)
 
 
-def scan_series(path: Path) -> tuple[list[DicomFile], list[Path]]:
-    """Find the images beside a file that are of its series; otherwise as `scan_folder`.
-
-    The file itself comes first. If it is not an image, no files are returned.
-    """
-    own, damaged = _read_headers([path])
-    if not own:
-        return [], damaged
-    files, damaged = _read_headers(other for other in path.parent.iterdir() if other.name != path.name)
-    return own + [file for file in files if file.tags["uid"] == own[0].tags["uid"]], damaged
-
-
-def _read_headers(paths: Iterable[Path]) -> tuple[list[DicomFile], list[Path]]:
-    files, damaged = [], []
-    with quiet_readers():
-        for path in paths:
-            check_name(path)
-            start = _start(path)
-            if not _is_marked(start):
-                continue
-            file = _read_header(path) if has_possible_lengths(path) else None
-            if file is not None:
-                files.append(file)
-            elif any(storage in start for storage in _MR_STORAGE):
-                damaged.append(path)
-    return sorted(files, key=lambda file: file.order), sorted(damaged)
+def scan_series(path: Path) -> DicomFiles:
+    """Find the pictures of a file, and those beside it that are of its series."""
+    own = _read_files([path])
+    if not own.slices:
+        return own
+    beside = _read_files(other for other in path.parent.iterdir() if other.name != path.name)
+    series = [picture for picture in beside.slices if picture.uid == own.slices[0].uid]
+    return DicomFiles(sorted(own.slices + series, key=lambda picture: picture.order), beside.damaged)
 
 
 def is_dicom(path: Path) -> bool:
-    """Tell from its first bytes whether a file is DICOM; whether it holds an image is another question."""
+    """Tell from its first bytes whether a file is DICOM; whether it holds an image is another question.
+
+    It has the mark at 128 or, where an old writer left that out, begins with an element of group 2 or 8.
+    """
     return _is_marked(_start(path))
 
 
 def _is_marked(start: bytes) -> bool:
-    """Look for the mark at 128 or, where an old writer left that out, a tag of group 2 or 8 at 0."""
     return start[128:132] == b"DICM" or start[:2] in (b"\x02\x00", b"\x08\x00")
 
 
@@ -139,38 +162,163 @@ def _start(path: Path) -> bytes:
         return b""
 
 
-def _read_header(path: Path) -> DicomFile | None:
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    reader.SetImageIO(IMAGE_READER)
+def _read_files(paths: Iterable[Path]) -> DicomFiles:
+    found = DicomFiles()
+    with quiet_readers(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's, about values that break the standard without harm
+        for path in paths:
+            check_name(path)
+            start = _start(path)
+            if _is_marked(start):
+                _read_file(path, start, found)
+    found.slices.sort(key=lambda picture: picture.order)
+    found.damaged.sort()
+    return found
+
+
+def _read_file(path: Path, start: bytes, found: DicomFiles) -> None:
+    """Add what one DICOM file holds to what was found."""
+    from pydicom import dcmread
+
+    kind = ""
     try:
-        reader.ReadImageInformation()
-    except RuntimeError as error:  # a report, a drawing, or a damaged file
+        if has_possible_lengths(path):
+            with path.open("rb") as file:
+                header = dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(_TAGS))
+                rest = path.stat().st_size - file.tell()
+            kind = _kind(header)
+            if not kind and rest >= _pixel_bytes(header):
+                found.slices.extend(_pictures(path, header))
+                return
+    except Exception as error:  # a damaged header can raise nearly anything inside pydicom
         logger.debug("Skipped %s: %s", path, error)
-        return None
-    size = reader.GetSize()
-    direction, spacing = np.reshape(reader.GetDirection(), (len(size), len(size))), np.array(reader.GetSpacing())
-    direction = direction * np.where(spacing < 0, -1.0, 1.0)  # frames that are stored against the normal
-    if len(size) != 3 or min(size) < 1 or not np.isfinite([*reader.GetOrigin(), *direction.flat]).all():
-        return None
-    return DicomFile(
+    if any(storage in start for storage in _MR_STORAGE):
+        found.damaged.append(path)
+    elif kind:
+        found.others[path] = kind
+
+
+def _kind(header: Dataset) -> str:
+    """Return what a file is if it is no scan, such as ``"RT Plan"``; else an empty text."""
+    uid = header.get("SOPClassUID")
+    if uid not in _NOT_SCANS and "Rows" in header and "Columns" in header:
+        return ""
+    return str(getattr(uid, "name", "") or "file of an unknown kind").removesuffix(" Storage")
+
+
+def _pixel_bytes(header: Dataset) -> int:
+    """Return how many bytes of pixels the header promises; 0 where compression leaves it open."""
+    if header.file_meta.get("TransferSyntaxUID", _NATIVE[0]) not in _NATIVE:
+        return 0
+    bits = int(header.get("BitsAllocated") or 0) * int(header.get("SamplesPerPixel") or 1)
+    return int(header.Rows) * int(header.Columns) * int(header.get("NumberOfFrames") or 1) * bits // 8
+
+
+def _pictures(path: Path, header: Dataset) -> Iterator[DicomSlice]:
+    """Yield the pictures of a file."""
+    frames = int(header.get("NumberOfFrames") or 1)
+    own = header.get("PerFrameFunctionalGroupsSequence") or [None] * frames
+    shared = next(iter(header.get("SharedFunctionalGroupsSequence") or ()), None)
+    if len(own) != frames:
+        raise ValueError(f"{frames} frames, but {len(own)} descriptions of a frame")
+    first = _Groups(header, own[0], shared, frames).rescale
+    for number, group in enumerate(own):
+        yield _picture(path, header, number, _Groups(header, group, shared, frames), first)
+
+
+class _Groups:
+    """Where the values of one frame are looked for: its own functional groups, the shared ones, then the header.
+
+    (DICOM PS3.3, C.7.6.16.) The position of a frame among several is its own alone.
+    """
+
+    def __init__(self, header: Dataset, own: Dataset | None, shared: Dataset | None, frames: int) -> None:
+        self._header, self._groups, self._frames = header, [g for g in (own, shared) if g is not None], frames
+
+    def value(self, group: str, name: str, plain: str | None = None) -> Any:
+        """Return the value of an attribute in a functional group, or the header's own (called `plain`), or None."""
+        for place in self._groups:
+            for item in place.get(group) or ():
+                if item.get(name) is not None:
+                    return item.get(name)
+        return self._header.get(plain or name)
+
+    def numbers(self, group: str, name: str, count: int) -> np.ndarray | None:
+        """Return so many finite numbers, or None."""
+        if self._frames > 1 and name == "ImagePositionPatient" and not any(group in g for g in self._groups):
+            return None
+        value = self.value(group, name)
+        if value is None or isinstance(value, (str, bytes)) or np.size(value) != count:
+            return None
+        numbers = np.array([float(number) for number in value])
+        return numbers if np.isfinite(numbers).all() else None
+
+    @property
+    def rescale(self) -> tuple[float, float]:
+        """Slope and intercept."""
+        slope, intercept = (
+            self.value("PixelValueTransformationSequence", name) for name in ("RescaleSlope", "RescaleIntercept")
+        )
+        return (1.0 if slope is None else float(slope)) or 1.0, float(intercept or 0)
+
+
+def _picture(path: Path, header: Dataset, frame: int, groups: _Groups, file_rescale: tuple[float, float]) -> DicomSlice:
+    position = groups.numbers("PlanePositionSequence", "ImagePositionPatient", 3)
+    cosines = groups.numbers("PlaneOrientationSequence", "ImageOrientationPatient", 6)
+    spacing = groups.numbers("PixelMeasuresSequence", "PixelSpacing", 2)
+    geometry = {"ImagePositionPatient": position, "ImageOrientationPatient": cosines, "PixelSpacing": spacing}
+    row_mm, column_mm = (1.0, 1.0) if spacing is None else spacing
+    kinds = [groups.value("MRImageFrameTypeSequence", name, name) for name in ("FrameType", "ComplexImageComponent")]
+    kinds[0] = kinds[0] or header.get("ImageType")
+    number, instance = _text(header, "SeriesNumber"), whole_number(_text(header, "InstanceNumber"))
+    acquisition = whole_number(_text(header, "AcquisitionNumber"))
+    return DicomSlice(
         path=path,
-        tags={name: _text(reader, key) for name, key in _TAGS.items()},
-        size=size,
-        spacing=tuple(np.abs(spacing).tolist()),
-        origin=np.array(reader.GetOrigin()),
-        direction=direction,
-        components=reader.GetNumberOfComponents(),
+        frame=frame,
+        uid=_text(header, "SeriesInstanceUID"),
+        number=number,
+        description=_text(header, "SeriesDescription"),
+        modality=_text(header, "Modality"),
+        image_type="\\".join(_joined(kind) for kind in kinds if kind),
+        echo_ms=float(groups.value("MREchoSequence", "EffectiveEchoTime", "EchoTime") or 0),
+        order=(acquisition, instance, _text(header, "AcquisitionTime"), str(path), frame),
+        size=(int(header.Columns), int(header.Rows)),
+        spacing=(float(column_mm), float(row_mm)),
+        origin=np.zeros(3) if position is None else position,
+        direction=np.eye(3) if cosines is None else _axes(cosines),
+        components=int(header.get("SamplesPerPixel") or 1),
+        rescale=groups.rescale,
+        file_rescale=file_rescale,
+        missing=tuple(name for name, value in geometry.items() if value is None),
     )
 
 
-def _text(reader: sitk.ImageFileReader, key: str) -> str:
-    """Return a tag's value as printable text; what is not UTF-8 is taken for Latin-1."""
-    if not reader.HasMetaDataKey(key):
+def _axes(cosines: np.ndarray) -> np.ndarray:
+    """Return the directions of a row, of a column and of the normal as columns; zeros where there is none."""
+    along, down = cosines[:3], cosines[3:]
+    axes = np.stack([along, down, np.cross(along, down)], 1)
+    lengths = np.linalg.norm(axes, axis=0)
+    return axes / np.where(lengths > 0, lengths, 1)
+
+
+def _joined(value: Any) -> str:
+    return str(value) if isinstance(value, str) else "\\".join(str(part) for part in value)
+
+
+def _text(header: Dataset, name: str) -> str:
+    """Return a value as printable text; where no character set is given, UTF-8 if it can be that, else Latin-1."""
+    from pydicom.tag import Tag
+
+    tag = Tag(name)
+    if tag not in header:
         return ""
-    stored = reader.GetMetaData(key).encode("utf-8", "surrogateescape")
-    try:
-        text = stored.decode("utf-8")
-    except UnicodeDecodeError:
-        text = stored.decode("latin-1")
+    stored = header.get_item(tag).value
+    if isinstance(stored, bytes) and "SpecificCharacterSet" not in header:
+        try:
+            text = stored.decode("utf-8")
+        except UnicodeDecodeError:
+            text = stored.decode("latin-1")
+    else:
+        value = header[tag].value
+        text = "" if value is None else _joined(value) if not isinstance(value, (int, float)) else str(value)
     return "".join(letter for letter in text if letter.isprintable()).strip()

@@ -16,8 +16,12 @@ ENOUGH_SLICES = 12
 
 _PLANNING_WORDS = ("LOC", "SCOUT", "SURVEY", "PLAN", "3PL", "SMARTBRAIN")
 """Beginnings of words in a description or image type that tell a localizer."""
+_OTHER_PARTS = {"P": "phase", "PHASE": "phase", "R": "real", "REAL": "real", "I": "imaginary", "IMAGINARY": "imaginary"}
+"""Words of an image type that tell another part of the complex signal than its magnitude."""
 _DERIVED_WORDS = {"ADC", "FA", "TRACE", "TRACEW", "SUB", "SUBTRACTION", "MIP", "PROJECTION", "PHASE", "MAP", "REPORT"}
 """Words in a description or image type that tell a picture computed from others."""
+_INDEX = "stack"
+"""Word before the index of a stack: a bare number is that of a series."""
 _LISTED = 12
 
 
@@ -29,7 +33,8 @@ def choose_series(stacks: list[DicomStack], series: str | int | None, where: str
     stacks : list of DicomStack
         All that were found.
     series : str or int, optional
-        Instance UID, number or description (whole, or else a part) that it must have.
+        Its index as the messages print it (``"stack2"``), or the instance UID, number or description (whole, or else
+        a part) that its series must have.
     where : str
         What to call the folder in error messages.
 
@@ -49,16 +54,16 @@ def choose_series(stacks: list[DicomStack], series: str | int | None, where: str
         raise ValueError(f"{where} holds no DICOM image; give a folder of DICOM files, or an image file itself.")
     wanted = stacks if series is None else _named(stacks, str(series).strip())
     if not wanted:
-        raise ValueError(f"{where} holds no series '{series}'; it holds {_list(stacks)}.")
+        raise ValueError(f"{where} holds no series '{series}'; it holds {_list(stacks, stacks)}.")
     best = max(wanted, key=_score)
     warnings = []
     if len(stacks) > 1:
-        others = _list([stack for stack in stacks if stack is not best])
+        others = _list([stack for stack in stacks if stack is not best], stacks)
         warnings.append(
-            f"{len(stacks)} series or stacks of slices were found, and {_describe(best)} was read; to read another, "
-            f"give its number, description or UID: {others}."
+            f"{len(stacks)} series or stacks of slices were found, and {_describe(best, stacks)} was read; to read "
+            f"another, give its index, or its series' number, description or UID: {others}."
         )
-    modality = best.first.tags["modality"]
+    modality = best.first.modality
     if modality != "MR":
         warnings.append(f"The images are of modality {modality or 'unknown'}, not MR, which SpinalTap was made for.")
     return best, warnings
@@ -66,15 +71,18 @@ def choose_series(stacks: list[DicomStack], series: str | int | None, where: str
 
 def _named(stacks: list[DicomStack], wanted: str) -> list[DicomStack]:
     """Return the stacks that a user's word means, by the first rule that fits any."""
+    index = re.fullmatch(rf"{_INDEX}\s*(\d+)", wanted, re.IGNORECASE)
+    if index and 1 <= int(index[1]) <= len(stacks):
+        return [stacks[int(index[1]) - 1]]
     number = whole_number(wanted) if wanted.isdecimal() else None
     rules = (
-        lambda tags: tags["uid"] == wanted,
-        lambda tags: number is not None and tags["number"] != "" and whole_number(tags["number"]) == number,
-        lambda tags: tags["description"].casefold() == wanted.casefold(),
-        lambda tags: wanted != "" and wanted.casefold() in tags["description"].casefold(),
+        lambda first: first.uid == wanted,
+        lambda first: number is not None and first.number != "" and whole_number(first.number) == number,
+        lambda first: first.description.casefold() == wanted.casefold(),
+        lambda first: wanted != "" and wanted.casefold() in first.description.casefold(),
     )
     for rule in rules:
-        found = [stack for stack in stacks if rule(stack.first.tags)]
+        found = [stack for stack in stacks if rule(stack.first)]
         if found:
             return found
     return []
@@ -84,20 +92,22 @@ def _score(stack: DicomStack) -> tuple:
     """What makes a stack fit, the weightiest first."""
     words = _words(stack)
     return (
-        stack.slices > 1 and stack.first.components == 1,
-        stack.first.tags["modality"] == "MR",
+        stack.is_volume,
+        stack.first.modality == "MR",
         not any(word.startswith(_PLANNING_WORDS) for word in words),
-        not _DERIVED_WORDS & words,
+        not (_DERIVED_WORDS & words or _parts(stack)),
         _is_sagittal(stack),
         min(stack.slices, ENOUGH_SLICES),
-        round(_height_mm(stack) / 10),
+        round(stack.height_mm / 10),
+        "DERIVED" not in words,
         stack.slices,
-        -whole_number(stack.first.tags["number"]),
+        -whole_number(stack.first.number),
+        -stack.first.echo_ms,
     )
 
 
 def _words(stack: DicomStack) -> set[str]:
-    text = f"{stack.first.tags['description']} {stack.first.tags['image_type']}"
+    text = f"{stack.first.description} {stack.first.image_type}"
     return set(re.findall(r"[A-Z0-9]+", text.upper()))
 
 
@@ -105,23 +115,48 @@ def _is_sagittal(stack: DicomStack) -> bool:
     return abs(float(stack.first.direction[0, 2])) > SAGITTAL_COSINE
 
 
-def _height_mm(stack: DicomStack) -> float:
-    """Return how far the images reach from head to foot, mm."""
-    reach = np.abs(stack.first.direction[2, :2]) * stack.first.spacing[:2] * stack.first.size[:2]
-    return float(reach.max())
-
-
 def _plane(stack: DicomStack) -> str:
     axis = int(np.argmax(np.abs(stack.first.direction[:, 2])))
     return ("sagittal", "coronal", "axial")[axis]
 
 
-def _describe(stack: DicomStack) -> str:
-    modality = stack.first.tags["modality"] or "modality unknown"
-    return f"{stack.title} ({modality}, {stack.slices} {_plane(stack)} slice{'s' if stack.slices != 1 else ''})"
+def _parts(stack: DicomStack) -> set[str]:
+    """Return which parts of the complex signal a stack shows, if not its magnitude: ``{"phase"}``."""
+    return {_OTHER_PARTS[word] for word in stack.first.image_type.upper().split("\\") if word in _OTHER_PARTS}
 
 
-def _list(stacks: list[DicomStack]) -> str:
-    named = list(dict.fromkeys(_describe(stack) for stack in stacks))
+def _describe(stack: DicomStack, stacks: list[DicomStack]) -> str:
+    """Return what a stack is, with what tells it from others of its series."""
+    siblings = [other for other in stacks if other.first.uid == stack.first.uid]
+    told = [
+        stack.first.modality or "modality unknown",
+        f"{stack.slices} {_plane(stack)} slice{'s' if stack.slices != 1 else ''}",
+        *sorted(_parts(stack)),
+        *_told_apart([f"echo {other.first.echo_ms:g} ms" for other in siblings], siblings.index(stack)),
+        *_told_apart([_reach(other) for other in siblings], siblings.index(stack)),
+    ]
+    same = [other for other in siblings if _kind(other) == _kind(stack)]
+    if len(same) > 1:
+        told.append(f"repetition {same.index(stack) + 1}")
+    return f"{stack.title} ({', '.join(told)})"
+
+
+def _told_apart(texts: list[str], own: int) -> list[str]:
+    """Return one's own text if the others' are different."""
+    return [texts[own]] if len(set(texts)) > 1 else []
+
+
+def _reach(stack: DicomStack) -> str:
+    low, high = stack.reach_mm
+    return f"S {low:.0f} to {high:.0f} mm"
+
+
+def _kind(stack: DicomStack) -> tuple:
+    return stack.slices, _plane(stack), stack.first.image_type, stack.first.echo_ms, _reach(stack)
+
+
+def _list(listed: list[DicomStack], stacks: list[DicomStack]) -> str:
+    """Return stacks in words, each with its index among all."""
+    named = [f"{_INDEX}{stacks.index(stack) + 1}: {_describe(stack, stacks)}" for stack in listed]
     more = [f"and {len(named) - _LISTED} more"] if len(named) > _LISTED else []
     return ", ".join(named[:_LISTED] + more)

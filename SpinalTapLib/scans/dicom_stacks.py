@@ -1,174 +1,225 @@
-"""Stacks: which DICOM images belong together, and how they become one volume."""
+"""DICOM stacks: which pictures belong together, and how they become one volume."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
 from .checks import check_size
-from .dicom_frames import check_frames, frame_positions, place_frames
-from .dicom_headers import IMAGE_READER, DicomFile
+from .dicom_headers import DicomSlice, whole_number
+from .dicom_stations import chains_of_stations, composed
 from .orientation import check_geometry
 from .quiet_itk import quiet_readers
 
 logger = logging.getLogger(__name__)
 
+IMAGE_READER = "GDCMImageIO"
 SAME_DIRECTION = 0.02
 """Slices of one stack differ by less in every direction cosine (about a degree)."""
 SAME_STACK_MM = 20.0
 """Slices of one stack start within this of each other in their plane; the stations of a whole spine don't."""
 SAME_PLACE_MM = 0.05
-"""Images closer than this along their normal show the same slice (phases, repetitions)."""
+"""Pictures closer than this along their normal show the same slice (phases, repetitions)."""
 SHEAR_MM = 2.0
 """Slices that are shifted further than this against each other in their plane don't fit a rectangular grid."""
+SHEAR_PIXELS = 0.5
+"""Shift in pixels beyond which the user is told."""
 UNEVEN_SHARE = 0.1
 """Share of the slice distance that a slice may be off its even place before the user is told."""
 MISPLACED_MM = 3.0
 """A slice further than this off its even place would put a vertebra where it is not."""
 
+_MISSING = {
+    "ImagePositionPatient": "where each of its slices lies",
+    "ImageOrientationPatient": "how its slices are oriented",
+    "PixelSpacing": "how large its pixels are",
+}
+
 
 @dataclass(frozen=True, eq=False)
 class DicomStack:
-    """Parallel images of one series that lie over each other: what can become one volume.
+    """Pictures of one series that can become one volume.
 
     Attributes
     ----------
-    files : tuple of DicomFile
-        One for each slice, along the normal; or a single multi-frame file.
-    repeats : int
-        Images that were left out because an earlier one shows the same slice.
+    stations : tuple of tuple of DicomSlice
+        Parallel slices that lie over each other, along their normal: one such group, or those of several overlapping
+        stations of a spine.
     """
 
-    files: tuple[DicomFile, ...]
-    repeats: int = 0
+    stations: tuple[tuple[DicomSlice, ...], ...]
 
     @property
-    def first(self) -> DicomFile:
-        """The first file, whose tags stand for all."""
-        return self.files[0]
+    def first(self) -> DicomSlice:
+        """The first picture, whose series stands for all."""
+        return self.stations[0][0]
+
+    @property
+    def pictures(self) -> tuple[DicomSlice, ...]:
+        """All pictures."""
+        return tuple(picture for station in self.stations for picture in station)
 
     @property
     def slices(self) -> int:
-        """Number of slices."""
-        return len(self.files) * self.first.size[2]
+        """Number of slices (of the station that has most)."""
+        return max(len(station) for station in self.stations)
+
+    @property
+    def is_mosaic(self) -> bool:
+        """Whether each picture shows a whole volume, tile by tile (Siemens)."""
+        return "MOSAIC" in self.first.image_type.upper().split("\\")
+
+    @property
+    def is_volume(self) -> bool:
+        """Whether the pictures can make a volume of grey values."""
+        return self.slices > 1 and self.first.components == 1 and not self.first.missing and not self.is_mosaic
+
+    @property
+    def height_mm(self) -> float:
+        """How far the pictures reach from head to foot, mm."""
+        low, high = self.reach_mm
+        return high - low
+
+    @property
+    def reach_mm(self) -> tuple[float, float]:
+        """The lowest and the highest place of the first slices, mm towards the head."""
+        ends = [
+            station[0].origin[2] + station[0].direction[2, :2] @ (corner * np.array(station[0].spacing))
+            for station in self.stations
+            for columns, rows in [station[0].size]
+            for corner in ((0, 0), (columns, 0), (0, rows), (columns, rows))
+        ]
+        return float(min(ends)), float(max(ends))
 
     @property
     def title(self) -> str:
         """How to name the stack to the user, such as ``series 3 'T2 SAG'``."""
-        tags = self.first.tags
-        return f"series {tags['number'] or tags['uid'] or '?'} '{tags['description'] or 'no description'}'"
+        name = f"series {self.first.number or self.first.uid or '?'} '{self.first.description or 'no description'}'"
+        return f"{len(self.stations)} stations of {name}" if len(self.stations) > 1 else name
 
 
-def stack_files(files: list[DicomFile]) -> list[DicomStack]:
-    """Sort images into stacks.
+def stacks_of(pictures: list[DicomSlice]) -> list[DicomStack]:
+    """Sort pictures into stacks.
 
     Parameters
     ----------
-    files : list of DicomFile
-        Images of any series, in the order in which they were taken.
+    pictures : list of DicomSlice
+        Of any series, in the order in which they were taken.
 
     Returns
     -------
     list of DicomStack
-        The first file's stack first. Images of a series are apart where they differ in size,
-        direction, station, echo or kind (magnitude, phase, ...).
+        By series number. Pictures of a series are apart where they differ in size, direction, station, echo or kind
+        (magnitude, phase, ...), or show the same slice again. Overlapping stations also come as one stack, which
+        stands before them.
     """
-    groups: dict[str, list[list[DicomFile]]] = {}
-    for file in files:
-        stacks = groups.setdefault(file.tags["uid"], [])
-        home = next((stack for stack in stacks if _lie_together(file, stack[0])), None)
+    groups: dict[str, list[list[DicomSlice]]] = {}
+    for picture in pictures:
+        stacks = groups.setdefault(picture.uid, [])
+        home = next((stack for stack in stacks if _lie_together(picture, stack[0])), None)
         if home is None:
-            stacks.append([file])
+            stacks.append([picture])
         else:
-            home.append(file)
-    return [_sorted_stack(stack) for stacks in groups.values() for stack in stacks]
+            home.append(picture)
+    found = []
+    for series in sorted(groups.values(), key=lambda stacks: (whole_number(stacks[0][0].number), stacks[0][0].uid)):
+        layers = [layer for stack in series for layer in _layers(stack)]
+        found += [DicomStack(chain) for chain in chains_of_stations(layers)]
+        found += [DicomStack((layer,)) for layer in layers]
+    return found
 
 
-def _lie_together(file: DicomFile, first: DicomFile) -> bool:
-    """Return whether a file can be a slice of the stack that starts with `first`."""
-    shift = (file.origin - first.origin) @ first.direction[:, :2]
+def _lie_together(picture: DicomSlice, first: DicomSlice) -> bool:
+    """Return whether a picture can be a slice of the stack that starts with `first`."""
+    shift = (picture.origin - first.origin) @ first.direction[:, :2]
     return (
-        file.size == first.size
-        and file.size[2] == 1
-        and file.components == first.components
-        and file.tags["image_type"] == first.tags["image_type"]
-        and file.tags["echo_time"] == first.tags["echo_time"]
-        and bool(np.allclose(file.spacing[:2], first.spacing[:2], rtol=1e-3))
-        and bool(np.abs(file.direction - first.direction).max() < SAME_DIRECTION)
+        (picture.size, picture.components, picture.image_type, picture.echo_ms, picture.missing)
+        == (first.size, first.components, first.image_type, first.echo_ms, first.missing)
+        and bool(np.allclose(picture.spacing, first.spacing, rtol=1e-3))
+        and bool(np.abs(picture.direction - first.direction).max() < SAME_DIRECTION)
         and bool(np.abs(shift).max() < SAME_STACK_MM)
     )
 
 
-def _sorted_stack(files: list[DicomFile]) -> DicomStack:
-    """Sort slices along their normal; of several images of the same slice keep the one that was taken first."""
-    normal = files[0].direction[:, 2]
-    kept: list[DicomFile] = []
-    for file in sorted(files, key=lambda file: (round(float(file.origin @ normal) / SAME_PLACE_MM), file.order)):
-        if not kept or abs((file.origin - kept[-1].origin) @ normal) > SAME_PLACE_MM:
-            kept.append(file)
-    return DicomStack(tuple(kept), len(files) - len(kept))
+def _layers(pictures: list[DicomSlice]) -> list[tuple[DicomSlice, ...]]:
+    """Sort parallel pictures along their normal; those that show the same slice again go to further layers."""
+    if pictures[0].missing:
+        return [tuple(pictures)]
+    normal = pictures[0].direction[:, 2]
+    layers: list[list[DicomSlice]] = []
+    place, depth = -np.inf, 0
+    for picture in sorted(pictures, key=lambda p: (round(float(p.origin @ normal) / SAME_PLACE_MM), p.order)):
+        here = float(picture.origin @ normal)
+        place, depth = (place, depth + 1) if here - place <= SAME_PLACE_MM else (here, 0)
+        if depth == len(layers):
+            layers.append([])
+        layers[depth].append(picture)
+    return [tuple(layer) for layer in layers]
 
 
 def read_stack(stack: DicomStack, where: str) -> tuple[sitk.Image, list[str]]:
-    """Read the images of a stack as one volume.
+    """Read the pictures of a stack as one volume.
 
     Parameters
     ----------
     stack : DicomStack
-        From `stack_files`.
+        From `stacks_of`.
     where : str
         What to call it in error messages.
 
     Returns
     -------
     image : sitk.Image
-        Three dimensions, in the series' own geometry.
+        Three dimensions, in the series' own geometry; that of the first station if there are several.
     warnings : list of str
         Plain sentences for the user.
 
     Raises
     ------
     ValueError
-        If it is colour, a single slice, has slices missing or shifted, or its pixels can't be read.
+        If it is colour, a mosaic, a single slice, does not say where its slices lie, has slices missing or shifted,
+        or its pixels can't be read.
     """
+    _check(stack, where)
+    images, warnings = [], []
+    for station in stack.stations:
+        warnings += _check_places(station, where)
+        images.append(_read_station(station, where))
+    if len(images) == 1:
+        return images[0], warnings
+    image, seams = composed(images)
+    check_size(image.GetSize(), where)
+    return image, [*dict.fromkeys(warnings), seams]
+
+
+def _check(stack: DicomStack, where: str) -> None:
     if stack.first.components > 1:
         raise ValueError(f"{where} holds colour pictures; give a series of grey values.")
-    check_size((*stack.first.size[:2], stack.slices), where)
-    check_geometry(stack.first.spacing, tuple(stack.first.origin), tuple(stack.first.direction.ravel()), where)
-    warnings = _check_places(stack, where)
-    frames = None
-    if len(stack.files) == 1:
-        frames = frame_positions(stack.first.path, stack.slices)
-        if frames is not None:
-            check_frames(frames, stack.first.direction[:, 2], where)
-    paths = [str(file.path) for file in stack.files]
-    try:
-        with quiet_readers():
-            image = sitk.ReadImage(paths if len(paths) > 1 else paths[0], imageIO=IMAGE_READER)
-    except RuntimeError as error:
-        logger.debug("Reading %s failed: %s", where, error)
+    if stack.is_mosaic:
         raise ValueError(
-            f"{where} can't be read: a file of it is damaged, cut short or compressed in an unusual way."
-        ) from error
-    if frames is not None:
-        place_frames(image, frames)
-    return image, warnings
-
-
-def _check_places(stack: DicomStack, where: str) -> list[str]:
-    warnings = []
-    if stack.repeats:
-        warnings.append(
-            f"The series shows some slices several times (phases or repetitions): {stack.repeats} of its "
-            f"{stack.repeats + len(stack.files)} images were left out, and the first of each slice was read."
+            f"{where} holds mosaics, which show all slices as tiles of one picture; export the series as single "
+            "slices or as enhanced MR."
         )
-    if len(stack.files) == 1:
-        return warnings
-    origins = np.array([file.origin for file in stack.files])
-    origins = (origins - origins[0]) @ stack.first.direction
+    if stack.first.missing:
+        lacks = " and ".join(_MISSING[name] for name in stack.first.missing)
+        raise ValueError(
+            f"{where} does not say {lacks} ({', '.join(stack.first.missing)} missing); export the series again from "
+            "the scanner or the archive."
+        )
+    check_size((*stack.first.size, stack.slices), where)
+    first = stack.first
+    check_geometry(first.spacing, tuple(first.origin), tuple(first.direction.ravel()), where)
+
+
+def _check_places(station: tuple[DicomSlice, ...], where: str) -> list[str]:
+    """Judge whether slices lie one over the other, evenly."""
+    warnings = []
+    first = station[0]
+    origins = (np.array([picture.origin for picture in station]) - first.origin) @ first.direction
     even = np.linspace(0, origins[-1, 2], len(origins))
     off = float(np.abs(origins[:, 2] - even).max())
     shift = float(np.abs(origins[:, :2]).max())
@@ -177,13 +228,60 @@ def _check_places(stack: DicomStack, where: str) -> list[str]:
             f"{where} has slices shifted against each other in their plane, by up to {shift:.3g} mm; "
             "its direction is not orthonormal, so resample it onto a grid with perpendicular axes first."
         )
+    if shift > SHEAR_PIXELS * min(first.spacing):
+        warnings.append(
+            f"The slices are shifted against each other in their plane, by up to {shift:.2g} mm; the volume is put "
+            "together as if they were not, so positions may be off by as much."
+        )
     if off > MISPLACED_MM:
         raise ValueError(
             f"{where} has unevenly spaced slices, up to {off:.3g} mm off their places: slices seem to be missing; "
             "copy or export the series again."
         )
-    if off > UNEVEN_SHARE * even[1]:
+    if len(even) > 1 and off > UNEVEN_SHARE * even[1]:
         warnings.append(
             f"The slices are unevenly spaced (is one missing?): positions may be off by up to {off:.2g} mm."
         )
     return warnings
+
+
+def _read_station(station: tuple[DicomSlice, ...], where: str) -> sitk.Image:
+    """Read parallel slices; the distance between them is that from the first to the last, shared out evenly."""
+    files: dict[Path, np.ndarray] = {}
+    planes = []
+    for picture in station:
+        if picture.path not in files:
+            files[picture.path] = _pixels(picture.path, where)
+        array = files[picture.path]
+        if picture.frame >= len(array) or array.shape[1:] != picture.size[::-1]:
+            raise ValueError(f"{where} can't be read: the pixels of {picture.path} do not fit its header.")
+        planes.append(_rescaled(array[picture.frame], picture))
+    first, last = station[0], station[-1]
+    image = sitk.GetImageFromArray(np.stack(planes))
+    slice_mm = float((last.origin - first.origin) @ first.direction[:, 2]) / max(len(station) - 1, 1)
+    image.SetSpacing((*first.spacing, slice_mm or 1.0))
+    image.SetOrigin(first.origin.tolist())
+    image.SetDirection(first.direction.ravel().tolist())
+    return image
+
+
+def _pixels(path: Path, where: str) -> np.ndarray:
+    """Return the pixels of a file as GDCM decodes and rescales them, shape (frame, row, column)."""
+    try:
+        with quiet_readers():
+            array = sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO=IMAGE_READER))
+    except RuntimeError as error:
+        logger.debug("Reading %s failed: %s", path, error)
+        raise ValueError(
+            f"{where} can't be read: {path} is damaged, cut short or compressed in an unusual way."
+        ) from error
+    return array if array.ndim == 3 else array[None]
+
+
+def _rescaled(plane: np.ndarray, picture: DicomSlice) -> np.ndarray:
+    """Return a frame's real values; GDCM has applied the rescaling of the file's first frame."""
+    if picture.rescale == picture.file_rescale:
+        return plane
+    slope, intercept = picture.file_rescale
+    stored = (plane - intercept) / slope
+    return (stored * picture.rescale[0] + picture.rescale[1]).astype(np.float32)

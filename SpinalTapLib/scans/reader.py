@@ -12,9 +12,9 @@ import SimpleITK as sitk
 
 from ..errors import check_name
 from .checks import check_size
-from .dicom_headers import DicomFile, is_dicom, scan_folder, scan_series
+from .dicom_headers import DicomFiles, is_dicom, scan_folder, scan_series
 from .dicom_series import choose_series
-from .dicom_stacks import DicomStack, read_stack, stack_files
+from .dicom_stacks import DicomStack, read_stack, stacks_of
 from .nifti_checks import NO_ORIENTATION, check_header, is_nifti2, numberless_voxels, read_header, stored_bytes
 from .orientation import check_geometry
 from .quiet_itk import quiet_readers
@@ -172,28 +172,35 @@ def series_files(path: Path, series: str | int | None = None) -> tuple[Path, ...
     if not path.is_dir() and not is_dicom(path):
         raise ValueError(f"{path} is neither a DICOM file nor a folder of such files.")
     stack, _ = _stack(path, scan_folder(path) if path.is_dir() else scan_series(path), series)
-    return tuple(file.path for file in stack.files)
+    if len(stack.stations) > 1:
+        raise ValueError(
+            f"{path} was composed of {len(stack.stations)} stations, which no file can refer to as one series; choose "
+            "a single station when the scan is segmented."
+        )
+    return tuple(dict.fromkeys(picture.path for picture in stack.pictures))
 
 
-def _stack(
-    path: Path, found: tuple[list[DicomFile], list[Path]], series: str | int | None
-) -> tuple[DicomStack, list[str]]:
-    files, damaged = found
-    stacks = stack_files(files)
-    if not stacks and (damaged or path.is_file()):
+def _stack(path: Path, found: DicomFiles, series: str | int | None) -> tuple[DicomStack, list[str]]:
+    stacks = stacks_of(found.slices)
+    if not stacks and found.others:
+        kinds = ", ".join(sorted(set(found.others.values())))
+        raise ValueError(f"{path} holds no DICOM image that can be read as a scan, but: {kinds}; give the MR series.")
+    if not stacks and (found.damaged or path.is_file()):
         raise ValueError(f"{path} holds no DICOM image that can be read; its files are damaged or cut short.")
-    # A file stands for the stack that it belongs to, which is the first.
-    return choose_series(stacks[:1] if path.is_file() else stacks, series, str(path))
+    if path.is_file():  # it stands for the stack that it belongs to
+        stacks = [stack for stack in stacks if any(picture.path == path for picture in stack.pictures)]
+    return choose_series(stacks, series, str(path))
 
 
-def _read_dicom(path: Path, found: tuple[list[DicomFile], list[Path]], series: str | int | None) -> Reading:
+def _read_dicom(path: Path, found: DicomFiles, series: str | int | None) -> Reading:
     stack, warnings = _stack(path, found, series)
-    damaged = found[1]
-    if damaged:
-        warnings.append(f"Left out, as damaged or cut short: {len(damaged)} of the DICOM files, such as {damaged[0]}.")
+    if found.damaged:
+        warnings.append(
+            f"Left out, as damaged or cut short: {len(found.damaged)} of the DICOM files, such as {found.damaged[0]}."
+        )
     where = f"{path} ({stack.title})"
     image, more = read_stack(stack, where)
-    return Reading(image, stack.first.tags["description"] or _stem(path), where, tuple(warnings + more))
+    return Reading(image, stack.first.description or _stem(path), where, tuple(warnings + more))
 
 
 def _stem(path: Path) -> str:

@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .images.sequences import KINDS, SEQUENCES
 from .settings import check, parsed, settings_from_dict
 
 CONFIG_FOLDER = Path(__file__).parent / "configs"
-
-_KINDS = ("t1", "t2", "stir", "pd", "dixon_water", "t2star", "random")
 
 
 @dataclass(frozen=True)
@@ -49,17 +48,19 @@ class PlacementConfig:
             check(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a probability, 0 to 1")
 
 
-@dataclass(frozen=True)
-class AppearanceConfig:
-    """How often a tile gets each contrast and each artefact (probabilities, unless the name says otherwise)."""
+# One setting for each kind of sequence, under its name.
+_SequenceWeights = dataclasses.make_dataclass(
+    "_SequenceWeights", [(kind.name, float, kind.parts_weight) for kind in SEQUENCES], frozen=True
+)
 
-    t1: float = 0.28
-    t2: float = 0.28
-    stir: float = 0.12
-    pd: float = 0.04
-    dixon_water: float = 0.03
-    t2star: float = 0.03
-    random: float = 0.22
+
+@dataclass(frozen=True)
+class AppearanceConfig(_SequenceWeights):  # type: ignore[misc, valid-type]
+    """How often a tile gets each kind of sequence (`sequences.SEQUENCES`) and each artefact.
+
+    Probabilities, unless the name says otherwise.
+    """
+
     texture: float = 1.0  # strength of texture in tissues, 1 = as seen in real scans
     partial_volume: float = 1.0  # tiles that average all planes of a thick slice, instead of the middle one
     coil: float = 0.65
@@ -87,12 +88,13 @@ class AppearanceConfig:
             value = getattr(self, item.name)
             top = 4 if item.name == "texture" else 1
             check(0 <= value <= top, item.name, value, f"between 0 and {top}")
-        check(sum(self.kind_weights) > 0, "t1 ... random", self.kind_weights, "above zero for at least one contrast")
+        check(sum(self.kind_weights) > 0, " ... ".join((KINDS[0], KINDS[-1])), self.kind_weights,
+              "above zero for at least one contrast")
 
     @property
     def kind_weights(self) -> list[float]:
-        """Weights of the kinds of contrast, in the order of `contrast.KINDS`."""
-        return [float(getattr(self, name)) for name in _KINDS]
+        """Weights of the kinds of sequence, in the order of `sequences.SEQUENCES`."""
+        return [float(getattr(self, name)) for name in KINDS]
 
 
 @dataclass(frozen=True)

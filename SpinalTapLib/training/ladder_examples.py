@@ -15,15 +15,13 @@ from ..counting.rungs import Rung, look_at
 from ..detection.networks import RUNG_OUTPUTS
 from .images.contrast import draw_contrast
 from .images.random_numbers import Chance
+from .images.sequences import LADDER_WEIGHTS
 from .synthetic.drawing import Canvas, draw_slice
 from .synthetic.random_spine import SyntheticSpine, random_spine
 
 PIXEL_MM = 0.9
 TOP_RUNG = 6
 """Index of the highest vertebra shown as a neighbour, T12 in most people: six rungs above S1."""
-
-KIND_WEIGHTS = [0.3, 0.3, 0.12, 0.04, 0.02, 0.02, 0.2]
-"""Contrasts in the order of `contrast.KINDS`."""
 
 _FAR_SIZES = 0.9  # a place further than this from every vertebra has no neighbours that could be told
 
@@ -89,7 +87,7 @@ def make_examples(scene: LumbarScene, rng: np.random.Generator, count: int, side
 def _images(scene: LumbarScene, rng: np.random.Generator) -> tuple[list[np.ndarray], float, float]:
     """Return the three planes as images, and the rows between which anything was acquired."""
     chance = Chance(int(rng.integers(2**31)))
-    means = draw_contrast(KIND_WEIGHTS, chance, 1).mean[0].numpy()
+    means = draw_contrast(LADDER_WEIGHTS, chance, 1).mean[0].numpy()
     factors = rng.normal(1, 0.06, 256).astype(np.float32)
     factors[0] = 1
     blur, noise = rng.uniform(0.2, 1.1), float(np.exp(rng.uniform(np.log(0.008), np.log(0.10))))

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
-from ..detection.networks import BACKGROUND, N_CORNERS, split_output
+from ..detection.networks import N_CORNERS, split_output
+from ..spine.structures import Structure
 from .config import LossConfig
 from .tiles.targets import Targets
 
@@ -83,7 +84,7 @@ def dice_loss(probability: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     form, unlike that with plain sums, is largest where p = t.
     """
     axes = (0, 2, 3)
-    keep = torch.arange(probability.shape[1], device=target.device) != BACKGROUND
+    keep = torch.arange(probability.shape[1], device=target.device) != Structure.BACKGROUND
     overlap = 2 * (probability * target).sum(axes)[keep]
     size = (probability.square().sum(axes) + target.square().sum(axes))[keep]
     present = (target.sum(axes)[keep] > 1).float()

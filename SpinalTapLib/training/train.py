@@ -15,17 +15,17 @@ from typing import Any
 import torch
 
 from ..detection.device import arithmetic, choose_device, describe, processor_count
-from ..detection.networks import N_STRUCTURES, PartNetwork
+from ..detection.networks import PartNetwork
 from ..detection.weights import load_network, save_network
 from ..errors import reason
 from ..files.atomic import write_whole
 from ..progress import Cancelled, CancelledCallback, ProgressCallback
-from .averaging import Average, recalibrate
+from ..spine.structures import N_STRUCTURES
+from .averaging import Average, learning_rate, progress_of, recalibrate
 from .checkpoint import CHECKPOINT_NAME, Checkpoint, read_checkpoint, write_checkpoint
 from .config import TrainConfig
 from .losses import part_losses
 from .run_log import VALIDATION_NAME, LossSums, append_line, write_curves
-from .schedule import learning_rate, progress_of
 from .tiles.dataset import CanvasSource, make_loader
 from .tiles.tiles import Extra, Tiles
 from .validation import Validation

@@ -17,9 +17,9 @@ from SpinalTapLib.bodies.centring import centroid_of, recentred, smooth_middles
 from SpinalTapLib.bodies.segmentation import separate_bodies
 from SpinalTapLib.detection.detector import Detections
 from SpinalTapLib.detection.linking import Candidate, link
-from SpinalTapLib.detection.networks import BACKGROUND, BODY, N_STRUCTURES
 from SpinalTapLib.scans.resampling import working_volume
 from SpinalTapLib.scans.volume import SagittalVolume, load_volume
+from SpinalTapLib.spine.structures import N_STRUCTURES, Structure
 
 SIZE = {"width": 28.0, "depth": 20.0, "height": 17.0, "radius": 3.0}
 PITCH_MM = 22.0
@@ -41,8 +41,8 @@ def linked(detections: Detections) -> tuple[Candidate, ...]:
 def seen(boxes: list[Box], volume: SagittalVolume) -> Detections:
     """Return what a perfect network sees in a scan whose voxels hold the share of bone."""
     probabilities = np.zeros((len(volume.array), N_STRUCTURES, *volume.array.shape[1:]), np.float16)
-    probabilities[:, BODY] = np.clip(volume.array, 0, 1)
-    probabilities[:, BACKGROUND] = 1 - probabilities[:, BODY]
+    probabilities[:, Structure.BODY] = np.clip(volume.array, 0, 1)
+    probabilities[:, Structure.BACKGROUND] = 1 - probabilities[:, Structure.BODY]
     members = []
     for index in range(len(volume.array)):
         x = float(volume.to_lps(np.array([index, 0, 0]))[0])

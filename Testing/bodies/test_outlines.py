@@ -10,8 +10,9 @@ from scipy import ndimage
 
 from SpinalTapLib.bodies import outlines
 from SpinalTapLib.bodies.outlines import body_outlines
-from SpinalTapLib.detection import networks
-from SpinalTapLib.detection.networks import BODY, C2, S1
+from SpinalTapLib.spine.structures import Structure
+
+_, BODY, S1, C2, *_ = Structure
 
 
 def outlines_of(detections, candidates):
@@ -32,10 +33,6 @@ def on_grid(outline, shape):
 def masks(detections, candidates):
     shape = detections.working.array.shape
     return [None if o is None else on_grid(o, shape) for o in outlines_of(detections, candidates)]
-
-
-def test_mask_classes_are_those_of_the_network():
-    assert (outlines._BODY, outlines._S1, outlines._C2) == (networks.BODY, networks.S1, networks.C2)
 
 
 def test_a_body_alone_is_the_mask_itself():

@@ -12,10 +12,10 @@ from scipy import ndimage
 
 from SpinalTapLib.bodies.segmentation import FLAG_NO_MASK, relabel, segment_bodies, separate_bodies
 from SpinalTapLib.detection.linking import FLAG_CUT
-from SpinalTapLib.detection.networks import CANAL, DISC
 from SpinalTapLib.scans.resampling import working_volume
 from SpinalTapLib.scans.volume import SagittalVolume
 from SpinalTapLib.spine import levels
+from SpinalTapLib.spine.structures import Structure
 
 L5, L4, L3 = 24, 23, 22
 
@@ -30,10 +30,10 @@ def with_discs():
     detections, candidates, volume = detect(spine(3))
     for z in (17.0, 51.0):
         disc = share(Box(centre=(0, 0, z), width=42, depth=34, height=9, radius=2), volume)
-        detections.probabilities[:, DISC] = np.maximum(detections.probabilities[:, DISC], disc)
+        detections.probabilities[:, Structure.DISC] = np.maximum(detections.probabilities[:, Structure.DISC], disc)
     tube = share(Box(centre=(0, 24, 34), width=20, depth=11, height=110, radius=5), volume)
-    detections.probabilities[:, CANAL] = tube
-    detections.probabilities[:, DISC, :6] = 0.9  # a false disc above the spine
+    detections.probabilities[:, Structure.CANAL] = tube
+    detections.probabilities[:, Structure.DISC, :6] = 0.9  # a false disc above the spine
     return detections, candidates, volume
 
 

@@ -13,9 +13,9 @@ from SpinalTapLib.counting.labelling import label
 from SpinalTapLib.counting.rungs import Rung
 from SpinalTapLib.counting.start import DISAGREEMENT_CONFIDENCE, FLAG_BOX, FLAG_TRANSITIONAL
 from SpinalTapLib.detection.linking import FLAG_GAP
-from SpinalTapLib.detection.networks import BODY, C2, S1
 from SpinalTapLib.scans.volume import volume_from_array
 from SpinalTapLib.spine.measurements import measure
+from SpinalTapLib.spine.structures import Structure
 from SpinalTapLib.spine.vertebra import SeedBox
 
 
@@ -35,7 +35,7 @@ def _found(n: int, special: dict[int, int] | None = None) -> list[Found]:
     out = []
     for i in range(n):
         evidence = np.zeros(7)
-        evidence[(special or {}).get(i, BODY)] = 0.9
+        evidence[(special or {}).get(i, Structure.BODY)] = 0.9
         centre = np.array([0.0, 0.0, 30.0 * i])
         out.append(Found(centre, centre + half, evidence))
     return out
@@ -50,17 +50,17 @@ def _box(z: float, level: str = "S1", size: float = 30.0) -> SeedBox:
 
 
 def test_the_count_starts_at_the_s1_that_the_detector_is_sure_of():
-    vertebrae, anchor, warnings = label(_found(4, {0: S1}))
+    vertebrae, anchor, warnings = label(_found(4, {0: Structure.S1}))
     assert _levels(vertebrae) == ["S1", "L5", "L4", "L3"] and anchor == "S1" and not warnings
 
 
 def test_what_lies_below_s1_is_left_out():
-    vertebrae, _, _ = label(_found(4, {1: S1}))
+    vertebrae, _, _ = label(_found(4, {1: Structure.S1}))
     assert _levels(vertebrae) == ["S1", "L5", "L4"]
 
 
 def test_without_s1_the_count_goes_down_from_c2():
-    vertebrae, anchor, _ = label(_found(4, {3: C2}))
+    vertebrae, anchor, _ = label(_found(4, {3: Structure.C2}))
     assert _levels(vertebrae) == ["C5", "C4", "C3", "C2"] and anchor == "C2"
 
 
@@ -85,8 +85,8 @@ def test_a_loosely_drawn_box_still_marks_its_vertebra(offset, size):
 
 
 def test_a_box_on_another_vertebra_than_the_s1_that_is_seen_is_obeyed_but_doubted():
-    plain, _, _ = label(_found(5, {0: S1}))
-    vertebrae, _, warnings = label(_found(5, {0: S1}), _box(30.0))
+    plain, _, _ = label(_found(5, {0: Structure.S1}))
+    vertebrae, _, warnings = label(_found(5, {0: Structure.S1}), _box(30.0))
     assert {v.level: v.centroid_lps_mm[2] for v in vertebrae}["S1"] == 30.0
     assert "looks like S1" in warnings[0] and "below" in warnings[0]
     assert vertebrae[-1].confidence < plain[-1].confidence
@@ -98,22 +98,22 @@ def test_a_box_far_from_every_vertebra_is_refused_in_words():
 
 
 def test_steps_limit_the_names_above_s1():
-    assert len(label(_found(20, {0: S1}), steps=6)[0]) == 7
+    assert len(label(_found(20, {0: Structure.S1}), steps=6)[0]) == 7
 
 
 def test_a_count_that_does_not_end_at_the_c2_that_is_seen_warns():
-    vertebrae, _, warnings = label(_found(20, {0: S1, 19: C2}))
+    vertebrae, _, warnings = label(_found(20, {0: Structure.S1, 19: Structure.C2}))
     assert "looks like C2" in warnings[0]
     assert all(v.confidence < 0.9 for v in vertebrae)
 
 
 def test_one_vertebra_more_than_usual_becomes_a_flagged_t13():
-    vertebrae, _, warnings = label(_found(25, {0: S1, 24: C2}))
+    vertebrae, _, warnings = label(_found(25, {0: Structure.S1, 24: Structure.C2}))
     assert "T13" in _levels(vertebrae) and vertebrae[-1].level == "C2" and "one more" in warnings[0]
 
 
 def test_a_vertebra_that_only_the_ladder_sees_is_counted():
-    found = _found(8, {0: S1})
+    found = _found(8, {0: Structure.S1})
     volume = volume_from_array(np.random.default_rng(0).random((9, 320, 120)), _matrix())
     truth = [_rung(volume, f) for f in found]
 
@@ -153,13 +153,13 @@ def test_a_box_on_c2_counts_downwards_and_steps_count_with_it():
 
 
 def test_a_c2_box_on_another_vertebra_than_the_one_that_looks_like_c2_is_doubted():
-    _, _, warnings = label(_found(6, {5: C2}), _box(120.0, "C2"))
+    _, _, warnings = label(_found(6, {5: Structure.C2}), _box(120.0, "C2"))
     assert "looks like C2" in warnings[0] and "1 above it" in warnings[0]
 
 
 def test_an_s1_that_looks_half_lumbar_is_called_transitional_with_a_question_mark():
-    found = _found(4, {0: S1})
-    found[0].evidence[[S1, BODY]] = 0.6, 0.3
+    found = _found(4, {0: Structure.S1})
+    found[0].evidence[[Structure.S1, Structure.BODY]] = 0.6, 0.3
     vertebrae, anchor, warnings = label(found)
     assert anchor == "S1" and vertebrae[0].flags == (FLAG_TRANSITIONAL,)
     assert "transitional" in warnings[0] and not vertebrae[1].flags
@@ -167,8 +167,8 @@ def test_an_s1_that_looks_half_lumbar_is_called_transitional_with_a_question_mar
 
 @pytest.mark.parametrize(("place", "where"), [(2, "right above S1"), (0, "right below S1")])
 def test_a_neighbour_of_s1_that_looks_a_little_like_it_is_called_transitional_too(place, where):
-    found = _found(5, {1: S1})
-    found[place].evidence[[S1, BODY]] = 0.3, 0.6
+    found = _found(5, {1: Structure.S1})
+    found[place].evidence[[Structure.S1, Structure.BODY]] = 0.3, 0.6
     vertebrae, _, warnings = label(found)
     assert where in warnings[0]
     assert [FLAG_TRANSITIONAL in v.flags for v in vertebrae] == [False, place == 2, False, False]
@@ -233,7 +233,7 @@ def test_the_ladder_alone_names_what_it_climbs():
 
 def test_the_ladder_alone_climbs_down_from_c2():
     seen, _, volume, look = _missed(3)
-    seen[-1].evidence[[BODY, C2]] = 0.0, 0.9
+    seen[-1].evidence[[Structure.BODY, Structure.C2]] = 0.0, 0.9
     vertebrae, anchor, _ = label(seen, working=volume, look=look, method="ladder")
     assert _levels(vertebrae) == ["T2", "T1", "C7", "C6", "C5", "C4", "C3", "C2"] and anchor == "C2"
 
@@ -249,24 +249,24 @@ def _gapped(n: int, gap: int, special: dict[int, int]) -> list[Found]:
 
 
 def test_beyond_a_gap_the_levels_are_doubted_and_it_is_said():
-    vertebrae, _, warnings = label(_gapped(7, 3, {0: S1}))
+    vertebrae, _, warnings = label(_gapped(7, 3, {0: Structure.S1}))
     assert [v.confidence for v in vertebrae] == pytest.approx([0.9] * 3 + [0.9 * DISAGREEMENT_CONFIDENCE] * 3)
     assert len(warnings) == 1 and "L3 and L4 lie so far apart" in warnings[0] and "levels above" in warnings[0]
 
 
 def test_a_gap_below_c2_makes_those_below_doubtful():
-    vertebrae, _, warnings = label(_gapped(6, 2, {5: C2}))
+    vertebrae, _, warnings = label(_gapped(6, 2, {5: Structure.C2}))
     assert [v.confidence < 0.8 for v in vertebrae] == [True, True, False, False, False]
     assert "levels below" in warnings[0]
 
 
 def test_no_disc_and_no_slip_is_measured_across_a_gap():
-    vertebrae = measure(label(_gapped(6, 3, {0: S1}))[0])
+    vertebrae = measure(label(_gapped(6, 3, {0: Structure.S1}))[0])
     assert ["slip_mm" in v.measurements for v in vertebrae] == [False, True, True, False, True]
 
 
 def test_a_gap_that_the_ladder_has_filled_is_none():
-    column, nowhere = _gapped(5, 2, {0: S1}), Rung(0.0, np.zeros((4, 2)))
+    column, nowhere = _gapped(5, 2, {0: Structure.S1}), Rung(0.0, np.zeros((4, 2)))
     places = [Place(k, nowhere, 1.0) for k in range(4)]
     assert open_gaps(places, column) == (2,)
     filled = [*places[:2], Place(None, nowhere, 1.0), *places[2:]]

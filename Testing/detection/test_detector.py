@@ -8,10 +8,11 @@ from drawn_parts import SHAPE, column_of_boxes, draw
 from torch import nn
 
 from SpinalTapLib.detection.detector import Detections, PartDetector
-from SpinalTapLib.detection.networks import BACKGROUND, STRUCTURES, PartNetwork
+from SpinalTapLib.detection.networks import PartNetwork
 from SpinalTapLib.detection.part_maps import PartMaps
 from SpinalTapLib.progress import Cancelled
 from SpinalTapLib.scans.volume import SagittalVolume
+from SpinalTapLib.spine.structures import N_STRUCTURES, Structure
 
 
 def a_volume(n: int, shape: tuple[int, int] = SHAPE) -> SagittalVolume:
@@ -37,7 +38,7 @@ def test_every_slice_gives_its_vertebrae_and_its_mask() -> None:
     detections = DrawnDetector().detect(a_volume(4))
     assert isinstance(detections, Detections)
     assert [v.slice for v in detections.vertebrae] == [1] * 3 + [2] * 3 + [3] * 3
-    assert detections.probabilities.shape == (4, len(STRUCTURES), *SHAPE)
+    assert detections.probabilities.shape == (4, N_STRUCTURES, *SHAPE)
     assert detections.probabilities.dtype == np.float16
     np.testing.assert_allclose(detections.probabilities.sum(1), 1, atol=2e-3)
 
@@ -60,8 +61,8 @@ def test_a_cancel_stops_before_the_next_slice() -> None:
 def test_a_real_network_runs_from_end_to_end() -> None:
     detections = PartDetector(PartNetwork((2, 3))).detect(a_volume(2, (40, 30)))
     assert detections.vertebrae == ()  # untrained
-    assert (detections.probabilities[0, BACKGROUND] == 1).all()  # the empty slice
-    assert (detections.probabilities[1, BACKGROUND] < 1).any()
+    assert (detections.probabilities[0, Structure.BACKGROUND] == 1).all()  # the empty slice
+    assert (detections.probabilities[1, Structure.BACKGROUND] < 1).any()
 
 
 @pytest.mark.parametrize(("slice_mm", "step"), [(0.9, 4), (2.0, 2), (3.0, 1), (5.0, 1)])

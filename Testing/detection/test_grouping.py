@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from SpinalTapLib.detection import grouping
 from SpinalTapLib.detection.grouping import CornerParts, complete, group, is_plausible, join, mask_evidence
-from SpinalTapLib.detection.networks import BACKGROUND, BODY, DISC, S1, SACRUM
 from SpinalTapLib.detection.part_maps import PartMaps, SliceVertebra
+from SpinalTapLib.spine.structures import Structure
 from SpinalTapLib.spine.vertebra import CORNERS
+
+BACKGROUND, BODY, S1, _, DISC, _, SACRUM, *_ = Structure
 
 
 def sorted_corners(found: tuple[SliceVertebra, ...]) -> np.ndarray:

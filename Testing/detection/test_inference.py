@@ -9,9 +9,10 @@ from torch import nn
 
 from SpinalTapLib.detection import inference
 from SpinalTapLib.detection.inference import PartInference, fused
-from SpinalTapLib.detection.networks import ARCH, N_STRUCTURES, OUTPUT_CHANNELS, VECTOR_UNIT_PX, PartNetwork
+from SpinalTapLib.detection.networks import OUTPUT_CHANNELS, VECTOR_UNIT_PX, PartNetwork
 from SpinalTapLib.detection.part_maps import PartMaps
 from SpinalTapLib.detection.tiling import DISTANCE_UNIT_MM, OVERLAP_PX, TILE_PX, blend, normalise_tile, tile_grid
+from SpinalTapLib.spine.structures import N_STRUCTURES, Structure
 
 
 class Pointwise(nn.Module):
@@ -144,7 +145,7 @@ def test_structures_that_an_older_network_does_not_know_have_no_probability() ->
     old = trained_like(structures=7)
     maps = PartInference(old)(an_image(50, 37))
     assert maps.probabilities.shape == (N_STRUCTURES, 50, 37)
-    assert not maps.probabilities[ARCH].any()
+    assert not maps.probabilities[Structure.ARCH].any()
     np.testing.assert_allclose(maps.probabilities.sum(0), 1, atol=1e-5)
 
 

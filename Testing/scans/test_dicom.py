@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 from scan_files import refusal
@@ -98,9 +99,14 @@ def test_a_multi_frame_file_is_a_volume_by_itself(tmp_path):
     assert any("not MR" in warning for warning in volume.warnings)
 
 
-def write_frames(path, places):
-    """Write sagittal frames, each as bright as its place (mm from the right) tells, as an enhanced MR file."""
-    pydicom = pytest.importorskip("pydicom", reason="pydicom is not installed")
+SAGITTAL_PLANE = [0, 1, 0, 0, 0, -1]
+
+
+def write_frames(path, places, change=lambda number, frame: None, value=None):
+    """Write sagittal frames, each as bright as its place (mm from the right) tells, as an enhanced MR file.
+
+    `change` may alter a frame's functional groups; `value` may give a frame's pixels.
+    """
     made = pydicom.Dataset()
     made.file_meta = pydicom.dataset.FileMetaDataset()
     made.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
@@ -110,36 +116,148 @@ def write_frames(path, places):
     made.NumberOfFrames, made.Rows, made.Columns, made.SamplesPerPixel = len(places), 9, 7, 1
     made.PhotometricInterpretation, made.PixelRepresentation = "MONOCHROME2", 0
     made.BitsAllocated, made.BitsStored, made.HighBit = 16, 16, 15
-    shared, plane, measures = pydicom.Dataset(), pydicom.Dataset(), pydicom.Dataset()
-    plane.ImageOrientationPatient = [0, 1, 0, 0, 0, -1]
-    measures.PixelSpacing, measures.SliceThickness, measures.SpacingBetweenSlices = [1, 1], 4, 4
-    shared.PlaneOrientationSequence, shared.PixelMeasuresSequence = [plane], [measures]
-    made.SharedFunctionalGroupsSequence = [shared]
-    frames = []
-    for place in places:
-        frame, position = pydicom.Dataset(), pydicom.Dataset()
-        position.ImagePositionPatient = [float(place), -50, 100]
-        frame.PlanePositionSequence = [position]
-        frames.append(frame)
-    made.PerFrameFunctionalGroupsSequence = frames
+    made.SharedFunctionalGroupsSequence = [
+        group("PixelMeasuresSequence", PixelSpacing=[1, 1], SliceThickness=4, SpacingBetweenSlices=4)
+    ]
+    made.PerFrameFunctionalGroupsSequence = []
+    for number, place in enumerate(places):
+        frame = group("PlanePositionSequence", ImagePositionPatient=[float(place), -50, 100])
+        frame.update(group("PlaneOrientationSequence", ImageOrientationPatient=SAGITTAL_PLANE))
+        change(number, frame)
+        made.PerFrameFunctionalGroupsSequence.append(frame)
     noise = np.random.default_rng(0).integers(0, 3, (len(places), 9, 7))
-    made.PixelData = (noise + 1000 + 10 * np.array(places)[:, None, None]).astype("<u2").tobytes()
-    pydicom.dcmwrite(path, made, enforce_file_format=True)
+    brightness = [1000 + 10 * place for place in places] if value is None else value
+    made.PixelData = (noise + np.array(brightness)[:, None, None]).astype("<u2").tobytes()
+    if int(pydicom.__version__.split(".")[0]) > 2:
+        pydicom.dcmwrite(path, made, enforce_file_format=True)
+    else:
+        made.is_little_endian, made.is_implicit_VR = True, False
+        pydicom.dcmwrite(path, made, write_like_original=False)
     return path
 
 
-@pytest.mark.parametrize("places", [[-8, -4, 0, 4, 8], [8, 4, 0, -4, -8]])
-def test_the_frames_of_an_enhanced_file_lie_where_they_say(tmp_path, places):
-    volume = load_volume(write_frames(tmp_path / "frames.dcm", places))
-    assert volume.spacing_mm[0] == pytest.approx(4)
+def group(name, **values):
+    """A data set with one functional group."""
+    inside, outside = pydicom.Dataset(), pydicom.Dataset()
+    for key, value in values.items():
+        setattr(inside, key, value)
+    setattr(outside, name, [inside])
+    return outside
+
+
+def check_brightness(volume):
+    """Every slice is as bright as its place tells."""
     for k, plane in enumerate(volume.array):
         assert (plane.mean() - 1001) / 10 == pytest.approx(volume.to_lps([k, 0, 0])[0], abs=0.2)
 
 
-@pytest.mark.parametrize("places", [[-8, -4, 0, 4, 8] * 2, [-8, 0, 8, -4, 4], [-8, -4, 0, 4, 20]])
-def test_frames_that_make_no_volume_are_refused(tmp_path, places):
-    with pytest.raises(ValueError, match=r"do not follow each other evenly.*single slices"):
-        load_volume(write_frames(tmp_path / "frames.dcm", places))
+@pytest.mark.parametrize("places", [[-8, -4, 0, 4, 8], [8, 4, 0, -4, -8], [-8, 0, 8, -4, 4]])
+def test_the_frames_of_an_enhanced_file_lie_where_they_say(tmp_path, places):
+    volume = load_volume(write_frames(tmp_path / "frames.dcm", places))
+    assert volume.spacing_mm[0] == pytest.approx(4)
+    assert volume.warnings == ()
+    check_brightness(volume)
+
+
+def test_frames_that_show_the_same_slices_again_are_a_stack_of_their_own(tmp_path):
+    path = write_frames(tmp_path / "a.dcm", [-8, -4, 0, 4, 8] * 2, value=[100] * 5 + [200] * 5)
+    volume = load_volume(path)
+    assert volume.array.shape == (5, 9, 7)
+    assert volume.array.max() < 150
+    assert "repetition 1) was read" in volume.warnings[0]
+    assert load_volume(path, "stack2").array.min() > 150
+
+
+def test_frames_of_which_some_are_missing_are_refused(tmp_path, capfd):
+    assert "slices seem to be missing" in refusal(write_frames(tmp_path / "a.dcm", [-8, -4, 0, 4, 20]), capfd)
+
+
+def test_every_frame_has_its_own_rescaling(tmp_path):
+    places = [-8, -4, 0, 4, 8]
+
+    def rescale(number, frame):
+        frame.update(group("PixelValueTransformationSequence", RescaleSlope=number + 2, RescaleIntercept=10 * number))
+
+    stored = [(1000 + 10 * place - 10 * number) / (number + 2) for number, place in enumerate(places)]
+    volume = load_volume(write_frames(tmp_path / "a.dcm", places, rescale, stored))
+    for k, plane in enumerate(volume.array):
+        assert (plane.mean() - 1000) / 10 == pytest.approx(volume.to_lps([k, 0, 0])[0], abs=0.8)
+
+
+def test_files_with_different_rescalings_are_not_cut_to_whole_numbers(tmp_path):
+    for number, path in enumerate(write_series(tmp_path, np.full_like(PIXELS, 10) + PIXELS % 2)):
+        header = pydicom.dcmread(path)
+        header.RescaleSlope, header.RescaleIntercept = (1 if number == 5 else 0.25), 0
+        header.save_as(path)
+    values = np.unique(load_volume(tmp_path).array).tolist()
+    assert values == [2.5, 2.75, 10, 11]
+
+
+def test_frames_of_one_orientation_make_the_volume_and_the_others_are_said(tmp_path):
+    def turn(number, frame):
+        if number >= 5:
+            frame.PlaneOrientationSequence[0].ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+
+    path = write_frames(tmp_path / "a.dcm", [-8, -4, 0, 4, 8, -8, -4, 0], turn)
+    volume = load_volume(path)
+    assert volume.array.shape == (5, 9, 7)
+    check_brightness(volume)
+    assert "axial slice" in volume.warnings[0]
+
+
+def test_frames_without_positions_are_refused(tmp_path, capfd):
+    path = write_frames(tmp_path / "a.dcm", [-8, -4, 0], lambda _, frame: frame.pop("PlanePositionSequence"))
+    assert "does not say where each of its slices lies (ImagePositionPatient missing)" in refusal(path, capfd)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("PixelSpacing", "does not say how large its pixels are"),
+        ("ImagePositionPatient", "does not say where each of its slices lies"),
+        ("ImageOrientationPatient", "does not say how its slices are oriented"),
+    ],
+)
+@pytest.mark.parametrize("way", ["absent", "empty"])
+def test_a_series_that_lacks_its_geometry_is_refused(tmp_path, capfd, name, sentence, way):
+    for path in write_series(tmp_path):
+        header = pydicom.dcmread(path)
+        if way == "absent":
+            del header[name]
+        else:
+            setattr(header, name, None)
+        header.save_as(path)
+    assert sentence in refusal(tmp_path, capfd)
+    write_series(tmp_path / "sound", uid="1.2.3.9", description="sound")
+    assert taken(tmp_path) == "sound"
+
+
+@pytest.mark.parametrize(
+    ("uid", "name"),
+    [
+        ("1.2.840.10008.5.1.4.1.1.481.5", "RT Plan"),
+        ("1.2.840.10008.5.1.4.1.1.481.3", "RT Structure Set"),
+        ("1.2.840.10008.5.1.4.1.1.88.33", "Comprehensive SR"),
+        ("1.2.840.10008.5.1.4.1.1.66.4", "Segmentation"),
+        ("1.2.840.10008.5.1.4.1.1.104.1", "Encapsulated PDF"),
+    ],
+)
+def test_a_dicom_file_that_is_no_scan_is_refused_by_its_name(tmp_path, capfd, uid, name):
+    (path,) = write_series(tmp_path, PIXELS[:1])
+    header = pydicom.dcmread(path)
+    header.SOPClassUID = header.file_meta.MediaStorageSOPClassUID = uid
+    if name != "Segmentation":
+        del header.PixelData, header.Rows, header.Columns
+    header.save_as(path)
+    for given in (path, tmp_path):
+        assert f"can be read as a scan, but: {name}" in refusal(given, capfd)
+    write_series(tmp_path, uid="1.2.3.9", description="sound")
+    assert taken(tmp_path) == "sound"
+
+
+def test_a_mosaic_is_refused_by_its_name(tmp_path, capfd):
+    write_series(tmp_path, image_type="ORIGINAL\\PRIMARY\\M\\ND\\MOSAIC")
+    assert "holds mosaics" in refusal(tmp_path, capfd)
 
 
 def test_the_sagittal_mr_is_taken_from_a_whole_examination_and_named(tmp_path):
@@ -196,7 +314,7 @@ def test_a_series_can_be_chosen_by_uid_number_or_description(three_series, serie
 
 def test_a_series_that_is_not_there_is_refused_with_a_list(three_series):
     with pytest.raises(
-        ValueError, match=r"holds no series '8'; it holds series 3 'T1 SAG' \(MR, 6 sagittal slices\), "
+        ValueError, match=r"holds no series '8'; it holds stack1: series 3 'T1 SAG' \(MR, 6 sagittal slices\), "
     ):
         load_volume(three_series, 8)
     with pytest.raises(ValueError, match="holds no series ''"):
@@ -211,10 +329,13 @@ def test_a_localizer_in_three_planes_is_no_volume_but_its_sagittal_stack_is(tmp_
     assert "3 series or stacks of slices were found" in volume.warnings[0]
 
 
-def test_stations_of_one_series_stay_apart(tmp_path):
+def test_stations_that_do_not_overlap_stay_apart(tmp_path):
     write_series(tmp_path, PIXELS, instance=1)
     write_series(tmp_path, PIXELS, instance=11, origin=(10, -50, -240))
-    assert load_volume(tmp_path).array.shape == (6, 9, 7)
+    volume = load_volume(tmp_path)
+    assert volume.array.shape == (6, 9, 7)
+    assert "S 54 to 60 mm) was read" in volume.warnings[0]
+    assert load_volume(tmp_path, "stack2").to_lps([0, 0, 0])[2] == pytest.approx(-240)
 
 
 def test_echoes_and_phase_images_of_one_series_are_not_mixed(tmp_path):
@@ -224,14 +345,33 @@ def test_echoes_and_phase_images_of_one_series_are_not_mixed(tmp_path):
     np.testing.assert_array_equal(load_volume(tmp_path).array, PIXELS[::-1])
     file = next(path for path in tmp_path.iterdir() if path.name.endswith("013"))
     np.testing.assert_array_equal(load_volume(file).array, PIXELS[::-1] + 1000)
+    with pytest.raises(ValueError, match=r"stack1: .*echo 100 ms.*stack2: .*echo 160 ms.*stack3: .*phase, echo 100 ms"):
+        load_volume(tmp_path, "stack4")
+    np.testing.assert_array_equal(load_volume(tmp_path, "stack3").array, PIXELS[::-1] + 2000)
 
 
-def test_of_repeated_slices_the_first_is_kept_with_a_warning(tmp_path):
+def test_the_magnitude_of_the_first_echo_is_taken_in_whatever_order_they_come(tmp_path):
+    write_series(tmp_path, PIXELS + 3000, instance=1, image_type="ORIGINAL\\PRIMARY\\P\\ND")
+    write_series(tmp_path, PIXELS + 2000, instance=11, echo_time="160")
+    write_series(tmp_path, PIXELS, instance=21)
+    np.testing.assert_array_equal(load_volume(tmp_path).array, PIXELS[::-1])
+
+
+def test_a_derived_series_is_taken_only_where_there_is_no_original_one(tmp_path):
+    write_series(tmp_path / "a", uid="1.1", number="1", description="reformatted", image_type="DERIVED\\SECONDARY\\MPR")
+    assert taken(tmp_path) == "reformatted"
+    write_series(tmp_path / "b", uid="1.2", number="2", description="as acquired")
+    assert taken(tmp_path) == "as acquired"
+
+
+def test_of_repeated_slices_the_first_are_read_and_the_others_can_be_chosen(tmp_path):
     write_series(tmp_path, PIXELS + 1000, instance=11)
     write_series(tmp_path, PIXELS, instance=1)
     volume = load_volume(tmp_path)
     np.testing.assert_array_equal(volume.array, PIXELS[::-1])
-    assert "6 of its 12 images were left out" in volume.warnings[0]
+    assert "repetition 1) was read" in volume.warnings[0]
+    assert "stack2: series 1 'T2 SAG' (MR, 6 sagittal slices, repetition 2)" in volume.warnings[0]
+    np.testing.assert_array_equal(load_volume(tmp_path, "Stack2").array, PIXELS[::-1] + 1000)
 
 
 def test_a_missing_slice_gives_a_warning_and_many_a_refusal(tmp_path, capfd):
@@ -247,6 +387,14 @@ def test_a_missing_slice_gives_a_warning_and_many_a_refusal(tmp_path, capfd):
 def test_slices_shifted_against_each_other_are_refused(tmp_path, capfd):
     write_series(tmp_path, drift=(0, 0.5, 0))
     assert "shifted against each other in their plane, by up to 2.5 mm" in refusal(tmp_path, capfd)
+
+
+def test_a_small_shift_of_the_slices_is_told(tmp_path):
+    write_series(tmp_path / "a", drift=(0, 0.05, 0))
+    assert load_volume(tmp_path / "a").warnings == ()
+    write_series(tmp_path / "b", drift=(0, 0.3, 0))
+    (warning,) = load_volume(tmp_path / "b").warnings
+    assert "shifted against each other in their plane, by up to 1.5 mm" in warning
 
 
 def test_a_single_slice_is_refused(tmp_path, capfd):

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from SpinalTapLib.detection.detector import Detections
-from SpinalTapLib.detection.networks import BACKGROUND, BODY, C2, CANAL, DISC, N_STRUCTURES, S1
 from SpinalTapLib.detection.part_maps import SliceVertebra
 from SpinalTapLib.scans.volume import SagittalVolume, volume_from_array
+from SpinalTapLib.spine.structures import N_STRUCTURES, Structure
+
+BACKGROUND, BODY, S1, C2, DISC, CANAL, *_ = Structure
 
 HEIGHT, DEPTH, PITCH, FRONT, MARGIN = 26, 34, 36, 30, 20
 """Blocks, px = mm: height, depth, distance of neighbours, first column, rows above and below them."""

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import numpy as np
 
 from SpinalTapLib.detection.detector import Detections
-from SpinalTapLib.detection.networks import BACKGROUND, BODY, N_STRUCTURES
 from SpinalTapLib.scans.volume import SagittalVolume
+from SpinalTapLib.spine.structures import N_STRUCTURES, Structure
 
 _PLANES = 5  # over the thickness of a slice
 
@@ -28,7 +28,7 @@ class Box:
     height: float = 26.0
     radius: float = 4.0
     roll_degrees: float = 0.0
-    structure: int = BODY
+    structure: int = Structure.BODY
 
     @property
     def axes(self) -> np.ndarray:
@@ -94,7 +94,7 @@ def detect(
                 pixels = volume.to_index(lps)[:, 1:] + rng.normal(0, jitter, (4, 2))
                 members.append(SimpleNamespace(slice=index, corners=pixels))
         candidates.append(SimpleNamespace(members=tuple(members)))
-    probabilities[:, BACKGROUND] = 1 - probabilities[:, 1:].max(1)
+    probabilities[:, Structure.BACKGROUND] = 1 - probabilities[:, 1:].max(1)
     return Detections(volume, (), probabilities.astype(np.float16)), candidates, volume
 
 

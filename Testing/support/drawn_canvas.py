@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from SpinalTapLib.spine.structures import Structure
 from SpinalTapLib.training.config import TrainConfig, load_config
 from SpinalTapLib.training.synthetic.drawing import Canvas
-from SpinalTapLib.training.synthetic.tissues import Structure, Tissue
+from SpinalTapLib.training.synthetic.tissues import Tissue
 
 PIXEL_MM = 0.5
 BODY_MM = (24.0, 34.0)  # height, depth

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from SpinalTapLib.detection.networks import BACKGROUND, BODY, N_STRUCTURES
 from SpinalTapLib.detection.part_maps import PartMaps
 from SpinalTapLib.spine import quadrilaterals as quads
+from SpinalTapLib.spine.structures import N_STRUCTURES, Structure
 
 SHAPE = (220, 120)
 SIGMA_OF_HEIGHT, SIGMA_RANGE = 0.09, (1.3, 2.4)
@@ -67,8 +67,8 @@ def draw(
                 vectors[part] = np.where(closer, np.moveaxis(centroid - points, -1, 0), vectors[part])
                 nearest[part] = np.minimum(nearest[part], square)
         inside = quads.contains(body, points.reshape(-1, 2)).reshape(shape)
-        probabilities[BODY if classes is None else classes[i]][inside] = 0.95
-    probabilities[BACKGROUND] = 1 - probabilities.sum(0)
+        probabilities[Structure.BODY if classes is None else classes[i]][inside] = 0.95
+    probabilities[Structure.BACKGROUND] = 1 - probabilities.sum(0)
     heatmaps += rng.normal(0, noise, heatmaps.shape)
     vectors += rng.normal(0, 16 * noise, vectors.shape)
     return PartMaps(heatmaps.astype(np.float32), vectors.astype(np.float32), probabilities.astype(np.float32))

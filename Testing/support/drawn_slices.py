@@ -8,9 +8,9 @@ import numpy as np
 from drawn_parts import box
 
 from SpinalTapLib.detection.detector import Detections
-from SpinalTapLib.detection.networks import BODY, N_STRUCTURES
 from SpinalTapLib.detection.part_maps import SliceVertebra
 from SpinalTapLib.scans.volume import SagittalVolume
+from SpinalTapLib.spine.structures import N_STRUCTURES, Structure
 
 OBLIQUE = np.array([[0.96, 0.28, 0.0], [0.28, -0.96, 0.0], [0.0, 0.0, 1.0]])[:, [0, 2, 1]] * [1, -1, -1]
 """Unit directions of slice, row and column in LPS, turned by 16 degrees about the long axis."""
@@ -80,7 +80,7 @@ class Stack:
 
 def outline(index: int, corners: np.ndarray, score: float = 0.9, rebuilt: tuple[str, ...] = ()) -> SliceVertebra:
     """Return one body in one slice, sure to be a body."""
-    return SliceVertebra(index, corners, corners.mean(0), score, np.eye(N_STRUCTURES)[BODY], rebuilt)
+    return SliceVertebra(index, corners, corners.mean(0), score, np.eye(N_STRUCTURES)[Structure.BODY], rebuilt)
 
 
 def straight(n: int = 6, **kwargs: object) -> Stack:

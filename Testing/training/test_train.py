@@ -12,14 +12,14 @@ import torch
 from drawn_canvas import boxes, boxes_beside, boxes_canvas, quick
 
 import SpinalTapLib.training.train as train_module
-from SpinalTapLib.detection.networks import N_STRUCTURES, PartNetwork
+from SpinalTapLib.detection.networks import PartNetwork
 from SpinalTapLib.detection.weights import load_network, save_network
 from SpinalTapLib.progress import Cancelled
-from SpinalTapLib.training.averaging import Average, recalibrate
+from SpinalTapLib.spine.structures import N_STRUCTURES
+from SpinalTapLib.training.averaging import Average, learning_rate, progress_of, recalibrate
 from SpinalTapLib.training.checkpoint import CHECKPOINT_NAME, read_checkpoint, stored_config
 from SpinalTapLib.training.config import config_from_dict, load_config
 from SpinalTapLib.training.run_log import read_log, write_curves
-from SpinalTapLib.training.schedule import learning_rate, progress_of
 from SpinalTapLib.training.tiles.canvases import CanvasFolder
 from SpinalTapLib.training.tiles.dataset import CanvasPool, TileStream
 from SpinalTapLib.training.train import LOG_NAME, grown, train

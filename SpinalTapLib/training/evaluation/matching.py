@@ -17,7 +17,7 @@ _POSITION = {name: position for position, name in enumerate(levels.COMMON)}
 
 
 @dataclass(frozen=True, eq=False)
-class Body:
+class LabelledBody:
     """One vertebra, true or predicted.
 
     Attributes
@@ -43,7 +43,7 @@ def is_vertebra(value: int) -> bool:
     return 0 < value <= _LARGEST_LEVEL or levels.UNANCHORED_BASE < value < levels.DISC_BASE
 
 
-def bodies_in(labels: np.ndarray, matrix: np.ndarray) -> tuple[Body, ...]:
+def bodies_in(labels: np.ndarray, matrix: np.ndarray) -> tuple[LabelledBody, ...]:
     """Return the vertebrae of a label map, by value.
 
     Parameters
@@ -60,12 +60,12 @@ def bodies_in(labels: np.ndarray, matrix: np.ndarray) -> tuple[Body, ...]:
             continue
         centre = np.argwhere(labels[box] == value).mean(0) + [span.start for span in box]
         cut = any(box[axis].start == 0 or box[axis].stop == labels.shape[axis] for axis in _EDGE_AXES)
-        bodies.append(Body(value, matrix[:3, :3] @ centre + matrix[:3, 3], None, cut))
+        bodies.append(LabelledBody(value, matrix[:3, :3] @ centre + matrix[:3, 3], None, cut))
     return tuple(bodies)
 
 
 def match(
-    predicted: Sequence[Body], reference: Sequence[Body], labels: np.ndarray, matrix: np.ndarray
+    predicted: Sequence[LabelledBody], reference: Sequence[LabelledBody], labels: np.ndarray, matrix: np.ndarray
 ) -> dict[int, int]:
     """Pair predictions with true bodies, one to one.
 
@@ -74,7 +74,7 @@ def match(
 
     Parameters
     ----------
-    predicted, reference : sequence of Body
+    predicted, reference : sequence of LabelledBody
         Vertebrae.
     labels : ndarray, shape (slice, row, column)
         The true label map.

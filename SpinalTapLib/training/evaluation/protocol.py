@@ -23,8 +23,8 @@ import numpy as np
 
 from .bootstrap import Estimate, ratio
 from .cases import find_cases
-from .markdown import markdown_table
 from .scoring import CaseScore, score_case
+from .tables import markdown_table
 
 ALL = "all"
 

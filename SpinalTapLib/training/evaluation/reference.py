@@ -16,7 +16,7 @@ from ...scans.orientation import sagittal_grid
 from ...spine import levels
 from ...spine.vertebra import CORNERS
 from .cases import Case
-from .matching import Body, bodies_in
+from .matching import LabelledBody, bodies_in
 
 _SAME_GRID_MM = 0.01
 _TRUTH_ENDING = "_truth.json"
@@ -28,7 +28,7 @@ class Truth:
 
     labels: np.ndarray
     matrix: np.ndarray
-    bodies: tuple[Body, ...]
+    bodies: tuple[LabelledBody, ...]
 
     @property
     def spacing_mm(self) -> np.ndarray:
@@ -78,10 +78,10 @@ def _truth_points(path: Path) -> dict[int, dict[str, Any]]:
         raise ValueError(f"{path} can't be read: {error}.") from error
 
 
-def _with_corners(bodies: Sequence[Body], points: Mapping[int, dict[str, Any]]) -> tuple[Body, ...]:
+def _with_corners(bodies: Sequence[LabelledBody], points: Mapping[int, dict[str, Any]]) -> tuple[LabelledBody, ...]:
     """Take centroid and corners from a file where it has them: exact, and known where the label map is coarse."""
     return tuple(
-        Body(
+        LabelledBody(
             body.value,
             np.array(points[body.value]["centroid_lps_mm"], dtype=float),
             np.array([points[body.value]["corners_lps_mm"][name] for name in CORNERS], dtype=float),
@@ -93,13 +93,13 @@ def _with_corners(bodies: Sequence[Body], points: Mapping[int, dict[str, Any]]) 
     )
 
 
-def predicted_bodies(path: Path, labels: np.ndarray, matrix: np.ndarray) -> tuple[Body, ...]:
+def predicted_bodies(path: Path, labels: np.ndarray, matrix: np.ndarray) -> tuple[LabelledBody, ...]:
     """Return the vertebrae of spine.json where the label map is part of a result, else those of the label map."""
     if not (path.parent / "spine.json").is_file():
         return bodies_in(labels, matrix)
     entries = read_spine_json(path.parent / "spine.json")["vertebrae"]
     return _with_corners(
-        [Body(int(entry["label_value"]), np.zeros(3)) for entry in entries],
+        [LabelledBody(int(entry["label_value"]), np.zeros(3)) for entry in entries],
         {int(entry["label_value"]): entry for entry in entries},
     )
 

@@ -11,7 +11,7 @@ import numpy as np
 from ...scans.reader import read_image
 from ...spine import levels
 from .cases import Case
-from .matching import Body, match, positions, value_at
+from .matching import LabelledBody, match, positions, value_at
 from .overlap import dice, surface_distance_mm
 from .reference import Truth, on_grid_of, predicted_bodies, truth_of
 
@@ -106,7 +106,7 @@ def _nothing_found(case: Case, truth: Truth, only: Collection[int] | None) -> Ca
 
 
 def score(
-    truth: Truth, labels: np.ndarray, predicted: Sequence[Body], case: Case, only: Collection[int] | None = None
+    truth: Truth, labels: np.ndarray, predicted: Sequence[LabelledBody], case: Case, only: Collection[int] | None = None
 ) -> CaseScore:
     """Score predicted bodies and their label map, shape (slice, row, column), on the grid of the truth.
 
@@ -147,7 +147,9 @@ def score(
 
 
 def _relative(
-    matched: Sequence[tuple[Body, Body]], predicted: Sequence[Body], reference: Sequence[Body]
+    matched: Sequence[tuple[LabelledBody, LabelledBody]],
+    predicted: Sequence[LabelledBody],
+    reference: Sequence[LabelledBody],
 ) -> tuple[int, int]:
     """Count the pairs with the right number of steps above S1, and those right after the best single shift."""
     here, there = (
@@ -164,13 +166,15 @@ def _relative(
     return from_s1, max(shifts.values(), default=0)
 
 
-def _corner_distances(predicted: Body, known: Body) -> tuple[float, ...]:
+def _corner_distances(predicted: LabelledBody, known: LabelledBody) -> tuple[float, ...]:
     if predicted.corners_lps_mm is None or known.corners_lps_mm is None:
         return ()
     return tuple(float(d) for d in np.linalg.norm(predicted.corners_lps_mm - known.corners_lps_mm, axis=1))
 
 
-def _overlap(truth: Truth, labels: np.ndarray, known: Body, found: Body | None) -> tuple[float, float, float, float]:
+def _overlap(
+    truth: Truth, labels: np.ndarray, known: LabelledBody, found: LabelledBody | None
+) -> tuple[float, float, float, float]:
     """Return Dice and surface distance in 3-D and on the true body's mid-slice."""
     if found is None:
         return 0.0, float("nan"), 0.0, float("nan")

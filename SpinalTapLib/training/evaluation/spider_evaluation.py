@@ -12,11 +12,11 @@ from scipy import ndimage
 
 from ...scans.volume import SagittalVolume
 from .bootstrap import Estimate, ratio
-from .markdown import markdown_table
 from .protocol import ALL, plain
 from .spider_masks import load_masked_slices, score_masked
 from .spider_s1 import SURE, count_s1, judge_s1, s1_words
 from .spider_slices import PITCH_MM, Finder, Found, SliceScore, load_slices, rescaled, score_slice
+from .tables import markdown_table
 
 if TYPE_CHECKING:
     from ...detection.detector import PartDetector
@@ -166,7 +166,7 @@ def mask_in_picture(mask: np.ndarray, back: np.ndarray, shape: tuple[int, ...]) 
 def detector_finder(detector: PartDetector) -> Finder:
     """Return a finder that runs the part detector and keeps what linking keeps, as for a scan of one slice."""
     from ...detection.linking import link
-    from ...detection.networks import BODY, C2, S1
+    from ...spine.structures import Structure
 
     def find(image: np.ndarray) -> Found:
         # Rows run downwards and columns backwards in LPS; the slice is as thick as a body is wide.
@@ -175,9 +175,9 @@ def detector_finder(detector: PartDetector) -> Finder:
         detections = detector.detect(SagittalVolume(image[None], matrix))
         candidates = link(detections)
         centroids = [detections.working.to_index(c.centroid_lps_mm)[1:] for c in candidates]
-        sure = [float(c.evidence[S1]) for c in candidates]
+        sure = [float(c.evidence[Structure.S1]) for c in candidates]
         s1 = centroids[int(np.argmax(sure))] if sure and max(sure) >= SURE else None
         best = np.asarray(detections.probabilities[0], dtype=np.float32).argmax(0)
-        return Found(np.reshape(centroids, (-1, 2)), np.isin(best, (BODY, S1, C2)), s1)
+        return Found(np.reshape(centroids, (-1, 2)), np.isin(best, (Structure.BODY, Structure.S1, Structure.C2)), s1)
 
     return find

@@ -1,4 +1,4 @@
-"""Tables in CSV files: the rows of one that must have certain columns."""
+"""Read tables from CSV files, and write them as Markdown."""
 
 from __future__ import annotations
 
@@ -27,3 +27,11 @@ def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         named = f"{', '.join(columns[:-1])} and {columns[-1]}"
         raise ValueError(f"The table {path} needs a heading with the columns {named}.")
     return rows
+
+
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows, the heading first, as a Markdown table with aligned columns."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths))} |" for row in rows]
+    rule = f"| {' | '.join('-' * max(width, 3) for width in widths)} |"
+    return "\n".join([lines[0], rule, *lines[1:]]) + "\n"

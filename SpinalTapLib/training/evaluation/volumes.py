@@ -18,10 +18,10 @@ from scipy import ndimage
 from ...bodies.segmentation import Bodies, separate_bodies
 from ...bodies.solids import Solid
 from ...detection.linking import link
-from ...detection.networks import ARCH
 from ...scans.resampling import working_volume
 from ...scans.volume import SagittalVolume, load_volume
 from ...spine import levels
+from ...spine.structures import Structure
 from .bootstrap import Estimate, ratio
 from .cases import subject_of
 from .markdown import markdown_table
@@ -271,7 +271,7 @@ def predicted_masks(
 def _arches(detections: Detections, volume: SagittalVolume) -> np.ndarray:
     """Return where the mask says arch, on the volume's grid."""
     change = np.linalg.inv(detections.working.matrix) @ volume.matrix
-    share = detections.probabilities[:, ARCH].astype(np.float32)
+    share = detections.probabilities[:, Structure.ARCH].astype(np.float32)
     there = ndimage.affine_transform(share, change[:3, :3], change[:3, 3], volume.array.shape, order=1, mode="nearest")
     return there > 0.5
 

@@ -23,6 +23,7 @@ from ..evaluation.spider_evaluation import (
     mask_in_picture,
 )
 from ..evaluation.spider_slices import Finder, Found, rescaled
+from ..images.sequences import only
 from ..synthetic.drawing import Canvas
 from ..synthetic.tissues import Tissue
 from ..tiles.canvases import CanvasFolder, drawn_canvases, kept_canvases
@@ -90,13 +91,12 @@ class AveragingDetector(PartDetector):
 
 
 _COARSE_MM = 1.5
-_NO_CONTRAST = dict.fromkeys(("t1", "t2", "stir", "pd", "dixon_water", "t2star", "random"), 0.0)
 
 ABLATIONS = (
     Ablation("nothing"),
     Ablation("nothing, another seed", top={"seed": 2021}),
-    Ablation("all contrasts but T2", appearance={**_NO_CONTRAST, "t2": 1.0}),
-    Ablation("signal equations: random contrast alone", appearance={**_NO_CONTRAST, "random": 1.0}),
+    Ablation("all contrasts but T2", appearance=only(t2=1.0)),
+    Ablation("signal equations: random contrast alone", appearance=only(random=1.0)),
     Ablation("random contrast", appearance={"random": 0.0}),
     Ablation("partial volume of thick slices", appearance={"partial_volume": 0.0}),
     Ablation("coil fall-off and bias", appearance={"coil": 0.0, "bias": 0.0, "saturation_band": 0.0}),

@@ -25,8 +25,8 @@ from ...scans.reader import read_image
 from ...spine import levels
 from ...spine.confidence import CARD_KEY, WORDS, Calibration, word
 from ..evaluation.cases import Case, find_cases
-from ..evaluation.markdown import markdown_table
 from ..evaluation.matching import value_at
+from ..evaluation.tables import markdown_table
 
 BIN_EDGES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 """Bins of the reliability table: finer where most of the answers are."""

@@ -12,6 +12,7 @@ import torch
 
 from ...detection.tiling import normalise_tiles
 from ..config import AppearanceConfig, PlacementConfig, TrainConfig
+from ..images.sequences import only
 from ..synthetic.drawing import Canvas
 from ..synthetic.random_spine import random_spine
 from ..tiles.canvases import canvas_at
@@ -99,8 +100,7 @@ def _as_scanned(config: TrainConfig) -> TrainConfig:
         rotation_sd_deg=4, wide_rotation=0, shear_sd=0, elastic_px=1.5,
     )  # fmt: skip
     appearance = AppearanceConfig(
-        t1=0.5, t2=0.5, stir=0, pd=0, dixon_water=0, t2star=0, random=0, inversion=0, border=0, seam=0, zipper=0,
-        wrap=0, saturation_band=0.8,
+        **only(t1=0.5, t2=0.5), inversion=0, border=0, seam=0, zipper=0, wrap=0, saturation_band=0.8,
     )  # fmt: skip
     return replace(config, placement=placement, appearance=appearance, tiles_per_canvas=1)
 

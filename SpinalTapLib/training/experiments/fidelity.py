@@ -19,9 +19,9 @@ from ...bodies.segmentation import separate_bodies
 from ...bodies.surfaces import body_surface
 from ...bodies.triangle_mesh import mesh_arrays
 from ...detection.detector import Detections
-from ...detection.networks import BACKGROUND, BODY, N_STRUCTURES
 from ...scans.resampling import working_volume
 from ...scans.volume import SagittalVolume
+from ...spine.structures import N_STRUCTURES, Structure
 from ..evaluation.overlap import dice
 from ..synthetic.body_shape import Body, corners_in_plane
 from ..synthetic.posture import rotation
@@ -146,8 +146,8 @@ def _compared(
     if not members:
         return None
     probabilities = np.zeros((len(working.array), N_STRUCTURES, *working.array.shape[1:]), np.float16)
-    probabilities[:, BODY] = np.clip(working.array, 0, 1)
-    probabilities[:, BACKGROUND] = 1 - probabilities[:, BODY]
+    probabilities[:, Structure.BODY] = np.clip(working.array, 0, 1)
+    probabilities[:, Structure.BACKGROUND] = 1 - probabilities[:, Structure.BODY]
     candidate = SimpleNamespace(members=members)
     solid = separate_bodies(Detections(working, (), probabilities), [candidate], volume).solids[0]
     if solid is None:

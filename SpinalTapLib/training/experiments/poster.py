@@ -29,9 +29,10 @@ from ...scans.volume import SagittalVolume, load_volume
 from ...spine import levels
 from ...spine.boxes import corners_of
 from ...spine.vertebra import CORNERS, SeedBox, Vertebra
-from ..evaluation.markdown import markdown_table
-from ..evaluation.matching import Body, bodies_in, match, value_at
-from ..synthetic.phantom import SEQUENCES, draw_phantom, write_phantom
+from ..evaluation.matching import LabelledBody, bodies_in, match, value_at
+from ..evaluation.tables import markdown_table
+from ..images.sequences import IN_PHANTOMS
+from ..synthetic.phantom import draw_phantom, write_phantom
 
 REGIONS = ("lumbar", "whole")
 SLICE_MM = {"lumbar": 4.0, "whole": 5.0}
@@ -189,7 +190,7 @@ def run_poster(
 
 def draw_subject(region: str, seed: int, cache: str | Path | None = None) -> Subject:
     """Return a phantom, drawn or from the cache; T1, T2 and STIR take turns."""
-    sequence = SEQUENCES[seed % len(SEQUENCES)]
+    sequence = IN_PHANTOMS[seed % len(IN_PHANTOMS)]
     if cache is None:
         phantom = draw_phantom(seed, region=region, sequence=sequence, slice_mm=SLICE_MM[region])
         return Subject(region, phantom.image, phantom.labels.astype(int), box_of(phantom.truth()["S1"]))
@@ -213,7 +214,7 @@ def box_of(entry: dict[str, Any]) -> SeedBox:
     return SeedBox((low + high) / 2, size)
 
 
-def find_all(subject: Subject, detector: PartDetector, ladder: Any) -> dict[str, list[Body]]:
+def find_all(subject: Subject, detector: PartDetector, ladder: Any) -> dict[str, list[LabelledBody]]:
     """Return what each method finds."""
     working = working_volume(subject.image)
     rows_mm, columns_mm = (working.array.shape[k] * float(working.spacing_mm[k]) for k in (1, 2))
@@ -228,19 +229,19 @@ def find_all(subject: Subject, detector: PartDetector, ladder: Any) -> dict[str,
     }
 
 
-def climb_from(box: SeedBox, working: SagittalVolume, look: LadderLook) -> list[Body]:
+def climb_from(box: SeedBox, working: SagittalVolume, look: LadderLook) -> list[LabelledBody]:
     """Return what the ladder alone finds from a box around S1; above C2 nothing has a name, and nothing counts."""
     start = rung_in(box, working, look) or rung_from_points(working, corners_of(box))
     rungs = climb(look, start, working.array.shape).rungs
     corners = [corners_lps(working, rung) for rung in rungs[: len(levels.COMMON)]]
-    return [Body(levels.level(name).value, c.mean(0), c) for name, c in zip(levels.COMMON, corners)]
+    return [LabelledBody(levels.level(name).value, c.mean(0), c) for name, c in zip(levels.COMMON, corners)]
 
 
-def _bodies(vertebrae: Sequence[Vertebra]) -> list[Body]:
-    return [Body(v.label_value, v.centroid_lps_mm, v.corners_lps_mm) for v in vertebrae]
+def _bodies(vertebrae: Sequence[Vertebra]) -> list[LabelledBody]:
+    return [LabelledBody(v.label_value, v.centroid_lps_mm, v.corners_lps_mm) for v in vertebrae]
 
 
-def judge(subject: Subject, method: str, found: Sequence[Body]) -> Outcome:
+def judge(subject: Subject, method: str, found: Sequence[LabelledBody]) -> Outcome:
     """Compare what was found with the truth."""
     labels, matrix = subject.labels, subject.image.matrix
     true = bodies_in(labels, matrix)

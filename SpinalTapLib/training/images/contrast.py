@@ -8,8 +8,7 @@ import torch
 
 from ..synthetic.tissues import N_TISSUES, Tissue
 from .random_numbers import Chance
-
-KINDS = ("t1", "t2", "stir", "pd", "dixon_water", "t2star", "random")
+from .sequences import KINDS, SEQUENCES
 
 _FAT_T1_MS, _FAT_T2_MS = 343.0, 110.0
 # Subcutaneous fat at 1.5 T (de Bazelaire et al., Radiology 2004: 343 / 58 ms); in turbo spin echo J-coupling is lost
@@ -99,19 +98,31 @@ def draw_contrast(weights: list[float], chance: Chance, n: int) -> Contrast:
     Parameters
     ----------
     weights : list of float
-        Weights of the `KINDS`.
+        One for each of `sequences.SEQUENCES`, in their order.
     chance : Chance
     n : int
+
+    Raises
+    ------
+    ValueError
+        If the number of weights is another one.
     """
+    if len(weights) != len(KINDS):
+        raise ValueError(f"One weight is needed for each of the sequences {', '.join(KINDS)}; got {len(weights)}.")
     kind = chance.choice(weights, n).to(chance.device)
     water, fat = _physics(kind, chance, n)
     mean = water + fat
     mean = mean / _brightest(mean)
-    random = (kind == KINDS.index("random"))[:, None]
+    random = _is("random", kind)[:, None]
     mean = torch.where(random, _random_means(chance, n), mean)
     fraction = torch.where(random, _fat_fractions(chance.device), fat / (water + fat).clamp(min=1e-6))
     mean = _scattered(mean, chance, n)
     return Contrast(mean.clamp(min=0), fraction.clamp(0, 1))
+
+
+def _is(trait: str, kind: torch.Tensor) -> torch.Tensor:
+    """Return which images are of a sequence with a trait, an attribute of `SequenceKind`; bool, shape (n,)."""
+    return torch.tensor([bool(getattr(sequence, trait)) for sequence in SEQUENCES], device=kind.device)[kind]
 
 
 def _table(column: int, device: torch.device) -> torch.Tensor:
@@ -135,19 +146,19 @@ def _physics(kind: torch.Tensor, chance: Chance, n: int) -> tuple[torch.Tensor, 
     t2 = _table(2, device) * chance.lognormal(0.22, n, N_TISSUES)
     fraction = _marrow_fat(_fat_fractions(device), chance, n)
     tr, te, ti = _timing(kind, chance, n)
-    is_stir = (kind == KINDS.index("stir"))[:, None]
-    shortened = torch.where((kind == KINDS.index("t2star"))[:, None], 0.45, 1.0)  # T2* against T2
+    is_inverted = _is("inverted", kind)[:, None]
+    shortened = torch.where(_is("gradient_echo", kind)[:, None], 0.45, 1.0)  # T2* against T2
 
     def signal(pd: torch.Tensor, t1: torch.Tensor, t2: torch.Tensor) -> torch.Tensor:
         recovered = 1 - torch.exp(-tr / t1)
         inverted = (1 - 2 * torch.exp(-ti / t1) + torch.exp(-tr / t1)).abs()
-        return pd * torch.where(is_stir, inverted, recovered) * torch.exp(-te / (t2 * shortened))
+        return pd * torch.where(is_inverted, inverted, recovered) * torch.exp(-te / (t2 * shortened))
 
     water = (1 - fraction) * signal(density, t1, t2)
     fat_t1 = torch.full_like(t1, _FAT_T1_MS)
     fat = fraction * signal(torch.ones_like(t1), fat_t1, torch.full_like(t1, _FAT_T2_MS)) * chance.lognormal(0.15, n, 1)
-    kept = torch.where(kind == KINDS.index("dixon_water"), chance.uniform(0, 0.12, n), torch.ones(n, device=device))
-    residue = torch.where(is_stir[:, 0], chance.uniform(0.02, 0.1, n), torch.zeros(n, device=device))
+    kept = torch.where(_is("water_only", kind), chance.uniform(0, 0.12, n), torch.ones(n, device=device))
+    residue = torch.where(is_inverted[:, 0], chance.uniform(0.02, 0.1, n), torch.zeros(n, device=device))
     return water, fat * kept[:, None] + fraction * residue[:, None]
 
 
@@ -160,22 +171,10 @@ def _marrow_fat(fraction: torch.Tensor, chance: Chance, n: int) -> torch.Tensor:
     return result.clamp(0, 0.95)
 
 
-# Lowest and highest TR, TE, TI: what is usual in sagittal spine protocols at 1.5 and 3 T, a little widened (common
-# practice, not taken from one source; Dixon as T1 or T2 turbo spin echo).
-_TIMING_MS = {
-    "t1": ((400, 750), (8, 16), (0, 0)),
-    "t2": ((2500, 5000), (75, 130), (0, 0)),
-    "stir": ((3000, 5500), (25, 75), (130, 200)),
-    "pd": ((2000, 3500), (12, 40), (0, 0)),
-    "dixon_water": ((500, 4500), (10, 110), (0, 0)),
-    "t2star": ((350, 800), (9, 28), (0, 0)),
-    "random": ((400, 5000), (8, 130), (0, 0)),
-}
-
-
 def _timing(kind: torch.Tensor, chance: Chance, n: int) -> tuple[torch.Tensor, ...]:
     """Return repetition, echo and inversion time of each image, ms, each of shape (n, 1)."""
-    ranges = torch.tensor([_TIMING_MS[name] for name in KINDS], dtype=torch.float32, device=chance.device)[kind]
+    table = [(sequence.repetition_ms, sequence.echo_ms, sequence.inversion_ms) for sequence in SEQUENCES]
+    ranges = torch.tensor(table, dtype=torch.float32, device=chance.device)[kind]
     values = ranges[:, :, 0] + (ranges[:, :, 1] - ranges[:, :, 0]) * chance.uniform(0, 1, n, 3)
     return tuple(values[:, i, None] for i in range(3))
 

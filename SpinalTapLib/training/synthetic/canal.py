@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...spine.structures import Structure
 from .random_spine import SyntheticSpine
 from .spinal_frame import Grid, SpinalFrame, enlarged, waves
 from .surroundings import along, half_depth, half_width
-from .tissues import Structure, Tissue
+from .tissues import Tissue
 
 T = Tissue
 

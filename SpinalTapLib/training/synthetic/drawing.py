@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...spine.structures import Structure
 from .body_shape import Body, body_distance, corners_in_plane, plates, walls
 from .canal import paint_canal
 from .posterior import EXPERT_RIM, Field, local_points, paint_arches, rods_field
@@ -16,7 +17,7 @@ from .random_spine import Disc, SyntheticSpine
 from .rods import Rod, smooth_union
 from .spinal_frame import Grid, SpinalFrame, spinal_frame, waves
 from .surroundings import paint_surroundings
-from .tissues import Structure, Tissue
+from .tissues import Tissue
 
 T = Tissue
 

@@ -13,16 +13,16 @@ from scipy import ndimage
 
 from ...scans.volume import SagittalVolume, volume_from_array
 from ...spine import levels
+from ...spine.structures import Structure
 from ...spine.vertebra import CORNERS
+from ..images.sequences import IN_PHANTOMS, only
 from .body_shape import corners_in_plane
 from .drawing import Canvas, draw_slice
 from .random_spine import SyntheticSpine, random_spine
-from .tissues import N_TISSUES, Structure
+from .tissues import N_TISSUES
 
 REGIONS = {"whole": ("S1", "C2"), "lumbar": ("S1", "T11"), "thoracic": ("T12", "T1"), "cervical": ("T3", "C2")}
 """Region name -> lowest and highest level in view."""
-
-SEQUENCES = ("t1", "t2", "stir")
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def draw_phantom(
     region : str
         One of `REGIONS`.
     sequence : str
-        One of `SEQUENCES`.
+        One of `sequences.IN_PHANTOMS`.
     slice_mm, pixel_mm : float
         Slice spacing (0.8-8 mm) and pixel edge (0.3-1.6 mm).
     healthy : bool
@@ -140,8 +140,8 @@ def write_phantom(phantom: Phantom, folder: Path) -> tuple[Path, Path, Path]:
 def _check(region: str, sequence: str, slice_mm: float, pixel_mm: float) -> None:
     if region not in REGIONS:
         raise ValueError(f"There is no region called {region!r}; use one of {', '.join(REGIONS)}.")
-    if sequence not in SEQUENCES:
-        raise ValueError(f"There is no sequence called {sequence!r}; use one of {', '.join(SEQUENCES)}.")
+    if sequence not in IN_PHANTOMS:
+        raise ValueError(f"There is no sequence called {sequence!r}; use one of {', '.join(IN_PHANTOMS)}.")
     if not 0.5 <= slice_mm <= 8 or not 0.3 <= pixel_mm <= 1.6:
         raise ValueError(
             f"A phantom needs slices 0.5-8 mm apart and pixels of 0.3-1.6 mm; got {slice_mm:g} mm and {pixel_mm:g} mm."
@@ -150,7 +150,7 @@ def _check(region: str, sequence: str, slice_mm: float, pixel_mm: float) -> None
 
 def _field_of_view(spine: SyntheticSpine, region: str) -> tuple[tuple[float, float], ...]:
     """Return the ranges of x, y and z (mm) that show a region with the margins of a clinical scan."""
-    low, high = (spine.index(name) for name in REGIONS[region])
+    low, high = _lowest(spine, REGIONS[region][0]), spine.index(REGIONS[region][1])
     bodies = spine.vertebrae[low : high + 1]
     centres = np.array([b.centre for b in bodies])
     margin = max(b.half_width for b in bodies) + 4
@@ -161,6 +161,11 @@ def _field_of_view(spine: SyntheticSpine, region: str) -> tuple[tuple[float, flo
     return x, y, (centres[0, 2] - bottom, centres[-1, 2] + top)
 
 
+def _lowest(spine: SyntheticSpine, name: str) -> int:
+    """Return the position of a level or, in a person who lacks it, of the lowest one of its part of the spine."""
+    return spine.names.index(name if name in spine.names else next(n for n in spine.names if n[0] == name[0]))
+
+
 def _names_in_view(spine: SyntheticSpine, window: tuple[tuple[float, float], ...]) -> tuple[str, ...]:
     low, high = window[2]
     reach = {b.name: 0.54 * np.hypot(b.height, b.depth) for b in spine.vertebrae}  # half of a tilted body
@@ -169,11 +174,10 @@ def _names_in_view(spine: SyntheticSpine, window: tuple[tuple[float, float], ...
 
 def _contrast(seed: int, sequence: str, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the brightness of every tissue and a factor for every vertebra."""
-    from ..images.contrast import KINDS, draw_contrast
+    from ..images.contrast import draw_contrast
     from ..images.random_numbers import Chance
 
-    weights = [float(kind == sequence) for kind in KINDS]
-    contrast = draw_contrast(weights, Chance(seed), 1)
+    contrast = draw_contrast(list(only(**{sequence: 1.0}).values()), Chance(seed), 1)
     factors = np.random.default_rng([seed, 9]).normal(1, 0.04, n + 1)
     factors[0] = 1.0
     return contrast.mean[0].numpy()[:N_TISSUES], factors.astype(np.float32)

@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ...spine.structures import Structure
 from .arch import sacral_mass
 from .body_shape import Body
 from .published_sizes import TABLE
 from .random_spine import SyntheticSpine
 from .rods import Rod, rod_distance, smooth_union
 from .spinal_frame import Grid
-from .tissues import Structure, Tissue
+from .tissues import Tissue
 
 T = Tissue
 

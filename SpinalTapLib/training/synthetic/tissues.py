@@ -1,4 +1,4 @@
-"""The tissues that a synthetic slice is painted with, and the structures that the network must find."""
+"""The tissues that a synthetic slice is painted with."""
 
 from __future__ import annotations
 
@@ -50,18 +50,4 @@ class Tissue(IntEnum):
     SKIN = 39
 
 
-class Structure(IntEnum):
-    """Classes of the mask head."""
-
-    BACKGROUND = 0
-    BODY = 1
-    S1 = 2
-    C2 = 3
-    DISC = 4
-    CANAL = 5
-    SACRUM = 6  # S2 and below, and what the sacrum has beside and behind S1's body
-    ARCH = 7  # the bone behind the bodies: pedicles, laminae and all processes
-
-
 N_TISSUES = len(Tissue)
-N_STRUCTURES = len(Structure)

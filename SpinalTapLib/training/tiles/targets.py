@@ -6,7 +6,8 @@ from dataclasses import dataclass, fields
 
 import torch
 
-from ...detection.networks import N_CORNERS, N_HEATMAPS, N_STRUCTURES, VECTOR_UNIT_PX
+from ...detection.networks import N_CORNERS, N_HEATMAPS, VECTOR_UNIT_PX
+from ...spine.structures import N_STRUCTURES
 from .placement import SUPERSAMPLING
 
 SIGMA_OF_HEIGHT = 0.09
@@ -34,7 +35,7 @@ class Targets:
         `networks.VECTOR_UNIT_PX`.
     vector_weight : Tensor, shape (n, 4, rows, columns)
         One where the vectors are supervised, else zero.
-    structure : Tensor, shape (n, 8, rows, columns)
+    structure : Tensor, shape (n, n_structures, rows, columns)
         Share of each `Structure` in the voxel, the slice's thickness included; the shares sum to one.
     """
 

@@ -17,7 +17,7 @@ from SpinalTapLib.scans.volume import volume_from_array
 from SpinalTapLib.spine import levels
 from SpinalTapLib.training.evaluation.bootstrap import ratio
 from SpinalTapLib.training.evaluation.cases import Case, find_cases, group_of, subject_of
-from SpinalTapLib.training.evaluation.matching import Body, bodies_in, match, positions
+from SpinalTapLib.training.evaluation.matching import LabelledBody, bodies_in, match, positions
 from SpinalTapLib.training.evaluation.overlap import dice, surface_distance_mm
 from SpinalTapLib.training.evaluation.protocol import METRICS, evaluate_folders
 from SpinalTapLib.training.evaluation.reference import Truth
@@ -132,8 +132,8 @@ def test_a_vertebra_where_none_is_costs_precision(truth):
 
 def test_of_two_in_one_body_the_nearer_counts_and_the_other_is_false(truth):
     own = truth.bodies[0]
-    near = Body(own.value, own.centroid_lps_mm + np.array([0, 2, 0]))
-    far = Body(value("T1"), own.centroid_lps_mm + np.array([0, 0, 9]))
+    near = LabelledBody(own.value, own.centroid_lps_mm + np.array([0, 2, 0]))
+    far = LabelledBody(value("T1"), own.centroid_lps_mm + np.array([0, 0, 9]))
     for predicted in ((near, far), (far, near)):
         found = scored(truth, truth.labels, predicted)
         assert (found.predicted, found.matched, found.identified) == (2, 1, 1)
@@ -185,7 +185,7 @@ def test_discs_and_the_canal_are_no_vertebrae(truth):
 
 
 def test_a_centroid_outside_of_the_image_matches_nothing(truth):
-    far = Body(value("L4"), np.array([0.0, 0, 5000]))
+    far = LabelledBody(value("L4"), np.array([0.0, 0, 5000]))
     assert match([far], truth.bodies, truth.labels, truth.matrix) == {}
 
 
@@ -242,7 +242,7 @@ def test_regions_are_groups_of_their_own_and_add_up_to_the_whole(folders):
 
 def test_a_false_vertebra_counts_in_the_region_of_its_name_and_a_wrong_name_in_that_of_its_place(truth):
     lumbar = {value(name) for name in NAMES[1:]}
-    far = Body(value("L3"), np.array([500.0, 0.0, 0.0]))
+    far = LabelledBody(value("L3"), np.array([500.0, 0.0, 0.0]))
     found = list(bodies_in(truth.labels, truth.matrix))
     right = score(truth, truth.labels, found, case(), lumbar)
     assert right.predicted == right.matched == right.reference == len(found) - 1
@@ -284,8 +284,8 @@ def test_other_label_values_are_converted(folders, tmp_path):
 def test_corners_are_compared_where_the_truth_has_them(tmp_path):
     body = vertebra("L4", box_corners((0, 0, 0)))
     points = {"centroid_lps_mm": np.zeros(3), "corners_lps_mm": body.corners_lps_mm}
-    known = Body(body.label_value, points["centroid_lps_mm"], points["corners_lps_mm"])
-    found = Body(body.label_value, np.zeros(3), body.corners_lps_mm + np.array([0, 3, 4]))
+    known = LabelledBody(body.label_value, points["centroid_lps_mm"], points["corners_lps_mm"])
+    found = LabelledBody(body.label_value, np.zeros(3), body.corners_lps_mm + np.array([0, 3, 4]))
     volume, labels = painted((body,), (4.0, 1.0, 1.0))
     truth = Truth(labels.astype(np.int32), volume.matrix, (known,))
     assert score(truth, labels, (found,), case()).corner_mm == pytest.approx([5, 5, 5, 5])

@@ -284,12 +284,12 @@ def test_the_vertebra_called_s1_is_judged_where_all_discs_have_boxes(folder):
 
 def test_the_finder_calls_the_vertebra_s1_that_looks_most_like_it(monkeypatch):
     import SpinalTapLib.detection.linking as linking
-    from SpinalTapLib.detection.networks import N_STRUCTURES, S1
     from SpinalTapLib.scans.volume import SagittalVolume
+    from SpinalTapLib.spine.structures import N_STRUCTURES, Structure
 
     def candidate(row: float, sure: float) -> SimpleNamespace:
         evidence = np.zeros(N_STRUCTURES)
-        evidence[S1] = sure
+        evidence[Structure.S1] = sure
         return SimpleNamespace(centroid_lps_mm=np.array([0.0, 30.0, -row]), evidence=evidence)
 
     class Detector:

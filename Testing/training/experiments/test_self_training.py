@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from SpinalTapLib.detection.networks import N_CORNERS
+from SpinalTapLib.spine.structures import Structure
 from SpinalTapLib.training.config import load_config
 from SpinalTapLib.training.evaluation.spider_evaluation import SpiderEvaluation
 from SpinalTapLib.training.evaluation.spider_slices import SliceScore
 from SpinalTapLib.training.experiments.self_training import AnsweredSlice, beside, cut_tile, of_half, run_self_training
-from SpinalTapLib.training.synthetic.tissues import Structure
 
 CONFIG = load_config("self_training")
 

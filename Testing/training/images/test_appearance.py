@@ -10,8 +10,9 @@ from drawn_canvas import boxes_canvas
 from SpinalTapLib.training.config import AppearanceConfig, TrainConfig, config_from_dict
 from SpinalTapLib.training.images.acquisition import acquire
 from SpinalTapLib.training.images.artefacts import add_rarities, bloom_metal, shift_fat, void_flow
-from SpinalTapLib.training.images.contrast import KINDS, draw_contrast
+from SpinalTapLib.training.images.contrast import draw_contrast
 from SpinalTapLib.training.images.random_numbers import Chance
+from SpinalTapLib.training.images.sequences import KINDS
 from SpinalTapLib.training.images.shading import draw_shading
 from SpinalTapLib.training.images.texture import apply_bodies, apply_texture
 from SpinalTapLib.training.synthetic.tissues import Tissue

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from SpinalTapLib.spine.structures import Structure
 from SpinalTapLib.training.synthetic import arch as arch_module
 from SpinalTapLib.training.synthetic.arch import Arch, random_arches
 from SpinalTapLib.training.synthetic.drawing import draw_slice
 from SpinalTapLib.training.synthetic.random_spine import SyntheticSpine, random_spine
-from SpinalTapLib.training.synthetic.tissues import Structure, Tissue
+from SpinalTapLib.training.synthetic.tissues import Tissue
 
 STEP_MM = 1.2
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from SpinalTapLib.spine.structures import Structure
 from SpinalTapLib.training.synthetic.drawing import EXPERT_RIM, draw_slice
 from SpinalTapLib.training.synthetic.random_spine import random_spine
-from SpinalTapLib.training.synthetic.tissues import Structure, Tissue
+from SpinalTapLib.training.synthetic.tissues import Tissue
 
 
 @pytest.fixture(scope="module")

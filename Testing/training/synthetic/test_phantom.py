@@ -44,6 +44,13 @@ def test_the_same_seed_writes_the_same_files(lumbar, tmp_path):
     assert "L3" in truth.read_text(encoding="utf-8")
 
 
+def test_a_thoracic_scan_of_a_person_without_t12_begins_at_the_lowest_thoracic_level():
+    phantom = draw_phantom(44, region="thoracic", slice_mm=8.0, pixel_mm=1.6, healthy=False)
+    assert "T12" not in phantom.spine.names
+    shown = np.unique(phantom.labels)
+    assert levels.level("T11").value in shown and levels.level("T1").value in shown
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [({"region": "tail"}, "region"), ({"sequence": "t9"}, "sequence"), ({"slice_mm": 0.0}, "slices")],

@@ -8,10 +8,10 @@ import torch
 from drawn_canvas import boxes_canvas
 
 from SpinalTapLib.detection.networks import VECTOR_UNIT_PX
+from SpinalTapLib.spine.structures import Structure
 from SpinalTapLib.training.config import TrainConfig, config_from_dict
 from SpinalTapLib.training.images.random_numbers import Chance
 from SpinalTapLib.training.synthetic.drawing import Canvas
-from SpinalTapLib.training.synthetic.tissues import Structure
 from SpinalTapLib.training.tiles.label_batch import pack
 from SpinalTapLib.training.tiles.placement import cut, draw_crop, tile_matrix
 from SpinalTapLib.training.tiles.targets import VECTOR_REACH, body_sigma, draw_targets
