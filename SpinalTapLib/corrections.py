@@ -50,6 +50,42 @@ def pin_level(spine: Spine, index: int, level: str, *, options: Options | None =
     return reseed_spine(spine, box_around(_vertebra(spine, index), level), options=options)
 
 
+def box_for_alternative(spine: Spine, number: int = 1) -> SeedBox:
+    """Return the box from which the count is another one of those that the picture allows.
+
+    Parameters
+    ----------
+    spine : Spine
+        With `Spine.alternatives`.
+    number : int
+        Which of them, 1 the most probable.
+
+    Raises
+    ------
+    ValueError
+        If there is no such count.
+    """
+    if not 1 <= number <= len(spine.alternatives):
+        known = len(spine.alternatives)
+        raise ValueError(
+            f"There is no other count number {number}: this result has {known or 'none'}"
+            + (f", numbered from 1 to {known}." if known else ".")
+        )
+    other = spine.alternatives[number - 1]
+    return box_around(_vertebra(spine, other.index), other.level)
+
+
+def take_alternative(spine: Spine, number: int = 1, *, options: Options | None = None) -> Spine:
+    """Count the levels the other way that the picture allows; `number` 1 is the most probable one.
+
+    Raises
+    ------
+    ValueError
+        If there is no such count.
+    """
+    return reseed_spine(spine, box_for_alternative(spine, number), options=options)
+
+
 def shift_levels(spine: Spine, steps: int, *, options: Options | None = None) -> Spine:
     """Rename every vertebra so many levels up (+1: L5 becomes L4) or down (-1).
 

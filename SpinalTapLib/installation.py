@@ -13,14 +13,14 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from .options import LADDER_MODEL, PARTS_MODEL
+from .options import LADDER_MODEL, LEVELS_MODEL, PARTS_MODEL
 from .resources import resource_path
 
 OLDEST_SLICER = (5, 10)
 """The first 3D Slicer whose Python (3.12) is one that the library is tested on; those before carry 3.9."""
 
 OLDEST_TORCH = "2.2"
-MODELS = (PARTS_MODEL, LADDER_MODEL)
+MODELS = (PARTS_MODEL, LADDER_MODEL, LEVELS_MODEL)
 """Networks without which nothing can be found."""
 
 

@@ -16,8 +16,8 @@ STRUCTURES = ("bodies", "all")
 MAX_STEPS = 26
 """Most vertebrae to name above the first one: S1 to C2 is 23 steps, and T13, L6 and C1 make 26."""
 
-PARTS_MODEL, LADDER_MODEL = "parts", "ladder"
-"""Names of the weights of the part network and of the ladder, in Resources/Models."""
+PARTS_MODEL, LADDER_MODEL, LEVELS_MODEL = "parts", "ladder", "levels"
+"""Names of the weights of the part network, the ladder and the level network, in Resources/Models."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ class Options:
         Name or path of the part network's weights.
     ladder : str
         Name or path of the ladder's weights.
+    levels : str
+        Name or path of the level network's weights.
 
     Raises
     ------
@@ -51,6 +53,7 @@ class Options:
     structures: str = "bodies"
     model: str = PARTS_MODEL
     ladder: str = LADDER_MODEL
+    levels: str = LEVELS_MODEL
 
     def __post_init__(self) -> None:
         for name, value, allowed in (

@@ -14,6 +14,7 @@ import torch
 from .bodies.centring import recentred
 from .counting.labelling import label
 from .counting.ladder import LadderLook, Look
+from .counting.level_evidence import LevelLook
 from .detection.detector import Detections, PartDetector
 from .detection.device import choose_device
 from .detection.linking import link
@@ -171,34 +172,51 @@ def _name(spine: Spine, seed: SeedBox | None, options: Options, stages: Stages) 
     with stages.stage("label", "Counting the levels"):
         working = evidence.detections.working
         look = _look(options, working) if evidence.counted else None
-        vertebrae, anchor, warnings = label(
-            evidence.counted, seed, options.steps, working=working, look=look, method=options.method
-        )
-        label_map = evidence.label_map(vertebrae)
-        vertebrae = tuple(_with_body(v, evidence, label_map) for v in vertebrae)
-    named = replace(
+        named = label(
+            evidence.counted, seed, options.steps, working=working, look=look,
+            levels_look=_levels_look(options.levels, working), method=options.method,
+        )  # fmt: skip
+        label_map = evidence.label_map(named.vertebrae)
+        vertebrae = tuple(_with_body(v, evidence, label_map) for v in named.vertebrae)
+    answer = replace(
         spine,
         vertebrae=vertebrae,
-        anchor=anchor,
+        anchor=named.anchor,
+        alternatives=named.alternatives,
         label_map=label_map,
         seed=seed,
-        warnings=(*evidence.volume.warnings, *warnings),
+        warnings=(*evidence.volume.warnings, *named.warnings),
+        model={**spine.model, **_counting_models(options)},
     )
     with stages.stage("measure", "Measuring"):
-        named = measure_spine(named, evidence.volume.matrix)
-    return replace(named, seconds={**spine.seconds, **stages.seconds})
+        answer = measure_spine(answer, evidence.volume.matrix)
+    return replace(answer, seconds={**spine.seconds, **stages.seconds})
 
 
-@lru_cache(maxsize=2)
-def _ladder_network(name: str) -> Any:
-    """Return the ladder network, loaded once a process: a recount must not wait for it."""
-    return load_network(name)[0]
+@lru_cache(maxsize=4)
+def _counting_network(name: str) -> Any:
+    """Return a network that counts, and its card, loaded once a process: a recount must not wait for it."""
+    return load_network(name)
+
+
+def _counting_models(options: Options) -> dict[str, str]:
+    """Return the SHA-256 of the networks that named the vertebrae."""
+    names = {"levels_sha256": options.levels}
+    if options.method != "detector":
+        names["ladder_sha256"] = options.ladder
+    return {key: str(_counting_network(name)[1]["sha256"]) for key, name in names.items()}
 
 
 @lru_cache(maxsize=1)
 def _ladder_look(name: str, working: SagittalVolume) -> LadderLook:
     """Return the ladder's view of a volume; that of the last one is kept, with all that it has seen, for a recount."""
-    return LadderLook(_ladder_network(name), working)
+    return LadderLook(_counting_network(name)[0], working)
+
+
+@lru_cache(maxsize=1)
+def _levels_look(name: str, working: SagittalVolume) -> LevelLook:
+    """Return the level network's view of a volume, as `_ladder_look`."""
+    return LevelLook(*_counting_network(name), working)
 
 
 def _look(options: Options, working: SagittalVolume) -> Look | None:

@@ -74,7 +74,10 @@ def block_spine(monkeypatch: pytest.MonkeyPatch, tiny_weights: Path):
         detector = spine.detector()
         monkeypatch.setattr(pipeline, "PartDetector", detector)
         monkeypatch.setattr(pipeline, "load_network", lambda *_, **__: load_network(tiny_weights))
-        monkeypatch.setattr(pipeline, "_look", lambda *_: None)  # the detector's order counts; no ladder network
+        # The detector's order and its classes count; no ladder, no level network.
+        monkeypatch.setattr(pipeline, "_look", lambda *_: None)
+        monkeypatch.setattr(pipeline, "_levels_look", lambda *_: None)
+        monkeypatch.setattr(pipeline, "_counting_models", lambda *_: {})
         return spine, detector
 
     return put

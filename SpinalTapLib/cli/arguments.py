@@ -35,6 +35,8 @@ def add_edits(group: Any) -> None:
     """Add the options that change a result, to the group of those that exclude each other."""
     group.add_argument("--shift", action=Once, metavar="N", help="rename all: 1 makes L5 L4, -1 makes L5 S1")
     group.add_argument("--pin", action=Once, metavar="NAME=LEVEL", help="L5=L4: what is called L5 is L4; count from it")
+    text = "take the N-th other count of spine.json; 1 is the most probable"
+    group.add_argument("--alternative", action=Once, metavar="N", help=text)
     group.add_argument("--drop", action=Once, metavar="NAME", help="leave out a vertebra that is none")
     text = "add a vertebra that was missed, from a box around its body"
     group.add_argument("--add-box", action=Once, metavar="X,Y,Z,SX,SY,SZ", help=text)
@@ -69,6 +71,11 @@ def change_of(arguments: argparse.Namespace) -> Change:
             return changes.shifted(int(arguments.shift))
         except ValueError:
             raise ValueError(f"--shift takes a whole number such as 1 or -1; got {arguments.shift!r}.") from None
+    if arguments.alternative is not None:
+        try:
+            return changes.alternative(int(arguments.alternative))
+        except ValueError:
+            raise ValueError(f"--alternative takes a whole number from 1 up; got {arguments.alternative!r}.") from None
     if arguments.pin is not None:
         name, equals, level = arguments.pin.partition("=")
         if not (name.strip() and equals and level.strip()):

@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..options import DEVICES, LADDER_MODEL, PARTS_MODEL
+from ..options import DEVICES, LADDER_MODEL, LEVELS_MODEL, PARTS_MODEL
 from .console import Console
 
 if TYPE_CHECKING:
     from ..detection.detector import PartDetector
     from ..training.evaluation.protocol import Evaluation
     from ..training.evaluation.spider_evaluation import SpiderEvaluation
+    from ..training.evaluation.spider_names import NamesEvaluation
     from ..training.evaluation.volumes import VolumeEvaluation
 
 
@@ -32,8 +33,12 @@ def add_commands(commands: Any) -> None:
     )
     evaluate.add_argument("--slice-mm", type=float, metavar="MM", help="for --volumes: average slices to this first")
     evaluate.add_argument(
-        "--model", default=PARTS_MODEL, metavar="NAME|FILE", help="weights for --spider and --volumes"
+        "--cut", choices=("s1", "l5s1", "top3"), help="with --spider: only names, on slices that end there"
     )
+    evaluate.add_argument("--stacks", metavar="DIR", help="instead: names on T2-SPACE stacks with numbered bodies")
+    evaluate.add_argument("--ladder", default=LADDER_MODEL, metavar="NAME|FILE", help="the ladder's weights")
+    evaluate.add_argument("--levels", default=LEVELS_MODEL, metavar="NAME|FILE", help="the level network's weights")
+    evaluate.add_argument("--model", default=PARTS_MODEL, metavar="NAME|FILE", help="the detector's weights")
     evaluate.add_argument("--device", default="auto", choices=DEVICES)
     evaluate.add_argument("--json", action="store_true", help="print JSON instead of a Markdown table")
     evaluate.set_defaults(run=run_evaluate)
@@ -87,21 +92,31 @@ def add_commands(commands: Any) -> None:
 def run_evaluate(arguments: argparse.Namespace) -> int:
     """Print the protocol's table."""
     folders = arguments.references is not None and arguments.predictions is not None
-    kinds = [folders, bool(arguments.spider), bool(arguments.volumes)]
+    kinds = [folders, bool(arguments.spider), bool(arguments.stacks), bool(arguments.volumes)]
     if sum(kinds) != 1 or (arguments.references is None) != (arguments.predictions is None):
         raise ValueError(
-            "evaluate takes two folders, REFERENCES and PREDICTIONS, or --spider or --volumes and one folder."
+            "evaluate takes two folders, REFERENCES and PREDICTIONS, or --spider, --stacks or --volumes and one folder."
         )
+    if arguments.cut and not arguments.spider:
+        raise ValueError("--cut is for the slices of --spider; give --spider and their folder too.")
     if arguments.slice_mm is not None and not (arguments.volumes and 0.5 <= arguments.slice_mm <= 8):
         raise ValueError(f"--slice-mm takes 0.5-8 mm, with --volumes; got {arguments.slice_mm:g}.")
     console = Console()
-    found: Evaluation | SpiderEvaluation | VolumeEvaluation
+    found: list[Any]
     if arguments.volumes:
-        found = _evaluate_volumes(arguments, console)
+        found = [_evaluate_volumes(arguments, console)]
+    elif arguments.stacks or arguments.cut:
+        found = [_evaluate_names(arguments, console)]
+    elif arguments.spider:
+        found = [_evaluate_spider(arguments, console), _evaluate_names(arguments, console)]
     else:
-        found = _evaluate_spider(arguments, console) if arguments.spider else _evaluate_folders(arguments, console)
+        found = [_evaluate_folders(arguments, console)]
     console.clear()
-    print(json.dumps(found.as_json(), indent=1) if arguments.json else found.markdown().rstrip())
+    if arguments.json:
+        content = found[0].as_json() if len(found) == 1 else {**found[0].as_json(), "names": found[1].as_json()}
+        print(json.dumps(content, indent=1))
+    else:
+        print("\n\n".join(part.markdown().rstrip() for part in found))
     return 0
 
 
@@ -148,6 +163,20 @@ def _evaluate_spider(arguments: argparse.Namespace, console: Console) -> SpiderE
         detector_finder(_detector(arguments)),
         lambda done, name: console.progress("evaluate", done, f"Looking at {name}"),
     )
+
+
+def _evaluate_names(arguments: argparse.Namespace, console: Console) -> NamesEvaluation:
+    from ..detection.device import choose_device
+    from ..training.evaluation.spider_names import evaluate_slices, evaluate_stacks, make_namer
+
+    namer = make_namer(arguments.model, arguments.ladder, arguments.levels, choose_device(arguments.device))
+
+    def progress(done: float, name: str) -> None:
+        console.progress("names", done, f"Naming {name}")
+
+    if arguments.stacks:
+        return evaluate_stacks(arguments.stacks, namer, progress)
+    return evaluate_slices(arguments.spider, namer, arguments.cut, progress)
 
 
 def run_fidelity(arguments: argparse.Namespace) -> int:

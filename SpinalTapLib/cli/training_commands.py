@@ -34,7 +34,7 @@ def add_commands(commands: Any) -> None:
 
     train = commands.add_parser("train", help="train a network on synthetic spines")
     train.add_argument(
-        "--config", metavar="NAME|FILE", help="recipe: parts (or the checkpoint's own), ladder, tiny or a file"
+        "--config", metavar="NAME|FILE", help="recipe: parts (or the checkpoint's own), ladder, levels, tiny or a file"
     )
     train.add_argument("--output", required=True, metavar="DIR", help="folder for weights, card, log and checkpoint")
     train.add_argument("--resume", metavar="PATH", help="checkpoint (or its folder) to go on from")
@@ -95,8 +95,16 @@ def _train(arguments: argparse.Namespace, console: Console, interrupted: Cancell
     """Train the part network or the ladder network."""
     from ..training.train import train
     from ..training.train_ladder import LadderConfig, train_ladder
+    from ..training.train_levels import LevelConfig, train_levels
 
     recipe = _recipe(arguments)
+    if isinstance(recipe, LevelConfig):
+        if arguments.spider or arguments.device not in (None, "auto", "cpu"):
+            raise ValueError(
+                "The level network is trained on the processor and not measured on SPIDER slices meanwhile: "
+                "leave --device and --spider out."
+            )
+        return train_levels(recipe, arguments.output, arguments.resume, console.progress, interrupted)
     if isinstance(recipe, LadderConfig):
         if arguments.resume or arguments.spider or arguments.device not in (None, "auto", "cpu"):
             raise ValueError(
@@ -112,11 +120,13 @@ def _recipe(arguments: argparse.Namespace) -> Any:
     from ..training.checkpoint import stored_config
     from ..training.config import TrainConfig, load_config
     from ..training.train_ladder import LadderConfig
+    from ..training.train_levels import LevelConfig
 
     if arguments.resume is not None and arguments.config is None:
         recipe: Any = stored_config(Path(arguments.resume))
     else:
-        recipe = load_config(arguments.config or DEFAULT_RECIPE, {"parts": TrainConfig, "ladder": LadderConfig})
+        kinds = {"parts": TrainConfig, "ladder": LadderConfig, "levels": LevelConfig}
+        recipe = load_config(arguments.config or DEFAULT_RECIPE, kinds)
     given = {"seed": arguments.seed, "steps": arguments.steps, "deadline_minutes": arguments.minutes}
     if isinstance(recipe, TrainConfig):
         given["device"] = arguments.device

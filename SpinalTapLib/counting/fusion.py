@@ -19,9 +19,6 @@ ROOM_SIZES = 1.65
 SURE_PRESENCE = 0.8
 """A vertebra that only the ladder saw must be this sure."""
 
-CONFIRMED, ONE_WAY, UNCONFIRMED = 1.0, 0.85, 0.6
-"""Agreement where both climbs, one of them, or none met a detection."""
-
 FLAG_ONE_WAY = "counted from one end only"
 FLAG_UNCONFIRMED = "seen by one of the two methods only"
 FLAG_LADDER_ONLY = "position estimated, not outlined"
@@ -39,15 +36,12 @@ class Place:
         Which detection it is; None where only the ladder saw it.
     rung : Rung
         Where it is, on the working volume's grid.
-    agreement : float
-        How well the two methods agree on it, 0-1.
     flags : tuple of str
         Plain notes.
     """
 
     candidate: int | None
     rung: Rung
-    agreement: float
     flags: tuple[str, ...] = ()
 
 
@@ -137,14 +131,14 @@ def climb_alone(
     The detections do not lead it, but a rung that stands on one has that one's body.
     """
     snap, taken = make_snap(rungs, slice_mm), {start}
-    places = [Place(start, rungs[start], CONFIRMED)]
+    places = [Place(start, rungs[start])]
     for rung in climb(look, rungs[start], shape, upwards=upwards, steps=steps).rungs[1:]:
         met = snap(rung)
         if met is None or met.found is None or met.found in taken:
-            places.append(Place(None, rung, rung.presence, (FLAG_LADDER_ONLY,)))
+            places.append(Place(None, rung, (FLAG_LADDER_ONLY,)))
         else:
             taken.add(met.found)
-            places.append(Place(met.found, rung, rung.presence))
+            places.append(Place(met.found, rung))
     return tuple(places)
 
 
@@ -155,10 +149,10 @@ def _last_found(up: Climb, start: int) -> int:
 def _place(i: int, rung: Rung, is_start: bool, met: Sequence[set[int | None]]) -> Place:
     ways = (i in met[0] or i in met[1]) + (i in met[2])
     if is_start or ways == 2 or (i in met[1] and i not in met[0]):
-        return Place(i, rung, CONFIRMED)
+        return Place(i, rung)
     if ways == 1:
-        return Place(i, rung, ONE_WAY, (FLAG_ONE_WAY,))
-    return Place(i, rung, UNCONFIRMED, (FLAG_UNCONFIRMED,))
+        return Place(i, rung, (FLAG_ONE_WAY,))
+    return Place(i, rung, (FLAG_UNCONFIRMED,))
 
 
 def _is_spurious(i: int, rungs: Sequence[Rung], met: Sequence[set[int | None]]) -> bool:
@@ -180,5 +174,5 @@ def _ladder_only(path: Sequence[Rung], rungs: Sequence[Rung]) -> dict[int, tuple
             continue
         gap = float(np.linalg.norm(above.centre - below.centre)) / ((below.size + above.size) / 2)
         if rung.presence >= SURE_PRESENCE and gap > ROOM_SIZES and above.found == below.found + 1:
-            out[below.found] = (Place(None, rung, UNCONFIRMED, (FLAG_LADDER_ONLY,)),)
+            out[below.found] = (Place(None, rung, (FLAG_LADDER_ONLY,)),)
     return out

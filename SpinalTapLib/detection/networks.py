@@ -231,7 +231,8 @@ class LevelNetwork(nn.Module):
         super().__init__()
         step = 2 ** len(widths)
         if rows % step or columns % step or min(rows, columns) < step:
-            raise ValueError(f"The sides of a level network's view must be multiples of {step} px; got {rows, columns}.")
+            sides = f"{rows} x {columns}"
+            raise ValueError(f"The sides of a level network's view must be multiples of {step} px; got {sides}.")
         self.widths = tuple(int(w) for w in widths)
         self.rows, self.columns = int(rows), int(columns)
         w = self.widths
@@ -240,9 +241,10 @@ class LevelNetwork(nn.Module):
         self.blocks = nn.ModuleList(_double_convolution(a, b) for a, b in zip(w, w[1:]))
         cells = (rows // step) * (columns // step)
         self.dense = nn.Sequential(nn.Flatten(), nn.Dropout(0.1), nn.Linear(w[-1] * cells, 128), nn.ReLU(inplace=True))
-        self.head = nn.Sequential(nn.Linear(128 + VIEW_NUMBERS, 96), nn.ReLU(inplace=True), nn.Linear(96, LEVEL_CLASSES))
+        last = nn.Linear(96, LEVEL_CLASSES)
+        self.head = nn.Sequential(nn.Linear(128 + VIEW_NUMBERS, 96), nn.ReLU(inplace=True), last)
         self.apply(_initialise)
-        nn.init.normal_(self.head[-1].weight, std=0.01)
+        nn.init.normal_(last.weight, std=0.01)
 
     @property
     def arguments(self) -> dict[str, object]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..corrections import box_around, box_for_shift, leave_out, position_of, put_in, seed_without
+from ..corrections import box_around, box_for_alternative, box_for_shift, leave_out, position_of, put_in, seed_without
 from ..evidence import Evidence
 from ..spine import levels
 from ..spine.vertebra import SeedBox, Spine
@@ -85,6 +85,11 @@ def seeded(seed: SeedBox | None) -> Change:
 def shifted(steps: int) -> Change:
     """Rename every vertebra so many levels up or down; see `corrections.shift_levels`."""
     return lambda spine, history: (*history, replace(history[-1], seed=box_for_shift(spine, steps)))
+
+
+def alternative(number: int) -> Change:
+    """Take another count that the picture allows, 1 the most probable; see `editing.take_alternative`."""
+    return lambda spine, history: (*history, replace(history[-1], seed=box_for_alternative(spine, number)))
 
 
 def pinned(name: str, level: str) -> Change:

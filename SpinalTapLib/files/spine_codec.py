@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..spine.vertebra import SeedBox, Spine, Vertebra
+from ..spine.vertebra import Alternative, SeedBox, Spine, Vertebra
 
 FORMAT = 1
 """Raised when an older program could not read the answer."""
@@ -24,6 +24,7 @@ def answer_of(spine: Spine) -> dict[str, Any]:
         "seconds": dict(spine.seconds),
         "model": dict(spine.model),
         "device": spine.device,
+        "alternatives": [[other.index, other.level, other.probability] for other in spine.alternatives],
     }
 
 
@@ -54,6 +55,9 @@ def spine_of(answer: Mapping[str, Any], label_map: np.ndarray | None = None) -> 
             seconds=dict(answer["seconds"]),
             model=dict(answer["model"]),
             device=str(answer["device"]),
+            alternatives=tuple(
+                Alternative(int(index), str(level), float(p)) for index, level, p in answer.get("alternatives", ())
+            ),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"The stored result is damaged ({error}); segment the volume again.") from error
@@ -91,6 +95,7 @@ def _vertebra_out(vertebra: Vertebra) -> dict[str, Any]:
         "slices": [int(k) for k in vertebra.slices],
         "measurements": {name: float(value) for name, value in vertebra.measurements.items()},
         "flags": list(vertebra.flags),
+        "level_probability": vertebra.level_probability,
     }
 
 
@@ -104,4 +109,5 @@ def _vertebra_in(stored: Mapping[str, Any]) -> Vertebra:
         slices=tuple(stored["slices"]),
         measurements=dict(stored["measurements"]),
         flags=tuple(stored["flags"]),
+        level_probability=stored.get("level_probability"),
     )

@@ -12,10 +12,14 @@ import numpy as np
 from .. import __version__
 from ..scans.orientation import SourceGrid
 from ..scans.volume import SagittalVolume
-from ..spine.vertebra import CORNERS, SeedBox, Spine, Vertebra
+from ..spine.vertebra import CORNERS, Alternative, SeedBox, Spine, Vertebra
 
-SCHEMA_VERSION = 1
-"""Raised when a script that reads spine.json would have to change."""
+SCHEMA_VERSION = 2
+"""Raised when a script that reads spine.json would have to change. 2: `level_probability`, `alternatives`, the anchor
+`estimated`, and names for some of the vertebrae alone."""
+
+READ_VERSIONS = (1, 2)
+"""Schemas that are read."""
 
 _DECIMALS = 3  # micrometres, thousandths of a degree
 _CONFIDENCE_DECIMALS = 4
@@ -43,6 +47,7 @@ def spine_json(spine: Spine, volume: SagittalVolume, source: Mapping[str, Any] |
         "seed": _seed(spine.seed),
         "anchor": spine.anchor,
         "warnings": list(spine.warnings),
+        "alternatives": [_alternative(other) for other in spine.alternatives],
         "vertebrae": [_vertebra(vertebra, volume) for vertebra in spine.vertebrae],
     }
     return json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
@@ -64,8 +69,9 @@ def read_spine_json(path: str | Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} can't be read ({error}); segment the scan again.") from error
     found = content.get("schema_version") if isinstance(content, dict) else None
-    if found != SCHEMA_VERSION:
-        raise ValueError(f"{path} is of schema {found}, and this version of SpinalTap reads {SCHEMA_VERSION}.")
+    if found not in READ_VERSIONS:
+        known = " and ".join(map(str, READ_VERSIONS))
+        raise ValueError(f"{path} is of schema {found}, and this version of SpinalTap reads {known}.")
     return content
 
 
@@ -96,6 +102,7 @@ def spine_from_json(content: Mapping[str, Any], grid: SourceGrid, label_map: np.
             seconds={str(k): float(v) for k, v in content["seconds"].items()},
             model={str(k): str(v) for k, v in content["model"].items()},
             device=str(content["device"]),
+            alternatives=tuple(_alternative_from(entry) for entry in content.get("alternatives", ())),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"The spine.json is damaged ({error}); segment the scan again.") from error
@@ -138,10 +145,20 @@ def _seed_from(seed: Mapping[str, Any] | None) -> SeedBox | None:
     return SeedBox(center, size, axes, str(seed["level"]))
 
 
+def _alternative(other: Alternative) -> dict[str, Any]:
+    probability = round(float(other.probability), _CONFIDENCE_DECIMALS)
+    return {"start": {"index": int(other.index), "level": other.level}, "probability": probability}
+
+
+def _alternative_from(entry: Mapping[str, Any]) -> Alternative:
+    return Alternative(int(entry["start"]["index"]), str(entry["start"]["level"]), float(entry["probability"]))
+
+
 def _vertebra(vertebra: Vertebra, volume: SagittalVolume) -> dict[str, Any]:
     return {
         "level": vertebra.level,
         "label_value": int(vertebra.label_value),
+        "level_probability": _odds(vertebra.level_probability),
         "confidence": round(float(vertebra.confidence), _CONFIDENCE_DECIMALS),
         "centroid_lps_mm": _list(vertebra.centroid_lps_mm),
         "corners_lps_mm": {name: _list(corner) for name, corner in zip(CORNERS, vertebra.corners_lps_mm)},
@@ -162,7 +179,12 @@ def _vertebra_from(entry: Mapping[str, Any], grid: SourceGrid) -> Vertebra:
         slices=tuple(input_slices(entry["slices"], grid)),
         measurements={str(k): float(v) for k, v in entry["measurements"].items()},
         flags=tuple(str(flag) for flag in entry["flags"]),
+        level_probability=None if entry.get("level_probability") is None else float(entry["level_probability"]),
     )
+
+
+def _odds(probability: float | None) -> float | None:
+    return None if probability is None else round(float(probability), _CONFIDENCE_DECIMALS)
 
 
 def _list(values: Iterable[float]) -> list[float]:

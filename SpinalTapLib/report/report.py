@@ -7,6 +7,7 @@ import numpy as np
 from .. import __version__
 from ..scans.volume import SagittalVolume
 from ..spine.angles import spine_curves
+from ..spine.summary import counting_words
 from ..spine.vertebra import Spine
 from .canvas import Page, png_bytes, shortened
 from .sections import Section, front_section, side_section, spine_window
@@ -19,7 +20,7 @@ from .sidebar import (
     draw_warnings,
     tallest_sidebar,
 )
-from .style import AMBER, BACKGROUND, BRIGHT, GAP_PX, MARGIN_PX, MUTED, RULE, anchor_sentence
+from .style import AMBER, BACKGROUND, BRIGHT, GAP_PX, MARGIN_PX, MUTED, RULE
 from .views import CAPTION_PX, CAPTION_SIZE, draw_names, draw_scale_bar, draw_view
 
 DISCLAIMER = "Research software, not a medical device. Check every level against the images."
@@ -93,7 +94,8 @@ def _draw_header(page: Page, spine: Spine, volume: SagittalVolume) -> None:
     page.text(shortened(volume.name, width - 200, 25, bold=True), 46, MARGIN_PX, 25, BRIGHT, bold=True)
     page.text("SpinalTap", 46, page.width - MARGIN_PX, 18, MUTED, align="right")
     sure = spine.anchor != "none" and bool(spine.vertebrae)
-    used = page.text(anchor_sentence(spine), 76, MARGIN_PX, 16, BRIGHT if sure else AMBER)
+    words = counting_words(spine) if spine.vertebrae else "No vertebra was found"
+    used = page.text(words, 76, MARGIN_PX, 16, BRIGHT if sure else AMBER)
     page.text(_count_sentence(spine), 76, MARGIN_PX + used + 18, 16, MUTED)
     page.text(_model_sentence(spine), 76, page.width - MARGIN_PX, 13, MUTED, align="right")
     page.fill(94, MARGIN_PX, 1, width, RULE)

@@ -1,10 +1,10 @@
-"""How the report looks, and the words it uses for what the levels are counted from."""
+"""How the report looks."""
 
 from __future__ import annotations
 
 from ..spine.confidence import WORDS, word
 from ..spine.levels import UNANCHORED_BASE
-from ..spine.vertebra import Spine, Vertebra
+from ..spine.vertebra import Vertebra
 from .canvas import Colour
 
 BACKGROUND: Colour = (13, 16, 20)
@@ -30,16 +30,3 @@ def confidence_colour(confidence: float) -> Colour:
 def short_name(vertebra: Vertebra) -> str:
     """Return the level, or the number from the bottom up of a vertebra without one."""
     return vertebra.level or str(vertebra.label_value - UNANCHORED_BASE)
-
-
-def anchor_sentence(spine: Spine) -> str:
-    """Say in one line what the levels are counted from."""
-    if not spine.vertebrae:
-        return "No vertebra was found"
-    if spine.anchor == "pinned":
-        return f"Levels counted from the box drawn around {spine.seed.level}" if spine.seed else "Levels pinned by hand"
-    if spine.anchor == "C2":
-        return "Levels counted downwards from C2, which is in view"
-    if spine.anchor == "S1":
-        return "Levels counted upwards from S1, which is in view"
-    return "Levels not known (neither S1 nor C2 surely in view): numbered from the bottom up"

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 SURE, LIKELY = 0.9, 0.6
 """Confidence from which on a level is called sure, or likely; below, it is to be checked."""
 
+DOUBTFUL = 0.1
+"""Another count with more than this probability is told to the user; where there is one, no name is sure."""
+
 WORDS = ("sure", "likely", "check")
 """The words for a confidence, the best first; the same in the panel, the report and the documents."""
 

@@ -48,8 +48,9 @@ class Level:
         return f"{self.name} vertebra"
 
 
-# Six hues that stay apart for colour-blind readers (Okabe and Ito, 2008), walked in a fixed order;
-# a level keeps its colour in every scan.
+# Seven hues that stay apart for colour-blind readers (Okabe and Ito, 2008), walked in a fixed order: sacral and lumbar
+# levels have them as they are, thoracic ones lighter, cervical ones darker, so that no two regions share a colour.
+# A level keeps its colour in every scan.
 _PALETTE = (
     (230, 159, 0),
     (86, 180, 233),
@@ -59,6 +60,8 @@ _PALETTE = (
     (213, 94, 0),
     (204, 121, 167),
 )
+
+_LIGHTER, _DARKER = 0.5, 0.6
 
 _ROWS = (  # from the bottom up
     ("S1", 26, "65985001"),
@@ -90,8 +93,20 @@ _ROWS = (  # from the bottom up
     ("C1", 1, "14806007"),
 )
 
+
+
+def _colour(place: int, name: str) -> tuple[int, int, int]:
+    """Return the colour of the level at a place in the rows."""
+    red, green, blue = _PALETTE[place % len(_PALETTE)]
+    if name[0] == "T":
+        return tuple(round(c + (255 - c) * _LIGHTER) for c in (red, green, blue))  # type: ignore[return-value]
+    if name[0] == "C":
+        return tuple(round(c * _DARKER) for c in (red, green, blue))  # type: ignore[return-value]
+    return red, green, blue
+
+
 LEVELS: tuple[Level, ...] = tuple(
-    Level(name, value, code, _PALETTE[i % len(_PALETTE)]) for i, (name, value, code) in enumerate(_ROWS)
+    Level(name, value, code, _colour(i, name)) for i, (name, value, code) in enumerate(_ROWS)
 )
 """All known levels, from the bottom up, the supernumerary L6 and T13 included."""
 

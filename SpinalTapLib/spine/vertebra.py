@@ -33,6 +33,9 @@ class Vertebra:
         Named measurements; the unit is the end of the name (``"height_anterior_mm"``).
     flags : tuple of str
         Short plain-English notes, such as ``"corner estimated"`` or ``"cut by the edge of the image"``.
+    level_probability : float or None
+        Probability, 0-1, of its most probable level, given that it is a vertebra; below 0.5 `level` is None. None in
+        results of versions that did not tell.
     """
 
     level: str | None
@@ -43,6 +46,7 @@ class Vertebra:
     slices: tuple[int, ...] = ()
     measurements: Mapping[str, float] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
+    level_probability: float | None = None
 
     @property
     def up(self) -> np.ndarray:
@@ -107,6 +111,25 @@ class SeedBox:
 
 
 @dataclass(frozen=True)
+class Alternative:
+    """Another way to count the levels of a spine.
+
+    Attributes
+    ----------
+    index : int
+        Position in `Spine.vertebrae`, 0 the lowest.
+    level : str
+        The level that this vertebra would have.
+    probability : float
+        Of this count, 0-1.
+    """
+
+    index: int
+    level: str
+    probability: float
+
+
+@dataclass(frozen=True)
 class Spine:
     """The answer: vertebrae from the bottom up, and what they were counted from.
 
@@ -115,7 +138,8 @@ class Spine:
     vertebrae : tuple of Vertebra
         From the bottom up.
     anchor : str
-        What the count starts from: ``"S1"``, ``"C2"``, ``"pinned"`` or ``"none"``.
+        What the names rest on: ``"S1"`` or ``"C2"``, which is in view, ``"pinned"`` by the user, ``"estimated"`` from
+        the shapes of the vertebrae where neither end is in view, or ``"none"`` where no name is probable enough.
     label_map : ndarray, shape (slice, row, column), or None
         Label values on the `SagittalVolume`'s grid.
     seed : SeedBox or None
@@ -132,6 +156,8 @@ class Spine:
         The kept detections that make a reseed possible without running the detector again.
     earlier : Spine or None
         The answer before the last change of levels, so that it can be taken back.
+    alternatives : tuple of Alternative
+        Other counts with a probability of 0.02 or more, the most probable first.
     """
 
     vertebrae: tuple[Vertebra, ...]
@@ -144,6 +170,7 @@ class Spine:
     device: str = "cpu"
     evidence: object = None
     earlier: Spine | None = None
+    alternatives: tuple[Alternative, ...] = ()
 
     def __getitem__(self, level: str) -> Vertebra:
         """Return the vertebra of that level; raise KeyError if it was not found."""

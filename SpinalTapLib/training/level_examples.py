@@ -17,29 +17,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
-from ..level_views import level_numbers, level_view, tilt_of
-from ..levels import COMMON
-from ..networks import LEVEL_CLASSES
-from ..rungs import Rung
-from .anatomy import SyntheticSpine, random_spine
-from .chance import Chance
-from .contrast import draw_contrast
-from .drawing import Canvas, draw_slice
-from .junction import MISREAD_SHARE
-from .shapes import corners_in_plane
+from ..counting.level_views import level_numbers, level_view, tilt_of
+from ..counting.names import BLEND, NOTHING, SACRUM, place_classes
+from ..counting.rungs import Rung
+from ..detection.networks import LEVEL_CLASSES
+from .images.contrast import draw_contrast
+from .images.random_numbers import Chance
+from .synthetic.body_shape import corners_in_plane
+from .synthetic.drawing import Canvas, draw_slice
+from .synthetic.junction import MISREAD_SHARE
+from .synthetic.random_spine import SyntheticSpine, random_spine
 
 PIXEL_MM = 0.9
-SACRUM, NOTHING = LEVEL_CLASSES - 2, LEVEL_CLASSES - 1
-"""Classes of what lies below S1 and of what is no vertebra; the others are the places of `levels.COMMON`."""
-
 KIND_WEIGHTS = [0.28, 0.34, 0.13, 0.04, 0.03, 0.02, 0.16]
 """Contrasts in the order of `contrast.KINDS`."""
 
 LEAST_VISIBLE = 0.35
 """A body of which less lies in view is no candidate: the detector does not find it."""
-
-COUNT_BLEND = (6, 12)
-"""Up to the first place above S1 the count from below decides, from the second one on that from C2."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,19 +119,12 @@ def _pixels(points_mm: np.ndarray, canvas: Canvas) -> np.ndarray:
 
 def level_targets(spine: SyntheticSpine) -> np.ndarray:
     """Return what each vertebra is to be called, shape (n, LEVEL_CLASSES): probabilities."""
-    n, last = len(spine.vertebrae), len(COMMON) - 1
-    out = np.zeros((n, LEVEL_CLASSES))
-    for place in range(n):
-        low, high = COUNT_BLEND
-        from_above = float(np.clip((place - low) / (high - low), 0, 1))
-        up = min(place, last)
-        down = min(max(last - (n - 1 - place), 0), last)
-        misread = MISREAD_SHARE if spine.junction.misread_by and place <= low else 0.0
-        out[place, down] += from_above
-        out[place, up] += (1 - from_above) * (1 - misread)
-        if misread:
+    out = place_classes(len(spine.vertebrae))
+    if spine.junction.misread_by:
+        for place in range(BLEND[0] + 1):
             other = place - spine.junction.misread_by
-            out[place, other if other >= 0 else SACRUM] += (1 - from_above) * misread
+            out[place] *= 1 - MISREAD_SHARE
+            out[place, other if other >= 0 else SACRUM] += MISREAD_SHARE
     return out
 
 
@@ -195,8 +182,9 @@ def _field_of_view(scene: SpineScene, rng: np.random.Generator) -> tuple[int, in
         bottom, top = middles[low] + 0.5 * pitch[low], middles[high]
     elif draw < 0.88:  # cervical
         low = n - 1 - int(rng.integers(4, 11))
-        bottom = middles[low]
-        top = middles[-1] - rng.uniform(0.6, 5) * pitch[-1] if rng.random() < 0.7 else middles[n - 1 - int(rng.integers(0, 3))]
+        bottom, top = middles[low], middles[-1] - rng.uniform(0.6, 5) * pitch[-1]
+        if rng.random() > 0.7:  # the dens is cut, or C2 is out of view
+            top = middles[n - 1 - int(rng.integers(0, 3))]
     elif draw < 0.94:  # thoracic
         low = int(rng.integers(4, 9))
         bottom, top = middles[low], middles[min(low + int(rng.integers(6, 13)), n - 1)]
@@ -229,10 +217,10 @@ def _images(scene: SpineScene, rng: np.random.Generator, window: tuple[slice, sl
     bias = ndimage.zoom(rng.normal(0, rng.uniform(0, 0.35), (4, 4)), (rows / 4 + 0.01, columns / 4 + 0.01), order=1)
     shade = np.exp(bias[:rows, :columns]) * np.linspace(rng.uniform(0.15, 1.0), 1, columns)[None]
     shade = (shade * (1 + mottle)).astype(np.float32)
-    grain = ndimage.gaussian_filter(rng.standard_normal((4, rows, columns), np.float32), (0, 0.5, 0.5)) * (2 * noise)
+    grain = rng.standard_normal((4, rows, columns), np.float32) * np.float32(noise)
     out = np.empty_like(planes)
     for k, plane in enumerate(planes):
-        signal = ndimage.gaussian_filter(plane * shade, blur)
+        signal = ndimage.gaussian_filter(plane * shade, blur, truncate=2.5)
         out[k] = np.hypot(signal + grain[k], grain[k + 1])
     if rng.random() < 0.25:
         _darken_ends(out, rng)

@@ -18,15 +18,18 @@ import torch
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from ..networks import LevelNetwork
+from ..detection.networks import LEVEL_CLASSES, LevelNetwork
+from ..detection.weights import save_network
+from ..files.atomic import write_whole
 from ..progress import Cancelled, CancelledCallback, ProgressCallback
-from ..staging import write_whole
-from ..weights import save_network
 from .averaging import Average
 from .level_examples import LevelExample, draw_scene, make_examples
 from .settings import check
 
 CHECKPOINT_NAME = "levels_checkpoint.pt"
+
+FIRST_SCENES = 12
+"""A worker draws so many scenes before it makes the first example, and the others in between."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ class LevelConfig:
         check(len(self.widths) >= 1 and min(self.widths) >= 1, "widths", self.widths, "one or more widths above zero")
         for name in ("rows", "columns"):
             value = getattr(self, name)
-            check(value >= step and value % step == 0, name, value, f"a multiple of {step} for {len(self.widths)} widths")
+            wanted = f"a multiple of {step} for {len(self.widths)} widths"
+            check(value >= step and value % step == 0, name, value, wanted)
         for name in ("steps", "batch", "scenes", "examples_per_scene", "mixed"):
             check(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
         for name in ("seed", "workers", "weight_decay"):
@@ -107,7 +111,8 @@ class _ExampleStream(IterableDataset):
             )
 
     def _examples(self, rng: np.random.Generator) -> Iterator[LevelExample]:
-        scenes, made = [draw_scene(rng, self.config.well_formed)], 0
+        made = 0
+        scenes = [draw_scene(rng, self.config.well_formed) for _ in range(min(FIRST_SCENES, self.config.scenes))]
         while True:
             examples = make_examples(scenes[rng.integers(len(scenes))], rng, self.config.rows, self.config.columns)
             yield from examples
@@ -155,9 +160,10 @@ def train_levels(
     network = LevelNetwork(config.widths, config.rows, config.columns).to(memory_format=torch.channels_last).train()
     average = Average(network, config.ema_decay)
     optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    shown = torch.zeros(LEVEL_CLASSES, dtype=torch.float64)  # how much of each class the examples held
     step, spent, part = 0, 0.0, 0
     if resume is not None:
-        step, spent, part = _restore(Path(resume), network, average.network, optimiser)
+        step, spent, part = _restore(Path(resume), network, average.network, optimiser, shown)
     stream = _ExampleStream(config, part)
     loader = DataLoader(stream, batch_size=None, num_workers=config.workers, worker_init_fn=_one_thread)
     began, saved = time.monotonic(), time.monotonic()
@@ -167,7 +173,7 @@ def train_levels(
         state = {
             "step": step, "minutes": spent + (time.monotonic() - began) / 60, "part": part + 1,
             "network": network.state_dict(), "average": average.network.state_dict(),
-            "optimiser": optimiser.state_dict(), "config": json.dumps(dataclasses.asdict(config)),
+            "optimiser": optimiser.state_dict(), "shown": shown, "config": json.dumps(dataclasses.asdict(config)),
         }  # fmt: skip
         buffer = io.BytesIO()
         torch.save(state, buffer)
@@ -191,6 +197,7 @@ def train_levels(
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimiser.step()
         step += 1
+        shown += target.sum(0)
         average.follow(network, step)
         losses.append(loss.item())
         if progress is not None and step % 20 == 0:
@@ -202,12 +209,16 @@ def train_levels(
             saved = time.monotonic()
     keep()
     weights = Path(output) / f"{config.name}.pt"
-    save_network(weights, average.network, _card(config, step, spent + (time.monotonic() - began) / 60))
+    save_network(weights, average.network, _card(config, step, spent + (time.monotonic() - began) / 60, shown))
     return weights
 
 
 def _restore(
-    path: Path, network: torch.nn.Module, average: torch.nn.Module, optimiser: torch.optim.Optimizer
+    path: Path,
+    network: torch.nn.Module,
+    average: torch.nn.Module,
+    optimiser: torch.optim.Optimizer,
+    shown: torch.Tensor,
 ) -> tuple[int, float, int]:
     """Load a checkpoint and return its step, the minutes spent, and how many parts the run had."""
     file = path / CHECKPOINT_NAME if path.is_dir() else path
@@ -216,6 +227,7 @@ def _restore(
         network.load_state_dict(state["network"])
         average.load_state_dict(state["average"])
         optimiser.load_state_dict(state["optimiser"])
+        shown.copy_(state["shown"])
         return int(state["step"]), float(state["minutes"]), int(state["part"])
     except OSError as error:
         raise ValueError(f"Cannot resume from {file}: {error.strerror}.") from error
@@ -227,7 +239,7 @@ def _one_thread(_worker: int) -> None:
     torch.set_num_threads(1)
 
 
-def _card(config: LevelConfig, steps: int, minutes: float) -> dict[str, Any]:
+def _card(config: LevelConfig, steps: int, minutes: float, shown: torch.Tensor) -> dict[str, Any]:
     return {
         "task": "Which vertebra a candidate is: S1 to C2, sacrum below S1, or none",
         "trained_on": "synthetic spines only (SpinalTapLib.training), at random fields of view",
@@ -238,5 +250,6 @@ def _card(config: LevelConfig, steps: int, minutes: float) -> dict[str, Any]:
         "torch": torch.__version__,
         "seed": config.seed,
         "config": dataclasses.asdict(config),
+        "class_shares": [round(float(share), 5) for share in shown / shown.sum().clamp(min=1)],
         "scores": {},
     }

@@ -1,4 +1,4 @@
-"""Labelling: where the count starts, what it does with S1 boxes, and what it does when nothing is known."""
+"""Labelling: names from what is seen, from boxes, along the ladder, and none where nothing is known."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from SpinalTapLib.counting.fusion import FLAG_LADDER_ONLY, Place
-from SpinalTapLib.counting.gaps import open_gaps, unflagged
-from SpinalTapLib.counting.labelling import label
+from SpinalTapLib.counting.fusion import FLAG_LADDER_ONLY
+from SpinalTapLib.counting.labelling import FLAG_AGAINST, FLAG_TRANSITIONAL, Labelling, distances, label
+from SpinalTapLib.counting.names import N_CLASSES
 from SpinalTapLib.counting.rungs import Rung
-from SpinalTapLib.counting.start import DISAGREEMENT_CONFIDENCE, FLAG_BOX, FLAG_TRANSITIONAL
+from SpinalTapLib.counting.start import FLAG_BOX
 from SpinalTapLib.detection.linking import FLAG_GAP
 from SpinalTapLib.scans.volume import volume_from_array
+from SpinalTapLib.spine import levels
 from SpinalTapLib.spine.measurements import measure
 from SpinalTapLib.spine.structures import Structure
 from SpinalTapLib.spine.vertebra import SeedBox
+
+BODY, S1, C2 = Structure.BODY, Structure.S1, Structure.C2
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +38,7 @@ def _found(n: int, special: dict[int, int] | None = None) -> list[Found]:
     out = []
     for i in range(n):
         evidence = np.zeros(7)
-        evidence[(special or {}).get(i, Structure.BODY)] = 0.9
+        evidence[(special or {}).get(i, BODY)] = 0.9
         centre = np.array([0.0, 0.0, 30.0 * i])
         out.append(Found(centre, centre + half, evidence))
     return out
@@ -49,47 +52,109 @@ def _box(z: float, level: str = "S1", size: float = 30.0) -> SeedBox:
     return SeedBox(np.array([0.0, 0.0, z]), np.full(3, size), level=level)
 
 
+def _sees(*classes: int, sure: float = 5.0):
+    """A level network that sees one class at each place, from the bottom up."""
+
+    def look(rungs) -> np.ndarray:
+        order = np.argsort([-rung.centre[0] for rung in rungs])
+        out = np.full((len(rungs), N_CLASSES), -sure)
+        for place, rung in enumerate(order):
+            out[rung, classes[place]] = 0.0
+        return out
+
+    return look
+
+
 def test_the_count_starts_at_the_s1_that_the_detector_is_sure_of():
-    vertebrae, anchor, warnings = label(_found(4, {0: Structure.S1}))
-    assert _levels(vertebrae) == ["S1", "L5", "L4", "L3"] and anchor == "S1" and not warnings
+    found = label(_found(4, {0: S1}))
+    assert _levels(found.vertebrae) == ["S1", "L5", "L4", "L3"] and found.anchor == "S1" and not found.warnings
+    assert all(v.level_probability > 0.95 for v in found.vertebrae)
 
 
 def test_what_lies_below_s1_is_left_out():
-    vertebrae, _, _ = label(_found(4, {1: Structure.S1}))
-    assert _levels(vertebrae) == ["S1", "L5", "L4"]
+    assert _levels(label(_found(4, {1: S1})).vertebrae) == ["S1", "L5", "L4"]
 
 
 def test_without_s1_the_count_goes_down_from_c2():
-    vertebrae, anchor, _ = label(_found(4, {3: Structure.C2}))
-    assert _levels(vertebrae) == ["C5", "C4", "C3", "C2"] and anchor == "C2"
+    found = label(_found(4, {3: C2}))
+    assert _levels(found.vertebrae) == ["C5", "C4", "C3", "C2"] and found.anchor == "C2"
 
 
-def test_without_s1_and_c2_no_level_is_claimed_and_a_warning_says_so():
-    vertebrae, anchor, warnings = label(_found(3))
-    assert _levels(vertebrae) == [None] * 3 and anchor == "none"
-    assert [v.label_value for v in vertebrae] == [101, 102, 103]
-    assert "not known" in warnings[0] and "--" not in warnings[0]
+def test_the_level_network_names_vertebrae_of_which_neither_end_is_in_view():
+    volume = volume_from_array(np.random.default_rng(0).random((9, 320, 120)), _matrix())
+    found = label(_found(4), working=volume, levels_look=_sees(3, 4, 5, 6))
+    assert _levels(found.vertebrae) == ["L3", "L2", "L1", "T12"] and found.anchor == "estimated"
+
+
+def test_the_level_network_outweighs_an_s1_that_only_the_parts_see():
+    volume = volume_from_array(np.random.default_rng(0).random((9, 320, 120)), _matrix())
+    found = label(_found(4, {0: S1}), working=volume, levels_look=_sees(24, 0, 1, 2))
+    assert _levels(found.vertebrae) == ["S1", "L5", "L4"]
+
+
+@pytest.mark.parametrize("n", [1, 3, 12])
+def test_where_nothing_tells_the_levels_none_is_claimed_and_a_warning_says_so(n):
+    found = label(_found(n))
+    assert _levels(found.vertebrae) == [None] * n and found.anchor == "none"
+    assert [v.label_value for v in found.vertebrae] == list(range(101, 101 + n))
+    assert "not known" in found.warnings[0] and "--" not in found.warnings[0]
+    assert all(v.level_probability < 0.5 for v in found.vertebrae)
+
+
+def test_one_vertebra_alone_that_looks_like_s1_is_s1():
+    assert _levels(label(_found(1, {0: S1})).vertebrae) == ["S1"]
+
+
+def test_an_even_chance_is_told_as_the_most_likely_range():
+    volume = volume_from_array(np.random.default_rng(0).random((9, 320, 120)), _matrix())
+
+    def look(rungs) -> np.ndarray:
+        one, other = _sees(0, 1, 2, sure=3)(rungs), _sees(1, 2, 3, sure=3)(rungs)
+        return np.logaddexp(np.logaddexp(one, other), _sees(2, 3, 4, sure=3)(rungs))
+
+    found = label(_found(3), working=volume, levels_look=look)
+    assert found.anchor == "none" and "Most likely they are" in found.warnings[0]
+    assert found.alternatives and found.alternatives[0].probability >= found.alternatives[-1].probability
+
+
+def test_a_probable_other_count_is_told_with_its_odds():
+    volume = volume_from_array(np.random.default_rng(0).random((9, 320, 120)), _matrix())
+
+    def look(rungs) -> np.ndarray:
+        return np.logaddexp(_sees(0, 1, 2, sure=9)(rungs), _sees(1, 2, 3, sure=9)(rungs) + 0.2)
+
+    found = label(_found(3, {0: S1}), working=volume, levels_look=look)
+    assert _levels(found.vertebrae) == ["S1", "L5", "L4"]
+    other = found.alternatives[0]
+    assert (other.index, other.level) == (0, "L5") and 0.1 < other.probability < 0.5
+    assert found.warnings[0].startswith("S1 or L5? ") and "transitional" in found.warnings[0]
+    assert FLAG_TRANSITIONAL in found.vertebrae[0].flags
+    assert all(v.confidence < 0.9 for v in found.vertebrae)
 
 
 def test_a_box_pins_its_level_and_the_rest_follow_both_ways():
-    vertebrae, anchor, _ = label(_found(5), _box(60.0, "L3"))
-    assert _levels(vertebrae) == ["L5", "L4", "L3", "L2", "L1"] and anchor == "pinned"
+    found = label(_found(5), _box(60.0, "L3"))
+    assert _levels(found.vertebrae) == ["L5", "L4", "L3", "L2", "L1"] and found.anchor == "pinned"
+    assert found.vertebrae[2].level_probability == pytest.approx(1)
 
 
 @pytest.mark.parametrize("offset", [(0, 12, 0), (0, -12, 0), (0, 0, 12), (0, 0, -12), (8, 6, 6)])
 @pytest.mark.parametrize("size", [20.0, 42.0])
 def test_a_loosely_drawn_box_still_marks_its_vertebra(offset, size):
     box = SeedBox(np.array(offset, float), np.full(3, size))
-    vertebrae, _, _ = label(_found(5), box)
-    assert vertebrae[0].level == "S1" and vertebrae[0].centroid_lps_mm[2] == 0
+    lowest = label(_found(5), box).vertebrae[0]
+    assert lowest.level == "S1" and lowest.centroid_lps_mm[2] == 0
 
 
-def test_a_box_on_another_vertebra_than_the_s1_that_is_seen_is_obeyed_but_doubted():
-    plain, _, _ = label(_found(5, {0: Structure.S1}))
-    vertebrae, _, warnings = label(_found(5, {0: Structure.S1}), _box(30.0))
-    assert {v.level: v.centroid_lps_mm[2] for v in vertebrae}["S1"] == 30.0
-    assert "looks like S1" in warnings[0] and "below" in warnings[0]
-    assert vertebrae[-1].confidence < plain[-1].confidence
+def test_a_box_that_contradicts_the_picture_is_obeyed_and_it_is_said():
+    found = label(_found(5, {0: S1}), _box(30.0))
+    assert {v.level: v.centroid_lps_mm[2] for v in found.vertebrae}["S1"] == 30.0
+    assert "S1 box lies on a vertebra that looks like L5" in found.warnings[0]
+    assert FLAG_AGAINST in found.vertebrae[0].flags
+
+
+def test_a_box_that_agrees_with_the_picture_says_nothing():
+    assert not label(_found(5, {0: S1}), _box(0.0)).warnings
 
 
 def test_a_box_far_from_every_vertebra_is_refused_in_words():
@@ -98,22 +163,27 @@ def test_a_box_far_from_every_vertebra_is_refused_in_words():
 
 
 def test_steps_limit_the_names_above_s1():
-    assert len(label(_found(20, {0: Structure.S1}), steps=6)[0]) == 7
+    assert len(label(_found(20, {0: S1}), steps=6).vertebrae) == 7
 
 
-def test_a_count_that_does_not_end_at_the_c2_that_is_seen_warns():
-    vertebrae, _, warnings = label(_found(20, {0: Structure.S1, 19: Structure.C2}))
-    assert "looks like C2" in warnings[0]
-    assert all(v.confidence < 0.9 for v in vertebrae)
+def test_two_ends_that_contradict_each_other_are_never_sure():
+    found = label(_found(20, {0: S1, 19: C2}))
+    assert found.warnings and all(v.level is None or v.confidence < 0.9 for v in found.vertebrae)
 
 
 def test_one_vertebra_more_than_usual_becomes_a_flagged_t13():
-    vertebrae, _, warnings = label(_found(25, {0: Structure.S1, 24: Structure.C2}))
-    assert "T13" in _levels(vertebrae) and vertebrae[-1].level == "C2" and "one more" in warnings[0]
+    found = label(_found(25, {0: S1, 24: C2}))
+    assert "T13" in _levels(found.vertebrae) and found.vertebrae[-1].level == "C2" and "one more" in found.warnings[0]
+
+
+def test_one_vertebra_fewer_than_usual_leaves_t12_out_and_says_so():
+    found = label(_found(23, {0: S1, 22: C2}))
+    assert "T12" not in _levels(found.vertebrae) and found.vertebrae[-1].level == "C2"
+    assert "one fewer" in found.warnings[0]
 
 
 def test_a_vertebra_that_only_the_ladder_sees_is_counted():
-    found = _found(8, {0: Structure.S1})
+    found = _found(8, {0: S1})
     volume = volume_from_array(np.random.default_rng(0).random((9, 320, 120)), _matrix())
     truth = [_rung(volume, f) for f in found]
 
@@ -122,7 +192,7 @@ def test_a_vertebra_that_only_the_ladder_sees_is_counted():
         nothing = replace(rung, presence=0.0)
         return truth[i + 1] if i < 7 else nothing, truth[i - 1] if i else nothing
 
-    vertebrae, _, _ = label(found[:3] + found[4:], working=volume, look=look)
+    vertebrae = label(found[:3] + found[4:], working=volume, look=look).vertebrae
     assert _levels(vertebrae) == ["S1", "L5", "L4", "L3", "L2", "L1", "T12", "T11"]
     missed = vertebrae[3]
     assert np.allclose(missed.centroid_lps_mm, found[3].centroid_lps_mm, atol=1e-6)
@@ -142,41 +212,25 @@ def _rung(volume, found: Found) -> Rung:
 
 
 def test_nothing_found_gives_nothing():
-    assert label([]) == ((), "none", ())
+    assert label([]) == Labelling()
 
 
 def test_a_box_on_c2_counts_downwards_and_steps_count_with_it():
     found = _found(10)
-    assert _levels(label(found, _box(270.0, "C2"))[0])[0] == "T4"
-    vertebrae, anchor, _ = label(found, _box(270.0, "C2"), steps=3)
-    assert _levels(vertebrae) == ["C5", "C4", "C3", "C2"] and anchor == "pinned"
+    assert _levels(label(found, _box(270.0, "C2")).vertebrae)[0] == "T4"
+    named = label(found, _box(270.0, "C2"), steps=3)
+    assert _levels(named.vertebrae) == ["C5", "C4", "C3", "C2"] and named.anchor == "pinned"
 
 
-def test_a_c2_box_on_another_vertebra_than_the_one_that_looks_like_c2_is_doubted():
-    _, _, warnings = label(_found(6, {5: Structure.C2}), _box(120.0, "C2"))
-    assert "looks like C2" in warnings[0] and "1 above it" in warnings[0]
-
-
-def test_an_s1_that_looks_half_lumbar_is_called_transitional_with_a_question_mark():
-    found = _found(4, {0: Structure.S1})
-    found[0].evidence[[Structure.S1, Structure.BODY]] = 0.6, 0.3
-    vertebrae, anchor, warnings = label(found)
-    assert anchor == "S1" and vertebrae[0].flags == (FLAG_TRANSITIONAL,)
-    assert "transitional" in warnings[0] and not vertebrae[1].flags
-
-
-@pytest.mark.parametrize(("place", "where"), [(2, "right above S1"), (0, "right below S1")])
-def test_a_neighbour_of_s1_that_looks_a_little_like_it_is_called_transitional_too(place, where):
-    found = _found(5, {1: Structure.S1})
-    found[place].evidence[[Structure.S1, Structure.BODY]] = 0.3, 0.6
-    vertebrae, _, warnings = label(found)
-    assert where in warnings[0]
-    assert [FLAG_TRANSITIONAL in v.flags for v in vertebrae] == [False, place == 2, False, False]
+@pytest.mark.parametrize("name", ["C1", "S1"])
+def test_a_pin_at_an_end_of_the_spine_leaves_out_what_lies_beyond(name):
+    vertebrae = label(_found(5), _box(60.0, name)).vertebrae
+    assert _levels(vertebrae) == (["C3", "C2", "C1"] if name == "C1" else ["S1", "L5", "L4"])
 
 
 def test_the_offered_levels_may_be_pinned():
-    assert _levels(label(_found(4), _box(30.0, "L6"))[0]) == ["S1", "L6", "L5", "L4"]
-    assert _levels(label(_found(4), _box(30.0, "T13"))[0]) == ["L1", "T13", "T12", "T11"]
+    assert _levels(label(_found(4), _box(30.0, "L6")).vertebrae) == ["S1", "L6", "L5", "L4"]
+    assert _levels(label(_found(4), _box(30.0, "T13")).vertebrae) == ["L1", "T13", "T12", "T11"]
 
 
 def _missed(place: int):
@@ -198,7 +252,8 @@ def _missed(place: int):
 def test_a_box_on_an_s1_that_the_detector_missed_starts_the_ladder_all_the_same():
     seen, missed, volume, look = _missed(0)
     box = SeedBox(missed.centroid_lps_mm + [0, 8, 6], np.array([30.0, 40, 30]))
-    vertebrae, anchor, _ = label(seen, box, working=volume, look=look)
+    named = label(seen, box, working=volume, look=look)
+    vertebrae, anchor = named.vertebrae, named.anchor
     assert _levels(vertebrae) == ["S1", "L5", "L4", "L3", "L2", "L1", "T12", "T11"] and anchor == "pinned"
     assert np.allclose(vertebrae[0].corners_lps_mm, missed.corners_lps_mm, atol=1e-6)
     assert FLAG_BOX in vertebrae[0].flags and vertebrae[0].confidence < vertebrae[1].confidence
@@ -217,24 +272,26 @@ def test_a_box_outside_the_scan_is_said_to_be_outside():
 
 
 def test_a_box_of_a_hundred_metres_takes_the_vertebra_nearest_to_its_middle():
-    vertebrae, _, _ = label(_found(5), SeedBox(np.array([0.0, 0, 62]), np.full(3, 1e5), level="L3"))
+    vertebrae = label(_found(5), SeedBox(np.array([0.0, 0, 62]), np.full(3, 1e5), level="L3")).vertebrae
     assert {v.level: v.centroid_lps_mm[2] for v in vertebrae}["L3"] == 60
 
 
 def test_the_ladder_alone_names_what_it_climbs():
     seen, missed, volume, look = _missed(3)
-    vertebrae, anchor, _ = label(seen, _box(0.0), working=volume, look=look, method="ladder")
+    named = label(seen, _box(0.0), working=volume, look=look, method="ladder")
+    vertebrae, anchor = named.vertebrae, named.anchor
     assert _levels(vertebrae) == ["S1", "L5", "L4", "L3", "L2", "L1", "T12", "T11"] and anchor == "pinned"
     assert np.allclose(vertebrae[3].centroid_lps_mm, missed.centroid_lps_mm, atol=1e-6)
     assert [FLAG_LADDER_ONLY in v.flags for v in vertebrae] == [k == 3 for k in range(8)]
     assert all(np.allclose(v.corners_lps_mm, f.corners_lps_mm) for v, f in zip(vertebrae[4:], seen[3:], strict=True))
-    assert len(label(seen, _box(0.0), 6, working=volume, look=look, method="ladder")[0]) == 7
+    assert len(label(seen, _box(0.0), 6, working=volume, look=look, method="ladder").vertebrae) == 7
 
 
 def test_the_ladder_alone_climbs_down_from_c2():
     seen, _, volume, look = _missed(3)
-    seen[-1].evidence[[Structure.BODY, Structure.C2]] = 0.0, 0.9
-    vertebrae, anchor, _ = label(seen, working=volume, look=look, method="ladder")
+    seen[-1].evidence[[BODY, C2]] = 0.0, 0.9
+    named = label(seen, working=volume, look=look, method="ladder")
+    vertebrae, anchor = named.vertebrae, named.anchor
     assert _levels(vertebrae) == ["T2", "T1", "C7", "C6", "C5", "C4", "C3", "C2"] and anchor == "C2"
 
 
@@ -248,29 +305,29 @@ def _gapped(n: int, gap: int, special: dict[int, int]) -> list[Found]:
     return column[:gap] + column[gap + 1 :]
 
 
-def test_beyond_a_gap_the_levels_are_doubted_and_it_is_said():
-    vertebrae, _, warnings = label(_gapped(7, 3, {0: Structure.S1}))
-    assert [v.confidence for v in vertebrae] == pytest.approx([0.9] * 3 + [0.9 * DISAGREEMENT_CONFIDENCE] * 3)
-    assert len(warnings) == 1 and "L3 and L4 lie so far apart" in warnings[0] and "levels above" in warnings[0]
+def test_across_a_gap_the_count_goes_on_with_one_warning():
+    found = label(_gapped(7, 3, {0: S1}))
+    assert _levels(found.vertebrae) == ["S1", "L5", "L4", "L2", "L1", "T12"]
+    assert len(found.warnings) == 1 and "Between L2 and L4 a vertebra was counted" in found.warnings[0]
+    assert [FLAG_GAP in v.flags for v in found.vertebrae] == [False, False, False, True, False, False]
 
 
-def test_a_gap_below_c2_makes_those_below_doubtful():
-    vertebrae, _, warnings = label(_gapped(6, 2, {5: Structure.C2}))
-    assert [v.confidence < 0.8 for v in vertebrae] == [True, True, False, False, False]
-    assert "levels below" in warnings[0]
+def test_a_gap_below_c2_is_counted_across_too():
+    assert _levels(label(_gapped(6, 2, {5: C2})).vertebrae) == ["C7", "C6", "C4", "C3", "C2"]
+
+
+def test_a_seam_of_four_vertebrae_is_counted_across():
+    column = _found(12, {0: S1, 11: S1})
+    column[11] = replace(column[11], evidence=np.eye(7)[BODY])
+    found = label([*column[:4], *column[8:]])
+    assert _levels(found.vertebrae)[:5] == ["S1", "L5", "L4", "L3", levels.COMMON[8]]
 
 
 def test_no_disc_and_no_slip_is_measured_across_a_gap():
-    vertebrae = measure(label(_gapped(6, 3, {0: Structure.S1}))[0])
+    vertebrae = measure(label(_gapped(6, 3, {0: S1})).vertebrae)
     assert ["slip_mm" in v.measurements for v in vertebrae] == [False, True, True, False, True]
 
 
-def test_a_gap_that_the_ladder_has_filled_is_none():
-    column, nowhere = _gapped(5, 2, {0: Structure.S1}), Rung(0.0, np.zeros((4, 2)))
-    places = [Place(k, nowhere, 1.0) for k in range(4)]
-    assert open_gaps(places, column) == (2,)
-    filled = [*places[:2], Place(None, nowhere, 1.0), *places[2:]]
-    assert open_gaps(filled, column) == ()
-    vertebra = label(column)[0][2]
-    assert FLAG_GAP in unflagged(vertebra, 2, places).flags
-    assert FLAG_GAP not in unflagged(vertebra, 3, filled).flags
+def test_distances_are_in_sizes_of_the_vertebrae():
+    corners = np.array([f.corners_lps_mm for f in _found(3)])
+    assert distances(corners)[0] == pytest.approx([0, 30 / np.sqrt(22 * 30), 60 / np.sqrt(22 * 30)])

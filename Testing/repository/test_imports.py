@@ -15,7 +15,6 @@ KNOWN_UPWARD = {
 
 KNOWN_CIRCLES = {
     frozenset({"session.results", "session.scene_events"}),
-    frozenset({"training.synthetic.pathology", "training.synthetic.posture", "training.synthetic.random_spine"}),
 }
 """The same for circles."""
 

@@ -163,16 +163,20 @@ def mask_in_picture(mask: np.ndarray, back: np.ndarray, shape: tuple[int, ...]) 
     return ndimage.affine_transform(mask.astype(np.float32), there[:2, :2], there[:2, 2], shape, order=1) >= 0.5
 
 
+def slice_volume(image: np.ndarray) -> SagittalVolume:
+    """Return a slice at 1 mm a pixel as a volume of one slice, as thick as a body is wide."""
+    matrix = np.zeros((4, 4))  # rows run downwards and columns backwards in LPS
+    matrix[0, 0], matrix[2, 1], matrix[1, 2], matrix[3, 3] = _ONE_SLICE_MM, -1.0, 1.0, 1.0
+    return SagittalVolume(np.ascontiguousarray(image)[None], matrix)
+
+
 def detector_finder(detector: PartDetector) -> Finder:
     """Return a finder that runs the part detector and keeps what linking keeps, as for a scan of one slice."""
     from ...detection.linking import link
     from ...spine.structures import Structure
 
     def find(image: np.ndarray) -> Found:
-        # Rows run downwards and columns backwards in LPS; the slice is as thick as a body is wide.
-        matrix = np.zeros((4, 4))
-        matrix[0, 0], matrix[2, 1], matrix[1, 2], matrix[3, 3] = _ONE_SLICE_MM, -1.0, 1.0, 1.0
-        detections = detector.detect(SagittalVolume(image[None], matrix))
+        detections = detector.detect(slice_volume(image))
         candidates = link(detections)
         centroids = [detections.working.to_index(c.centroid_lps_mm)[1:] for c in candidates]
         sure = [float(c.evidence[Structure.S1]) for c in candidates]

@@ -222,10 +222,10 @@ def find_all(subject: Subject, detector: PartDetector, ladder: Any) -> dict[str,
     look = LadderLook(ladder, working)
     candidates = link(detector.detect(working))
     return {
-        SQUEEZED: _bodies(label(link(detector.detect(squeezed)), method="detector")[0]),
-        TILES: _bodies(label(candidates, method="detector")[0]),
+        SQUEEZED: _bodies(label(link(detector.detect(squeezed)), method="detector").vertebrae),
+        TILES: _bodies(label(candidates, method="detector").vertebrae),
         LADDER: climb_from(subject.s1, working, look),
-        FUSED: _bodies(label(candidates, working=working, look=look)[0]),
+        FUSED: _bodies(label(candidates, working=working, look=look).vertebrae),
     }
 
 

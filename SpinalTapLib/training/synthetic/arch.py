@@ -8,16 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .body_shape import Body
+from .body_shape import Body, Disc
 from .published_sizes import ARCH_TABLE, TABLE, family
 from .rods import Rod
-
-if TYPE_CHECKING:
-    from .random_spine import Disc
 
 LYTIC_MM = 3.0
 """From this slip on, an L4 or L5 may have left its arch behind (spondylolysis)."""

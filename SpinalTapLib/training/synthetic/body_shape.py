@@ -1,4 +1,4 @@
-"""The shape of one vertebra: an implicit function in its own frame, in millimetres.
+"""The shape of a vertebral body, an implicit function in its own frame, and of the disc below it; millimetres.
 
 A point has the coordinates u (left), v (posterior) and w (up) in the vertebra's frame. The functions
 return, for arrays of points, the approximate distance to the nearest wall: positive inside.
@@ -41,6 +41,8 @@ class Body:
         Nodes as (u, v, upper, radius), mm; `upper` is 1 for the upper plate and -1 for the lower one.
     front_power, back_power : float
         How square the front half and the back half of its cross-section are: 2 is an ellipse.
+    slant : float
+        How much further back the lower plate lies than the upper one, mm (S1).
     """
 
     name: str
@@ -61,6 +63,7 @@ class Body:
     schmorl: tuple[tuple[float, float, float, float], ...] = ()
     front_power: float = 2.4
     back_power: float = 4.0
+    slant: float = 0.0
 
     @property
     def depth(self) -> float:
@@ -77,6 +80,38 @@ class Body:
         offset = points - self.centre.astype(points.dtype)
         u, v, w = np.moveaxis(offset @ self.axes.astype(points.dtype), -1, 0)
         return u, v, w
+
+
+@dataclass(frozen=True)
+class Disc:
+    """The disc below a vertebra.
+
+    Attributes
+    ----------
+    height : float
+        Height at its middle, mm.
+    angle : float
+        Angle between its plates, rad, positive where the front is higher.
+    degeneration : float
+        0 healthy to 1 collapsed.
+    bulge_front, bulge_back : float
+        How far it stands out of the bodies' line, mm.
+    vacuum : bool
+        Gas in the nucleus.
+    fused : bool
+        Bridged by bone.
+    reach : float
+        Share of the bodies' depth through which the disc reaches; the rest is bone (only between S1 and S2).
+    """
+
+    height: float
+    angle: float
+    degeneration: float = 0.0
+    bulge_front: float = 1.0
+    bulge_back: float = 0.5
+    vacuum: bool = False
+    fused: bool = False
+    reach: float = 1.0
 
 
 def plates(body: Body, u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -100,12 +135,13 @@ def walls(body: Body, u: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndar
     half_depth, half_width, hollow = _section(body, w)
     s = np.clip(np.abs(u) / half_width, 0, 1)
     front = -half_depth * _half_superellipse(s, body.front_power) + body.waist * hollow
+    t = np.clip(w / (body.height / 2), -1, 1)
     if body.lip:
-        t = np.clip(w / (body.height / 2), -1, 1)
         front = front - body.lip * np.exp(-(((1 - np.abs(t)) / 0.16) ** 2)) * (1 - s)
     back = half_depth * _half_superellipse(s, body.back_power) - 0.5 * body.waist * hollow
     back = back - body.kidney * np.exp(-((u / (0.42 * half_width)) ** 2))
-    return front, back, half_width - np.abs(u)
+    shift = -body.slant * t / 2
+    return front + shift, back + shift, half_width - np.abs(u)
 
 
 def _section(body: Body, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...spine.structures import Structure
-from .body_shape import Body, body_distance, corners_in_plane, plates, walls
+from .body_shape import Body, Disc, body_distance, corners_in_plane, plates, walls
 from .canal import paint_canal
 from .posterior import EXPERT_RIM, Field, local_points, paint_arches, rods_field
-from .random_spine import Disc, SyntheticSpine
+from .random_spine import SyntheticSpine
 from .rods import Rod, smooth_union
 from .spinal_frame import Grid, SpinalFrame, spinal_frame, waves
 from .surroundings import paint_surroundings
@@ -129,7 +129,7 @@ def _paint(
     paint_surroundings(canvas, spine, grid, frame)
     paint_canal(canvas, structure, spine, grid, frame)
     arches = paint_arches(canvas, structure, instance, spine, grid)
-    if spine.discs[0].reach > 0:  # looks like a disc, and is a part of the sacrum all the same
+    if spine.discs[0].reach >= 1:  # looks like a disc, and is a part of the sacrum all the same
         segment = (spine.sacrum[0], spine.vertebrae[0], spine.discs[0])
         _paint_disc(canvas, structure, spine, grid, segment, Structure.SACRUM)
     for segment in zip(spine.vertebrae, spine.vertebrae[1:], spine.discs[1:]):
@@ -137,6 +137,10 @@ def _paint(
     for body in (*reversed(spine.sacrum), *spine.vertebrae):
         arch = arches.get(spine.index(body.name) if body.name in spine.names else 0)
         _paint_body(canvas, structure, instance, spine, grid, body, arch)
+    segments = (spine.vertebrae[0], *spine.sacrum[:4])
+    for high, low, reach in zip(segments, segments[1:], (spine.discs[0].reach, *spine.junction.scars)):
+        if reach < 1:
+            _paint_scar(canvas, spine, grid, low, high, reach)
     _paint_top(canvas, structure, spine, grid, frame)
     _paint_metal(canvas, spine, grid)
 
@@ -169,11 +173,6 @@ def _paint_disc(
     if disc.fused:
         view[inside] = T.MARROW
         return
-    if disc.reach < 1:  # a remnant: bone before and behind it
-        view[inside] = T.SACRAL_MARROW
-        classes[inside] = kind
-        depth = depth - (1 - disc.reach) * (low.depth + high.depth) / 4
-        inside = inside & (depth > 0)
     ring = 0.30 * low.depth / 2 * (1.2 - 0.4 * disc.degeneration)
     view[inside] = T.ANNULUS_OUTER
     view[inside & (depth > 0.45 * ring)] = T.ANNULUS_INNER
@@ -187,6 +186,34 @@ def _paint_disc(
         plate = np.minimum(DISC_PLATE_MM, 0.25 * (rise + fall))
         inside = inside & (rise > plate) & (fall > plate) & (depth > DISC_EDGE_MM)
     classes[inside] = kind
+
+
+def _paint_scar(
+    canvas: np.ndarray, spine: SyntheticSpine, grid: Grid, low: Body, high: Body, reach: float
+) -> None:  # fmt: skip
+    """Join two sacral segments by marrow, but for a remnant of the disc in their middle."""
+    middle = (low.centre + low.axes[:, 2] * low.height / 2 + high.centre - high.axes[:, 2] * high.height / 2) / 2
+    window = grid.window(middle, 0.75 * max(low.depth, high.depth) + 6)
+    if window is None:
+        return
+    points = grid.points(*window)
+    u0, v0, w0 = low.local(points)
+    u1, v1, w1 = high.local(points)
+    rise = w0 - plates(low, u0, v0)[1]
+    fall = plates(high, u1, v1)[0] - w1
+    front0, back0, side0 = walls(low, u0, np.full_like(w0, low.height / 2))
+    front1, back1, side1 = walls(high, u1, np.full_like(w1, -high.height / 2))
+    before, behind = np.maximum(v0 - front0, v1 - front1), np.maximum(back0 - v0, back1 - v1)
+    depth = np.minimum(np.minimum(before, behind), np.maximum(side0, side1))
+    shell = spine.habit["cortex"]
+    joined = (rise > -1.8 - shell) & (fall > -1.8 - shell) & (depth > shell) & (rise + fall < 12)
+    view = canvas[window]
+    view[joined] = T.SACRAL_MARROW
+    left = joined & (rise > -0.3) & (fall > -0.3) & (depth > (1 - reach) * (low.depth + high.depth) / 4)
+    view[left] = T.ANNULUS_OUTER
+    disc = spine.discs[0]
+    if high is spine.vertebrae[0] and disc.height > 2.5:  # a remnant high enough to show its inside
+        view[left & (rise > 0.6) & (fall > 0.6)] = T.NUCLEUS if disc.degeneration < 0.4 else T.SACRAL_DISC
 
 
 def _paint_body(
@@ -223,7 +250,7 @@ def _paint_body(
     else:
         classes[inside] = np.where(distance[inside] > EXPERT_RIM * shell, Structure.SACRUM, Structure.BACKGROUND)
         gap = (distance > -2.0) & ~inside & (np.abs(w) > body.height / 2) & (np.abs(v) < body.depth / 2)
-        if body is spine.sacrum[0] and spine.discs[0].reach > 0:
+        if body is spine.sacrum[0] and spine.discs[0].reach >= 1:
             gap &= w < 0  # the disc above is drawn
         view[gap & (view != T.CORTEX) & (view != marrow)] = T.SACRAL_DISC
         classes[gap & (classes == Structure.BACKGROUND)] = Structure.SACRUM

@@ -11,14 +11,10 @@ about 3 % of people (Tins and Balain, Insights Imaging 2016). The other numbers 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .body_shape import Body
-
-if TYPE_CHECKING:
-    from .random_spine import Disc
+from .body_shape import Body, Disc
 
 NONE, REMNANT, WELL_FORMED, SQUARED = "none", "remnant", "well formed", "well formed, S1 squared"
 SHARES = {NONE: 0.30, REMNANT: 0.42, WELL_FORMED: 0.16, SQUARED: 0.12}
@@ -60,8 +56,12 @@ class Junction:
         Lordotic angle between S1 and S2, rad.
     s2_depth : float
         Upper depth of S2 over the lower depth of S1.
+    scars : tuple of float
+        Share of the depth through which the dark remnants between S2, S3, S4 and S5 reach, from the top down.
     lumbarised, sacralised : bool
         Whether S1 looks partly lumbar, or L5 partly sacral.
+    slant : float
+        How much further back the lower plate of S1 lies than the upper one, mm.
     narrowing : float
         Factor on the L5-S1 disc's height where L5 is sacralised.
     """
@@ -74,8 +74,10 @@ class Junction:
     wedge: float = 0.0
     kink: float = 0.0
     s2_depth: float = 0.95
+    scars: tuple[float, float, float] = (0.6, 0.5, 0.4)
     lumbarised: bool = False
     sacralised: bool = False
+    slant: float = 4.0
     narrowing: float = 1.0
 
     @property
@@ -85,6 +87,7 @@ class Junction:
 
     def shaped(self, s1: Body) -> Body:
         """Return S1 with the outline of this junction."""
+        s1 = replace(s1, slant=self.slant)
         if self.taper is None:
             return s1
         depth = s1.depth_upper * self.taper
@@ -121,23 +124,26 @@ def random_junction(rng: np.random.Generator, *, well_formed: float = WELL_FORME
     other = (1 - well_formed) / (1 - WELL_FORMED_SHARE)
     weights = np.array([SHARES[k] * (share if k in (WELL_FORMED, SQUARED) else other) for k in SHARES])
     kind = str(rng.choice(list(SHARES), p=weights / weights.sum()))
-    s2_depth = float(rng.uniform(0.78, 1.0))
+    s2_depth, slant = float(rng.uniform(0.78, 1.0)), float(rng.normal(4.5, 1.5))
     degeneration = float(rng.uniform(0, 1))
     if kind == NONE:
-        plain = Junction(kind, float(rng.uniform(0.6, 2.0)), s2_depth=s2_depth)
+        plain = Junction(kind, float(rng.uniform(0.6, 2.0)), s2_depth=s2_depth, slant=slant)
     elif kind == REMNANT:
-        plain = Junction(kind, float(rng.uniform(1.5, 5.0)), float(rng.uniform(0.3, 0.85)), degeneration, s2_depth=s2_depth)
+        disc_mm, reach = float(rng.uniform(1.5, 5.0)), float(rng.uniform(0.3, 0.85))
+        plain = Junction(kind, disc_mm, reach, degeneration, s2_depth=s2_depth, slant=slant)
     else:
         squared = kind == SQUARED
         lumbarised = squared and not healthy and rng.random() < LUMBARISED_SHARE
         low, high = (6.0, 11.0) if lumbarised else (2.5, 11.0)
-        taper = float(rng.uniform(0.84, 0.99) if squared else rng.uniform(0.66, 0.84))
-        wedge = np.deg2rad(rng.normal(3, 3) if squared else rng.normal(9, 4))
+        taper = float(rng.uniform(0.78, 0.97) if squared else rng.uniform(0.55, 0.78))
+        wedge = np.deg2rad(rng.normal(7, 4) if squared else rng.normal(17, 5))
         kink = np.deg2rad(rng.uniform(8, 26) if lumbarised else rng.normal(3, 5))
         plain = Junction(
             kind, float(low + (high - low) * rng.beta(1.3, 1.6)), 1.0, degeneration, taper, float(wedge), float(kink),
-            float(rng.uniform(0.85, 1.0)), lumbarised,
+            float(rng.uniform(0.85, 1.0)), lumbarised=lumbarised, slant=slant * (0.4 if squared else 1.0),
         )  # fmt: skip
+    scars = rng.uniform(0.1, 1.1, 3)
+    plain = replace(plain, scars=(float(scars[0]), float(scars[1]), float(scars[2])))
     if not healthy and not plain.lumbarised and rng.random() < SACRALISED_SHARE:
         return replace(plain, sacralised=True, narrowing=float(rng.uniform(0.15, 0.6)))
     return plain

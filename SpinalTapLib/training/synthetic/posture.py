@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .body_shape import Body
+from .body_shape import Body, Disc
 from .published_sizes import SACRAL_SCALE
 
 if TYPE_CHECKING:
     from .junction import Junction
-    from .random_spine import Disc
 
 
 def rotation(pitch: float, roll: float, yaw: float) -> np.ndarray:
@@ -74,7 +73,7 @@ def _coronal_curve(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.nda
 
 def random_sacrum(rng: np.random.Generator, first: Body, junction: Junction) -> list[Body]:
     """Hang S2 to S5 and two coccygeal segments under S1, along the sacral curve, as the junction says."""
-    bend = np.deg2rad(np.array([-6, 6, 14, 20, 22, 18]) * rng.uniform(0.6, 1.4) + rng.normal(0, 3, 6))
+    bend = np.deg2rad(np.array([0, 4, 12, 20, 24, 20]) * rng.uniform(0.6, 1.4) + rng.normal(0, 3, 6))
     bend[0] -= junction.kink
     pitch = np.arctan2(first.axes[2, 1], first.axes[2, 2]) + first.wedge / 2
     roll, yaw = 0.0, 0.0

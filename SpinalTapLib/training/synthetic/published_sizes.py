@@ -8,7 +8,8 @@ about 8 % smaller than the bodies of the PAM50 template (50 living adults), henc
 S1 and the sacrum: 78 female sacra, PMC5799488, and textbook values.
 Disc heights: lumbar, the middle of two MRI series (JLMC 40674; Anatomy Journal A-10-159-1); thoracic CT,
 doi 10.1007/s00586-015-3925-y; cervical CT, PMC11225399, plus 1 mm for the endplates that are dark in MRI.
-Wedge angles (anterior side higher is positive): Mavrych 2014 (lumbar) and supine norms.
+Wedge angles (anterior side higher is positive): Mavrych 2014 (lumbar) and supine norms; those of S1 and L4-T12 fit 103
+SPIDER slices, as detected (S1 19 degrees, its lower plate 0.61 of the upper one).
 Endplate concavity: PMC3481085 (1.5 mm below a vertebra, 0.7 mm above).
 Arches: pedicles after Zindrick et al., Spine 12 (1987) 160, and Panjabi 1991-1992 (cervical); transverse spans after
 Panjabi 1991-1992; facets after Panjabi et al., Spine 18 (1993) 1298, and Masharawi et al., Spine 29 (2004) 1755; all
@@ -28,13 +29,13 @@ COLUMNS = (
 )  # fmt: skip
 
 ROWS = (  # posterior height, depths, widths, disc below it, body wedge, canal depth and width; mm, degrees
-    ("S1", 24.0, 32.5, 22.0, 48.0, 36.0, 3.0, 12.0, 16.0, 28.0),
+    ("S1", 21.5, 32.5, 19.8, 48.0, 34.0, 3.0, 18.0, 16.0, 28.0),
     ("L5", 22.9, 34.7, 33.2, 47.3, 49.4, 11.8, 8.5, 19.7, 27.1),
-    ("L4", 24.1, 35.5, 33.9, 46.6, 49.5, 12.2, 2.0, 18.6, 25.4),
-    ("L3", 23.8, 35.2, 34.8, 44.1, 48.0, 11.2, 1.0, 17.5, 24.3),
-    ("L2", 24.3, 34.6, 34.9, 42.6, 45.5, 10.0, 0.0, 18.2, 23.8),
-    ("L1", 23.8, 34.1, 35.3, 41.2, 43.3, 9.0, -2.0, 19.0, 23.7),
-    ("T12", 22.7, 32.8, 33.4, 39.0, 42.1, 7.4, -3.0, 18.1, 22.2),
+    ("L4", 24.1, 35.5, 33.9, 46.6, 49.5, 12.2, 0.5, 18.6, 25.4),
+    ("L3", 23.8, 35.2, 34.8, 44.1, 48.0, 11.2, -1.0, 17.5, 24.3),
+    ("L2", 24.3, 34.6, 34.9, 42.6, 45.5, 10.0, -3.0, 18.2, 23.8),
+    ("L1", 23.8, 34.1, 35.3, 41.2, 43.3, 9.0, -4.0, 19.0, 23.7),
+    ("T12", 22.7, 32.8, 33.4, 39.0, 42.1, 7.4, -4.5, 18.1, 22.2),
     ("T11", 21.3, 31.9, 31.8, 34.9, 39.1, 6.2, -3.0, 15.9, 19.4),
     ("T10", 20.2, 30.5, 31.6, 31.9, 35.4, 5.6, -2.5, 15.5, 18.2),
     ("T9", 19.3, 29.3, 31.0, 30.6, 33.0, 5.0, -2.5, 15.5, 17.9),
@@ -108,8 +109,15 @@ ARCH_TABLE["T13"] = dict(ARCH_TABLE["T12"])
 SACRAL_SCALE = np.array([0.82, 0.66, 0.54, 0.44, 0.30, 0.22])
 """Size of S2, S3, S4, S5 and two coccygeal segments relative to S1."""
 
-LORDOSIS_SHARE = {"L5": 0.36, "L4": 0.27, "L3": 0.19, "L2": 0.11, "L1": 0.07}
-"""Share of the lumbar lordosis in the segment whose upper vertebra is the key: textbook values."""
+LORDOSIS_SHARE = {"L5": 0.53, "L4": 0.23, "L3": 0.15, "L2": 0.07, "L1": 0.02}
+"""Share of the lumbar lordosis in the segment whose upper vertebra is the key: two thirds of it lie in the two lowest
+segments (textbooks); the shares fit the angles between the endplates of 103 SPIDER slices, as detected."""
+
+LOWEST_THORACIC_DEG = {"T12": 3.0, "T11": 2.5}
+"""Lordotic angle of the discs below the two lowest thoracic vertebrae, degrees, as on the same slices."""
+
+RIM_SHARE = {"L": 0.78, "T": 0.9}
+"""Height of a disc at the rim of the bodies over that in its middle, between the endplates' hollows, by region."""
 
 
 def family(name: str) -> str:

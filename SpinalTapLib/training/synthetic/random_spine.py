@@ -13,44 +13,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from .arch import Arch, random_arches
-from .body_shape import Body
+from .body_shape import Body, Disc
 from .junction import WELL_FORMED_SHARE, Junction, random_junction
 from .pathology import afflict_bodies, afflict_discs
 from .physique import random_habit
 from .posture import random_sacrum, stand
-from .published_sizes import LIVING_FACTOR, LORDOSIS_SHARE, TABLE, family
-
-
-@dataclass(frozen=True)
-class Disc:
-    """The disc below a vertebra.
-
-    Attributes
-    ----------
-    height : float
-        Height at its middle, mm.
-    angle : float
-        Angle between its plates, rad, positive where the front is higher.
-    degeneration : float
-        0 healthy to 1 collapsed.
-    bulge_front, bulge_back : float
-        How far it stands out of the bodies' line, mm.
-    vacuum : bool
-        Gas in the nucleus.
-    fused : bool
-        Bridged by bone.
-    reach : float
-        Share of the bodies' depth through which the disc reaches; the rest is bone (only between S1 and S2).
-    """
-
-    height: float
-    angle: float
-    degeneration: float = 0.0
-    bulge_front: float = 1.0
-    bulge_back: float = 0.5
-    vacuum: bool = False
-    fused: bool = False
-    reach: float = 1.0
+from .published_sizes import LIVING_FACTOR, LORDOSIS_SHARE, LOWEST_THORACIC_DEG, RIM_SHARE, TABLE, family
 
 
 @dataclass(frozen=True)
@@ -200,7 +168,8 @@ def _random_body(rng: np.random.Generator, name: str, size: float) -> Body:
 
 
 def _random_discs(rng: np.random.Generator, names: list[str], size: float) -> list[Disc]:
-    lordosis = np.deg2rad(np.clip(rng.normal(37, 13), 12, 72))  # lying down: 36.8 +- 13.2 (PMC6680033)
+    # Lying down 36.8 +- 13.2 (PMC6680033), after what degeneration takes away.
+    lordosis = np.deg2rad(np.clip(rng.normal(44, 13), 12, 75))
     cervical = np.deg2rad(rng.normal(12, 11)) / 6
     kyphosis = np.deg2rad(rng.normal(2, 8)) / 11  # beyond what the bodies' wedges give
     own = np.exp(rng.normal(0, 0.12))
@@ -211,9 +180,9 @@ def _random_discs(rng: np.random.Generator, names: list[str], size: float) -> li
             number = min(int(name[1:]), 5)
             angle = lordosis * LORDOSIS_SHARE[f"L{number}"] - np.deg2rad(row["wedge_deg"])
         elif family(name) == "T":
-            angle = -kyphosis
+            angle = -kyphosis + np.deg2rad(LOWEST_THORACIC_DEG.get(name, 0.0))
         else:
             angle = cervical if family(name) == "C" else 0.0
-        height = row["disc_below"] * size * own * np.exp(rng.normal(0, 0.1))
+        height = row["disc_below"] * RIM_SHARE.get(family(name), 1.0) * size * own * np.exp(rng.normal(0, 0.1))
         discs.append(Disc(height=float(height), angle=float(angle + np.deg2rad(rng.normal(0, 1.5)))))
     return discs

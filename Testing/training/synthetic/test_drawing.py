@@ -77,12 +77,13 @@ def test_classes_tell_s1_the_sacrum_discs_and_the_canal_apart(spine):
 
 
 def test_a_well_formed_disc_below_s1_looks_like_one_and_belongs_to_the_sacrum():
-    spine = next(s for s in map(random_spine, map(np.random.default_rng, range(300))) if s.discs[0].height > 6)
+    spines = map(random_spine, map(np.random.default_rng, range(300)))
+    spine = next(s for s in spines if s.discs[0].reach == 1 and s.discs[0].height > 6)
     s1, s2 = spine.vertebrae[0], spine.sacrum[0]
     place = (s1.centre - s1.axes[:, 2] * s1.height / 2 + s2.centre + s2.axes[:, 2] * s2.height / 2) / 2
     reach = {"z_range_mm": (place[2] - 2, place[2] + 2), "y_range_mm": (place[1] - 2, place[1] + 2)}
     canvas = draw_slice(spine, float(place[0]), pixel_mm=0.5, **reach)
-    assert np.isin(canvas.tissue, (Tissue.NUCLEUS, Tissue.NUCLEUS_DRY, Tissue.ANNULUS_INNER)).all()
+    assert np.isin(canvas.tissue, (Tissue.NUCLEUS, Tissue.NUCLEUS_DRY, Tissue.NUCLEUS_GAS, Tissue.ANNULUS_INNER)).all()
     assert (canvas.structure == Structure.SACRUM).all()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .networks import VIEW_CHANNELS, VIEW_NUMBERS
+from ..detection.networks import VIEW_CHANNELS, VIEW_NUMBERS
 from .rungs import FLAT, Rung
 
 VIEW_SIZES = (6.4, 4.8)

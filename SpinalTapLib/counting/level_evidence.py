@@ -1,0 +1,102 @@
+"""Evidence for the names of vertebrae: what the level network sees at each, and what the part network's classes say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..detection.networks import LevelNetwork
+from ..scans.volume import SagittalVolume
+from ..spine import levels
+from ..spine.structures import BODY_CLASSES, Structure
+from .level_views import level_numbers, level_view, tilt_of
+from .names import N_CLASSES, NOTHING
+from .rungs import Rung, planes_around
+
+TEMPER = 0.35
+"""Power of the level network's probabilities: the views of neighbours overlap by most of their area, so that what they
+show must not be counted several times."""
+
+FLOOR = 0.02
+"""Share of an even guess mixed into the network's answer: no real scan is quite like the synthetic ones."""
+
+LEAST_SHARE = 0.02
+"""Shares of S1 and C2 are taken to lie at least so far from 0 and 1."""
+
+PARTS_BESIDE, PARTS_ALONE = 0.3, 2.0
+"""Power of what the part network's classes say, beside the level network and without it."""
+
+UNSEEN = np.log(0.01)
+"""Log-odds that something which the part network found is no vertebra, where the level network is not asked."""
+
+Look = Callable[[Sequence[Rung]], np.ndarray]
+"""Log-likelihood of each class for rungs of one volume, shape (rungs, N_CLASSES)."""
+
+
+class LevelLook:
+    """Looks at a working volume with the level network, once at each place: what it has seen, it remembers.
+
+    Parameters
+    ----------
+    network : LevelNetwork
+    card : mapping
+        Its model card, with the shares of the classes among its examples.
+    volume : SagittalVolume
+        At the working resolution.
+    """
+
+    def __init__(self, network: LevelNetwork, card: Mapping[str, Any], volume: SagittalVolume) -> None:
+        self._network, self._volume = network.eval(), volume
+        shares = np.asarray(card.get("class_shares", np.full(N_CLASSES, 1 / N_CLASSES)), float)
+        self._shares = np.log(shares / shares.sum())
+        self._seen: dict[tuple[float, bytes], np.ndarray] = {}
+
+    def __call__(self, rungs: Sequence[Rung]) -> np.ndarray:
+        """Return the log-likelihood of each class at each place, shape (rungs, N_CLASSES)."""
+        keys = [(float(rung.slice), np.asarray(rung.corners, float).tobytes()) for rung in rungs]
+        new = {key: rung for key, rung in zip(keys, rungs) if key not in self._seen}
+        if new:
+            self._seen.update(zip(new, self._look(list(new.values()))))
+        return np.array([self._seen[key] for key in keys]).reshape(-1, N_CLASSES)
+
+    def _look(self, rungs: Sequence[Rung]) -> np.ndarray:
+        views = np.stack([
+            level_view(planes_around(self._volume, rung.slice), rung, self._network.rows, self._network.columns)
+            for rung in rungs
+        ])  # fmt: skip
+        pixel_mm = float(self._volume.spacing_mm[1])
+        numbers = np.stack([level_numbers(rung.size * pixel_mm, tilt_of(rung)) for rung in rungs])
+        with torch.inference_mode():
+            device = next(self._network.parameters()).device
+            logits = self._network(torch.from_numpy(views).to(device), torch.from_numpy(numbers).to(device))
+            odds = logits.softmax(1).double().cpu().numpy()
+        return TEMPER * (np.log((1 - FLOOR) * odds + FLOOR / N_CLASSES) - self._shares)
+
+
+def part_evidence(shares: np.ndarray, beside: bool = False) -> np.ndarray:
+    """Return what the part network's classes say of a place, shape (N_CLASSES,): log-likelihoods.
+
+    Parameters
+    ----------
+    shares : ndarray, shape (7,) or (0,)
+        Mean mask probabilities inside the outline, in the order of `structures.Structure`; empty where the part network
+        saw nothing.
+    beside : bool
+        Whether the level network is asked too.
+    """
+    out = np.zeros(N_CLASSES)
+    bone = float(shares[BODY_CLASSES].sum()) if len(shares) else 0.0
+    if bone <= 0:
+        return out
+    for name, structure in (("S1", Structure.S1), ("C2", Structure.C2)):
+        share = float(np.clip(shares[structure] / bone, LEAST_SHARE, 1 - LEAST_SHARE))
+        here = levels.COMMON.index(name)
+        out[here] += np.log(share)
+        out[np.arange(N_CLASSES) != here] += np.log(1 - share)
+    if beside:
+        return PARTS_BESIDE * out
+    out[NOTHING] += UNSEEN
+    return PARTS_ALONE * out
