@@ -39,11 +39,15 @@ class Detections:
         Slice by slice from right to left; within a slice the surest first.
     probabilities : ndarray, shape (slices, n_structures, rows, columns), float16
         Mask classes in the order of `Structure`.
+    homes : ndarray, shape (slices, 2, rows, columns), float16, or None
+        On arches, (row, column) offset to the middle of the body of the same vertebra, px; None if the network does
+        not say.
     """
 
     working: SagittalVolume
     vertebrae: tuple[SliceVertebra, ...]
     probabilities: np.ndarray
+    homes: np.ndarray | None = None
 
 
 class PartDetector:
@@ -100,6 +104,7 @@ class PartDetector:
         """
         count, *size = working.array.shape
         probabilities = np.zeros((count, N_STRUCTURES, *size), np.float16)
+        homes: list[np.ndarray] = []
         vertebrae: list[SliceVertebra] = []
         most = 0  # vertebrae in one slice
         for index, image in enumerate(working.array):
@@ -110,10 +115,12 @@ class PartDetector:
                 progress(STAGE, index / count, f"Looking at slice {index + 1} of {count}{seen}")
             maps = self.part_maps(image, *self._beside(working, index))
             probabilities[index] = maps.probabilities
+            if maps.homes is not None:
+                homes.append(maps.homes.astype(np.float16))
             found = group(maps, index)
             most = max(most, len(found))
             vertebrae.extend(found)
-        return Detections(working, tuple(vertebrae), probabilities)
+        return Detections(working, tuple(vertebrae), probabilities, np.stack(homes) if homes else None)
 
     def _beside(self, working: SagittalVolume, index: int) -> tuple[list[np.ndarray | None], float] | tuple[()]:
         """Return a slice's neighbours and their distance, mm; nothing where the network does not look at them."""

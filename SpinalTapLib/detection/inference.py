@@ -14,7 +14,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..spine.structures import Structure
-from .networks import N_HEATMAPS, N_PARTS, OUTPUT_CHANNELS, VECTOR_UNIT_PX, PartNetwork
+from .networks import HOME_UNIT_PX, N_HEATMAPS, N_PARTS, OUTPUT_CHANNELS, VECTOR_UNIT_PX, PartNetwork
 from .part_maps import PartMaps
 from .tiling import OVERLAP_PX, TILE_PX, Blender, Window, network_input, normalise_tiles, tile_grid
 
@@ -55,7 +55,7 @@ class PartInference:
     Parameters
     ----------
     network : nn.Module
-        A `PartNetwork`, or anything else that turns (n, 1, rows, columns) into (n, 20 or 21, rows, columns).
+        A `PartNetwork`, or anything else that turns (n, 1, rows, columns) into (n, 20, 21 or 23, rows, columns).
     device : torch.device or str
         Where it runs.
 
@@ -69,6 +69,7 @@ class PartInference:
     def __init__(self, network: nn.Module, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
         self._neighbours = int(getattr(network, "slices", 1)) - 1
+        self._channels = OUTPUT_CHANNELS + 2 * bool(getattr(network, "homes", False))
         network = fused(network) if isinstance(network, PartNetwork) else network.eval()
         self._network = network.to(self.device)
         self._half: bool | None = None if self.device.type == "cpu" and has_fast_bfloat16() else False
@@ -102,10 +103,10 @@ class PartInference:
         """
         windows = tile_grid(image.shape, TILE_PX, OVERLAP_PX)
         tiles = self._inputs(image, neighbours, distance_mm, windows)
-        blender = Blender(OUTPUT_CHANNELS, image.shape, OVERLAP_PX)
+        blender = Blender(self._channels, image.shape, OVERLAP_PX)
         full = np.flatnonzero(tiles[:, 0].flatten(1).any(1).numpy())
         for i in sorted(set(range(len(windows))) - set(full.tolist())):
-            blender.add(_empty_maps(tiles.shape[-2:]), windows[i])
+            blender.add(_empty_maps(self._channels, tiles.shape[-2:]), windows[i])
         size = GPU_BATCH if self.device.type == "cuda" else CPU_BATCH
         for batch in (full[i : i + size] for i in range(0, len(full), size)):
             for i, maps in zip(batch, self._run(tiles[batch])):
@@ -124,7 +125,7 @@ class PartInference:
 
     @torch.inference_mode()
     def _run(self, tiles: torch.Tensor) -> np.ndarray:
-        """Return the maps of a few tiles, (n, 21, rows, columns), mask classes as probabilities."""
+        """Return the maps of a few tiles, (n, channels, rows, columns), mask classes as probabilities."""
         if self._half is None:
             self._half = self._half_is_good(tiles[:1])
         return self._forward(tiles, self._half)
@@ -136,7 +137,8 @@ class PartInference:
             output = self._network(tiles.to(self.device)).float().contiguous()
         output[:, _VECTORS] *= VECTOR_UNIT_PX
         output[:, _MASK] = output[:, _MASK].softmax(1)
-        unknown = OUTPUT_CHANNELS - output.shape[1]
+        output[:, OUTPUT_CHANNELS:] *= HOME_UNIT_PX
+        unknown = self._channels - output.shape[1]
         return functional.pad(output, (0, 0, 0, 0, 0, unknown)).cpu().numpy()
 
     def _half_is_good(self, tile: torch.Tensor) -> bool:
@@ -155,13 +157,14 @@ def _normalised(image: np.ndarray, windows: Sequence[Window]) -> torch.Tensor:
     )
 
 
-def _empty_maps(shape: torch.Size) -> np.ndarray:
+def _empty_maps(channels: int, shape: torch.Size) -> np.ndarray:
     """Return the maps of a tile that shows nothing: background everywhere."""
-    maps = np.zeros((OUTPUT_CHANNELS, *shape), np.float32)
+    maps = np.zeros((channels, *shape), np.float32)
     maps[_MASK][Structure.BACKGROUND] = 1.0
     return maps
 
 
 def _part_maps(maps: np.ndarray) -> PartMaps:
-    """Return blended maps, (21, rows, columns), by their meaning."""
-    return PartMaps(maps[:N_HEATMAPS], maps[_VECTORS].reshape(-1, 2, *maps.shape[1:]), maps[_MASK])
+    """Return blended maps, (21 or 23, rows, columns), by their meaning."""
+    homes = maps[OUTPUT_CHANNELS:] if len(maps) > OUTPUT_CHANNELS else None
+    return PartMaps(maps[:N_HEATMAPS], maps[_VECTORS].reshape(-1, 2, *maps.shape[1:]), maps[_MASK], homes)

@@ -19,11 +19,14 @@ class PartMaps:
         For each corner, (row, column) offset to its centroid, px.
     probabilities : ndarray, shape (n_structures, rows, columns), float32
         Mask classes in the order of `Structure`.
+    homes : ndarray, shape (2, rows, columns), float32, or None
+        On arches, (row, column) offset to the middle of the body of the same vertebra, px; None if not known.
     """
 
     heatmaps: np.ndarray
     vectors: np.ndarray
     probabilities: np.ndarray
+    homes: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -105,6 +105,7 @@ class LossConfig:
     heatmap_peak: float = 40.0  # a pixel counts 1 + this x target
     vector: float = 1.0
     mask: float = 0.7
+    home: float = 1.0  # from arches to their bodies
 
     def __post_init__(self) -> None:
         """Check the ranges."""

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from ..detection.device import arithmetic, choose_device, describe, processor_count
-from ..detection.networks import PartNetwork
+from ..detection.networks import OUTPUT_CHANNELS, PartNetwork
 from ..detection.weights import load_network, save_network
 from ..errors import reason
 from ..files.atomic import write_whole
@@ -136,7 +136,7 @@ def _prepared(config: TrainConfig, resume: str | Path | None) -> _Run:
     """Build the network and all that follows it, from nothing, from weights or from a checkpoint."""
     device = torch.device(choose_device(config.device))
     torch.manual_seed(config.seed)
-    network = PartNetwork(config.widths, config.slices, N_STRUCTURES)
+    network = PartNetwork(config.widths, config.slices, N_STRUCTURES, homes=True)
     if config.initial_weights is not None and resume is None:
         network = _initial(config)
     network = network.train().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -164,10 +164,10 @@ def _initial(config: TrainConfig) -> PartNetwork:
 def grown(known: PartNetwork, slices: int) -> PartNetwork:
     """Return a network that answers as `known` does, and can learn to use more slices and to tell more structures.
 
-    Filters on slices that it has not seen begin at zero. The class that is new begins as good as never: small weights
-    and a bias below all others.
+    Filters on slices that it has not seen begin at zero. The class that is new begins as good as never, with small
+    weights and a bias below all others; where arches have their bodies begins at random.
     """
-    network = PartNetwork(known.widths, slices, N_STRUCTURES)
+    network = PartNetwork(known.widths, slices, N_STRUCTURES, homes=True)
     state, old = network.state_dict(), known.state_dict()
     for name, values in old.items():
         if state[name].shape == values.shape:
@@ -179,7 +179,7 @@ def grown(known: PartNetwork, slices: int) -> PartNetwork:
         else:  # the head's rows
             state[name][: len(values)] = values
             if name.endswith("bias"):
-                state[name][len(values) :] = NEW_CLASS_BIAS
+                state[name][len(values) : OUTPUT_CHANNELS] = NEW_CLASS_BIAS
     network.load_state_dict(state)
     return network
 

@@ -40,7 +40,7 @@ def boxes_canvas(bodies: int = 6, planes: int = 1, rows: int = 640, columns: int
         corners[i, :4] = ((upper, front), (upper, back), (lower, back), (lower, front))
         corners[i, 4] = corners[i, :4].mean(0)
     flat = (np.repeat(labels[None], planes, 0) for labels in (tissue, structure))
-    return Canvas(*flat, instance, PIXEL_MM, corners, np.zeros(2))
+    return Canvas(*flat, instance, PIXEL_MM, corners, np.zeros(2), corners[:, 4])
 
 
 def boxes(rng: np.random.Generator) -> Iterator[Canvas]:

@@ -87,7 +87,8 @@ class AveragingDetector(PartDetector):
             return super(AveragingDetector, self).part_maps(own, beside, distance_mm)
 
         looks = [look(gamma) for gamma in self.GAMMAS]
-        return PartMaps(*(np.mean([getattr(m, f.name) for m in looks], axis=0) for f in fields(PartMaps)))
+        kinds = {f.name: [getattr(m, f.name) for m in looks] for f in fields(PartMaps)}
+        return PartMaps(**{name: np.mean(kind, axis=0) for name, kind in kinds.items() if kind[0] is not None})
 
 
 _COARSE_MM = 1.5

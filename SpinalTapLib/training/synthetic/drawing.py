@@ -45,6 +45,8 @@ class Canvas:
         (row, column) of the corners and the centroid of each vertebra; NaN where it is not seen.
     origin_mm : ndarray, shape (2,)
         y (backwards) and z (up) of the centre of pixel (0, 0), LPS, mm.
+    centres_px : ndarray of float32, shape (n, 2)
+        (row, column) of the middle of every body, seen straight from the side, wherever the slice is.
     neighbours : tuple of Canvas or None
         The slices on the right and on the left, on the same grid; None where none was drawn.
     distance_mm : float
@@ -57,6 +59,7 @@ class Canvas:
     pixel_mm: float
     corners_px: np.ndarray
     origin_mm: np.ndarray
+    centres_px: np.ndarray
     neighbours: tuple[Canvas | None, Canvas | None] = (None, None)
     distance_mm: float = 0.0
 
@@ -105,7 +108,13 @@ def draw_slice(
         _paint(tissue[k], structures[k], n, spine, grid)
     centre = Grid(x_mm, y_range_mm[0], z_range_mm[1], rows, columns, pixel_mm)
     origin = np.array([y_range_mm[0], z_range_mm[1]])
-    return Canvas(tissue, structures, instance, pixel_mm, _corners(spine, centre), origin)
+    return Canvas(tissue, structures, instance, pixel_mm, _corners(spine, centre), origin, _centres(spine, centre))
+
+
+def _centres(spine: SyntheticSpine, grid: Grid) -> np.ndarray:
+    places = np.array([body.centre for body in spine.vertebrae])
+    rows, columns = grid.z0_mm - places[:, 2], places[:, 1] - grid.y0_mm
+    return (np.stack((rows, columns), 1) / grid.pixel_mm).astype(np.float32)
 
 
 def _corners(spine: SyntheticSpine, grid: Grid) -> np.ndarray:

@@ -27,7 +27,7 @@ _GAP = (1.0, 1.35)  # distance of thick slices, in thicknesses
 _WELL_FORMED = 0.5  # share of spines with a well-formed S1-S2 disc: more than there are, or S2 would be taken for S1
 _OUTERMOST = 0.3  # share of stacks whose first or last slice, which lacks a neighbour, is learnt from as well
 _PIXEL_MM = (0.58, 0.66)
-_FIELDS = ("tissue", "structures", "instance", "pixel_mm", "corners_px", "origin_mm", "distance_mm")
+_FIELDS = ("tissue", "structures", "instance", "pixel_mm", "corners_px", "origin_mm", "centres_px", "distance_mm")
 _BESIDE = ("tissue", "instance")  # what is kept of a neighbour
 
 

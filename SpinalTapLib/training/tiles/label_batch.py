@@ -31,6 +31,8 @@ class LabelBatch:
         Rows and columns of each tile's crops.
     corners : float32 Tensor, shape (n, vertebrae, 5, 2)
         (row, column) in crop px, NaN where not in the plane and after a crop's last vertebra.
+    centres : float32 Tensor, shape (n, vertebrae, 2)
+        (row, column) of the middle of every body, crop px, NaN after a crop's last vertebra.
     matrix : float32 Tensor, shape (n, 2, 3)
         (row, column, 1) in tile px -> crop px.
     distances_mm : float32 Tensor, shape (n, images a tile - 1)
@@ -48,6 +50,7 @@ class LabelBatch:
     base: torch.Tensor
     shape: torch.Tensor
     corners: torch.Tensor
+    centres: torch.Tensor
     matrix: torch.Tensor
     distances_mm: torch.Tensor
     seed: int
@@ -83,8 +86,9 @@ def pack(crops: Sequence[LabelCrop], seed: int, slices: int = 1) -> LabelBatch:
     plane_base = np.concatenate(([0], np.cumsum(sizes[plane_image])[:-1]))
     first_plane = np.concatenate(([0], np.cumsum(planes)[:-1]))
     corners = np.full((len(crops), max(1, *(len(c.corners) for c in crops)), 5, 2), np.nan, np.float32)
-    for row, crop in zip(corners, crops):
-        row[: len(crop.corners)] = crop.corners
+    centres = np.full((*corners.shape[:2], 2), np.nan, np.float32)
+    for row, middle, crop in zip(corners, centres, crops):
+        row[: len(crop.corners)], middle[: len(crop.centres)] = crop.corners, crop.centres
     return LabelBatch(
         torch.from_numpy(np.concatenate([image.tissue.ravel() for image in images])),
         torch.from_numpy(np.concatenate([image.structures.ravel() for image in images])),
@@ -95,6 +99,7 @@ def pack(crops: Sequence[LabelCrop], seed: int, slices: int = 1) -> LabelBatch:
         torch.from_numpy(base),
         torch.from_numpy(np.array([crop.instance.shape for crop in crops])),
         torch.from_numpy(corners),
+        torch.from_numpy(centres),
         torch.from_numpy(np.stack([c.matrix for c in crops])),
         torch.tensor([crop.distances_mm[: slices - 1] for crop in crops], dtype=torch.float32),
         int(seed),

@@ -33,6 +33,8 @@ class LabelCrop:
         Of the central plane.
     corners : ndarray of float32, shape (n, 5, 2)
         (row, column) of four corners and the centroid, px of this crop; NaN where the body is not in the plane.
+    centres : ndarray of float32, shape (n, 2)
+        (row, column) of the middle of every body, seen from the side, px of this crop.
     matrix : ndarray of float32, shape (2, 3)
         (row, column, 1) in tile px -> (row, column) in crop px.
     neighbours : tuple of LabelCrop or None
@@ -45,6 +47,7 @@ class LabelCrop:
     structures: np.ndarray
     instance: np.ndarray
     corners: np.ndarray
+    centres: np.ndarray
     matrix: np.ndarray
     neighbours: tuple[LabelCrop | None, LabelCrop | None] = (None, None)
     distances_mm: tuple[float, float] = (0.0, 0.0)
@@ -145,6 +148,7 @@ def _window_of(canvas: Canvas, low: np.ndarray, high: np.ndarray, matrix: np.nda
         _window(canvas.structures, low, high),
         _window(canvas.instance, low, high),
         (canvas.corners_px - low).astype(np.float32),
+        (canvas.centres_px - low).astype(np.float32),
         matrix,
     )
 

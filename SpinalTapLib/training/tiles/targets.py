@@ -6,8 +6,8 @@ from dataclasses import dataclass, fields
 
 import torch
 
-from ...detection.networks import N_CORNERS, N_HEATMAPS, VECTOR_UNIT_PX
-from ...spine.structures import N_STRUCTURES
+from ...detection.networks import HOME_UNIT_PX, N_CORNERS, N_HEATMAPS, VECTOR_UNIT_PX
+from ...spine.structures import N_STRUCTURES, Structure
 from .placement import SUPERSAMPLING
 
 SIGMA_OF_HEIGHT = 0.09
@@ -37,12 +37,16 @@ class Targets:
         One where the vectors are supervised, else zero.
     structure : Tensor, shape (n, n_structures, rows, columns)
         Share of each `Structure` in the voxel, the slice's thickness included; the shares sum to one.
+    homes : Tensor, shape (n, 2, rows, columns)
+        On arches, the (row, column) offset from the pixel to the middle of its own body, seen from the side, in units
+        of `networks.HOME_UNIT_PX`; NaN elsewhere and where it is not known.
     """
 
     heatmaps: torch.Tensor
     vectors: torch.Tensor
     vector_weight: torch.Tensor
     structure: torch.Tensor
+    homes: torch.Tensor
 
     def to(self, device: torch.device | str) -> Targets:
         """Return the targets on another device."""
@@ -71,7 +75,33 @@ def draw_targets(
     """
     heatmaps, vectors, weight = _parts(points, inside)
     owner = torch.arange(len(inside), device=inside.device) if owner is None else owner
-    return Targets(heatmaps, vectors, weight, _shares(structure, inside, owner))
+    n, rows, columns = inside.shape
+    unknown = torch.full((n, 2, rows, columns), float("nan"), device=inside.device)
+    return Targets(heatmaps, vectors, weight, _shares(structure, inside, owner), unknown)
+
+
+def draw_homes(
+    structure: torch.Tensor, instance: torch.Tensor, centres: torch.Tensor, inside: torch.Tensor
+) -> torch.Tensor:
+    """Return `Targets.homes`.
+
+    Parameters
+    ----------
+    structure, instance : uint8 Tensor, shape (n, rows, columns)
+        `Structure` and 1 + index of the vertebra of each pixel, on the slice's central plane.
+    centres : Tensor, shape (n, vertebrae, 2)
+        (row, column) of the middle of every body, px.
+    inside : bool Tensor, shape (n, rows, columns)
+        False where the image is black padding.
+    """
+    n, rows, columns = structure.shape
+    arch = (structure == Structure.ARCH) & (instance > 0) & inside
+    index = (instance.long() - 1).clamp(min=0, max=centres.shape[1] - 1)
+    tile = torch.arange(n, device=structure.device)[:, None, None]
+    line = [torch.arange(length, device=structure.device, dtype=centres.dtype) for length in (rows, columns)]
+    pixel = torch.stack(torch.meshgrid(*line, indexing="ij"), -1)
+    offset = (centres[tile, index] - pixel) / HOME_UNIT_PX
+    return torch.where(arch[..., None], offset, float("nan")).permute(0, 3, 1, 2)
 
 
 def body_sigma(points: torch.Tensor) -> torch.Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 
@@ -13,7 +13,7 @@ from ..images.appearance import View, render
 from ..images.random_numbers import Chance
 from .label_batch import LabelBatch
 from .placement import SUPERSAMPLING
-from .targets import Targets, draw_targets
+from .targets import Targets, draw_homes, draw_targets
 from .warp import Warp, draw_warp
 
 
@@ -71,15 +71,18 @@ def make_tiles(batch: LabelBatch, config: TrainConfig) -> Tiles:
     side, k = config.placement.tile_px, batch.slices
     warp = draw_warp(batch, chance, side, config.placement.elastic_px)
     inside = _field_of_view(len(batch), side, config.appearance.border, chance)
-    structures, owner = _structures(batch, warp)
-    targets = draw_targets(warp.points, structures, inside, owner)
-    everywhere = Warp(warp.index.repeat_interleave(k, 0), warp.points.repeat_interleave(k, 0))
+    everywhere = Warp(*(getattr(warp, f.name).repeat_interleave(k, 0) for f in fields(Warp)))
     view = View(
         tissue=_sampled(batch.tissue, everywhere.index, batch.middle_base, SUPERSAMPLING).int(),
         instance=_sampled(batch.instance, everywhere.index, batch.base),
         points=everywhere.points,
         inside=inside.repeat_interleave(k, 0),
     )
+    structures, owner = _structures(batch, warp)
+    targets = draw_targets(warp.points, structures, inside, owner)
+    middle = _sampled(batch.structures, warp.index, batch.middle_base[::k], SUPERSAMPLING)
+    homes = draw_homes(middle, view.instance[::k, ::SUPERSAMPLING, ::SUPERSAMPLING], warp.centres, inside)
+    targets = replace(targets, homes=homes)
     image = render(batch, everywhere, view, config.appearance, chance).view(len(batch), k, side, side)
     image[:, 1:][batch.distances_mm == 0] = 0
     return Tiles(network_input(image, batch.distances_mm), targets)

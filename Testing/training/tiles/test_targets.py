@@ -7,14 +7,14 @@ import pytest
 import torch
 from drawn_canvas import boxes_canvas
 
-from SpinalTapLib.detection.networks import VECTOR_UNIT_PX
+from SpinalTapLib.detection.networks import HOME_UNIT_PX, VECTOR_UNIT_PX
 from SpinalTapLib.spine.structures import Structure
 from SpinalTapLib.training.config import TrainConfig, config_from_dict
 from SpinalTapLib.training.images.random_numbers import Chance
 from SpinalTapLib.training.synthetic.drawing import Canvas
 from SpinalTapLib.training.tiles.label_batch import pack
 from SpinalTapLib.training.tiles.placement import cut, draw_crop, tile_matrix
-from SpinalTapLib.training.tiles.targets import VECTOR_REACH, body_sigma, draw_targets
+from SpinalTapLib.training.tiles.targets import VECTOR_REACH, body_sigma, draw_homes, draw_targets
 from SpinalTapLib.training.tiles.tiles import make_tiles
 from SpinalTapLib.training.tiles.warp import draw_warp, halved
 
@@ -197,3 +197,32 @@ def test_shares_are_the_mean_over_the_planes_of_a_thick_slice():
     shares = draw_targets(points, fine, inside, owner).structure
     single = draw_targets(points.repeat(2, 1, 1, 1), fine, inside.repeat(2, 1, 1)).structure
     assert torch.allclose(shares[0], single[:3].mean(0)) and torch.equal(shares[1], single[3])
+
+
+def test_arches_point_to_the_middle_of_their_own_body():
+    structure = torch.full((1, 8, 8), int(Structure.ARCH), dtype=torch.uint8)
+    structure[0, 0] = Structure.BODY
+    instance = torch.ones(1, 8, 8, dtype=torch.uint8)
+    instance[0, 4:] = 2
+    instance[0, 7] = 0
+    inside = torch.ones(1, 8, 8, dtype=torch.bool)
+    inside[0, :, 7] = False
+    centres = torch.tensor([[[-10.0, 20.0], [40.0, 20.0]]])
+    homes = draw_homes(structure, instance, centres, inside)
+    assert homes[0, :, 2, 3].tolist() == [(-10 - 2) / HOME_UNIT_PX, (20 - 3) / HOME_UNIT_PX]
+    assert homes[0, :, 5, 3].tolist() == [(40 - 5) / HOME_UNIT_PX, (20 - 3) / HOME_UNIT_PX]
+    known = homes.isfinite().all(1)[0]
+    assert not known[0].any() and not known[7].any() and not known[:, 7].any() and known[1:7, :7].all()
+
+
+def test_the_way_home_is_bent_with_the_tile():
+    canvas = boxes_canvas()
+    labels = np.where(canvas.structures == Structure.BODY, np.uint8(Structure.ARCH), canvas.structures)
+    canvas = replace(canvas, structures=labels)
+    config = plain(elastic_px=5.0)
+    matrix = tile_matrix(canvas.corners_px[2, 4], canvas.pixel_mm, np.random.default_rng(1), config.placement)
+    targets = make_tiles(pack([cut(canvas, matrix, SIDE)], 3), config).targets
+    row, column = np.argwhere(targets.homes[0].isfinite().all(0).numpy()).T
+    ends = targets.homes[0].numpy()[:, row, column] * HOME_UNIT_PX + (row, column)
+    places = np.unique(ends.round(1), axis=1)
+    assert 1 <= places.shape[1] <= 6  # all pixels of one box lead to one place
