@@ -1,4 +1,4 @@
-"""Regularity of a 3-D shape: how much of it is spurs, and how much it lacks to bites and steps."""
+"""Measure the regularity of a 3-D shape: the volume that an opening removes and a closing adds."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import numpy as np
 from scipy import ndimage
 
 BALL_MM = 4.0
-"""Radius of the ball that must fit: what is thinner is a spur, what is narrower a bite. Corners lose a little, too."""
+"""Radius of the ball of opening and closing, mm. Thinner parts count as spurs, narrower gaps as bites; the corners of a
+regular body lose a little as well."""
 
 
 def irregularity(mask: np.ndarray, radius: float) -> tuple[float, float]:
-    """Return which share of a shape an opening removes, and which share of it a closing would add.
+    """Return the shares of a shape's volume that an opening removes and a closing adds.
 
     Parameters
     ----------
     mask : ndarray of bool, shape (slices, rows, columns)
-        The shape on a grid with the same spacing along all axes. Where it reaches the first or the last slice it
-        was cut there, and is taken to go on.
+        The shape on an isotropic grid. Where it touches the first or last slice it is continued beyond it: the
+        image cut it there.
     radius : float
         Of the ball, in voxels.
 

@@ -1,4 +1,4 @@
-"""Volumes with reference masks of whole vertebrae: what they hold, and how well a detector outlines them.
+"""Score the outlines of whole vertebrae, arches, discs and the dural sac in volumes with reference masks.
 
 Two kinds of folder are read: stacks as ``NNN_image.nii.gz`` with ``NNN_classes.nii.gz`` (1 whole vertebra, 2 disc,
 3 dural sac) and ``NNN_bodies.nii.gz`` (bodies numbered from the lowest upwards), and phantoms as
@@ -24,10 +24,10 @@ from ...spine import levels
 from ...spine.structures import Structure
 from .bootstrap import Estimate, ratio
 from .cases import subject_of
-from .markdown import markdown_table
 from .overlap import dice
 from .protocol import plain
 from .regularity import BALL_MM, irregularity
+from .tables import markdown_table
 
 if TYPE_CHECKING:
     from ...detection.detector import Detections, PartDetector

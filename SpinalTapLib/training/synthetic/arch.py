@@ -1,7 +1,7 @@
-"""The arch of each vertebra: pedicles, laminae, articular, transverse and spinous processes, and beside it the ribs.
+"""Build the vertebral arches: pedicles, laminae, articular, transverse and spinous processes; and the rib heads.
 
 An arch is a smooth union of rods in its vertebra's own frame. Neighbouring arches are built around the same facet
-joints, so that their articular processes face each other whatever the posture. Sizes: `tables.ARCH_TABLE`.
+joints, so their articular processes face each other in any posture. Sizes come from `published_sizes.ARCH_TABLE`.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from .published_sizes import ARCH_TABLE, TABLE, family
 from .rods import Rod
 
 LYTIC_MM = 3.0
-"""From this slip on, an L4 or L5 may have left its arch behind (spondylolysis)."""
+"""Smallest forward slip of L4 or L5 that may be lytic: the arch stays behind (spondylolysis)."""
 
 
 @dataclass(frozen=True)
 class Arch:
-    """The bone behind one body.
+    """The posterior elements of one vertebra.
 
     Attributes
     ----------
     rods : tuple of Rod
         The arch itself, in the vertebra's frame.
     ribs : tuple of Rod
-        Heads and necks of the ribs at its body: bone, but not of this vertebra.
+        Heads and necks of the ribs at this level: bone that is not part of the vertebra.
     gap_mm : float
-        Width of the facet joints with the vertebra above.
+        Width of the facet joints with the vertebra above, mm.
     effusion : bool
         Fluid in these joints.
     fused : bool
-        Grown together with the arch above.
+        Fused with the arch above.
     """
 
     rods: tuple[Rod, ...]
@@ -46,7 +46,7 @@ class Arch:
 
 @dataclass(frozen=True)
 class _Joint:
-    """A facet joint in the frame of the lower vertebra: its middle, and the direction to the upper one's process."""
+    """A facet joint: its middle, and the unit normal from the lower to the upper articular process."""
 
     middle: np.ndarray
     normal: np.ndarray
@@ -54,14 +54,14 @@ class _Joint:
 
 @dataclass(frozen=True)
 class _Place:
-    """What an arch is built around, mm: the body's back wall, the canal behind it, and the sizes of this level."""
+    """The measures an arch is built from: body, canal and the sizes of the level, mm."""
 
     body: Body
     canal_depth: float
     canal_width: float
     scale: float
     size: dict[str, float]
-    facet: float  # 1 healthy, more where worn facets have grown
+    facet: float  # enlargement of the facets, 1 where they are healthy
 
     @property
     def region(self) -> str:
@@ -136,7 +136,7 @@ def random_arches(
 
 @dataclass(frozen=True)
 class _Habit:
-    """What a person's arches have in common."""
+    """Traits that all arches of a person share."""
 
     spinous: float
     side: float
@@ -213,7 +213,7 @@ def _upper_process(place: _Place, side: float, joint: _Joint) -> list[Rod]:
 
 
 def _shoulder(place: _Place, side: float) -> list[Rod]:
-    """The upper facets of C2: flat shoulders beside the dens that carry the atlas."""
+    """The superior facets of C2, flat shoulders beside the dens."""
     hw = place.body.half_width
     high = place.body.height / 2
     return [Rod((side * 0.7 * hw, 0.5, 0.5 * high), (side * (hw + 4.5), 1.5, high + 1.0), (6.5, 7.0, 4.5))]
@@ -365,7 +365,7 @@ def sacral_mass(segment: Body, number: int, scale: float, canal_depth: float) ->
 
 
 def _afflicted(rng: np.random.Generator, arches: list[Arch], bodies: Sequence[Body]) -> list[Arch]:
-    """Slips that leave the arch behind, clefts, and operations."""
+    """Apply lytic slips, spina bifida and laminectomy."""
     out = list(arches)
     for i in range(1, len(out)):
         slip = _slip_mm(bodies[i - 1], bodies[i])
@@ -382,7 +382,7 @@ def _afflicted(rng: np.random.Generator, arches: list[Arch], bodies: Sequence[Bo
 
 
 def _slip_mm(lower: Body, upper: Body) -> float:
-    """Return how far the upper body lies backwards of its place on the lower one, mm."""
+    """Return the slip of the upper body on the lower one, mm, positive backwards."""
     low = lower.centre + lower.axes[:, 2] * lower.height / 2
     high = upper.centre - upper.axes[:, 2] * upper.height / 2
     expected = (lower.depth_upper - upper.depth_lower) * 0.15
@@ -395,7 +395,7 @@ def _is_behind(rod: Rod, middle: float) -> bool:
 
 
 def _left_behind(arch: Arch, slip_mm: float) -> Arch:
-    """Move what lies behind the isthmus back by the slip: its body has left it."""
+    """Move the part behind the isthmus back by the slip."""
     middle = float(np.median([rod.start[1] for rod in arch.rods]))
     moved = []
     for rod in arch.rods:
@@ -407,7 +407,7 @@ def _left_behind(arch: Arch, slip_mm: float) -> Arch:
 
 
 def _cleft(arch: Arch) -> Arch:
-    """Spina bifida: no spinous process, and laminae that do not meet."""
+    """Spina bifida: remove the spinous process and shorten the laminae."""
     kept = []
     for rod in arch.rods:
         if abs(rod.end[0]) < 5 and abs(rod.start[0]) < 5:
@@ -420,7 +420,7 @@ def _cleft(arch: Arch) -> Arch:
 
 
 def _opened(arch: Arch, one_side: bool) -> Arch:
-    """Laminectomy: laminae and spinous process taken away, on one side only or on both."""
+    """Laminectomy: remove the spinous process and the laminae, on both sides or on one."""
     gone = [rod for rod in arch.rods if abs(rod.end[0]) < 7 and rod.end[2] < rod.start[2]]
     if one_side:
         gone = [rod for rod in gone if rod.start[0] > 1]

@@ -1,6 +1,6 @@
-"""Draw the arches, the ribs, and what the sacrum has beside and behind its bodies, in one plane.
+"""Draw the posterior bone of one sagittal plane: arches, ribs, and the sacrum's wings and back.
 
-First the distance to each bone's wall, parted at the joints; then tissues and classes.
+Each bone is a signed distance field, cut at the facet joints; tissues and classes follow from it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from .tissues import Tissue
 T = Tissue
 
 EXPERT_RIM = 0.5
-"""Share of the dark cortical line that the classes leave out, as experts do: on real lumbar slices their outlines run
-about through its middle (measured on SPIDER masks: outlines around the line lie 0.8-0.9 mm outside of theirs)."""
+"""Share of the cortical line that lies outside of the classes. Experts' outlines run about through its middle: on
+SPIDER masks, outlines around the line lie 0.8-0.9 mm outside of theirs."""
 
 ARCH_RIM = 0.8
 """The same for arches, whose dark line is thicker for the ligaments on it: on T2-SPACE stacks experts' outlines run
@@ -37,16 +37,16 @@ Window = tuple[slice, slice]
 
 @dataclass(frozen=True, eq=False)
 class Field:
-    """A shape's distance (mm, positive inside) in a window of a plane.
+    """A signed distance field, mm, positive inside, in a window of a plane.
 
     Attributes
     ----------
     window : tuple of slice
         Rows and columns of the grid.
     distance : ndarray, shape of the window
-        To the wall of this vertebra's own bone.
+        To the surface of this vertebra's own bone.
     depth : ndarray, shape of the window
-        To the nearest surface of any bone that it is grown together with: how far the marrow lies under it.
+        To the outer surface of all bone fused with it; the cortical shell is measured from there.
     """
 
     window: Window
@@ -110,14 +110,14 @@ def _window(rod: Rod, body: Body, grid: Grid) -> Window | None:
 
 
 def arch_fields(spine: SyntheticSpine, grid: Grid) -> tuple[dict[int, Field], list[tuple[Window, np.ndarray, Tissue]]]:
-    """Return the arches that a plane shows, parted at their joints.
+    """Return the arches that a plane shows, cut at the facet joints.
 
     Returns
     -------
     fields : dict of int to Field
         Index of the vertebra to its arch.
     joints : list of (window, bool ndarray, Tissue)
-        What lies in the joints.
+        Cartilage or fluid of the joints.
     """
     fields = {}
     for i, (body, arch) in enumerate(zip(spine.vertebrae, spine.arches)):
@@ -134,7 +134,7 @@ def arch_fields(spine: SyntheticSpine, grid: Grid) -> tuple[dict[int, Field], li
 def _part(
     fields: dict[int, Field], i: int, spine: SyntheticSpine, joints: list[tuple[Window, np.ndarray, Tissue]]
 ) -> None:
-    """Part two neighbouring arches where they overlap, midway between them."""
+    """Cut two neighbouring arches midway where they overlap, and leave the joint gap."""
     low, high = fields[i], fields[i + 1]
     here, there = _overlap(low.window, high.window)
     if here is None or there is None:

@@ -1,4 +1,4 @@
-"""Rods: the rounded pieces that bone behind the bodies is made of, as implicit functions, and their smooth union."""
+"""Rods, the implicit primitives of posterior bone, and their smooth union."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Rod:
     taper : float
         Half axes at the end, relative to the start.
     lean : float
-        Shear: how far the rod moves backwards (mm) with each mm downwards from its start, as laminae do.
+        Shear: backward shift per mm below the start (laminae overlap like shingles).
     blend : float
-        Width of the rounded transition to the rods before it, mm.
+        Width of the rounded transition to the rods before it in the union, mm.
     """
 
     start: Point
@@ -41,7 +41,7 @@ class Rod:
 
 
 def rod_distance(rod: Rod, u: np.ndarray, v: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """Return the distance (mm) of points to the rod's wall, positive inside; exact to first order near the wall."""
+    """Return the signed distance (mm) of points to the rod's surface, positive inside; first-order exact near it."""
     if rod.lean:
         v = v + rod.lean * (w - rod.start[2])
     start, radii = np.array(rod.start), np.array(rod.radii)
@@ -57,6 +57,6 @@ def rod_distance(rod: Rod, u: np.ndarray, v: np.ndarray, w: np.ndarray) -> np.nd
 
 
 def smooth_union(a: np.ndarray, b: np.ndarray, blend_mm: float) -> np.ndarray:
-    """Return the distance to the union of two shapes whose meeting is rounded over about `blend_mm`."""
+    """Return the signed distance to the union of two shapes, the crease between them rounded over `blend_mm`."""
     h = np.clip(0.5 + (0.5 / blend_mm) * (a - b), 0, 1)
     return b + (a - b) * h + blend_mm * h * (1 - h)

@@ -1,4 +1,4 @@
-"""Canvases: an endless supply of random sagittal slices, drawn anew or kept on disk for later."""
+"""Draw random sagittal slices without end, singly or as stacks of neighbours, and keep them on disk if wanted."""
 
 from __future__ import annotations
 
