@@ -215,7 +215,7 @@ class SpinalTapLogic(ScriptedLoadableModuleLogic):
     def process(self, volumeNode, settings=None, timeoutSeconds=600.0):
         """Segment a volume and wait; the nodes are in the scene afterwards.
 
-        Returns the table's rows (see ``session.state.Row``), top vertebra first. Raises RuntimeError with one
+        Returns the table's rows (see ``spine.summary.Row``), top vertebra first. Raises RuntimeError with one
         sentence if the scan cannot be segmented. An open panel shows the new result.
         """
         session = self.makeSession()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -17,15 +18,13 @@ from .files.result_files import JSON_NAME
 from .pipeline import Options
 from .progress import Cancelled, CancelledCallback, ProgressCallback
 from .result_folder import segment_file
+from .scans.dicom_headers import is_dicom
+from .scans.suffixes import is_image_name, without_suffix
 
 DONE, EMPTY, BAD, SKIPPED = "done", "no vertebra found", "failed", "already done"
 """What can become of a scan."""
 
 SUMMARY_NAME = "batch.csv"
-
-_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr")
-_DICOM_MAGIC = b"DICM"
-_DICOM_MAGIC_AT = 128  # PS3.10: after a preamble of 128 bytes
 
 _log = logging.getLogger(__name__)
 
@@ -76,35 +75,25 @@ def find_scans(folder: Path, output: Path | None = None) -> tuple[Scan, ...]:
 
 
 def _walk(folder: Path, output: Path | None) -> Iterator[Path]:
-    if folder.resolve() == output or (folder / JSON_NAME).is_file():
-        return
-    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    files = [entry for entry in entries if entry.is_file()]
-    if any(_is_dicom(file) for file in files):
-        yield folder
-    yield from (file for file in files if file.name.lower().endswith(_SUFFIXES))
-    for entry in entries:
-        if entry.is_dir():
-            yield from _walk(entry, output)
-
-
-def _is_dicom(path: Path) -> bool:
-    if path.suffix.lower() in (".dcm", ".ima"):
-        return True
-    if path.suffix:
-        return False
-    try:
-        with path.open("rb") as file:
-            return file.read(_DICOM_MAGIC_AT + len(_DICOM_MAGIC))[_DICOM_MAGIC_AT:] == _DICOM_MAGIC
-    except OSError:  # what can't be read is no scan for us
-        return False
+    """Yield the scans below a folder; a folder that links lead to twice is looked at once."""
+    seen: set[Path] = set()
+    for root, folders, names in os.walk(folder, followlinks=True):
+        here = Path(root)
+        if here.resolve() in seen or here.resolve() == output or (here / JSON_NAME).is_file():
+            folders.clear()
+            continue
+        seen.add(here.resolve())
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        files = [here / name for name in sorted(names) if not name.startswith(".") and name.upper() != "DICOMDIR"]
+        if any(is_dicom(file) for file in files):
+            yield here
+        yield from (file for file in files if file.is_file() and is_image_name(file.name))
 
 
 def _stem(path: Path, root: Path) -> str:
     """Return the relative path without the suffix of an image; the folder's own name for the root itself."""
     relative = str(path.relative_to(root)) if path != root else root.resolve().name
-    suffix = next((s for s in _SUFFIXES if path.is_file() and relative.lower().endswith(s)), "")
-    return relative[: len(relative) - len(suffix)]
+    return without_suffix(relative) if path.is_file() else relative
 
 
 class Batch:
@@ -117,7 +106,7 @@ class Batch:
     options : Options
         The same for all scans.
     surface_format : str
-        ``"stl"``, ``"ply"`` or ``"obj"``.
+        One of `options.SURFACE_FORMATS`.
     again : bool
         Segment scans that have a result already, too.
 

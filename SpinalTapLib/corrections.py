@@ -17,10 +17,9 @@ from .evidence import Evidence, gather
 from .pipeline import Options, recount, reseed_spine
 from .spine import levels
 from .spine.boxes import corners_of
+from .spine.notes import Note
 from .spine.structures import N_STRUCTURES, Structure
 from .spine.vertebra import SeedBox, Spine, Vertebra
-
-FLAG_ADDED = "added by hand"
 
 
 def box_around(vertebra: Vertebra, level: str) -> SeedBox:
@@ -195,9 +194,9 @@ def position_of(spine: Spine, name: str) -> int:
     """
     wanted = name.strip().lower()
     for index, vertebra in enumerate(spine.vertebrae):
-        if wanted in (str(vertebra.label_value), levels.label_name(vertebra.label_value).lower()):
+        if wanted in (str(vertebra.label_value), vertebra.name.lower()):
             return index
-    names = ", ".join(v.level or levels.label_name(v.label_value) for v in spine.vertebrae)
+    names = ", ".join(v.name for v in spine.vertebrae)
     raise ValueError(f"There is no vertebra called {name.strip()!r} in this result; it has {names}.")
 
 
@@ -237,5 +236,5 @@ def _candidate(evidence: Evidence, box: SeedBox) -> Candidate:
     members = tuple(SliceVertebra(k, rung.corners, rung.centre, 0.5, evidence_row) for k in slices)
     return Candidate(
         members, np.asarray(box.center_lps_mm, float), corners, round(rung.slice), evidence_row, 0.5,
-        (FLAG_ADDED,), tuple(slices),
+        (Note.ADDED,), tuple(slices),
     )  # fmt: skip

@@ -54,6 +54,11 @@ class Evidence:
         """The candidates that take part in the count."""
         return tuple(c for i, c in enumerate(self.candidates) if i not in self.ignored)
 
+    @property
+    def dropped(self) -> tuple[Candidate, ...]:
+        """The candidates that the user has dropped."""
+        return tuple(c for i, c in enumerate(self.candidates) if i in self.ignored)
+
     @cached_property
     def centroids_lps_mm(self) -> np.ndarray:
         """Centroid of each candidate's body, shape (n, 3), LPS, mm; see `centring.centroid_of`."""

@@ -10,8 +10,9 @@ import hashlib
 import importlib.metadata
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 from .options import LADDER_MODEL, LEVELS_MODEL, PARTS_MODEL
 from .resources import resource_path
@@ -20,6 +21,9 @@ OLDEST_SLICER = (5, 10)
 """The first 3D Slicer whose Python (3.12) is one that the library is tested on; those before carry 3.9."""
 
 OLDEST_TORCH = "2.2"
+PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "SimpleITK", "vtk", "pydicom")
+"""Python packages that the library runs on, as a report names them."""
+
 MODELS = (PARTS_MODEL, LADDER_MODEL, LEVELS_MODEL)
 """Networks without which nothing can be found."""
 
@@ -69,7 +73,7 @@ def _slicer(version: tuple[int, int]) -> Need:
 
 
 def _torch() -> Need:
-    version = _version("torch")
+    version = installed_version("torch")
     if version is None:
         return Need("torch", "PyTorch", False, "PyTorch, which runs the network, is not installed yet.")
     if _numbers(version) < _numbers(OLDEST_TORCH):
@@ -84,7 +88,7 @@ def _required_packages() -> list[str]:
 
 def _package(requirement: str) -> Need:
     name, _, bound = requirement.partition(">=")
-    version = _version(name)
+    version = installed_version(name)
     if version is None:
         return Need(name, name, False, f"The Python package {name} is not installed yet.")
     if bound and _numbers(version) < _numbers(bound):
@@ -97,15 +101,17 @@ def _weights(name: str) -> Need:
     if not path.is_file():
         return Need("weights", label, False, f"The file {path.name} is missing: install SpinalTap again.")
     try:
-        expected = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["sha256"]
-    except (OSError, ValueError, KeyError):
+        card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        genuine, digest = are_genuine(path.read_bytes(), card), str(card["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
         return Need("weights", label, False, f"The card of {path.name} cannot be read: install SpinalTap again.")
-    if _sha256(path) != expected:
+    if not genuine:
         return Need("weights", label, False, f"The file {path.name} is damaged or altered: install SpinalTap again.")
-    return Need("weights", label, True, f"Weights verified (SHA-256 {expected[:8]}…).")
+    return Need("weights", label, True, f"Weights verified (SHA-256 {digest[:8]}…).")
 
 
-def _version(package: str) -> str | None:
+def installed_version(package: str) -> str | None:
+    """Return the version of a Python package, or None if it is not installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -116,5 +122,6 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version.split("+")[0])[:3])
 
 
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def are_genuine(weights: bytes, card: Mapping[str, Any]) -> bool:
+    """Return whether weights are those that their card describes, by the SHA-256 that it gives."""
+    return hashlib.sha256(weights).hexdigest() == card["sha256"]

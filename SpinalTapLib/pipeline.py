@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -17,14 +17,14 @@ from .counting.ladder import LadderLook, Look
 from .counting.level_evidence import LevelLook
 from .detection.detector import Detections, PartDetector
 from .detection.device import choose_device
-from .detection.linking import link
+from .detection.linking import Candidate, link
 from .detection.weights import load_network
 from .evidence import Evidence, gather, slices_of
 from .options import Options
 from .progress import Cancelled, CancelledCallback, ProgressCallback, Stages
 from .scans.resampling import WORKING_PIXEL_MM, working_volume
 from .scans.volume import SagittalVolume
-from .spine.confidence import calibrated, calibration_of
+from .spine.confidence import Calibration, calibration_of
 from .spine.measurements import measure_spine
 from .spine.vertebra import SeedBox, Spine, Vertebra
 
@@ -148,6 +148,16 @@ def recount(
     return replace(_name(changed, seed, options or Options(), stages), earlier=earlier)
 
 
+def calibrated(candidates: Iterable[Candidate], calibration: Calibration | None) -> tuple[Candidate, ...]:
+    """Return candidates whose score is a probability; as they are, where there is no calibration.
+
+    The detector's own score stays with each, as `Candidate.raw_score`.
+    """
+    if calibration is None:
+        return tuple(candidates)
+    return tuple(replace(c, score=calibration(c.score), raw_score=c.score) for c in candidates)
+
+
 def _detect(
     network: Any, device: str, working: SagittalVolume, report: Callable[[float, str], None]
 ) -> tuple[Detections, str]:
@@ -174,7 +184,7 @@ def _name(spine: Spine, seed: SeedBox | None, options: Options, stages: Stages) 
         look = _look(options, working) if evidence.counted else None
         named = label(
             evidence.counted, seed, options.steps, working=working, look=look,
-            levels_look=_levels_look(options.levels, working), method=options.method,
+            levels_look=_levels_look(options.levels, working), method=options.method, dropped=evidence.dropped,
         )  # fmt: skip
         label_map = evidence.label_map(named.vertebrae)
         vertebrae = tuple(_with_body(v, evidence, label_map) for v in named.vertebrae)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .bodies.surfaces import body_surface
+from .bodies.surfaces import surface_of
 from .evidence import Evidence
 from .files.atomic import check_writable
 from .files.changes_file import CHANGES_NAME, Change, Count, History, changes_bytes, read_changes, seeded
@@ -22,7 +22,6 @@ from .progress import CancelledCallback, ProgressCallback, Stages
 from .report.rendering import render_surfaces
 from .report.style import BACKGROUND
 from .scans.volume import SagittalVolume, load_volume
-from .spine.levels import label_name
 from .spine.terms import colour
 from .spine.vertebra import SeedBox, Spine
 
@@ -55,7 +54,7 @@ def segment_file(
     seed, options, progress, cancelled
         As for `segment_spine`.
     surface_format : str
-        One of `meshes.FORMATS`.
+        One of `options.SURFACE_FORMATS`.
 
     Returns
     -------
@@ -241,15 +240,15 @@ def _surfaces(spine: Spine) -> Iterator[tuple[int, Any]]:
         return
     for vertebra in spine.vertebrae:
         index = evidence.index_of(vertebra)
-        solid = None if index is None else evidence.bodies.solids[index]
-        if solid is not None and (solid.field > 0).any():
-            yield vertebra.label_value, body_surface(solid)
+        surface = None if index is None else surface_of(evidence.bodies.solids[index])
+        if surface is not None:
+            yield vertebra.label_value, surface
 
 
 def _rendering(spine: Spine, surfaces: Mapping[int, Any]) -> np.ndarray | None:
     """Return a picture of the vertebrae in 3-D for the report, or None where this machine can't draw it."""
     parts = [
-        (surfaces[v.label_value], colour(v.label_value), v.level or label_name(v.label_value).split()[-1])
+        (surfaces[v.label_value], colour(v.label_value), v.short_name)
         for v in spine.vertebrae
         if v.label_value in surfaces
     ]

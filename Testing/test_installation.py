@@ -26,7 +26,7 @@ def installation(tmp_path, monkeypatch):
         (models / f"{name}.json").write_text(json.dumps({"sha256": hashlib.sha256(content).hexdigest()}))
     versions = {"torch": "2.4.1+cu121", "scikit-image": "0.22.0"}
     monkeypatch.setattr(needs, "resource_path", lambda *parts: tmp_path.joinpath(*parts))
-    monkeypatch.setattr(needs, "_version", versions.get)
+    monkeypatch.setattr(needs, "installed_version", versions.get)
     return models, versions
 
 

@@ -9,6 +9,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from SpinalTapLib.options import SURFACE_FORMATS
+
 from .corrections import Corrections
 from .questions import ask_about_edits
 from .table import ResultsTable
@@ -16,7 +18,6 @@ from .table import ResultsTable
 POLL_MS = 80  # as often as the session wants to be asked
 ICON_PX = 20
 PICTURE_SCALE = 2.0  # the picture is drawn for screens with twice the pixels
-FORMATS = ("stl", "obj", "ply")
 
 # Button, the session's word on whether it may be pressed, the session's command.
 COMMANDS = (
@@ -240,7 +241,7 @@ class Panel:
                 return
         folder = ui.exportFolderEdit.currentPath
         with slicer.util.WaitCursor():
-            files = self._give("export", folder, FORMATS[ui.exportFormatSelector.currentIndex], levels,
+            files = self._give("export", folder, SURFACE_FORMATS[ui.exportFormatSelector.currentIndex], levels,
                                ui.exportMergedCheckBox.checked)  # fmt: skip
         if files:
             ui.exportFolderEdit.addCurrentPathToHistory()

@@ -13,7 +13,7 @@ UNKNOWN_COLOUR = (128, 128, 128)
 
 
 class ResultsTable:
-    """A QTableWidget filled with `SpinalTapLib.session.state.Row`.
+    """A QTableWidget filled with `SpinalTapLib.spine.summary.Row`.
 
     Parameters
     ----------

@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 from scipy import ndimage
 
+from ..spine.notes import Note
 from ..spine.structures import BODY_CLASSES, Structure
 from .tracks import Track, Window, soft_step, tracks_of
 
@@ -181,7 +182,7 @@ def _fill_from_corners(share: np.ndarray, track: Track, image: tuple[slice, slic
     for index in weak:
         part = share[index - track.window.first][image]
         np.maximum(part, soft_step(-track.distance(index)[image]), out=part)
-    return ("outline drawn from its corners",) if weak else ()
+    return (Note.FROM_CORNERS,) if weak else ()
 
 
 def _stop_leaks(share: np.ndarray, track: Track) -> None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from ..detection.linking import FLAG_CUT
 from ..options import STRUCTURES
 from ..spine import levels
+from ..spine.notes import Note
 from .discs_and_canal import canal_solid, disc_outlines
 from .outlines import Linked, body_outlines
 from .solids import Solid, solid_of
@@ -24,8 +24,6 @@ _PLANE_MM = 1.0
 """Voxels thicker than this are looked at in several planes."""
 _THRESHOLDS = (0.4, 0.6)
 """Range of the share of a voxel from which on it counts: moves a border by a tenth of a pixel at most."""
-
-FLAG_NO_MASK = "not outlined"
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,14 +155,14 @@ def relabel(label_map: np.ndarray, changes: dict[int, int]) -> np.ndarray:
 
 def _flags_of(solid: Solid | None, working: SagittalVolume) -> tuple[str, ...]:
     if solid is None:
-        return (FLAG_NO_MASK,)
+        return (Note.NOT_OUTLINED,)
     change = np.linalg.inv(working.matrix) @ solid.matrix
     inside = np.argwhere(solid.field > 0) @ change[:3, :3].T + change[:3, 3]
     edge = np.array(working.array.shape) - 1
     # A body that ends within half a voxel of the outermost centres was cut there. Sideways, the first and the
     # last slice may by chance be where it ends, so only a body that fills them counts: see `_fills_side`.
     in_plane = (inside[:, 1:].min(0) < 0.5).any() or (inside[:, 1:].max(0) > edge[1:] - 0.5).any()
-    return (FLAG_CUT,) if in_plane or _fills_side(inside, edge[0]) else ()
+    return (Note.CUT,) if in_plane or _fills_side(inside, edge[0]) else ()
 
 
 def _fills_side(inside: np.ndarray, last: int) -> bool:

@@ -30,6 +30,11 @@ _SHRINK = 1.03
 """The next try's edges are this much longer than the triangle count asks for."""
 
 
+def surface_of(solid: Solid | None) -> vtkPolyData | None:
+    """Return the closed surface of a solid (see `body_surface`), or None where there is no solid or nothing in it."""
+    return body_surface(solid) if solid is not None and (solid.field > 0).any() else None
+
+
 def body_surface(solid: Solid, edge_mm: float = EDGE_MM, max_triangles: int = MAX_TRIANGLES) -> vtkPolyData:
     """Make the closed surface of a solid.
 

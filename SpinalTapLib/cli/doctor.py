@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 import time
 from dataclasses import dataclass
@@ -10,9 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import __version__
-from ..installation import check_needs
-
-PACKAGES = ("torch", "numpy", "SimpleITK", "vtk", "scikit-image", "scipy")
+from ..installation import PACKAGES, check_needs, installed_version
 
 
 @dataclass(frozen=True)
@@ -44,10 +41,8 @@ def examine(device: str = "auto") -> list[Check]:
 
 
 def _package(name: str) -> Check:
-    try:
-        return Check(name, True, importlib.metadata.version(name))
-    except importlib.metadata.PackageNotFoundError:
-        return Check(name, False, "not installed")
+    version = installed_version(name)
+    return Check(name, version is not None, version or "not installed")
 
 
 def _device(choice: str) -> Check:

@@ -58,6 +58,14 @@ def add_commands(commands: Any) -> None:
     calibration.add_argument("--card", metavar="JSON", help="put the curve into this model card, that of the weights")
     calibration.add_argument("--json", action="store_true", help="print only the entry for the model card")
     calibration.set_defaults(run=run_calibration)
+    odds = kinds.add_parser("levels", help="names of hard synthetic scans: do their odds hold?")
+    odds.add_argument("--scans", type=int, default=200, metavar="N")
+    odds.add_argument("--seed", type=int, default=901, metavar="N", help="of the people; default: 901")
+    odds.add_argument("--model", default=PARTS_MODEL, metavar="NAME|FILE", help="the detector's weights")
+    odds.add_argument("--levels", default=LEVELS_MODEL, metavar="NAME|FILE", help="the level network's weights")
+    odds.add_argument("--picture", metavar="PNG", help="write the reliability picture (needs matplotlib)")
+    odds.add_argument("--json", action="store_true", help="print JSON instead of a Markdown table")
+    odds.set_defaults(run=run_odds)
     poster = kinds.add_parser("poster", help="the poster's table: the detector squeezed and on tiles, the ladder, both")
     poster.add_argument("--scans", type=int, default=5, metavar="N", help="phantoms a region; default: 5")
     poster.add_argument("--seed", type=int, default=90_000, metavar="N", help="of the first phantom; default: 90000")
@@ -220,6 +228,33 @@ def run_calibration(arguments: argparse.Namespace) -> int:
     if arguments.picture:
         write_picture(study, arguments.picture)
     print(entry if arguments.json else f"{study.markdown()}\nFor the model card:\n\n{entry}")
+    return 0
+
+
+def run_odds(arguments: argparse.Namespace) -> int:
+    """Print how far the odds of the names hold on hard synthetic scans."""
+    for name in ("scans", "seed"):
+        if getattr(arguments, name) < 1:
+            raise ValueError(f"--{name} takes a number from 1 up; got {getattr(arguments, name)}.")
+    console = Console()
+    from ..detection.detector import PartDetector
+    from ..detection.weights import load_network
+    from ..scans.resampling import WORKING_PIXEL_MM
+    from ..training.experiments.calibration_picture import write_odds
+    from ..training.experiments.level_odds import study_odds
+
+    network, _ = load_network(arguments.model, pixel_mm=WORKING_PIXEL_MM)
+    study = study_odds(
+        PartDetector(network),
+        load_network(arguments.levels),
+        scans=arguments.scans,
+        seed=arguments.seed,
+        progress=lambda done, sentence: console.progress("levels", done, sentence),
+    )
+    console.clear()
+    if arguments.picture:
+        write_odds(study, arguments.picture)
+    print(json.dumps(study.as_json(), indent=1) if arguments.json else study.markdown().rstrip())
     return 0
 
 

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..options import DEVICES, METHODS, PARTS_MODEL, STRUCTURES, Options
+from ..options import DEVICES, METHODS, PARTS_MODEL, STRUCTURES, SURFACE_FORMATS, Options
 from .arguments import add_edits, add_seed, change_of, seed_of
 from .console import Console
 
@@ -63,7 +63,7 @@ def _add_count(parser: argparse.ArgumentParser, again: bool = False) -> None:
 
 
 def _add_display(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--surface-format", default="stl", choices=("stl", "ply", "obj"), help="default: stl")
+    parser.add_argument("--surface-format", default="stl", choices=SURFACE_FORMATS, help="default: stl")
     parser.add_argument("--quiet", action="store_true", help="no progress; warnings are still shown")
     parser.add_argument("--verbose", action="store_true", help="show the library's log")
 
@@ -184,14 +184,12 @@ def _report(spine: Spine, folder: Path, console: Console, as_json: bool) -> int:
         print(json.dumps(content, indent=1))
         return 0
     from ..spine.confidence import word
-    from ..spine.levels import label_name
     from ..spine.summary import summary
 
     print(f"{'level':<12} {'confidence':<12} {'height mm':>10}  notes")
     for vertebra in reversed(spine.vertebrae):
-        name = vertebra.level or label_name(vertebra.label_value)
         sure = f"{vertebra.confidence:.2f} {word(vertebra.confidence)}"
-        row = f"{name:<12} {sure:<12} {vertebra.height_mm:>10.1f}  {', '.join(vertebra.flags)}"
+        row = f"{vertebra.name:<12} {sure:<12} {vertebra.height_mm:>10.1f}  {', '.join(vertebra.flags)}"
         print(row.rstrip())
     print(summary(spine))
     print(f"Results: {folder}")

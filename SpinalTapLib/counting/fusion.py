@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..spine.notes import Note
 from .ladder import Climb, Look, Snap, climb
 from .rungs import Rung
 
@@ -18,12 +19,6 @@ ROOM_SIZES = 1.65
 
 SURE_PRESENCE = 0.8
 """A vertebra that only the ladder saw must be this sure."""
-
-FLAG_ONE_WAY = "counted from one end only"
-FLAG_UNCONFIRMED = "seen by one of the two methods only"
-FLAG_LADDER_ONLY = "position estimated, not outlined"
-FLAGS_OF_DOUBT = (FLAG_ONE_WAY, FLAG_UNCONFIRMED, FLAG_LADDER_ONLY)
-"""Where the detector and the ladder disagree."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +130,7 @@ def climb_alone(
     for rung in climb(look, rungs[start], shape, upwards=upwards, steps=steps).rungs[1:]:
         met = snap(rung)
         if met is None or met.found is None or met.found in taken:
-            places.append(Place(None, rung, (FLAG_LADDER_ONLY,)))
+            places.append(Place(None, rung, (Note.LADDER_ONLY,)))
         else:
             taken.add(met.found)
             places.append(Place(met.found, rung))
@@ -151,8 +146,8 @@ def _place(i: int, rung: Rung, is_start: bool, met: Sequence[set[int | None]]) -
     if is_start or ways == 2 or (i in met[1] and i not in met[0]):
         return Place(i, rung)
     if ways == 1:
-        return Place(i, rung, (FLAG_ONE_WAY,))
-    return Place(i, rung, (FLAG_UNCONFIRMED,))
+        return Place(i, rung, (Note.ONE_END,))
+    return Place(i, rung, (Note.ONE_METHOD,))
 
 
 def _is_spurious(i: int, rungs: Sequence[Rung], met: Sequence[set[int | None]]) -> bool:
@@ -174,5 +169,5 @@ def _ladder_only(path: Sequence[Rung], rungs: Sequence[Rung]) -> dict[int, tuple
             continue
         gap = float(np.linalg.norm(above.centre - below.centre)) / ((below.size + above.size) / 2)
         if rung.presence >= SURE_PRESENCE and gap > ROOM_SIZES and above.found == below.found + 1:
-            out[below.found] = (Place(None, rung, (FLAG_LADDER_ONLY,)),)
+            out[below.found] = (Place(None, rung, (Note.LADDER_ONLY,)),)
     return out

@@ -7,22 +7,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..detection.linking import FLAG_GAP, Candidate
+from ..detection.linking import Candidate
 from ..scans.volume import SagittalVolume
 from ..spine import levels
 from ..spine.confidence import DOUBTFUL
+from ..spine.notes import LEVELS_UNKNOWN, Note
 from ..spine.vertebra import Alternative, SeedBox, Vertebra
 from .fusion import Place, climb_alone, fuse
 from .ladder import Look
 from .level_evidence import LevelLook, part_evidence
-from .names import EXTRA, LEAST_CLAIM, SACRUM_NAME, Names, name_column
+from .names import EXTRA, LEAST_CLAIM, SACRUM_NAME, STEP_SIZES, Names, name_column
 from .rungs import Rung, corners_lps, rung_from_points
-from .start import LADDER_SCORE, in_box
-
-FLAG_EXTRA = "one vertebra more than usual: T13, or five lumbar levels and an L6"
-FLAG_FEWER = "one vertebra fewer than usual above or below"
-FLAG_TRANSITIONAL = "transitional? between lumbar and sacral"
-FLAG_AGAINST = "the picture speaks for another level"
+from .start import LADDER_SCORE, in_box, place_of
 
 
 @dataclass(frozen=True)
@@ -57,6 +53,7 @@ def label(
     look: Look | None = None,
     levels_look: LevelLook | None = None,
     method: str = "fused",
+    dropped: Sequence[Candidate] = (),
 ) -> Labelling:
     """Name every vertebra, as far as its name is probable.
 
@@ -76,6 +73,8 @@ def label(
         The level network. Without it only the part network's classes tell the levels.
     method : str
         ``"fused"``, ``"detector"`` or ``"ladder"``.
+    dropped : sequence of Candidate
+        What the user has said is no vertebra: the room that it leaves is no reason to count one there.
 
     Raises
     ------
@@ -86,7 +85,7 @@ def label(
         return Labelling()
     look = None if method == "detector" or working is None else look
     found, pinned = (tuple(candidates), None) if seed is None else in_box(candidates, seed, working, look)
-    column = _Column(found, working, levels_look)
+    column = _Column(found, working, levels_look, dropped)
     pins = {} if pinned is None or seed is None else {pinned: seed.level}
     first = column.names(_as_found(found), pins)
     start = _start(first) if pinned is None else pinned
@@ -134,9 +133,14 @@ class _Column:
     """The candidates of a scan, and what the networks see of them."""
 
     def __init__(
-        self, candidates: tuple[Candidate, ...], working: SagittalVolume | None, levels_look: LevelLook | None
+        self,
+        candidates: tuple[Candidate, ...],
+        working: SagittalVolume | None,
+        levels_look: LevelLook | None,
+        dropped: Sequence[Candidate],
     ) -> None:
         self.candidates, self.working = candidates, working
+        self._dropped = np.array([c.centroid_lps_mm for c in dropped]).reshape(-1, 3)
         self._levels_look = levels_look if working is not None else None
 
     def places(self, start: int, look: Look | None, method: str, downwards: bool) -> tuple[Place, ...]:
@@ -164,7 +168,15 @@ class _Column:
         if self._levels_look is not None and self.working is not None:
             evidence = evidence + self._levels_look([rung_from_points(self.working, c) for c in corners])
         gaps = [i for i in range(1, len(places)) if self._is_gap(places, i)]
-        return name_column(evidence, distances(corners), pins, gaps)
+        return name_column(evidence, self._distances(corners), pins, gaps)
+
+    def _distances(self, corners: np.ndarray) -> np.ndarray:
+        """Return the distances of places, less the room of what the user has dropped between them."""
+        apart = distances(corners)
+        for point in self._dropped:
+            above = place_of(corners.mean(1), point)
+            apart[:above, above:] -= STEP_SIZES
+        return np.maximum(apart, 0.0)
 
     def corners(self, place: Place) -> np.ndarray:
         """Return the corners of a place, shape (4, 3), LPS, mm."""
@@ -176,7 +188,10 @@ class _Column:
     def _is_gap(self, places: Sequence[Place], i: int) -> bool:
         """Whether linking saw room for a vertebra below a place, and the ladder has put none there."""
         above, below = places[i].candidate, places[i - 1].candidate
-        return above is not None and below is not None and FLAG_GAP in self.candidates[above].flags
+        if above is None or below is None or Note.MISSING_BELOW not in self.candidates[above].flags:
+            return False
+        centres = np.array([self.candidates[below].centroid_lps_mm, self.candidates[above].centroid_lps_mm])
+        return not any(place_of(centres, point) == 1 for point in self._dropped)
 
     def _rung(self, candidate: Candidate, working: SagittalVolume) -> Rung:
         rung = rung_from_points(working, candidate.corners_lps_mm)
@@ -232,7 +247,7 @@ def _unnamed(column: _Column, places: Sequence[Place], names: Names) -> Labellin
         for count in names.counts
         if count.place in seen
     )
-    return Labelling(vertebrae, "none", (_unknown(names),), others)
+    return Labelling(vertebrae, "none", _unknown(names), others)
 
 
 def _vertebra(
@@ -242,7 +257,7 @@ def _vertebra(
     """Return a place as a vertebra; the confidence is that it is one and that the name is right."""
     value = levels.level(level).value if level else levels.unanchored_value(number)
     known = probability if level else 1.0
-    notes = (*place.flags, *notes, *((FLAG_GAP,) if gap else ()))
+    notes = (*place.flags, *notes, *((Note.MISSING_BELOW,) if gap else ()))
     corners = column.corners(place)
     if place.candidate is None:
         confidence = LADDER_SCORE * place.rung.presence * known
@@ -257,7 +272,7 @@ def _vertebra(
         centroid_lps_mm=candidate.centroid_lps_mm,
         corners_lps_mm=corners,
         slices=candidate.slices,
-        flags=tuple(dict.fromkeys((*(f for f in candidate.flags if f != FLAG_GAP), *notes))),
+        flags=tuple(dict.fromkeys((*(f for f in candidate.flags if f != Note.MISSING_BELOW), *notes))),
         level_probability=probability,
     )
 
@@ -267,14 +282,14 @@ def _notes(names: Names, against: str, start: int) -> dict[int, tuple[str, ...]]
     notes: dict[int, tuple[str, ...]] = {}
     for i, name in enumerate(names.best):
         if name == EXTRA:
-            notes[i] = (FLAG_EXTRA,)
+            notes[i] = (Note.ONE_MORE,)
         if _fewer(names) and name in ("L1", "T11"):
-            notes[i] = (FLAG_FEWER,)
+            notes[i] = (Note.ONE_FEWER,)
     junction = _junction(names)
     if junction is not None:
-        notes[junction] = (*notes.get(junction, ()), FLAG_TRANSITIONAL)
+        notes[junction] = (*notes.get(junction, ()), Note.TRANSITIONAL)
     if against:
-        notes[start] = (*notes.get(start, ()), FLAG_AGAINST)
+        notes[start] = (*notes.get(start, ()), Note.AGAINST_PICTURE)
     return notes
 
 
@@ -336,14 +351,10 @@ def _missed(names: Names, kept: Sequence[int], place: int) -> str:
     return f"{said}: add {it}, or check the levels above."
 
 
-def _unknown(names: Names) -> str:
+def _unknown(names: Names) -> tuple[str, ...]:
     """Return that the levels are not known, and the most probable of them."""
-    text = (
-        "The levels are not known: too little of the sacrum or of the upper neck is in view. The vertebrae are "
-        "numbered from the bottom up; to name them, draw a box around a vertebra whose level you know."
-    )
     levelled = [name for name in names.best if _is_level(name)]
-    if levelled and names.counts and names.counts[0].probability > DOUBTFUL:
-        odds = round(100 * names.counts[0].probability)
-        text += f" Most likely they are {levelled[-1]} to {levelled[0]} ({odds} %)."
-    return text
+    if not levelled or not names.counts or names.counts[0].probability <= DOUBTFUL:
+        return (LEVELS_UNKNOWN,)
+    odds = round(100 * names.counts[0].probability)
+    return LEVELS_UNKNOWN, f"Most likely the vertebrae are {levelled[-1]} to {levelled[0]} ({odds} %)."

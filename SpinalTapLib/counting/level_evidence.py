@@ -13,7 +13,7 @@ from ..scans.volume import SagittalVolume
 from ..spine import levels
 from ..spine.structures import BODY_CLASSES, Structure
 from .level_views import level_numbers, level_view, tilt_of
-from .names import N_CLASSES, NOTHING
+from .names import N_CLASSES, NOTHING, SACRUM
 from .rungs import Rung, planes_around
 
 TEMPER = 0.35
@@ -23,8 +23,8 @@ show must not be counted several times."""
 FLOOR = 0.02
 """Share of an even guess mixed into the network's answer: no real scan is quite like the synthetic ones."""
 
-LEAST_SHARE = 0.02
-"""Shares of S1 and C2 are taken to lie at least so far from 0 and 1."""
+LEAST_SHARE, GREATEST_SHARE = 0.15, 0.97
+"""Shares of S1 and C2 are taken to lie between these: one cut by the edge of the image may have next to none."""
 
 PARTS_BESIDE, PARTS_ALONE = 0.3, 2.0
 """Power of what the part network's classes say, beside the level network and without it."""
@@ -92,10 +92,13 @@ def part_evidence(shares: np.ndarray, beside: bool = False) -> np.ndarray:
     if bone <= 0:
         return out
     for name, structure in (("S1", Structure.S1), ("C2", Structure.C2)):
-        share = float(np.clip(shares[structure] / bone, LEAST_SHARE, 1 - LEAST_SHARE))
+        share = float(np.clip(shares[structure] / bone, LEAST_SHARE, GREATEST_SHARE))
         here = levels.COMMON.index(name)
-        out[here] += np.log(share)
-        out[np.arange(N_CLASSES) != here] += np.log(1 - share)
+        odds = np.full(N_CLASSES, np.log(1 - share))
+        odds[here] = np.log(share)
+        if name == "S1":  # a piece of the sacrum below a well-formed disc looks like S1 to the part network
+            odds[SACRUM] = odds[[here, here + 1]].mean()
+        out += odds
     if beside:
         return PARTS_BESIDE * out
     out[NOTHING] += UNSEEN

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..detection.linking import Candidate
 from ..spine.boxes import corners_of
+from ..spine.notes import Note
 from ..spine.structures import N_STRUCTURES, Structure
 from ..spine.vertebra import SeedBox
 from .ladder import PRESENCE_LIMIT, Look
@@ -28,8 +29,6 @@ SAME_SIZES = 0.6
 
 LADDER_SCORE = 0.6
 """Factor on the score of a vertebra that only the ladder saw."""
-
-FLAG_BOX = "position taken from the box, not outlined"
 
 
 def in_box(
@@ -74,16 +73,19 @@ def in_box(
 
 def in_order(candidates: Sequence[Candidate], new: Candidate) -> tuple[Candidate, ...]:
     """Return candidates from the bottom up: the new one goes where it lengthens the spine least."""
-    centres = [c.centroid_lps_mm for c in candidates]
+    place = place_of(np.array([c.centroid_lps_mm for c in candidates]), new.centroid_lps_mm)
+    return (*candidates[:place], new, *candidates[place:])
+
+
+def place_of(centres: np.ndarray, point: np.ndarray) -> int:
+    """Return where a point (3,) belongs among centres (n, 3), from the bottom up: where the way grows least."""
 
     def detour(place: int) -> float:
-        before, after = centres[place - 1 : place] if place else [], centres[place : place + 1]
-        ends = [np.linalg.norm(p - new.centroid_lps_mm) for p in (*before, *after)]
-        direct = np.linalg.norm(before[0] - after[0]) if before and after else 0.0
-        return float(sum(ends) - direct)
+        beside = centres[max(place - 1, 0) : place + 1]
+        ends = np.linalg.norm(beside - point, axis=1).sum()
+        return float(ends - np.linalg.norm(beside[0] - beside[-1]))
 
-    place = min(range(len(candidates) + 1), key=detour)
-    return (*candidates[:place], new, *candidates[place:])
+    return min(range(len(centres) + 1), key=detour)
 
 
 def rung_in(seed: SeedBox, working: SagittalVolume, look: Look) -> Rung | None:
@@ -123,4 +125,4 @@ def _candidate(rung: Rung, working: SagittalVolume) -> Candidate:
     evidence = np.zeros(N_STRUCTURES)
     evidence[Structure.BODY] = 1.0
     score = LADDER_SCORE * rung.presence
-    return Candidate((), corners.mean(0), corners, round(rung.slice), evidence, score, (FLAG_BOX,), ())
+    return Candidate((), corners.mean(0), corners, round(rung.slice), evidence, score, (Note.FROM_BOX,), ())

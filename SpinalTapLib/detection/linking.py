@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..spine import quadrilaterals as quads
+from ..spine.notes import Note
 from ..spine.vertebra import CORNERS
 from .backbone import Bodies, backbone, missing_between
 from .chains import Outlines, follow
@@ -35,11 +36,6 @@ STANDING_COST = 0.2
 EDGE_MM = 2.0
 """Corners this close to the border of the image belong to a body that may be cut."""
 
-FLAG_ONE_SLICE = "seen in one slice only"
-FLAG_CUT = "cut by the edge of the image"
-FLAG_REBUILT = "corner estimated"
-FLAG_GAP = "a vertebra may be missing below"
-
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
@@ -65,7 +61,7 @@ class Candidate:
     slices : tuple of int
         Slices of the working volume that show it, from right to left.
     raw_score : float or None
-        The score as the detector gave it, where `score` has been made a probability (`confidence.calibrated`).
+        The score as the detector gave it, where `score` has been made a probability (`pipeline.calibrated`).
     """
 
     members: tuple[SliceVertebra, ...]
@@ -226,5 +222,10 @@ def _flags(fit: _Fit, size_mm: np.ndarray, gap: bool) -> tuple[str, ...]:
     """Return the notes on one body; `size_mm` is the height and the width of the slices."""
     cut = (fit.corners < EDGE_MM).any() or (fit.corners > size_mm - EDGE_MM).any()
     rebuilt = (~_seen(list(fit.central))).mean(0).max() > 0.5
-    notes = ((len(fit.members) == 1, FLAG_ONE_SLICE), (cut, FLAG_CUT), (rebuilt, FLAG_REBUILT), (gap, FLAG_GAP))
-    return tuple(text for present, text in notes if present)
+    notes = {
+        Note.ONE_SLICE: len(fit.members) == 1,
+        Note.CUT: cut,
+        Note.CORNER_ESTIMATED: rebuilt,
+        Note.MISSING_BELOW: gap,
+    }
+    return tuple(note for note, present in notes.items() if present)

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..installation import are_genuine
 from ..options import PARTS_MODEL
 from ..resources import resource_path
 from .networks import NETWORKS
@@ -104,8 +105,8 @@ def load_network(
             f"that nothing would have the right size; name weights taught at {pixel_mm:g} mm."
         )
     content = _read(path, "weights")
-    found = hashlib.sha256(content).hexdigest()
-    if found != card["sha256"]:
+    if not are_genuine(content, card):
+        found = hashlib.sha256(content).hexdigest()
         raise ValueError(
             f"The weights {path} are not the ones that their card describes (SHA-256 {found[:12]}… instead of "
             f"{str(card['sha256'])[:12]}…): the file was altered or cut short; install SpinalTap again."

@@ -11,7 +11,7 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from ..errors import check_name, reason
@@ -19,6 +19,7 @@ from ..errors import check_name, reason
 _log = logging.getLogger(__name__)
 
 _MARK = ".spinaltap-"
+_TRIES = 20  # of two runs in one new parent folder, each may remove it under the other's hands
 _MAX_AGE_S = 24 * 3600.0  # no run takes a day: an older staging folder is a dead run's, whoever wrote it
 
 
@@ -70,9 +71,8 @@ def staged_folder(target: str | Path, outdated: Collection[str] = ()) -> Iterato
     stage: Path | None = None
     try:
         try:
-            made = _make_parents(target)
             _remove_stale(target)
-            stage = _make_stage(target)
+            stage = _make_stage(target, made)
             yield stage
             _move_in(stage, target, outdated)
         except OSError as error:
@@ -82,9 +82,7 @@ def staged_folder(target: str | Path, outdated: Collection[str] = ()) -> Iterato
     except BaseException:
         if stage is not None:
             shutil.rmtree(stage, ignore_errors=True)
-        for folder in reversed(made):
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+        _remove_empty(reversed(made))
         raise
     shutil.rmtree(stage, ignore_errors=True)
 
@@ -95,13 +93,11 @@ def check_writable(target: str | Path) -> None:
     target = Path(target).expanduser().resolve()
     made: list[Path] = []
     try:
-        made = _make_parents(target)
-        _make_stage(target).rmdir()
+        _make_stage(target, made).rmdir()
     except OSError as error:
         raise ValueError(f"Could not write the output folder {target}: {reason(error)}.") from error
     finally:
-        for folder in reversed(made):
-            folder.rmdir()
+        _remove_empty(reversed(made))  # another run may have begun to use them
 
 
 def _make_parents(target: Path) -> list[Path]:
@@ -113,11 +109,11 @@ def _make_parents(target: Path) -> list[Path]:
     made: list[Path] = []
     try:
         for folder in missing:
-            folder.mkdir()
-            made.append(folder)
+            with contextlib.suppress(FileExistsError):  # another run was faster
+                folder.mkdir()
+                made.append(folder)
     except OSError:
-        for folder in reversed(made):
-            folder.rmdir()
+        _remove_empty(reversed(made))
         raise
     return made
 
@@ -129,7 +125,18 @@ def _homes(target: Path) -> tuple[Path, ...]:
     return (target.parent, target) if target.exists() else (target.parent,)
 
 
-def _make_stage(target: Path) -> Path:
+def _make_stage(target: Path, made: list[Path]) -> Path:
+    """Make a staging folder; add the folders above `target` that were made for it to `made`."""
+    for _ in range(_TRIES):
+        made += _make_parents(target)
+        try:
+            return _new_stage(target)
+        except FileNotFoundError:  # another run has just removed a parent that it had made
+            continue
+    return _new_stage(target)
+
+
+def _new_stage(target: Path) -> Path:
     if target.exists() and not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, "not writable")
     name = f".{target.name}{_MARK}{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
@@ -159,8 +166,11 @@ def _escaped(name: str) -> str:
 
 
 def _is_stale(folder: Path) -> bool:
-    if time.time() - folder.stat().st_mtime > _MAX_AGE_S:
-        return True
+    try:
+        if time.time() - folder.stat().st_mtime > _MAX_AGE_S:
+            return True
+    except FileNotFoundError:  # its own run has just cleaned up
+        return False
     found = re.search(re.escape(_MARK) + r"(.*)-(\d+)-[0-9a-f]{8}$", folder.name)
     # Windows has no harmless way to ask after a process (signal 0 would end it), so there age alone counts.
     if found is None or found.group(1) != platform.node() or os.name == "nt":
@@ -192,9 +202,7 @@ def _move_in(stage: Path, target: Path, outdated: Collection[str]) -> None:
     except BaseException:
         for source, place in reversed(moves):
             place.rename(source)
-        for folder in reversed(made):
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+        _remove_empty(reversed(made))
         raise
     _remove_empty({(target / name).parent for name in outdated} - {target})
 
@@ -208,7 +216,8 @@ def _move(source: Path, place: Path, moves: list[tuple[Path, Path]], made: list[
     moves.append((source, place))
 
 
-def _remove_empty(folders: Collection[Path]) -> None:
+def _remove_empty(folders: Iterable[Path]) -> None:
+    """Remove those of the folders that are empty."""
     for folder in folders:
         with contextlib.suppress(OSError):
             folder.rmdir()

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ..spine.levels import label_name
 from ..spine.levels import level as level_called
 from ..spine.terms import colour
 from ..spine.vertebra import CORNERS, SeedBox, Vertebra
@@ -25,11 +24,6 @@ _GLYPH_MM = 3.0  # small beside a body of 15-30 mm, large enough to be clicked
 _SLICER_AXES = [-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0]  # RAS axes written in LPS: Slicer's own default
 
 
-def vertebra_name(vertebra: Vertebra) -> str:
-    """Return the level's name, or ``"Vertebra 3"`` where the count has no anchor."""
-    return vertebra.level or label_name(vertebra.label_value)
-
-
 def points_lps_mm(vertebra: Vertebra) -> np.ndarray:
     """Return the four corners and the centroid, shape (5, 3), LPS, mm, in the order of `POINT_NAMES`."""
     return np.vstack([vertebra.corners_lps_mm, vertebra.centroid_lps_mm])
@@ -37,7 +31,7 @@ def points_lps_mm(vertebra: Vertebra) -> np.ndarray:
 
 def vertebra_markups(vertebra: Vertebra) -> dict[str, Any]:
     """Return one vertebra as a Slicer fiducial list: five labelled, locked points, LPS, mm."""
-    name = vertebra_name(vertebra)
+    name = vertebra.name
     points = points_lps_mm(vertebra)
     return {
         "@schema": SCHEMA,
@@ -68,12 +62,12 @@ def _control_point(number: int, label: str, point: np.ndarray) -> dict[str, Any]
         "label": label,
         "description": "",
         "associatedNodeID": "",
-        "position": [round(float(x), 4) for x in point],
+        "position": [round(float(x), 4) for x in np.nan_to_num(point)],
         "orientation": _SLICER_AXES,
         "selected": True,
         "locked": True,
         "visibility": True,
-        "positionStatus": "defined",
+        "positionStatus": "defined" if np.isfinite(point).all() else "undefined",
     }
 
 

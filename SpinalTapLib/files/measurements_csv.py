@@ -8,7 +8,6 @@ from collections.abc import Mapping
 
 from ..spine.angles import spine_curves
 from ..spine.vertebra import Spine
-from .markups import vertebra_name
 
 MEASUREMENTS = (
     "height_anterior_mm",
@@ -42,7 +41,7 @@ def measurements_csv(spine: Spine) -> str:
         writer.writerow(
             {
                 "structure": "vertebra",
-                "level": vertebra_name(vertebra),
+                "level": vertebra.name,
                 "label_value": vertebra.label_value,
                 "confidence": f"{vertebra.confidence:.3f}",
                 **_words(vertebra.measurements),

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..bodies.triangle_mesh import mesh_arrays
+from ..options import SURFACE_FORMATS
 from .atomic import staged_folder, write_whole
 
 if TYPE_CHECKING:
     from vtkmodules.vtkCommonDataModel import vtkPolyData
 
-FORMATS = ("stl", "obj", "ply")
+PLAIN = (220, 220, 200)
+"""Colour of a surface that has none: red, green, blue, 0-255."""
 
 _HEADER = "SpinalTap; SPACE=LPS; UNIT=mm"
 """``SPACE=LPS`` is what Slicer looks for in the header of a mesh; STL itself knows neither axes nor units."""
@@ -43,7 +45,7 @@ class NamedSurface:
 
     name: str
     surface: vtkPolyData
-    colour: tuple[int, int, int] = (220, 220, 200)
+    colour: tuple[int, int, int] = PLAIN
 
 
 def write_surface(path: str | Path, surface: vtkPolyData | Sequence[NamedSurface]) -> int:
@@ -68,13 +70,13 @@ def write_surface(path: str | Path, surface: vtkPolyData | Sequence[NamedSurface
     """
     path = Path(path)
     kind = path.suffix.lower().lstrip(".")
-    if kind not in FORMATS:
-        raise ValueError(f"Surfaces can be written as {', '.join(FORMATS)}; {path.name} ends otherwise.")
+    if kind not in SURFACE_FORMATS:
+        raise ValueError(f"Surfaces can be written as {', '.join(SURFACE_FORMATS)}; {path.name} ends otherwise.")
     parts = list(surface) if isinstance(surface, Sequence) else [NamedSurface(path.stem, surface)]
     if not parts:
         raise ValueError(f"There is no surface to write to {path}.")
     meshes = [mesh_arrays(part.surface) for part in parts]
-    write_whole(path, {"stl": _stl, "obj": _obj, "ply": _ply}[kind](parts, meshes))
+    write_whole(path, FORMATS[kind].content(parts, meshes))
     wanted, found = sum(len(triangles) for _, triangles in meshes), count_triangles(path)
     if found != wanted:
         path.unlink(missing_ok=True)
@@ -94,7 +96,7 @@ def write_surfaces(
     surfaces : sequence of NamedSurface
         What to write; a file is named after its surface.
     kind : str
-        One of `FORMATS`.
+        One of `SURFACE_FORMATS`.
     merged : str, optional
         Name, without ending, of one file for all of them.
 
@@ -108,8 +110,8 @@ def write_surfaces(
     ValueError
         If there is nothing to write, or it can't be written; the folder is then as it was.
     """
-    if kind not in FORMATS:
-        raise ValueError(f"Surfaces can be written as {', '.join(FORMATS)}; got {kind!r}.")
+    if kind not in SURFACE_FORMATS:
+        raise ValueError(f"Surfaces can be written as {', '.join(SURFACE_FORMATS)}; got {kind!r}.")
     if not surfaces:
         raise ValueError("There is no surface to write.")
     names = file_names([merged] if merged is not None else [s.name for s in surfaces], kind)
@@ -120,6 +122,55 @@ def write_surfaces(
             for name, surface in zip(names, surfaces):
                 write_surface(stage / name, [surface])
     return [Path(folder) / name for name in names]
+
+
+def export_surfaces(
+    surfaces: Mapping[str, Any],
+    colours: Mapping[str, tuple[int, int, int]],
+    folder: Path,
+    scan: str,
+    file_format: str,
+    merged: bool,
+) -> tuple[Path, ...]:
+    """Write closed surfaces, LPS, mm, and return the files; all of them are written, or none.
+
+    Parameters
+    ----------
+    surfaces : mapping of str to vtkPolyData
+        Name to surface, LPS, mm; polygons of any kind, as an edited segment may have.
+    colours : mapping of str to tuple of int
+        Name to red, green, blue, 0-255.
+    folder : Path
+        Made if it is not there.
+    scan : str
+        The scan's name, with which the file names begin.
+    file_format : str
+        One of `FORMATS`.
+    merged : bool
+        One file for all instead of one each.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to write, or it can't be written; nothing is left behind then.
+    """
+    parts = [
+        NamedSurface(name if merged else f"{scan}_{name}", triangulated(surface), colours.get(name, PLAIN))
+        for name, surface in surfaces.items()
+    ]
+    return tuple(write_surfaces(folder, parts, file_format.lower(), f"{scan}_spine" if merged else None))
+
+
+def triangulated(surface: vtkPolyData) -> vtkPolyData:
+    """Return a surface as triangles only."""
+    from vtkmodules.vtkFiltersCore import vtkTriangleFilter
+
+    cutter = vtkTriangleFilter()
+    cutter.SetInputData(surface)
+    cutter.PassVertsOff()
+    cutter.PassLinesOff()
+    cutter.Update()
+    return cutter.GetOutput()
 
 
 def file_names(names: Sequence[str], ending: str) -> list[str]:
@@ -145,15 +196,7 @@ def safe_name(name: str) -> str:
 def count_triangles(path: str | Path) -> int:
     """Return the number of triangles that a file written by `write_surface` holds, whole ones only."""
     path = Path(path)
-    data = path.read_bytes()
-    if path.suffix.lower() == ".stl":
-        said = int(np.frombuffer(data, "<u4", 1, 80)[0]) if len(data) >= 84 else 0
-        return min(said, (len(data) - 84) // _STL_TRIANGLE.itemsize)
-    if path.suffix.lower() == ".obj":
-        return data.count(b"\nf ")
-    head, _, body = data.partition(b"end_header\n")
-    points, faces = (int(re.findall(rb"element %s (\d+)" % what, head)[0]) for what in (b"vertex", b"face"))
-    return min(faces, max(0, len(body) - points * _PLY_POINT.itemsize) // _PLY_TRIANGLE.itemsize)
+    return FORMATS[path.suffix.lower().lstrip(".")].triangles(path.read_bytes())
 
 
 def _stl(parts: Sequence[NamedSurface], meshes: Sequence[tuple[np.ndarray, np.ndarray]]) -> bytes:
@@ -168,6 +211,11 @@ def _stl(parts: Sequence[NamedSurface], meshes: Sequence[tuple[np.ndarray, np.nd
     return header + np.uint32(len(out)).astype("<u4").tobytes() + out.tobytes()
 
 
+def _triangles_of_stl(data: bytes) -> int:
+    said = int(np.frombuffer(data, "<u4", 1, 80)[0]) if len(data) >= 84 else 0
+    return min(said, (len(data) - 84) // _STL_TRIANGLE.itemsize)
+
+
 def _obj(parts: Sequence[NamedSurface], meshes: Sequence[tuple[np.ndarray, np.ndarray]]) -> bytes:
     """Return a Wavefront OBJ file with one object a part."""
     out = io.StringIO()
@@ -179,6 +227,10 @@ def _obj(parts: Sequence[NamedSurface], meshes: Sequence[tuple[np.ndarray, np.nd
         out.write("".join([f"f {a} {b} {c}\n" for a, b, c in (triangles + start).tolist()]))
         start += len(points)
     return out.getvalue().encode("ascii", "replace")
+
+
+def _triangles_of_obj(data: bytes) -> int:
+    return data.count(b"\nf ")
 
 
 def _ply(parts: Sequence[NamedSurface], meshes: Sequence[tuple[np.ndarray, np.ndarray]]) -> bytes:
@@ -195,3 +247,24 @@ def _ply(parts: Sequence[NamedSurface], meshes: Sequence[tuple[np.ndarray, np.nd
     lines += [f"property float {axis}" for axis in "xyz"] + [f"property uchar {c}" for c in ("red", "green", "blue")]
     lines += [f"element face {len(faces)}", "property list uchar int vertex_indices", "end_header", ""]
     return "\n".join(lines).encode("ascii") + vertices.tobytes() + faces.tobytes()
+
+
+def _triangles_of_ply(data: bytes) -> int:
+    head, _, body = data.partition(b"end_header\n")
+    points, faces = (int(re.findall(rb"element %s (\d+)" % what, head)[0]) for what in (b"vertex", b"face"))
+    return min(faces, max(0, len(body) - points * _PLY_POINT.itemsize) // _PLY_TRIANGLE.itemsize)
+
+
+class MeshFormat(NamedTuple):
+    """How surfaces become a file: its content, and the number of whole triangles in such a content."""
+
+    content: Callable[[Sequence[NamedSurface], Sequence[tuple[np.ndarray, np.ndarray]]], bytes]
+    triangles: Callable[[bytes], int]
+
+
+FORMATS = {
+    "stl": MeshFormat(_stl, _triangles_of_stl),
+    "obj": MeshFormat(_obj, _triangles_of_obj),
+    "ply": MeshFormat(_ply, _triangles_of_ply),
+}
+"""The formats by their endings; their names are those of `options.SURFACE_FORMATS`."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
+from ..options import SURFACE_FORMATS
 from ..report.report import report_png
 from ..scans.orientation import SourceGrid, sagittal_grid
 from ..scans.reader import read_image
@@ -20,7 +21,6 @@ from ..spine.vertebra import Spine, Vertebra
 from .atomic import staged_folder, write_whole
 from .markups import write_markups
 from .measurements_csv import measurements_csv
-from .meshes import FORMATS as SURFACE_FORMATS
 from .meshes import NamedSurface, write_surface
 from .seg_nrrd import write_seg_nrrd
 from .spine_json import read_spine_json, spine_from_json, spine_json
@@ -67,7 +67,7 @@ def write_result(
     surfaces : mapping of int to vtkPolyData, optional
         Label value to closed surface, LPS, mm; those of vertebrae are written.
     surface_format : str
-        One of `meshes.FORMATS`.
+        One of `options.SURFACE_FORMATS`.
     rendering : ndarray, shape (rows, columns, 3), uint8, optional
         Picture of the surfaces for the report.
     source : mapping, optional

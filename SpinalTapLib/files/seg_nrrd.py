@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,6 @@ _COMPRESSION = 4  # of 1-9: a label map shrinks to a thousandth anyway, and high
 def write_seg_nrrd(
     path: str | Path,
     label_image: sitk.Image,
-    names: Mapping[int, str] | None = None,
     tags: Mapping[int, Mapping[str, str]] | None = None,
 ) -> tuple[Segment, ...]:
     """Write a label map as a Slicer segmentation with one binary-labelmap layer.
@@ -35,8 +33,6 @@ def write_seg_nrrd(
     label_image : sitk.Image
         Label values, unsigned 8 or 16 bit, in the geometry that the segmentation is to have
         (`SagittalVolume.to_source` gives the input's own).
-    names : mapping of int to str, optional
-        Label value to name; for values that it lacks, the name that `segments.segments_in` gives.
     tags : mapping of int to mapping of str to str, optional
         Label value to further tags of its segment, such as ``{23: {"SpinalTap.Confidence": "0.98"}}``.
 
@@ -56,7 +52,7 @@ def write_seg_nrrd(
     labels = sitk.GetArrayViewFromImage(label_image)
     if labels.ndim != 3 or labels.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"A segmentation is made of one 3-D label map of uint8 or uint16; got {labels.dtype}.")
-    segments = tuple(replace(s, name=(names or {}).get(s.value, s.name)) for s in segments_in(labels))
+    segments = segments_in(labels)
     kind = np.uint8 if labels.max(initial=0) < 256 else np.uint16
     lines = [*_header(label_image, kind), *_segment_lines(labels, segments, tags or {})]
     data = gzip.compress(labels.astype(np.dtype(kind).newbyteorder("<")).tobytes(), _COMPRESSION, mtime=0)

@@ -187,8 +187,9 @@ def _odds(probability: float | None) -> float | None:
     return None if probability is None else round(float(probability), _CONFIDENCE_DECIMALS)
 
 
-def _list(values: Iterable[float]) -> list[float]:
-    return [round(float(x), _DECIMALS) for x in values]
+def _list(values: Iterable[float]) -> list[float | None]:
+    """Return rounded numbers; null where there is none, for which JSON has no other word."""
+    return [round(float(x), _DECIMALS) if np.isfinite(x) else None for x in values]
 
 
 def _rounded(values: Mapping[str, float]) -> dict[str, float]:

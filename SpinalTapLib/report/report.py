@@ -1,4 +1,4 @@
-"""The report: one picture with the spine from the side and from the front, its table, its angles and its surfaces."""
+"""Draw the report: one picture with both views of the spine, its table, its angles and its surfaces."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from .. import __version__
 from ..scans.volume import SagittalVolume
 from ..spine.angles import spine_curves
-from ..spine.summary import counting_words
+from ..spine.summary import count_words, source_sentence
 from ..spine.vertebra import Spine
 from .canvas import Page, png_bytes, shortened
 from .sections import Section, front_section, side_section, spine_window
@@ -94,19 +94,10 @@ def _draw_header(page: Page, spine: Spine, volume: SagittalVolume) -> None:
     page.text(shortened(volume.name, width - 200, 25, bold=True), 46, MARGIN_PX, 25, BRIGHT, bold=True)
     page.text("SpinalTap", 46, page.width - MARGIN_PX, 18, MUTED, align="right")
     sure = spine.anchor != "none" and bool(spine.vertebrae)
-    words = counting_words(spine) if spine.vertebrae else "No vertebra was found"
-    used = page.text(words, 76, MARGIN_PX, 16, BRIGHT if sure else AMBER)
-    page.text(_count_sentence(spine), 76, MARGIN_PX + used + 18, 16, MUTED)
+    used = page.text(source_sentence(spine), 76, MARGIN_PX, 16, BRIGHT if sure else AMBER)
+    page.text(count_words(spine), 76, MARGIN_PX + used + 18, 16, MUTED)
     page.text(_model_sentence(spine), 76, page.width - MARGIN_PX, 13, MUTED, align="right")
     page.fill(94, MARGIN_PX, 1, width, RULE)
-
-
-def _count_sentence(spine: Spine) -> str:
-    if not spine.vertebrae:
-        return ""
-    count = f"{len(spine.vertebrae)} vertebra{'e' if len(spine.vertebrae) > 1 else ''}"
-    lowest, highest = spine.vertebrae[0].level, spine.vertebrae[-1].level
-    return f"{count}, {highest}–{lowest}" if lowest and highest and lowest != highest else count
 
 
 def _model_sentence(spine: Spine) -> str:

@@ -1,18 +1,18 @@
-"""The right-hand side of the report: table, angles, notes, 3-D picture."""
+"""Draw the right-hand side of the report: table, angles, notes, 3-D picture."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.ndimage import gaussian_filter, map_coordinates
+from PIL import Image
 
 from ..spine.angles import CORONAL_FLAG_DEG, Curve
 from ..spine.confidence import word
 from ..spine.terms import colour
 from ..spine.vertebra import Spine, Vertebra
 from .canvas import Page, wrap
-from .style import AMBER, BRIGHT, MUTED, RULE, confidence_colour, short_name
+from .style import AMBER, BRIGHT, MUTED, RULE, confidence_colour
 
 SIDEBAR_PX = 760
 LEAST_RENDERING_PX = 300
@@ -60,7 +60,7 @@ def draw_table(page: Page, top: int, left: int, spine: Spine) -> int:
 def _draw_row(page: Page, top: int, left: int, vertebra: Vertebra) -> int:
     base = top + 18
     page.fill(top + 6, left, 14, 10, colour(vertebra.label_value))
-    page.text(short_name(vertebra), base, left + 20, 15, BRIGHT, bold=vertebra.level is not None)
+    page.text(vertebra.short_name, base, left + 20, 15, BRIGHT, bold=vertebra.level is not None)
     shade = confidence_colour(vertebra.confidence)
     page.disc(base - 4.5, left + _CONFIDENCE_LEFT + 4, 4, shade)
     page.text(word(vertebra.confidence), base, left + _CONFIDENCE_LEFT + 15, _SIZE, shade)
@@ -105,13 +105,6 @@ def draw_warnings(page: Page, top: int, left: int, spine: Spine) -> int:
 def draw_rendering(page: Page, top: int, left: int, bottom: int, rendering: np.ndarray) -> None:
     """Fit a picture, shape (rows, columns, 3), 0-255, into what is left of the sidebar, in its own proportions."""
     scale = min((bottom - top) / rendering.shape[0], SIDEBAR_PX / rendering.shape[1])
-    image = resized(rendering, max(round(rendering.shape[0] * scale), 1), max(round(rendering.shape[1] * scale), 1))
+    size = max(round(rendering.shape[1] * scale), 1), max(round(rendering.shape[0] * scale), 1)
+    image = np.asarray(Image.fromarray(rendering).resize(size, Image.Resampling.LANCZOS))
     page.paste(image, top, left + (SIDEBAR_PX - image.shape[1]) // 2)
-
-
-def resized(image: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Return an image, shape (rows, columns, 3), at another size, without aliasing."""
-    steps = np.array([image.shape[0] / rows, image.shape[1] / columns])
-    soft = gaussian_filter(image.astype(np.float32), (*np.where(steps > 1, 0.4 * steps, 0), 0))
-    grid = np.meshgrid(*((np.arange(n) + 0.5) * s - 0.5 for n, s in zip((rows, columns), steps)), indexing="ij")
-    return np.stack([map_coordinates(soft[..., k], grid, order=1, mode="nearest") for k in range(3)], -1)

@@ -1,10 +1,8 @@
-"""How the report looks."""
+"""Colours, margins and short names of the report."""
 
 from __future__ import annotations
 
 from ..spine.confidence import WORDS, word
-from ..spine.levels import UNANCHORED_BASE
-from ..spine.vertebra import Vertebra
 from .canvas import Colour
 
 BACKGROUND: Colour = (13, 16, 20)
@@ -25,8 +23,3 @@ _CONFIDENCE: dict[str, Colour] = dict(zip(WORDS, ((0, 178, 130), (230, 159, 0), 
 def confidence_colour(confidence: float) -> Colour:
     """Return the colour that goes with the word for a confidence of 0-1 (`confidence.word`)."""
     return _CONFIDENCE[word(confidence)]
-
-
-def short_name(vertebra: Vertebra) -> str:
-    """Return the level, or the number from the bottom up of a vertebra without one."""
-    return vertebra.level or str(vertebra.label_value - UNANCHORED_BASE)

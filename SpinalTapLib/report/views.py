@@ -1,10 +1,11 @@
-"""The pictures of the report: grey values, outlines, level names, scale bar."""
+"""Draw the two views of the report: grey values, outlines, level names, scale bar."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.optimize import isotonic_regression
 
 from ..spine.confidence import WORDS, word
 from ..spine.terms import colour
@@ -17,7 +18,6 @@ from .style import (
     MUTED,
     RULE,
     confidence_colour,
-    short_name,
 )
 
 CAPTION_PX = 26
@@ -49,8 +49,7 @@ def draw_view(
         for line in _outlines(section, spine, vertebra):
             _draw_outline(page, line + corner, vertebra)
     height, width = image.shape
-    frame = np.array([(-1, -1), (-1, width), (height, width), (height, -1), (-1, -1)], float)
-    page.line(frame + corner, RULE, 1)
+    page.frame(top, left, height, width, RULE)
     first, second = ("A", "P") if section.flat == "column" else ("R", "L")
     page.text(first, top + height / 2, left + 8, 15, BRIGHT, halo=BLACK)
     page.text(second, top + height / 2, left + width - 8, 15, BRIGHT, align="right", halo=BLACK)
@@ -92,7 +91,7 @@ def draw_names(page: Page, section: Section, top: int, left: int, vertebrae: Seq
         page.disc(row, edge + 4 * side, 4.5, BLACK, alpha=0.6)
         page.disc(row, edge + 4 * side, 3.3, confidence_colour(vertebra.confidence))
         page.text(
-            short_name(vertebra),
+            vertebra.short_name,
             row + 0.36 * _NAME_PX,
             edge + 13 * side,
             _NAME_PX,
@@ -104,21 +103,11 @@ def draw_names(page: Page, section: Section, top: int, left: int, vertebrae: Seq
 
 
 def spread(wanted: np.ndarray, pitch: float) -> np.ndarray:
-    """Return positions as near to `wanted`, shape (n,), as they can be with `pitch` between any two (least squares).
-
-    Neighbours that are too close are joined into blocks about their mean (pool adjacent violators).
-    """
+    """Return positions as near to `wanted`, shape (n,), as they can be with `pitch` between any two (least squares)."""
     order = np.argsort(wanted, kind="stable")
-    blocks: list[list[float]] = []  # sum of (wanted - offset), number
-    for rank, value in enumerate(wanted[order]):
-        blocks.append([value - rank * pitch, 1])
-        while len(blocks) > 1 and blocks[-2][0] / blocks[-2][1] > blocks[-1][0] / blocks[-1][1]:
-            total, count = blocks.pop()
-            blocks[-1][0] += total
-            blocks[-1][1] += count
-    bases = np.concatenate([np.full(int(n), total / n) for total, n in blocks]) if blocks else np.empty(0)
+    steps = pitch * np.arange(len(wanted))
     placed = np.empty(len(wanted))
-    placed[order] = bases + pitch * np.arange(len(wanted))
+    placed[order] = isotonic_regression(wanted[order] - steps).x + steps
     return placed
 
 

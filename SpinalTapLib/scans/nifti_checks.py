@@ -1,11 +1,12 @@
-"""What ITK repairs or overlooks without a word in a NIfTI file: sizes, spacings and transforms that can't be, NaN.
+"""What ITK refuses, repairs or overlooks without a word in a NIfTI file: NIfTI-2, rounded axes, two positions, NaN.
 
-Offsets are those of nifti1.h (https://nifti.nimh.nih.gov/pub/dist/src/niftilib/nifti1.h).
+Offsets are those of nifti1.h and nifti2.h (https://nifti.nimh.nih.gov/pub/dist/src/).
 """
 
 from __future__ import annotations
 
 import gzip
+import shutil
 import struct
 import zlib
 from dataclasses import dataclass
@@ -21,14 +22,23 @@ NO_ORIENTATION = "The file does not say how the image lies in the body; its firs
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK_BYTES = 1 << 20
-_HEADER_BYTES = 348
+_HEADER_BYTES, _HEADER_2_BYTES = 348, 540
+_MAGIC, _MAGIC_2 = (b"n+1", b"ni1"), (b"n+2", b"ni2")
+_LABEL_INTENT = 1002
+"""NIFTI_INTENT_LABEL: the values are names of structures."""
+ROUNDED_TOLERANCE = 0.035
+"""Largest cosine between two axes of an sform (2 degrees) that is put down to rounded numbers."""
+ROUNDED_DEGREES = 0.5
+"""Turn to the nearest right-angled axes beyond which the user is told."""
+SAME_POSITION_MM = 1.0
+"""The two positions that a file can give are the same if no corner of the volume moves further than this."""
 _FLOATS = {16: "f4", 64: "f8"}
 """Data types that can hold what is not a number, by their code."""
 
 
 @dataclass(frozen=True)
 class NiftiHeader:
-    """The fields of a NIfTI-1 header that matter here, as they stand in the file.
+    """The fields of a NIfTI header that matter here, as they stand in the file.
 
     Attributes
     ----------
@@ -39,7 +49,9 @@ class NiftiHeader:
     order : str
         Byte order, ``"<"`` or ``">"``.
     magic : bytes
-        ``n+1`` for one file, ``ni1`` for a pair; empty for Analyze 7.5.
+        ``n+1`` or ``n+2`` for one file, ``ni1`` or ``ni2`` for a pair; empty for Analyze 7.5.
+    intent : int
+        What the values are.
     type_code, bits : int
         Data type of a voxel, and its size.
     sizes : tuple of int
@@ -52,6 +64,14 @@ class NiftiHeader:
         Kind of the qform and of the sform; 0 for none.
     sform : ndarray, shape (3, 4)
         Voxel index to RAS.
+    quaternion, shift : tuple of float
+        b, c, d of the qform's rotation, and the position of the first voxel, RAS.
+    handedness : float
+        ``pixdim[0]``: negative where the qform's third axis is mirrored.
+    scale : tuple of float
+        Slope and intercept from stored to real values.
+    units : int
+        Units of space and time.
     """
 
     path: Path
@@ -65,6 +85,37 @@ class NiftiHeader:
     offset: float
     codes: tuple[int, int]
     sform: np.ndarray
+    intent: int
+    quaternion: tuple[float, float, float]
+    shift: tuple[float, float, float]
+    handedness: float
+    scale: tuple[float, float]
+    units: int
+
+    @property
+    def is_second(self) -> bool:
+        """Whether it is NIfTI-2, which ITK does not know."""
+        return self.magic in _MAGIC_2
+
+    @property
+    def is_label_map(self) -> bool:
+        """Whether the file says that its values are names of structures."""
+        return self.intent == _LABEL_INTENT
+
+    @property
+    def qform(self) -> np.ndarray:
+        """Voxel index to RAS by the qform, shape (3, 4)."""
+        b, c, d = self.quaternion
+        a = np.sqrt(max(0.0, 1 - b * b - c * c - d * d))
+        turn = np.array(
+            [
+                [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
+                [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
+                [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c],
+            ]
+        )
+        steps = turn * np.array(self.pixel_sizes) * [1, 1, -1 if self.handedness < 0 else 1]
+        return np.column_stack([steps, self.shift])
 
 
 def stored_bytes(path: Path) -> int:
@@ -94,13 +145,14 @@ def stored_bytes(path: Path) -> int:
     return total
 
 
-def is_nifti2(path: Path) -> bool:
-    """Return whether a file is NIfTI-2, which ITK does not know."""
-    return _start(path)[4:7] in (b"n+2", b"ni2")
+def is_nifti(path: Path) -> bool:
+    """Tell from its header whether a file is NIfTI, whatever it is called and whether it is gzipped or not."""
+    start = _start(path)
+    return start[344:347] in _MAGIC or start[4:7] in _MAGIC_2
 
 
 def read_header(path: Path) -> NiftiHeader:
-    """Read the header of a file that ITK takes for NIfTI: ``.nii``, or either file of a pair; gzipped or not.
+    """Read the header of a NIfTI-1 or NIfTI-2 file: ``.nii``, or either file of a pair; gzipped or not.
 
     Raises
     ------
@@ -108,28 +160,38 @@ def read_header(path: Path) -> NiftiHeader:
         If the header is cut short.
     """
     content = _start(_partner(path, ".img", ".hdr"))
-    order = next((order for order in "<>" if struct.pack(f"{order}i", _HEADER_BYTES) == content[:4]), "")
-    if len(content) < _HEADER_BYTES or not order:
+    second = content[4:7] in _MAGIC_2
+    length = _HEADER_2_BYTES if second else _HEADER_BYTES
+    order = next((order for order in "<>" if struct.pack(f"{order}i", length) == content[:4]), "")
+    if len(content) < length or not order:
         raise ValueError(f"{path} has no complete NIfTI header; copy or download it again.")
 
-    def field(kind: str, offset: int) -> tuple:
+    def field(first: tuple[str, int], other: tuple[str, int]) -> tuple:
+        kind, offset = other if second else first
         return struct.unpack_from(order + kind, content, offset)
 
-    magic = content[344:347]
+    magic = content[4:7] if second else content[344:347]
     # nifti_io never takes voxels from inside the header, whatever the offset says.
-    offset = field("f", 108)[0]
+    offset = field(("f", 108), ("q", 168))[0]
+    handedness, *pixel_sizes = field(("4f", 76), ("4d", 104))
     return NiftiHeader(
         path=path,
         voxel_file=_partner(path, ".hdr", ".img"),
         order=order,
-        magic=magic if magic in (b"n+1", b"ni1") else b"",
-        type_code=field("h", 70)[0],
-        bits=field("h", 72)[0],
-        sizes=field("8h", 40),
-        pixel_sizes=field("3f", 80),
-        offset=max(offset, _HEADER_BYTES) if magic == b"n+1" and offset >= 0 else offset,
-        codes=field("2h", 252),
-        sform=np.reshape(field("12f", 280), (3, 4)),
+        magic=magic if magic in (*_MAGIC, *_MAGIC_2) else b"",
+        type_code=field(("h", 70), ("h", 12))[0],
+        bits=field(("h", 72), ("h", 14))[0],
+        sizes=field(("8h", 40), ("8q", 16)),
+        pixel_sizes=tuple(pixel_sizes),  # type: ignore[arg-type]
+        offset=max(offset, length) if magic in (b"n+1", b"n+2") and offset >= 0 else offset,
+        codes=field(("2h", 252), ("2i", 344)),  # type: ignore[arg-type]
+        sform=np.reshape(field(("12f", 280), ("12d", 400)), (3, 4)),
+        intent=field(("h", 68), ("i", 504))[0],
+        quaternion=field(("3f", 256), ("3d", 352)),  # type: ignore[arg-type]
+        shift=field(("3f", 268), ("3d", 376)),  # type: ignore[arg-type]
+        handedness=handedness,
+        scale=field(("2f", 112), ("2d", 176)),  # type: ignore[arg-type]
+        units=field(("b", 123), ("i", 500))[0],
     )
 
 
@@ -179,20 +241,114 @@ def _check_axes(header: NiftiHeader) -> list[str]:
         return [NO_ORIENTATION]
     if not sform:
         return []
-    steps = header.sform[:, :3].astype(float)  # wide enough for the square of any number in the file
-    lengths = np.linalg.norm(steps, axis=0)
-    axes = steps / np.where(np.isfinite(lengths) & (lengths > 0), lengths, 1)
-    sound = np.isfinite(header.sform).all() and np.abs(axes.T @ axes - np.eye(3)).max() <= ORTHONORMAL_TOLERANCE
-    if not sound and not qform:
+    axes, lengths = _sform_axes(header)
+    cosine = np.abs(axes.T @ axes - np.eye(3)).max() if np.isfinite(header.sform).all() else np.inf
+    if cosine > ROUNDED_TOLERANCE and not qform:
         raise ValueError(
             f"{header.path} has a direction matrix that is not orthonormal (its sform is sheared, singular or not a "
             "number); resample it onto a grid with perpendicular axes first."
         )
-    if not sound:
+    if cosine > ORTHONORMAL_TOLERANCE and qform:
         return ["The file's sform is sheared or singular; its qform was used instead."]
+    warnings = []
     if not np.allclose(lengths, header.pixel_sizes, rtol=ORTHONORMAL_TOLERANCE, atol=0):
-        return ["The file's sform scales the voxels differently from its pixdim; the spacing was taken from pixdim."]
-    return []
+        warnings.append(
+            "The file's sform scales the voxels differently from its pixdim; the spacing was taken from pixdim."
+        )
+    if not qform:
+        turn = float(np.degrees(np.arccos(np.clip((axes * nearest_axes(axes)).sum(0), -1, 1))).max())
+        if turn > ROUNDED_DEGREES:
+            warnings.append(
+                f"The file's axes are up to {turn:.1f} degrees off right angles; the nearest right-angled ones were "
+                "taken, so positions may be off towards the edges of the image."
+            )
+    elif not warnings:
+        warnings += _compare_positions(header)
+    return warnings
+
+
+def _sform_axes(header: NiftiHeader) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sform's unit axes as columns, RAS, and their lengths, mm."""
+    steps = header.sform[:, :3].astype(float)  # wide enough for the square of any number in the file
+    lengths = np.linalg.norm(steps, axis=0)
+    return steps / np.where(np.isfinite(lengths) & (lengths > 0), lengths, 1), lengths
+
+
+def nearest_axes(axes: np.ndarray) -> np.ndarray:
+    """Return the right-angled unit axes, as columns, shape (3, 3), that are nearest to others (polar decomposition)."""
+    u, _, v = np.linalg.svd(axes)
+    return u @ v
+
+
+def _compare_positions(header: NiftiHeader) -> list[str]:
+    """Compare the two positions that a file gives; warn where they differ, refuse where one mirrors the other."""
+    qform = header.qform
+    if not np.isfinite(qform).all():
+        return []
+    if np.linalg.det(qform[:, :3]) * np.linalg.det(header.sform[:, :3]) < 0:
+        raise ValueError(
+            f"{header.path} gives two positions of which one mirrors the other (its qform and its sform), so left and "
+            "right can't be told; repair its header."
+        )
+    corners = np.array(list(np.ndindex(2, 2, 2))) * (np.maximum(header.sizes[1:4], 1) - np.ones(3))
+    apart = np.linalg.norm(corners @ (qform - header.sform)[:, :3].T + (qform - header.sform)[:, 3], axis=1).max()
+    if apart <= SAME_POSITION_MM:
+        return []
+    axes, _ = _sform_axes(header)
+    cosine = (np.trace((qform[:, :3] / header.pixel_sizes).T @ axes) - 1) / 2
+    turn = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+    return [
+        f"The file gives two positions, qform and sform, that differ by {turn:.0f} degrees and by up to {apart:.0f} "
+        f"mm; {{taken}} was taken, as 3D Slicer does, and programs that take the other one show the result elsewhere."
+    ]
+
+
+def position_taken(header: NiftiHeader, last: np.ndarray) -> str:
+    """Return which of a file's two positions a reader has taken, from the last voxel's place, shape (3,), LPS, mm."""
+    index = np.append(np.maximum(header.sizes[1:4], 1) - np.ones(3), 1)
+    apart = [np.linalg.norm(form @ index - np.asarray(last) * [-1, -1, 1]) for form in (header.qform, header.sform)]
+    return "the qform" if apart[0] < apart[1] else "the sform"
+
+
+def readable_copy(header: NiftiHeader, folder: Path) -> Path | None:
+    """Write a file that ITK can't read as it is as a plain NIfTI-1 file; return its path, or None if there is no need.
+
+    There is need where it is NIfTI-2, is gzipped without saying so in its name, or has axes that are not exactly at
+    right angles and no other position; these are replaced by the nearest ones.
+    """
+    axes, _ = _sform_axes(header)
+    rounded = header.codes[0] <= 0 < header.codes[1] and np.abs(axes.T @ axes - np.eye(3)).max() > 1e-6
+    zipped = _is_zipped(header.voxel_file) != header.voxel_file.name.lower().endswith(".gz")
+    if not (header.is_second or rounded or zipped):
+        return None
+    if max(header.sizes) > np.iinfo(np.int16).max:
+        raise ValueError(f"{header.path} is too large along one axis ({max(header.sizes)} voxels) for a spine scan.")
+    copy = folder / "copy.nii"
+    with copy.open("wb") as file, _opened(header.voxel_file) as voxels:
+        file.write(_plain_header(header, nearest_axes(axes) * header.pixel_sizes if rounded else header.sform[:, :3]))
+        voxels.read(int(header.offset))
+        shutil.copyfileobj(voxels, file, _CHUNK_BYTES)
+    return copy
+
+
+def _plain_header(header: NiftiHeader, steps: np.ndarray) -> bytes:
+    """Return the header of a NIfTI-1 file, with these steps of the sform."""
+    content = bytearray(_HEADER_BYTES + 4)
+    sform = np.column_stack([steps, header.sform[:, 3]]).ravel()
+    for offset, kind, values in (
+        (0, "i", (_HEADER_BYTES,)),
+        (40, "8h", header.sizes),
+        (68, "3h", (header.intent, header.type_code, header.bits)),
+        (76, "8f", (header.handedness, *header.pixel_sizes, 1, 1, 1, 1)),
+        (108, "3f", (len(content), *header.scale)),
+        (123, "b", (header.units,)),
+        (252, "2h", header.codes),
+        (256, "6f", (*header.quaternion, *header.shift)),
+        (280, "12f", sform),
+        (344, "4s", (b"n+1\0",)),
+    ):
+        struct.pack_into(header.order + kind, content, offset, *values)
+    return bytes(content)
 
 
 def numberless_voxels(header: NiftiHeader) -> np.ndarray:
@@ -231,15 +387,18 @@ def _partner(path: Path, have: str, want: str) -> Path:
     return path
 
 
-def _opened(path: Path) -> BinaryIO:
+def _is_zipped(path: Path) -> bool:
     with path.open("rb") as file:
-        zipped = file.read(2) == _GZIP_MAGIC
-    return gzip.open(path) if zipped else path.open("rb")  # type: ignore[return-value]
+        return file.read(2) == _GZIP_MAGIC
+
+
+def _opened(path: Path) -> BinaryIO:
+    return gzip.open(path) if _is_zipped(path) else path.open("rb")  # type: ignore[return-value]
 
 
 def _start(path: Path) -> bytes:
     try:
         with _opened(path) as file:
-            return file.read(_HEADER_BYTES)
+            return file.read(_HEADER_2_BYTES)
     except (EOFError, OSError, zlib.error):  # not a whole gzip file
         return b""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,14 +16,24 @@ from .checks import check_size
 from .dicom_headers import DicomFiles, is_dicom, scan_folder, scan_series
 from .dicom_series import choose_series
 from .dicom_stacks import DicomStack, read_stack, stacks_of
-from .nifti_checks import NO_ORIENTATION, check_header, is_nifti2, numberless_voxels, read_header, stored_bytes
+from .nifti_checks import (
+    NO_ORIENTATION,
+    check_header,
+    is_nifti,
+    numberless_voxels,
+    position_taken,
+    read_header,
+    readable_copy,
+    stored_bytes,
+)
+from .nrrd_units import nrrd_unit_mm
 from .orientation import check_geometry
 from .quiet_itk import quiet_readers
+from .suffixes import without_suffix
 
 logger = logging.getLogger(__name__)
 
 _READERS = {"NiftiImageIO": "NIfTI", "NrrdImageIO": "NRRD", "MetaImageIO": "MetaImage"}
-_SUFFIXES = (".nii.gz", ".nii", ".hdr.gz", ".img.gz", ".hdr", ".img", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm", ".ima")
 
 
 @dataclass(frozen=True)
@@ -39,12 +50,18 @@ class Reading:
         The path, for messages.
     warnings : tuple of str
         Plain sentences for the user.
+    is_label_map : bool
+        Whether the file says that its values are names of structures.
+    is_dicom : bool
+        Whether it was DICOM, which names its modality.
     """
 
     image: sitk.Image
     name: str
     where: str
     warnings: tuple[str, ...] = ()
+    is_label_map: bool = False
+    is_dicom: bool = False
 
 
 def read_image(path: Path, series: str | int | None = None) -> Reading:
@@ -71,21 +88,17 @@ def read_image(path: Path, series: str | int | None = None) -> Reading:
         return _read_dicom(path.parent, scan_folder(path.parent), series)
     if is_dicom(path):
         return _read_dicom(path, scan_series(path), series)
+    warnings = ["A series can only be chosen from DICOM; the choice was ignored."] if series is not None else []
     total_bytes = stored_bytes(path)
     with quiet_readers():
         reader_name = sitk.ImageFileReader.GetImageIOFromFileName(str(path))
-    if reader_name not in _READERS:
-        if is_nifti2(path):
-            raise ValueError(f"{path} is a NIfTI-2 file, which can't be read here; save it as NIfTI-1.")
-        raise ValueError(f"{path} is not a NIfTI, NRRD, MetaImage or DICOM file, or it is damaged or cut short.")
-    warnings = ["A series can only be chosen from DICOM; the choice was ignored."] if series is not None else []
-    if reader_name == "NiftiImageIO":
-        image, more = _read_nifti(path, total_bytes)
+    if reader_name == "NiftiImageIO" or is_nifti(path):
+        image, labels, more = _read_nifti(path, total_bytes)
+    elif reader_name in _READERS:
+        image, labels, more = _read_text_header(path, reader_name)
     else:
-        image, more = _read_file(path, reader_name), []
-    if reader_name == "NrrdImageIO" and not image.HasMetaDataKey("NRRD_space"):
-        more.append(NO_ORIENTATION)
-    return Reading(image, _stem(path), str(path), tuple(warnings + more))
+        raise ValueError(f"{path} is not a NIfTI, NRRD, MetaImage or DICOM file, or it is damaged or cut short.")
+    return Reading(image, _stem(path), str(path), tuple(warnings + more), is_label_map=labels)
 
 
 def _check_access(path: Path) -> None:
@@ -101,12 +114,15 @@ def _check_access(path: Path) -> None:
         raise ValueError(f"{path} may not be read by this user; change its permissions.")
 
 
-def _read_nifti(path: Path, total_bytes: int) -> tuple[sitk.Image, list[str]]:
+def _read_nifti(path: Path, total_bytes: int) -> tuple[sitk.Image, bool, list[str]]:
+    """Return the image, whether it says that it is a label map, and warnings."""
     header = read_header(path)
     if header.voxel_file != path:
         total_bytes = stored_bytes(header.voxel_file)
     warnings = check_header(header, total_bytes)
-    image = _read_file(path, "NiftiImageIO")
+    with tempfile.TemporaryDirectory(prefix="spinaltap-") as folder:
+        copy = readable_copy(header, Path(folder))
+        image = _read_file(copy or path, "NiftiImageIO", path)
     lost = numberless_voxels(header)
     if lost.any():
         array = sitk.GetArrayFromImage(image)
@@ -114,23 +130,41 @@ def _read_nifti(path: Path, total_bytes: int) -> tuple[sitk.Image, list[str]]:
         whole = sitk.GetImageFromArray(array)
         whole.CopyInformation(image)
         image = whole
-    return image, warnings
+    last = image.TransformIndexToPhysicalPoint([count - 1 for count in image.GetSize()])
+    taken = position_taken(header, np.array(last))
+    return image, header.is_label_map, [warning.replace("{taken}", taken) for warning in warnings]
 
 
-def _read_file(path: Path, reader_name: str) -> sitk.Image:
-    """Read the header, check it, and only then the voxels; a damaged header could ask for any amount of memory."""
+def _read_text_header(path: Path, reader_name: str) -> tuple[sitk.Image, bool, list[str]]:
+    """Read NRRD or MetaImage; return the image, whether it says that it is a label map, and warnings."""
+    image = _read_file(path, reader_name)
+    if reader_name != "NrrdImageIO":
+        return image, False, []
+    scale = nrrd_unit_mm(path)
+    image.SetSpacing([scale * step for step in image.GetSpacing()])
+    image.SetOrigin([scale * place for place in image.GetOrigin()])
+    segments = any(key.startswith("Segment0_") for key in image.GetMetaDataKeys())
+    return image, segments, [] if image.HasMetaDataKey("NRRD_space") else [NO_ORIENTATION]
+
+
+def _read_file(path: Path, reader_name: str, given: Path | None = None) -> sitk.Image:
+    """Read the header, check it, and only then the voxels; a damaged header could ask for any amount of memory.
+
+    Messages name the file that the user has given.
+    """
+    given = given or path
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     reader.SetImageIO(reader_name)
     try:
         with quiet_readers():
             reader.ReadImageInformation()
-        _check_information(reader, path)
+        _check_information(reader, given)
         with quiet_readers():
             image = reader.Execute()
     except RuntimeError as error:
         logger.debug("Reading %s failed: %s", path, error)
-        raise ValueError(_explain(path, _READERS[reader_name], str(error))) from error
+        raise ValueError(_explain(given, _READERS[reader_name], str(error))) from error
     while image.GetDimension() > 3:
         image = image[(slice(None),) * (image.GetDimension() - 1) + (0,)]
     return image
@@ -200,11 +234,8 @@ def _read_dicom(path: Path, found: DicomFiles, series: str | int | None) -> Read
         )
     where = f"{path} ({stack.title})"
     image, more = read_stack(stack, where)
-    return Reading(image, stack.first.description or _stem(path), where, tuple(warnings + more))
+    return Reading(image, stack.first.description or _stem(path), where, tuple(warnings + more), is_dicom=True)
 
 
 def _stem(path: Path) -> str:
-    for suffix in _SUFFIXES:
-        if path.name.lower().endswith(suffix) and len(path.name) > len(suffix):
-            return path.name[: -len(suffix)]
-    return path.name or path.resolve().name or "volume"
+    return without_suffix(path.name) or path.resolve().name or "volume"

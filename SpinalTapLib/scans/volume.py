@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from .checks import check_resolution, check_size, clean_intensities
+from .checks import about_hounsfield, check_resolution, check_size, clean_intensities, is_label_map
 from .orientation import SourceGrid, grid_of_matrix, sagittal_grid
 from .reader import read_image
 
@@ -117,7 +117,7 @@ def load_volume(path: str | Path, series: str | int | None = None) -> SagittalVo
     ------
     ValueError
         In one sentence, if there is nothing at `path`, or it can't be read as one 3-D volume of grey
-        values that is fine enough to be seen in sagittal slices.
+        values that is fine enough to be seen in sagittal slices, or it is a label map.
     """
     reading = read_image(Path(path), series)
     image = reading.image
@@ -125,7 +125,13 @@ def load_volume(path: str | Path, series: str | int | None = None) -> SagittalVo
     check_size(size, reading.where)
     grid = sagittal_grid(size, image.GetSpacing(), image.GetOrigin(), image.GetDirection(), reading.where)
     volume = _volume(sitk.GetArrayViewFromImage(image), grid, reading.where)
-    return replace(volume, name=reading.name, warnings=reading.warnings + volume.warnings)
+    if reading.is_label_map or is_label_map(volume.array):
+        raise ValueError(
+            f"{reading.where} is a label map, whose values name structures, not a scan; give the scan that it was made "
+            "from."
+        )
+    modality = [] if reading.is_dicom else about_hounsfield(volume.array)
+    return replace(volume, name=reading.name, warnings=(*reading.warnings, *modality, *volume.warnings))
 
 
 def volume_from_array(array: np.ndarray, matrix: np.ndarray, name: str = "volume") -> SagittalVolume:

@@ -6,7 +6,7 @@ from typing import Any
 
 import vtk
 
-from ..files.markups import POINT_NAMES, points_lps_mm, vertebra_name
+from ..files.markups import POINT_NAMES, points_lps_mm
 from ..spine.segments import segment_of
 from ..spine.vertebra import Vertebra
 from .frames import Frame
@@ -27,7 +27,7 @@ def set_up(node: Any) -> None:
 
 def fill(node: Any, vertebra: Vertebra, frame: Frame) -> None:
     """Give a list the points, labels and colour of a vertebra; writes only what differs."""
-    name = vertebra_name(vertebra)
+    name = vertebra.name
     was_modifying = node.StartModify()
     try:
         node.SetFixedNumberOfControlPoints(False)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ..files.markups import vertebra_name
 from ..session.state import Result
 from . import memory, nodes
 from . import point_lists as points
@@ -68,7 +67,7 @@ class Showing:
         table.fill(self._node(nodes.TABLE, "vertebrae table"), result.spine)
         lists = nodes.find_all(self._scene, self._volume, nodes.POINTS)
         for i, vertebra in enumerate(result.spine.vertebrae):
-            name = f"{self._volume.GetName()} {vertebra_name(vertebra)}"
+            name = f"{self._volume.GetName()} {vertebra.name}"
             node = lists[i] if i < len(lists) else self._make(nodes.POINTS, name)
             if i >= len(lists):
                 points.set_up(node)
@@ -91,7 +90,7 @@ class Showing:
             nodes.remove(scene, spare)
         lists = lists[: len(result.spine.vertebrae)]
         for node, vertebra in zip(lists, result.spine.vertebrae):
-            nodes.rename(node, f"{volume.GetName()} {vertebra_name(vertebra)}")
+            nodes.rename(node, f"{volume.GetName()} {vertebra.name}")
             node.SetAndObserveTransformNodeID(parent)
         nodes.place_in_folder(scene, volume, lists, f"{volume.GetName()} vertebra points")
         nodes.remove_empty_folder(scene, folder)

@@ -6,7 +6,6 @@ from typing import Any
 
 import vtk
 
-from ..files.markups import vertebra_name
 from ..spine.vertebra import Spine
 
 
@@ -15,7 +14,7 @@ def fill(node: Any, spine: Spine) -> None:
     vertebrae = spine.vertebrae[::-1]
     names = sorted({name for vertebra in vertebrae for name in vertebra.measurements})
     columns = [
-        _texts("Level", [vertebra_name(v) for v in vertebrae]),
+        _texts("Level", [v.name for v in vertebrae]),
         _numbers("Confidence", [v.confidence for v in vertebrae]),
         _numbers("Height (mm)", [v.height_mm for v in vertebrae]),
         _numbers("Depth (mm)", [v.depth_mm for v in vertebrae]),

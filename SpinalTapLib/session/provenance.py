@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import platform
 import sys
@@ -10,9 +9,8 @@ from dataclasses import asdict
 
 from .. import __version__
 from ..files.spine_codec import seed_out
+from ..installation import PACKAGES, installed_version
 from .state import Failure, Progress, Result, Settings
-
-_PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "SimpleITK", "vtk")
 
 
 def provenance(result: Result, settings: Settings) -> dict[str, str]:
@@ -37,7 +35,7 @@ def log_text(
         f"SpinalTap {__version__}",
         f"Python {platform.python_version()} ({sys.executable})",
         platform.platform(),
-        ", ".join(f"{name} {version(name)}" for name in _PACKAGES),
+        ", ".join(f"{name} {installed_version(name) or 'missing'}" for name in PACKAGES),
         f"Settings: {json.dumps(asdict(settings), sort_keys=True)}",
     ]
     if result is not None:
@@ -53,11 +51,3 @@ def log_text(
     elif worker_log:
         lines += ["", worker_log]
     return "\n".join(lines)
-
-
-def version(package: str) -> str:
-    """Return a package's version, or ``"missing"``."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "missing"

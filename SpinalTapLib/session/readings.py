@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ..spine.summary import rows_of, warnings_of
+from ..spine.summary import Row, rows_of, warnings_of
 from . import provenance as about
 from .availability import Permits
 from .jobs import Runner
 from .ports import Worker
-from .state import Failure, Progress, Result, Row, Settings, State
+from .state import Failure, Progress, Result, Settings, State
 
 
 class Readings(Permits):

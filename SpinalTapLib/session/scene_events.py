@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..files.markups import vertebra_name
 from ..spine import boxes as seeds
 from .state import Change
 
@@ -86,4 +85,4 @@ class Ears:
         found = seeds.vertebra_in(session._result.spine, box) if box is not None else None
         if found is None:
             return NOTHING_THERE
-        return f"Let go to make this vertebra S1 (now {vertebra_name(found)})."
+        return f"Let go to make this vertebra S1 (now {found.name})."

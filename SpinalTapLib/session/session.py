@@ -17,7 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import sentence_for
-from ..files.markups import vertebra_name
 from ..spine import boxes as seeds
 from ..spine import levels
 from ..spine.summary import summary
@@ -182,7 +181,7 @@ class Session(SessionCore):
             In one sentence; no file of this export is left behind then.
         """
         require(self.can_export)
-        from ..files.export import export_surfaces
+        from ..files.meshes import export_surfaces
 
         volume = str(self._volume)
         surfaces = dict(self._scene.surfaces(volume))
@@ -239,7 +238,7 @@ class Session(SessionCore):
 
     def _vertebra(self, name: str) -> Vertebra:
         for vertebra in self._vertebrae():
-            if vertebra_name(vertebra) == name:
+            if vertebra.name == name:
                 return vertebra
         raise ValueError(f"{name} was not found in this scan.")
 

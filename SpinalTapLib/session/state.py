@@ -80,37 +80,6 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Row:
-    """One line of the results table.
-
-    Attributes
-    ----------
-    index : int
-        Position of the vertebra in ``Session.result.spine.vertebrae`` (0 = lowest); what `Session.pin_level` takes.
-    level : str
-        ``"L5"``, or ``"Vertebra 3"`` where the count has no anchor; what `Session.jump_to` takes.
-    colour : tuple of int
-        Red, green, blue, 0-255: the segment's colour.
-    confidence : float
-        Probability, 0-1.
-    confidence_words : str
-        ``"sure"``, ``"likely"`` or ``"check"``.
-    height_mm : float
-        Height of the body, mm.
-    note : str
-        Flags in plain words, or an empty text.
-    """
-
-    index: int
-    level: str
-    colour: tuple[int, int, int]
-    confidence: float
-    confidence_words: str
-    height_mm: float
-    note: str
-
-
-@dataclass(frozen=True)
 class Settings:
     """What the folded "Advanced" part of a face offers; the names are those of `SpinalTapLib.pipeline.Options`.
 

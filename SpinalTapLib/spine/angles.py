@@ -121,8 +121,7 @@ def coronal_curve(vertebrae: Sequence[Vertebra]) -> Curve | None:
         return None
     tilts = coronal_tilts_deg(vertebrae)
     low, high = sorted((int(tilts.argmin()), int(tilts.argmax())))
-    names = [v.level or f"vertebra {i + 1}" for i, v in enumerate(vertebrae)]
-    return Curve("coronal_curve", names[high], names[low], float(abs(tilts[high] - tilts[low])))
+    return Curve("coronal_curve", vertebrae[high].name, vertebrae[low].name, float(abs(tilts[high] - tilts[low])))
 
 
 def coronal_tilts_deg(vertebrae: Sequence[Vertebra]) -> np.ndarray:

@@ -6,13 +6,10 @@ by ``spinaltap experiment calibration`` (see `training.calibration`) on scans th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from math import isfinite, tanh
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from ..detection.linking import Candidate
+from typing import Any
 
 SURE, LIKELY = 0.9, 0.6
 """Confidence from which on a level is called sure, or likely; below, it is to be checked."""
@@ -82,13 +79,3 @@ def calibration_of(card: Mapping[str, Any]) -> Calibration | None:
         return Calibration(float(entry["offset"]), float(entry["slope"]))
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"The calibration in the card of {card.get('name')} can't be used ({error}).") from error
-
-
-def calibrated(candidates: Iterable[Candidate], calibration: Calibration | None) -> tuple[Candidate, ...]:
-    """Return candidates whose score is a probability; as they are, where there is no calibration.
-
-    The detector's own score stays with each, as `Candidate.raw_score`.
-    """
-    if calibration is None:
-        return tuple(candidates)
-    return tuple(replace(c, score=calibration(c.score), raw_score=c.score) for c in candidates)

@@ -37,9 +37,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..detection.linking import FLAG_GAP
 from .angles import signed_angle_deg, upper_plate
 from .mask_heights import BodyMasks
+from .notes import Note, notes_in
 from .vertebra import Spine, Vertebra
 
 HEIGHT_LOSS_RANGES = ((40.0, "severe"), (25.0, "moderate"), (20.0, "mild"))
@@ -52,8 +52,6 @@ _NO_HEIGHT_FLAGS = ("S1", "C1", "C2", "C3", "C4", "C5", "C6", "C7")
 _NEAR_POSTERIOR_WALL = 0.85  # of the depth: behind the concave part of the plates, before the rounded rim
 _LEAST_UNNAMED_MM = 15.0  # posterior height that tells a body without a level from a cervical one
 _NOT_NEIGHBOURS = ("S1", "C2", "C1")  # whose posterior heights say nothing about the next body's
-_UNSURE = ("corner estimated", "cut by")  # flags of bodies whose corners were not all seen
-_OWN_FLAGS = ("height loss", "offset")  # words that every flag made here ends with or holds
 
 
 def measure_spine(spine: Spine, matrix: np.ndarray | None = None) -> Spine:
@@ -76,14 +74,14 @@ def measure(vertebrae: Sequence[Vertebra], masks: BodyMasks | None = None) -> tu
     measured = []
     for i, vertebra in enumerate(vertebrae):
         values = dict(own[i])
-        apart = FLAG_GAP in vertebra.flags  # nothing between it and the one below is a disc
+        apart = Note.MISSING_BELOW in vertebra.flags  # nothing between it and the one below is a disc
         if i > 0 and not apart:
             values |= measure_disc(vertebra, vertebrae[i - 1], own[i], own[i - 1], masks)
         crush = _crush_ratio(vertebrae, own, i)
         if crush is not None:
             values["crush_ratio"] = crush
         below = vertebrae[i - 1] if i > 0 and not apart else None
-        kept = tuple(flag for flag in vertebra.flags if not any(word in flag for word in _OWN_FLAGS))
+        kept = tuple(flag for flag in vertebra.flags if not _is_measured(flag))
         measured.append(replace(vertebra, measurements=values, flags=kept + _flags(vertebra, below, values)))
     return tuple(measured)
 
@@ -167,11 +165,16 @@ def _flags(vertebra: Vertebra, below: Vertebra | None, values: dict[str, float])
     if not _is_unsure(vertebra):
         loss = height_loss(values)
         if loss is not None and _may_lose_height(vertebra, values):
-            place, percent, word = loss
-            flags.append(f"{place} height loss {percent:.0f} % ({word} range)")
+            place, percent, severity = loss
+            flags.append(Note.HEIGHT_LOSS.text(place=place, percent=percent, severity=severity))
         if below is not None and not _is_unsure(below) and abs(values["slip_mm"]) >= SLIP_FLAG_MM:
-            way = "forward" if values["slip_mm"] > 0 else "backward"
-            flags.append(f"{abs(values['slip_mm']):.1f} mm {way} offset on {below.level or 'the vertebra below'}")
+            flags.append(
+                Note.OFFSET.text(
+                    distance_mm=abs(values["slip_mm"]),
+                    direction="forward" if values["slip_mm"] > 0 else "backward",
+                    below=below.level or "the vertebra below",
+                )
+            )
     return tuple(flags)
 
 
@@ -182,7 +185,12 @@ def _may_lose_height(vertebra: Vertebra, values: dict[str, float]) -> bool:
 
 
 def _is_unsure(vertebra: Vertebra) -> bool:
-    return any(word in flag for flag in vertebra.flags for word in _UNSURE)
+    return any(note.means_unsure_corners for note in notes_in(vertebra.flags))
+
+
+def _is_measured(flag: str) -> bool:
+    note = Note.of(flag)
+    return note is not None and note.is_measured
 
 
 def height_loss(values: dict[str, float]) -> tuple[str, float, str] | None:

@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
-from ..detection.linking import FLAG_CUT
-from ..files.markups import vertebra_name
-from ..session.state import Row
+from dataclasses import dataclass
+
 from .confidence import DOUBTFUL, WORDS, word
+from .notes import LEVELS_UNKNOWN, LEVELS_UNKNOWN_IN_PANEL, Note, notes_in
 from .segments import segment_of
 from .vertebra import Spine
 
-UNKNOWN_LEVELS = (
-    "The levels are not known: too little of the sacrum or of the upper neck is in view. The vertebrae are "
-    "numbered from the bottom up. "
-    'Choose a vertebra whose level you know and say which it is ("This is ..."), or drag the S1 box onto S1.'
-)
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the results table.
+
+    Attributes
+    ----------
+    index : int
+        Position of the vertebra in ``Session.result.spine.vertebrae`` (0 = lowest); what `Session.pin_level` takes.
+    level : str
+        ``"L5"``, or ``"Vertebra 3"`` where the count has no anchor; what `Session.jump_to` takes.
+    colour : tuple of int
+        Red, green, blue, 0-255: the segment's colour.
+    confidence : float
+        Probability, 0-1.
+    confidence_words : str
+        ``"sure"``, ``"likely"`` or ``"check"``.
+    height_mm : float
+        Height of the body, mm.
+    note : str
+        Flags in plain words, or an empty text.
+    """
+
+    index: int
+    level: str
+    colour: tuple[int, int, int]
+    confidence: float
+    confidence_words: str
+    height_mm: float
+    note: str
 
 
 def rows_of(spine: Spine) -> tuple[Row, ...]:
@@ -21,7 +46,7 @@ def rows_of(spine: Spine) -> tuple[Row, ...]:
     rows = [
         Row(
             index=i,
-            level=vertebra_name(vertebra),
+            level=vertebra.name,
             colour=segment_of(vertebra.label_value).colour,
             confidence=vertebra.confidence,
             confidence_words=word(vertebra.confidence),
@@ -37,9 +62,8 @@ def warnings_of(spine: Spine) -> tuple[str, ...]:
     """Return the spine's warnings in a panel's words, and one more for levels that are to be checked."""
     warnings = list(spine.warnings)
     if spine.anchor == "none" and spine.vertebrae:
-        # What the library says about it is meant for those who have no table and no box to drag.
-        warnings = [UNKNOWN_LEVELS, *(text for text in warnings if "levels are not known" not in text)]
-    doubtful = [vertebra_name(v) for v in reversed(spine.vertebrae) if word(v.confidence) == WORDS[-1]]
+        warnings = [LEVELS_UNKNOWN_IN_PANEL, *(text for text in warnings if text != LEVELS_UNKNOWN)]
+    doubtful = [v.name for v in reversed(spine.vertebrae) if word(v.confidence) == WORDS[-1]]
     if doubtful:
         which = "it" if len(doubtful) == 1 else "them"
         warnings.append(f"Check {', '.join(doubtful)}: the program is not sure of {which}.")
@@ -49,17 +73,19 @@ def warnings_of(spine: Spine) -> tuple[str, ...]:
 def summary(spine: Spine) -> str:
     """Return the result in one sentence: ``"7 vertebrae, T12 to S1. Counted from S1: 96 %."``."""
     count = len(spine.vertebrae)
-    names = [vertebra_name(vertebra) for vertebra in spine.vertebrae]
+    names = [vertebra.name for vertebra in spine.vertebrae]
     span = f", {names[-1]} to {names[0]}" if count > 1 else f", {names[0]}" if count else ""
-    source = f" {counting_words(spine)}." if spine.vertebrae else ""
+    source = f" {source_sentence(spine)}." if spine.vertebrae else ""
     return f"{count} {'vertebra' if count == 1 else 'vertebrae'}{span}.{source}"
 
 
-def counting_words(spine: Spine) -> str:
+def source_sentence(spine: Spine) -> str:
     """Say in one line what the levels rest on and how sure they are.
 
     ``"Counted from S1 (cut by the edge): 96 %"``, or where another count is probable ``"S1 or L5? 71 : 29"``.
     """
+    if not spine.vertebrae:
+        return "No vertebra was found"
     if spine.anchor == "pinned":
         return f"Counted from the box drawn around {spine.seed.level}" if spine.seed else "Levels pinned by hand"
     if spine.anchor == "none":
@@ -68,16 +94,26 @@ def counting_words(spine: Spine) -> str:
     if doubtful:
         called = spine.vertebrae[doubtful[0].index]
         known = called.level_probability or 0.0
-        return f"{called.level} or {doubtful[0].level}? {_percent(known)} : {_percent(doubtful[0].probability)}"
+        return f"{called.name} or {doubtful[0].level}? {_percent(known)} : {_percent(doubtful[0].probability)}"
     if spine.anchor == "estimated":
         sure = max((v.level_probability or 0.0 for v in spine.vertebrae if v.level), default=0.0)
         return f"Levels estimated from the shapes of the vertebrae (neither S1 nor C2 in view): {_percent(sure)} %"
-    end = spine[spine.anchor]
-    cut = " (cut by the edge)" if FLAG_CUT in end.flags else ""
-    odds = "" if end.level_probability is None else f": {_percent(end.level_probability)} %"
+    end = next((v for v in spine.vertebrae if v.level == spine.anchor), None)
+    cut = " (cut by the edge)" if end is not None and Note.CUT in notes_in(end.flags) else ""
+    known = None if end is None else end.level_probability
+    odds = "" if known is None else f": {_percent(known)} %"
     return f"Counted {'downwards ' if spine.anchor == 'C2' else ''}from {spine.anchor}{cut}{odds}"
 
 
 def _percent(probability: float) -> int:
     """Return whole percents; certainty is not claimed."""
     return min(round(100 * probability), 99)
+
+
+def count_words(spine: Spine) -> str:
+    """Say how many vertebrae there are and from where to where: ``"7 vertebrae, T12–S1"``."""
+    if not spine.vertebrae:
+        return ""
+    count = f"{len(spine.vertebrae)} vertebra{'e' if len(spine.vertebrae) > 1 else ''}"
+    lowest, highest = spine.vertebrae[0].level, spine.vertebrae[-1].level
+    return f"{count}, {highest}–{lowest}" if lowest and highest and lowest != highest else count

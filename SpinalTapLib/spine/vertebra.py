@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from . import levels
+
 CORNERS = ("superior_anterior", "superior_posterior", "inferior_posterior", "inferior_anterior")
 """The corner order of every ``(4, ...)`` array in the library: around the body, from superior anterior."""
 
@@ -32,7 +34,7 @@ class Vertebra:
     measurements : mapping of str to float
         Named measurements; the unit is the end of the name (``"height_anterior_mm"``).
     flags : tuple of str
-        Short plain-English notes, such as ``"corner estimated"`` or ``"cut by the edge of the image"``.
+        Short notes in plain English: the texts of `notes.Note`.
     level_probability : float or None
         Probability, 0-1, of its most probable level, given that it is a vertebra; below 0.5 `level` is None. None in
         results of versions that did not tell.
@@ -47,6 +49,16 @@ class Vertebra:
     measurements: Mapping[str, float] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
     level_probability: float | None = None
+
+    @property
+    def name(self) -> str:
+        """What people call it: the level, or ``"Vertebra 3"`` (from the bottom up) where the level is not known."""
+        return self.level or levels.label_name(self.label_value)
+
+    @property
+    def short_name(self) -> str:
+        """The name for a picture: ``"L5"``, or ``"3"`` where the level is not known."""
+        return self.name.split()[-1]
 
     @property
     def up(self) -> np.ndarray:

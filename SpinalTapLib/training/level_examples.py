@@ -130,9 +130,7 @@ def level_targets(spine: SyntheticSpine) -> np.ndarray:
 
 def make_examples(scene: SpineScene, rng: np.random.Generator, rows: int, columns: int) -> list[LevelExample]:
     """Return an example for each candidate of one image of a scene."""
-    top, bottom, left, right = _field_of_view(scene, rng)
-    images = _images(scene, rng, (slice(top, bottom), slice(left, right)))
-    shift = np.array([top, left], float)
+    images, shift = random_image(scene, rng)
     shape = images.shape[1:]
     candidates = []
     for rung, target in zip(scene.rungs, scene.targets):
@@ -155,6 +153,12 @@ def make_examples(scene: SpineScene, rng: np.random.Generator, rows: int, column
         view = level_view(planes, rung, rows, columns, stretch)
         examples.append(LevelExample(view, level_numbers(size_mm, tilt), target.astype(np.float32)))
     return examples
+
+
+def random_image(scene: SpineScene, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return the three planes in a random field of view, (3, rows, columns), and its first row and column, (2,)."""
+    top, bottom, left, right = _field_of_view(scene, rng)
+    return _images(scene, rng, (slice(top, bottom), slice(left, right))), np.array([top, left], float)
 
 
 def _one(index: int) -> np.ndarray:

@@ -70,7 +70,7 @@ def write_shapes(folder: Path, evidence: Evidence, progress: Callable[[int, int]
     progress : callable
         Called before each surface with its number, from 1, and how many there are.
     """
-    from ..bodies.surfaces import body_surface
+    from ..bodies.surfaces import surface_of
 
     np.save(folder / _INDEX, evidence.bodies.index)
     if (folder / SURFACES).is_file():  # from a scene that was saved
@@ -79,8 +79,9 @@ def write_shapes(folder: Path, evidence: Evidence, progress: Callable[[int, int]
     solids = evidence.bodies.solids
     for i, solid in enumerate(solids):
         progress(i + 1, len(solids))
-        if solid is not None and (solid.field > 0).any():
-            meshes[i] = body_surface(solid)
+        surface = surface_of(solid)
+        if surface is not None:
+            meshes[i] = surface
     write_meshes(folder / SURFACES, meshes)
 
 

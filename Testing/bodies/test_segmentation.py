@@ -10,11 +10,11 @@ import pytest
 from drawn_bodies import Box, detect, share, spine
 from scipy import ndimage
 
-from SpinalTapLib.bodies.segmentation import FLAG_NO_MASK, relabel, segment_bodies, separate_bodies
-from SpinalTapLib.detection.linking import FLAG_CUT
+from SpinalTapLib.bodies.segmentation import relabel, segment_bodies, separate_bodies
 from SpinalTapLib.scans.resampling import working_volume
 from SpinalTapLib.scans.volume import SagittalVolume
 from SpinalTapLib.spine import levels
+from SpinalTapLib.spine.notes import Note
 from SpinalTapLib.spine.structures import Structure
 
 L5, L4, L3 = 24, 23, 22
@@ -146,7 +146,7 @@ def test_nothing_seen_is_flagged_and_valid():
     detections, candidates, volume = detect([Box()])
     empty = SimpleNamespace(members=())
     bodies = separate_bodies(detections, [candidates[0], empty], volume)
-    assert bodies.solids[1] is None and bodies.flags[1] == (FLAG_NO_MASK,)
+    assert bodies.solids[1] is None and bodies.flags[1] == (Note.NOT_OUTLINED,)
     assert np.unique(bodies.label_map((L5, L4))).tolist() == [0, L5]
     assert separate_bodies(detections, [], volume).label_map(()).max() == 0
 
@@ -160,7 +160,7 @@ def test_a_body_cut_by_the_edge_is_flagged_and_closed():
     cut = replace(detections, working=below, probabilities=detections.probabilities[:, :, 25:])
     moved = [SimpleNamespace(slice=m.slice, corners=m.corners - [25, 0]) for m in candidates[0].members]
     bodies = separate_bodies(cut, [SimpleNamespace(members=moved)], below)
-    assert bodies.flags == ((FLAG_CUT,),)
+    assert bodies.flags == ((Note.CUT,),)
     assert bodies.index.any()
 
 
@@ -170,4 +170,4 @@ def test_a_body_cut_at_its_side_is_flagged():
     half = replace(volume, array=volume.array[:middle])
     cut = replace(detections, working=half, probabilities=detections.probabilities[:middle])
     members = [m for m in candidates[0].members if m.slice < middle]
-    assert separate_bodies(cut, [SimpleNamespace(members=members)], half).flags == ((FLAG_CUT,),)
+    assert separate_bodies(cut, [SimpleNamespace(members=members)], half).flags == ((Note.CUT,),)

@@ -577,11 +577,14 @@ def test_batch_tells_apart_scans_of_one_name(folder_of_scans):
 
 def test_phantom_draws_a_scan_that_can_be_read_again(tmp_path, capsys):
     from SpinalTapLib import load_volume
+    from SpinalTapLib.scans.reader import read_image
 
     arguments = ["--region", "cervical", "--slice-mm", "8", "--pixel-mm", "1.6", "--seed", "3"]
     assert main(["phantom", "--output", str(tmp_path / "p"), *arguments]) == 0
     image, labels, truth = (Path(line) for line in lines(capsys.readouterr().out))
-    assert load_volume(image).array.shape == load_volume(labels).array.shape
+    assert load_volume(image).source.size == read_image(labels).image.GetSize()
+    with pytest.raises(ValueError, match="is a label map"):
+        load_volume(labels)
     assert "C5" in json.loads(truth.read_text())
 
 

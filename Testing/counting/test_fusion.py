@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from SpinalTapLib.counting.fusion import FLAG_LADDER_ONLY, fuse
+from SpinalTapLib.counting.fusion import fuse
 from SpinalTapLib.counting.rungs import Rung
+from SpinalTapLib.spine.notes import Note
 
 SHAPE = (15, 900, 400)
 
@@ -48,7 +49,7 @@ def test_a_vertebra_that_the_detector_missed_takes_its_place_in_the_count(spine)
     found = spine[:8] + spine[9:]
     places, _ = fuse(_look(spine), found, 0, SHAPE, 4.0)
     assert _order(places) == [*range(8), None, *range(8, 19)]
-    assert FLAG_LADDER_ONLY in places[8].flags
+    assert Note.LADDER_ONLY in places[8].flags
     assert np.allclose(places[8].rung.centre, spine[8].centre)
 
 

@@ -7,15 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from SpinalTapLib.counting.fusion import FLAG_LADDER_ONLY
-from SpinalTapLib.counting.labelling import FLAG_AGAINST, FLAG_TRANSITIONAL, Labelling, distances, label
+from SpinalTapLib.counting.labelling import Labelling, distances, label
 from SpinalTapLib.counting.names import N_CLASSES
 from SpinalTapLib.counting.rungs import Rung
-from SpinalTapLib.counting.start import FLAG_BOX
-from SpinalTapLib.detection.linking import FLAG_GAP
 from SpinalTapLib.scans.volume import volume_from_array
 from SpinalTapLib.spine import levels
 from SpinalTapLib.spine.measurements import measure
+from SpinalTapLib.spine.notes import Note
 from SpinalTapLib.spine.structures import Structure
 from SpinalTapLib.spine.vertebra import SeedBox
 
@@ -113,7 +111,7 @@ def test_an_even_chance_is_told_as_the_most_likely_range():
         return np.logaddexp(np.logaddexp(one, other), _sees(2, 3, 4, sure=3)(rungs))
 
     found = label(_found(3), working=volume, levels_look=look)
-    assert found.anchor == "none" and "Most likely they are" in found.warnings[0]
+    assert found.anchor == "none" and "Most likely the vertebrae are" in found.warnings[1]
     assert found.alternatives and found.alternatives[0].probability >= found.alternatives[-1].probability
 
 
@@ -128,7 +126,7 @@ def test_a_probable_other_count_is_told_with_its_odds():
     other = found.alternatives[0]
     assert (other.index, other.level) == (0, "L5") and 0.1 < other.probability < 0.5
     assert found.warnings[0].startswith("S1 or L5? ") and "transitional" in found.warnings[0]
-    assert FLAG_TRANSITIONAL in found.vertebrae[0].flags
+    assert Note.TRANSITIONAL in found.vertebrae[0].flags
     assert all(v.confidence < 0.9 for v in found.vertebrae)
 
 
@@ -150,7 +148,7 @@ def test_a_box_that_contradicts_the_picture_is_obeyed_and_it_is_said():
     found = label(_found(5, {0: S1}), _box(30.0))
     assert {v.level: v.centroid_lps_mm[2] for v in found.vertebrae}["S1"] == 30.0
     assert "S1 box lies on a vertebra that looks like L5" in found.warnings[0]
-    assert FLAG_AGAINST in found.vertebrae[0].flags
+    assert Note.AGAINST_PICTURE in found.vertebrae[0].flags
 
 
 def test_a_box_that_agrees_with_the_picture_says_nothing():
@@ -256,7 +254,7 @@ def test_a_box_on_an_s1_that_the_detector_missed_starts_the_ladder_all_the_same(
     vertebrae, anchor = named.vertebrae, named.anchor
     assert _levels(vertebrae) == ["S1", "L5", "L4", "L3", "L2", "L1", "T12", "T11"] and anchor == "pinned"
     assert np.allclose(vertebrae[0].corners_lps_mm, missed.corners_lps_mm, atol=1e-6)
-    assert FLAG_BOX in vertebrae[0].flags and vertebrae[0].confidence < vertebrae[1].confidence
+    assert Note.FROM_BOX in vertebrae[0].flags and vertebrae[0].confidence < vertebrae[1].confidence
 
 
 def test_a_box_on_the_abdomen_is_refused_by_the_ladder_too():
@@ -282,7 +280,7 @@ def test_the_ladder_alone_names_what_it_climbs():
     vertebrae, anchor = named.vertebrae, named.anchor
     assert _levels(vertebrae) == ["S1", "L5", "L4", "L3", "L2", "L1", "T12", "T11"] and anchor == "pinned"
     assert np.allclose(vertebrae[3].centroid_lps_mm, missed.centroid_lps_mm, atol=1e-6)
-    assert [FLAG_LADDER_ONLY in v.flags for v in vertebrae] == [k == 3 for k in range(8)]
+    assert [Note.LADDER_ONLY in v.flags for v in vertebrae] == [k == 3 for k in range(8)]
     assert all(np.allclose(v.corners_lps_mm, f.corners_lps_mm) for v, f in zip(vertebrae[4:], seen[3:], strict=True))
     assert len(label(seen, _box(0.0), 6, working=volume, look=look, method="ladder").vertebrae) == 7
 
@@ -301,7 +299,7 @@ def test_the_ladder_alone_climbs_down_from_c2():
 def _gapped(n: int, gap: int, special: dict[int, int]) -> list[Found]:
     """A column in which the body at place `gap` was missed, and the one above it says so."""
     column = _found(n, special)
-    column[gap + 1] = replace(column[gap + 1], flags=(FLAG_GAP,))
+    column[gap + 1] = replace(column[gap + 1], flags=(Note.MISSING_BELOW,))
     return column[:gap] + column[gap + 1 :]
 
 
@@ -309,7 +307,7 @@ def test_across_a_gap_the_count_goes_on_with_one_warning():
     found = label(_gapped(7, 3, {0: S1}))
     assert _levels(found.vertebrae) == ["S1", "L5", "L4", "L2", "L1", "T12"]
     assert len(found.warnings) == 1 and "Between L2 and L4 a vertebra was counted" in found.warnings[0]
-    assert [FLAG_GAP in v.flags for v in found.vertebrae] == [False, False, False, True, False, False]
+    assert [Note.MISSING_BELOW in v.flags for v in found.vertebrae] == [False, False, False, True, False, False]
 
 
 def test_a_gap_below_c2_is_counted_across_too():

@@ -11,11 +11,11 @@ from drawn_slices import Stack, outline, scoliotic, straight
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from SpinalTapLib.detection import linking
 from SpinalTapLib.detection.detector import Detections
 from SpinalTapLib.detection.grouping import group
 from SpinalTapLib.detection.linking import Candidate, link
 from SpinalTapLib.spine import quadrilaterals as quads
+from SpinalTapLib.spine.notes import Note
 
 
 def link_all(stack: Stack, **kwargs: object) -> tuple[Candidate, ...]:
@@ -87,11 +87,11 @@ def test_rebuilt_corners_count_only_where_none_was_seen() -> None:
     clean = link(detections)
     for before, after in zip(clean, with_rebuilt(range(0, 7))):
         np.testing.assert_allclose(after.corners_lps_mm, before.corners_lps_mm, atol=1e-6)
-        assert linking.FLAG_REBUILT not in after.flags
+        assert Note.CORNER_ESTIMATED not in after.flags
     for before, after in zip(clean, with_rebuilt(range(0, 99))):
         np.testing.assert_allclose(after.corners_lps_mm[1:], before.corners_lps_mm[1:], atol=1e-6)
         assert np.linalg.norm(after.corners_lps_mm[0] - before.corners_lps_mm[0]) > 6
-        assert linking.FLAG_REBUILT in after.flags
+        assert Note.CORNER_ESTIMATED in after.flags
 
 
 @given(seed=st.integers(0, 10_000), cobb=st.floats(0, 50), slice_mm=st.sampled_from([2.5, 4.0, 5.5]))
@@ -120,19 +120,19 @@ def test_in_thick_or_few_slices_one_outline_is_enough_and_flagged() -> None:
     few = straight(n_slices=1)
     few.centres[:, 0] = 0.0
     for stack in (thick, few):
-        assert {c.flags for c in link_all(stack)} == {(linking.FLAG_ONE_SLICE,)}
+        assert {c.flags for c in link_all(stack)} == {(Note.ONE_SLICE,)}
 
 
 def test_a_body_that_was_missed_leaves_a_note_on_the_one_above() -> None:
     stack = straight()
     stack.skip = {(2, s) for s in range(stack.n_slices)}
     candidates = link(stack.detections()[0])
-    assert [c.flags for c in candidates] == [(), (), (linking.FLAG_GAP,), (), ()]
+    assert [c.flags for c in candidates] == [(), (), (Note.MISSING_BELOW,), (), ()]
 
 
 def test_a_body_at_the_border_of_the_image_is_flagged() -> None:
     stack = straight(size_mm=(269.5, 160.0))
-    assert [c.flags for c in link_all(stack)][:2] == [(linking.FLAG_CUT,), ()]
+    assert [c.flags for c in link_all(stack)][:2] == [(Note.CUT,), ()]
 
 
 def test_nothing_seen_is_nothing_found() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from SpinalTapLib.files import atomic
 from SpinalTapLib.files.atomic import check_writable, staged_folder, write_whole
 
 
@@ -187,3 +188,34 @@ def test_a_file_that_can_not_be_written_leaves_the_old_one(tmp_path, monkeypatch
     with pytest.raises(ValueError, match=r"Could not write .*a: the disk is full\."):
         write_whole(tmp_path / "a", b"second")
     assert tree(tmp_path) == {"a": b"first"}
+
+
+def test_a_new_parent_that_another_run_uses_by_now_is_left_to_it(tmp_path, monkeypatch):
+    real = atomic._new_stage
+
+    def beside_another(target):
+        (target.parent / "another").mkdir()
+        return real(target)
+
+    monkeypatch.setattr(atomic, "_new_stage", beside_another)
+    check_writable(tmp_path / "new" / "out")
+    assert tree(tmp_path) == {"new": None, "new/another": None}
+
+
+def test_a_parent_that_another_run_removes_is_made_again(tmp_path, monkeypatch):
+    real, calls = atomic._new_stage, []
+
+    def removed_first(target):
+        calls.append(target)
+        if len(calls) == 1:
+            target.parent.rmdir()
+        return real(target)
+
+    monkeypatch.setattr(atomic, "_new_stage", removed_first)
+    with staged_folder(tmp_path / "new" / "out") as stage:
+        fill(stage, one="1")
+    assert (tmp_path / "new" / "out" / "one").read_text() == "1"
+
+
+def test_a_staging_folder_that_goes_while_it_is_looked_at_is_not_stale(tmp_path):
+    assert not atomic._is_stale(tmp_path / ".out.spinaltap-host-1-00000000")

@@ -25,6 +25,7 @@ from SpinalTapLib.files.meshes import (
     write_surface,
     write_surfaces,
 )
+from SpinalTapLib.options import SURFACE_FORMATS
 
 READERS = {"stl": vtkSTLReader, "obj": vtkOBJReader, "ply": vtkPLYReader}
 
@@ -47,7 +48,7 @@ def read(path: Path):
     return reader.GetOutput()
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", SURFACE_FORMATS)
 def test_vtk_and_trimesh_read_back_what_was_written(case, tmp_path, kind):
     path = tmp_path / f"L5.{kind}"
     points, triangles = mesh_arrays(case[2][0].surface)
@@ -74,7 +75,7 @@ def test_an_stl_lies_on_the_label_map_in_lps(case, tmp_path):
 
 
 def test_every_file_says_that_it_is_in_lps_millimetres(case, tmp_path):
-    for kind in FORMATS:
+    for kind in SURFACE_FORMATS:
         write_surface(tmp_path / f"a.{kind}", case[2][0].surface)
         head = (tmp_path / f"a.{kind}").read_bytes()[:120]
         assert b"SPACE=LPS" in head and b"UNIT=mm" in head
@@ -84,7 +85,7 @@ def test_every_file_says_that_it_is_in_lps_millimetres(case, tmp_path):
 def test_several_surfaces_make_one_file_with_names_and_colours(case, tmp_path):
     surfaces = case[2]
     total = sum(len(mesh_arrays(s.surface)[1]) for s in surfaces)
-    for kind in FORMATS:
+    for kind in SURFACE_FORMATS:
         (path,) = write_surfaces(tmp_path, surfaces, kind, merged="spine")
         assert path.name == f"spine.{kind}" and count_triangles(path) == total
         assert len(mesh_arrays(read(path))[1]) == total
@@ -155,7 +156,7 @@ def test_a_full_disk_leaves_an_older_file_as_it_was(case, tmp_path, monkeypatch)
 def test_a_write_that_silently_stops_short_is_noticed(case, tmp_path, monkeypatch):
     real = Path.write_bytes
     monkeypatch.setattr(Path, "write_bytes", lambda path, data: real(path, data[: len(data) // 2]))
-    for kind in FORMATS:
+    for kind in SURFACE_FORMATS:
         with pytest.raises(ValueError, match=r"of \d+ triangles arrived"):
             write_surface(tmp_path / f"L5.{kind}", case[2][0].surface)
     assert list(tmp_path.iterdir()) == []
@@ -188,3 +189,7 @@ def test_an_unknown_ending_an_empty_list_and_an_empty_surface_are_refused(case, 
     with pytest.raises(ValueError, match="empty"):
         write_surfaces(tmp_path / "out", [case[2][0], empty])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_formats_are_those_of_the_options():
+    assert tuple(FORMATS) == SURFACE_FORMATS

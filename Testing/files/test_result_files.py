@@ -296,3 +296,12 @@ def test_a_result_over_a_damaged_one_is_written_all_the_same(result, tmp_path):
     (tmp_path / files.JSON_NAME).write_text('{"schema_version": 1, "vertebrae": [{"level": "../../x"}]}')
     write(result, tmp_path)
     assert len(read_result(tmp_path).vertebrae) == len(NAMES)
+
+
+def test_a_position_that_is_no_number_is_null_in_the_file_and_reads_back_as_none(result, tmp_path):
+    spine, volume = result
+    lost = replace(spine.vertebrae[0], centroid_lps_mm=np.full(3, np.nan))
+    write_result(replace(spine, vertebrae=(lost, *spine.vertebrae[1:])), volume, tmp_path)
+    assert json.loads((tmp_path / "spine.json").read_text())["vertebrae"][0]["centroid_lps_mm"] == [None] * 3
+    json.loads((tmp_path / "markups" / "L5.mrk.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+    assert np.isnan(read_result(tmp_path).vertebrae[0].centroid_lps_mm).all()

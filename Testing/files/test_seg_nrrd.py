@@ -77,11 +77,6 @@ def test_tags_cannot_break_the_header(tmp_path):
     assert "SpinalTap.Note:one/two Segment0_Name:=L1|" in back.GetMetaData("Segment0_Tags")
 
 
-def test_names_can_be_given(tmp_path):
-    segments = write_seg_nrrd(tmp_path / "a.seg.nrrd", oblique_labels(), {24: "Block L5"})
-    assert [s.name for s in segments] == ["Block L5", "L4"]
-
-
 @pytest.mark.parametrize(
     ("name", "image", "words"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -101,7 +102,7 @@ def test_nothing_is_said_on_stderr_where_there_is_no_screen(able, display):
         "from SpinalTapLib.report.rendering import render_surfaces\n"
         "assert render_surfaces([(ball((0, 0, 0)), (230, 60, 60), 'L5')], (40, 40)) is not None\n"
     )
-    path = os.pathsep.join([str(SUPPORT), str(ROOT)])
+    path = os.pathsep.join([str(Path(__file__).parent), str(SUPPORT), str(ROOT)])
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={**environment, "PYTHONPATH": path},

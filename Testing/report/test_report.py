@@ -13,12 +13,13 @@ from spines_by_hand import column, painted, spine_of, vertebra
 
 from SpinalTapLib.report.canvas import Page
 from SpinalTapLib.report.report import draw_report, report_png
-from SpinalTapLib.report.sidebar import draw_table, resized
-from SpinalTapLib.report.style import anchor_sentence, confidence_colour, short_name
+from SpinalTapLib.report.sidebar import draw_table
+from SpinalTapLib.report.style import confidence_colour
 from SpinalTapLib.report.views import spread
 from SpinalTapLib.spine import levels
 from SpinalTapLib.spine.confidence import word
 from SpinalTapLib.spine.measurements import measure_spine
+from SpinalTapLib.spine.summary import source_sentence
 from SpinalTapLib.spine.vertebra import SeedBox
 
 NAMES = ("S1", "L5", "L4", "L3")
@@ -66,15 +67,15 @@ def test_each_word_for_confidence_has_its_colour(confidence):
 def test_the_header_says_what_the_levels_are_counted_from(measured):
     spine, _ = measured
     box = SeedBox(np.zeros(3), np.ones(3), level="L4")
-    assert "S1" in anchor_sentence(spine)
-    assert "C2" in anchor_sentence(replace(spine, anchor="C2"))
-    assert anchor_sentence(replace(spine, anchor="pinned", seed=box)).endswith("the box drawn around L4")
-    assert "not known" in anchor_sentence(replace(spine, anchor="none"))
-    assert anchor_sentence(replace(spine, vertebrae=())) == "No vertebra was found"
+    assert "S1" in source_sentence(spine)
+    assert "C2" in source_sentence(replace(spine, anchor="C2"))
+    assert source_sentence(replace(spine, anchor="pinned", seed=box)).endswith("the box drawn around L4")
+    assert "not known" in source_sentence(replace(spine, anchor="none"))
+    assert source_sentence(replace(spine, vertebrae=())) == "No vertebra was found"
 
 
 def test_a_vertebra_without_a_level_goes_by_its_number():
-    assert short_name(vertebra(None, column(("L5",))[0].corners_lps_mm, label_value=104)) == "4"
+    assert vertebra(None, column(("L5",))[0].corners_lps_mm, label_value=104).short_name == "4"
 
 
 def test_the_same_spine_gives_the_same_picture_and_the_file_holds_it(measured, picture, tmp_path):
@@ -122,11 +123,4 @@ def test_long_notes_make_a_row_taller_instead_of_running_out_of_the_page(measure
     long = replace(spine, vertebrae=tuple(replace(v, flags=("a long note about it; " * 8,)) for v in spine.vertebrae))
     page = Page(900, 800, (0, 0, 0))
     assert draw_table(page, 0, 10, long) > draw_table(Page(900, 800, (0, 0, 0)), 0, 10, spine)
-    assert page.pixels[:, 785:].max() == 0
-
-
-def test_a_picture_shrinks_without_aliasing():
-    stripes = np.zeros((60, 60, 3), np.uint8)
-    stripes[::2] = 200
-    assert resized(stripes, 15, 15)[3:-3, 3:-3] == pytest.approx(100, abs=12)
-    assert resized(stripes, 15, 30).shape == (15, 30, 3)
+    assert page.rgb()[:, 785:].max() == 0

@@ -145,10 +145,10 @@ def test_icon_is_a_128_pixel_picture():
     assert (int.from_bytes(header[16:20], "big"), int.from_bytes(header[20:24], "big")) == (128, 128)
 
 
-def test_requirements_name_nothing_that_slicer_or_the_pytorch_extension_brings():
+def test_requirements_name_nothing_that_every_slicer_or_the_pytorch_extension_brings():
     lines = [line.split("#")[0].strip() for line in _read("Resources", "requirements.txt").splitlines()]
     names = {re.split(r"[<>=!~\[ ]", line)[0].lower() for line in lines if line}
-    assert names == {"scikit-image"}
+    assert names == {"scikit-image", "pydicom"}
     assert not any("==" in line for line in lines), "lower bounds, no pins"
     project = _read("pyproject.toml")
     for line in filter(None, lines):

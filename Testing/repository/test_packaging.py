@@ -20,7 +20,7 @@ import SpinalTapLib
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 HEAVY = ("torch", "vtk", "vtkmodules", "SimpleITK", "skimage", "scipy", "numpy")
-IMPORT_NAMES = {"scikit-image": "skimage", "PySide6-Essentials": "PySide6", "slicer-core": "slicer"}
+IMPORT_NAMES = {"pillow": "PIL", "scikit-image": "skimage", "PySide6-Essentials": "PySide6", "slicer-core": "slicer"}
 
 needs_make = pytest.mark.skipif(shutil.which("make") is None or os.name == "nt", reason="needs make and a POSIX shell")
 

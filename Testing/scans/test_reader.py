@@ -218,6 +218,77 @@ def test_voxels_without_a_number_are_background_up_to_half_of_them(tmp_path, cap
     assert "no usable number in 55% of its voxels" in refusal(write(tmp_path / name, sagittal_image(pixels)), capfd)
 
 
+def structures(kind: str) -> np.ndarray:
+    """Drawn structures, shape (11, 80, 60): bodies; bodies with discs; one mask; thin discs alone."""
+    array = np.zeros((11, 80, 60), np.uint8)
+    for number, row in enumerate(range(2, 74, 12)):
+        if kind != "discs":
+            array[1:10, row : row + 8, 20:44] = 1 if kind == "mask" else 20 + number
+        if kind in ("bodies and discs", "discs"):
+            array[1:10, row + 8 : row + 12, 20:44] = 200 + number
+    return array
+
+
+@pytest.mark.parametrize("kind", ["bodies", "bodies and discs", "mask", "discs"])
+@pytest.mark.parametrize("name", ["scan.nii.gz", "scan_labels.nii.gz", "scan.mha", "scan.nrrd"])
+@pytest.mark.parametrize("pixel_type", [sitk.sitkUInt8, sitk.sitkFloat32])
+def test_a_label_map_is_refused_whatever_it_is_called(tmp_path, capfd, kind, name, pixel_type):
+    image = sitk.Cast(sagittal_image(structures(kind)), pixel_type)
+    assert "is a label map, whose values name structures, not a scan" in refusal(write(tmp_path / name, image), capfd)
+
+
+def test_a_segmentation_of_slicer_is_refused(tmp_path, capfd):
+    from SpinalTapLib.files.seg_nrrd import write_seg_nrrd
+
+    write_seg_nrrd(tmp_path / "a.seg.nrrd", sagittal_image(structures("bodies")))
+    assert "is a label map" in refusal(tmp_path / "a.seg.nrrd", capfd)
+
+
+@pytest.mark.parametrize("levels", [6, 30, 255])
+def test_a_scan_with_few_grey_values_and_a_black_background_is_no_label_map(tmp_path, levels):
+    grey = structures("bodies") > 0
+    noise = np.random.default_rng(1).normal(0.6, 0.15, grey.shape).clip(0.05, 1)
+    pixels = np.where(grey, (noise * levels).round(), 0).astype(np.uint8)
+    assert load_volume(write(tmp_path / "a.nii.gz", sagittal_image(pixels))).array.max() > 3
+    times = 4 if levels > 10 else 2
+    enlarged = pixels.repeat(times, 1).repeat(times, 2)
+    assert load_volume(write(tmp_path / "b.nii.gz", sagittal_image(enlarged))).array.shape == enlarged.shape
+
+
+def test_a_ct_is_told_by_its_values(tmp_path):
+    rng = np.random.default_rng(0)
+    pixels = np.where(structures("bodies") > 0, 400, 40) + rng.normal(0, 20, (11, 80, 60))
+    pixels[:, :, :10] = -1000 + rng.normal(0, 5, (11, 80, 10))
+    (warning,) = load_volume(write(tmp_path / "a.nii.gz", sagittal_image(pixels.astype(np.int16)))).warnings
+    assert "look like those of a CT" in warning
+    for other in (pixels + 1024, pixels / 4):
+        assert load_volume(write(tmp_path / "b.nii.gz", sagittal_image(other.astype(np.int16)))).warnings == ()
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("mm", 1), ("um", 1000), ("microns", 1000), ("cm", 0.1), ("m", 1e-3)])
+def test_the_unit_of_a_nrrd_file_is_kept(tmp_path, unit, factor):
+    image = sagittal_image()
+    image.SetSpacing(np.multiply(image.GetSpacing(), factor).tolist())
+    image.SetOrigin(np.multiply(image.GetOrigin(), factor).tolist())
+    path = with_line(write(tmp_path / "a.nrrd", image), f'space units: "{unit}" "{unit}" "{unit}"')
+    volume = load_volume(path)
+    np.testing.assert_allclose(volume.spacing_mm, (3, 0.8, 0.7), rtol=1e-5)
+    np.testing.assert_allclose(volume.to_lps((10, 0, 0)), (16, -40, 55), atol=1e-3)
+
+
+@pytest.mark.parametrize("units", ['"furlong" "furlong" "furlong"', '"mm" "um" "mm"'])
+def test_a_nrrd_file_in_unknown_or_mixed_units_is_refused(tmp_path, capfd, units):
+    path = with_line(write(tmp_path / "a.nrrd"), f"space units: {units}")
+    assert "only one known unit of length" in refusal(path, capfd)
+
+
+def with_line(path: Path, line: str) -> Path:
+    """Add a line to a NRRD header."""
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"kinds:", line.encode() + b"\nkinds:", 1))
+    return path
+
+
 # --- NRRD and MetaImage headers written by hand ---
 
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from SpinalTapLib import pipeline
 from SpinalTapLib.detection.weights import load_network
 from SpinalTapLib.files.evidence_file import evidence_bytes, read_evidence, read_scores
-from SpinalTapLib.pipeline import segment_spine
+from SpinalTapLib.pipeline import calibrated, segment_spine
 from SpinalTapLib.report.style import confidence_colour
-from SpinalTapLib.spine.confidence import HIGHEST, Calibration, calibrated, calibration_of, word
+from SpinalTapLib.spine.confidence import HIGHEST, Calibration, calibration_of, word
 from SpinalTapLib.spine.summary import rows_of, warnings_of
 
 WORDS_OF = {

@@ -6,8 +6,9 @@ import inspect
 from pathlib import Path
 
 from SpinalTapLib.session.session import Session
-from SpinalTapLib.session.state import Can, Change, EditAnswer, Failure, Progress, Row, Settings, State
+from SpinalTapLib.session.state import Can, Change, EditAnswer, Failure, Progress, Settings, State
 from SpinalTapLib.spine import levels
+from SpinalTapLib.spine.summary import Row
 
 NAMES = ("T12", "L1", "L2", "L3", "L4", "L5", "S1")
 

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...scans.suffixes import IMAGE_SUFFIXES, is_image_name, without_suffix
 from .tables import read_table
 
-LABEL_MAP_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
 _MARKS = ("_labels", "_label", "_seg", "_mask", "-seg", "-labels")  # words that tell a label map from its scan
 _RESULT_MAP = "vertebrae.nii.gz"
 _SEQUENCE = re.compile(r"(?:(?<=[_\-. ])|^)(stir|tirm|t1w?|t2w?(?:[_\-]space)?|space)(?=[_\-. ]|$)", re.IGNORECASE)
@@ -68,7 +68,7 @@ def find_cases(references: str | Path, predictions: str | Path, table: str | Pat
     found = _label_maps(Path(references))
     predicted = _label_maps(Path(predictions)) | _results(Path(predictions))
     if not found:
-        raise ValueError(f"There is no label map ({', '.join(LABEL_MAP_ENDINGS)}) in {references}.")
+        raise ValueError(f"There is no label map ({', '.join(IMAGE_SUFFIXES)}) in {references}.")
     if not found.keys() & predicted.keys():
         raise ValueError(f"No label map in {predictions} has the name of one in {references}.")
     groups, subjects = _groups(Path(table)) if table else ({}, {})
@@ -108,10 +108,9 @@ def _label_maps(folder: Path) -> dict[str, Path]:
     plain: dict[str, Path] = {}
     marked: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        ending = next((e for e in LABEL_MAP_ENDINGS if path.name.lower().endswith(e)), None)
-        if ending is None or not path.is_file():
+        if not is_image_name(path.name) or not path.is_file():
             continue
-        stem = path.name[: -len(ending)]
+        stem = without_suffix(path.name)
         mark = next((m for m in _MARKS if stem.lower().endswith(m)), None)
         if mark:
             marked[stem[: -len(mark)]] = path

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from ...counting.fusion import FLAGS_OF_DOUBT
 from ...files.atomic import write_whole
 from ...files.evidence_file import EVIDENCE_NAME, read_scores
 from ...files.result_files import JSON_NAME
@@ -24,6 +23,7 @@ from ...scans.orientation import sagittal_grid
 from ...scans.reader import read_image
 from ...spine import levels
 from ...spine.confidence import CARD_KEY, WORDS, Calibration, word
+from ...spine.notes import notes_in
 from ..evaluation.cases import Case, find_cases
 from ..evaluation.matching import value_at
 from ..evaluation.tables import markdown_table
@@ -165,7 +165,7 @@ def judge(case: Case, content: dict[str, Any]) -> list[Judged]:
         right = true is not None and (content["anchor"] == "none" or true.name == entry["level"])
         far = np.linalg.norm(centroids - point, axis=1) if len(centroids) else np.array([np.inf])
         score = float(scores[far.argmin()]) if far.min() <= SAME_BODY_MM else float("nan")
-        doubted = bool(set(entry["flags"]) & set(FLAGS_OF_DOUBT))
+        doubted = any(note.means_disagreement for note in notes_in(entry["flags"]))
         out.append(Judged(score, float(entry["confidence"]), right, doubted))
     return out
 

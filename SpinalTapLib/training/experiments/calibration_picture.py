@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .calibration import CalibrationStudy
+from .level_odds import OddsStudy
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +40,32 @@ def write_picture(study: CalibrationStudy, picture: str | Path) -> Path | None:
     for axes in (left, right):
         axes.set_ylabel("share that is right")
         axes.legend(frameon=False, loc="lower right")
+    try:
+        figure.savefig(picture, dpi=130)
+    except OSError as error:
+        raise ValueError(f"Could not write the picture {picture}: {error.strerror}.") from error
+    return Path(picture)
+
+
+def write_odds(study: OddsStudy, picture: str | Path) -> Path | None:
+    """Draw the share of right names against the probability that was stated for them; see `write_picture`."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        _log.warning("No picture was drawn: it needs matplotlib (pip install 'SpinalTapLib[train]').")
+        return None
+    figure = Figure(figsize=(4.6, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    for name, count, mean, right in study.table():
+        if count:
+            axes.scatter(mean, right, s=12 + count / 3, color="#d55e00", alpha=0.75, linewidth=0)
+            axes.annotate(f"{name}\n{count}", (mean, right), fontsize=7, ha="left", va="top")
+    axes.plot([0.5, 1], [0.5, 1], color="#888888", linewidth=1, linestyle="--", label="odds that hold")
+    axes.set(xlim=(0.48, 1.04), ylim=(0.3, 1.04), xlabel="stated probability of a name", ylabel="share that is right")
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, loc="lower right")
     try:
         figure.savefig(picture, dpi=130)
     except OSError as error:

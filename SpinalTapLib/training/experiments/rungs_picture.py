@@ -123,8 +123,7 @@ def _draw_step(
     page.line(np.array([start, end]), BRIGHT, 1.6)
     page.disc(start[0], start[1], 3.5, BRIGHT)
     _draw_arrow_head(page, start, end)
-    frame = np.array([(-1, -1), (-1, _CROP_PX), (_CROP_PX, _CROP_PX), (_CROP_PX, -1), (-1, -1)], float)
-    page.line(frame + corner, RULE, 1)
+    page.frame(top, left, _CROP_PX, _CROP_PX, RULE)
     page.text(f"{number + 1}:  {here} shows {there}", top + 17, left + 8, 14, BRIGHT, bold=True, halo=BLACK)
 
 

@@ -1,0 +1,93 @@
+"""Notes on a vertebra and warnings on a spine: every text that other code recognises, and what it means.
+
+`Vertebra.flags` holds texts, as the files do. `Note.of` says which note a text is, so that no code searches for words:
+
+>>> Note.of("3.2 mm forward offset on S1") is Note.OFFSET
+True
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from enum import Enum
+from functools import cache
+from string import Formatter
+
+
+class Note(str, Enum):
+    """A note on one vertebra; its value is the text, with a field in braces for each value in it."""
+
+    # What the detector saw.
+    ONE_SLICE = "seen in one slice only"
+    CUT = "cut by the edge of the image"
+    CORNER_ESTIMATED = "corner estimated"
+    MISSING_BELOW = "a vertebra may be missing below"
+    ADDED = "added by hand"
+    # The outline.
+    FROM_CORNERS = "outline drawn from its corners"
+    NOT_OUTLINED = "not outlined"
+    # The count.
+    ONE_END = "counted from one end only"
+    ONE_METHOD = "seen by one of the two methods only"
+    LADDER_ONLY = "position estimated, not outlined"
+    FROM_BOX = "position taken from the box, not outlined"
+    AGAINST_PICTURE = "the picture speaks for another level"
+    TRANSITIONAL = "transitional? between lumbar and sacral"
+    ONE_MORE = "one vertebra more than usual: T13, or five lumbar levels and an L6"
+    ONE_FEWER = "one vertebra fewer than usual above or below"
+    # The measurements.
+    HEIGHT_LOSS = "{place} height loss {percent:.0f} % ({severity} range)"
+    OFFSET = "{distance_mm:.1f} mm {direction} offset on {below}"
+
+    __str__ = str.__str__
+
+    def text(self, **values: object) -> str:
+        """Return the text with its values, such as ``Note.HEIGHT_LOSS.text(place="anterior", ...)``."""
+        return self.value.format(**values)
+
+    @classmethod
+    def of(cls, text: str) -> Note | None:
+        """Return which note a text is, whatever values it holds, or None if it is none."""
+        return next((note for note in cls if _pattern(note).fullmatch(text)), None)
+
+    @property
+    def means_unsure_corners(self) -> bool:
+        """Whether not all corners of the body were seen, so that its measurements say little."""
+        return self in (Note.CUT, Note.CORNER_ESTIMATED)
+
+    @property
+    def means_disagreement(self) -> bool:
+        """Whether the detector and the ladder do not agree on the vertebra."""
+        return self in (Note.ONE_END, Note.ONE_METHOD, Note.LADDER_ONLY)
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the note comes from the measurements, which are made anew after each count."""
+        return self in (Note.HEIGHT_LOSS, Note.OFFSET)
+
+
+def notes_in(flags: Iterable[str]) -> tuple[Note, ...]:
+    """Return the notes among the texts of `Vertebra.flags`, in their order; other texts are left out."""
+    return tuple(note for note in map(Note.of, flags) if note is not None)
+
+
+LEVELS_UNKNOWN = (
+    "Too little of the sacrum or of the upper neck is in view, so the levels are not known: the vertebrae are numbered "
+    "from the bottom up; to name them, draw a box around a vertebra whose level you know."
+)
+"""Warning on a spine without an anchor."""
+
+LEVELS_UNKNOWN_IN_PANEL = (
+    "Too little of the sacrum or of the upper neck is in view, so the levels are not known: the vertebrae are numbered "
+    "from the bottom up. "
+    'Choose a vertebra whose level you know and say which it is ("This is ..."), or drag the S1 box onto S1.'
+)
+"""The same for those who have a table and a box to drag."""
+
+
+@cache
+def _pattern(note: Note) -> re.Pattern[str]:
+    """Return the pattern of a note's text, in which each field may hold any value."""
+    parts = Formatter().parse(note.value)
+    return re.compile("".join(re.escape(text) + ("" if field is None else ".+") for text, field, _, _ in parts))
