@@ -18,6 +18,7 @@ from scipy import ndimage
 from ...bodies.segmentation import Bodies, separate_bodies
 from ...bodies.solids import Solid
 from ...detection.linking import link
+from ...scans.reader import read_image
 from ...scans.resampling import working_volume
 from ...scans.volume import SagittalVolume, load_volume
 from ...spine import levels
@@ -26,6 +27,7 @@ from .bootstrap import Estimate, ratio
 from .cases import subject_of
 from .overlap import dice
 from .protocol import plain
+from .reference import sagittal_labels
 from .regularity import BALL_MM, irregularity
 from .tables import markdown_table
 
@@ -215,10 +217,10 @@ def _phantom(folder: Path, name: str) -> Reference:
 
 def _on_grid(path: Path, volume: SagittalVolume) -> np.ndarray:
     """Return a label map on its scan's grid."""
-    labels = load_volume(path)
-    if labels.array.shape != volume.array.shape or not np.allclose(labels.matrix, volume.matrix, atol=0.01):
+    labels, matrix = sagittal_labels(read_image(path).image, str(path))
+    if labels.shape != volume.array.shape or not np.allclose(matrix, volume.matrix, atol=0.01):
         raise ValueError(f"{path} does not lie on the grid of its scan.")
-    return np.rint(labels.array).astype(np.int32)
+    return labels
 
 
 def score_volume(reference: Reference, detector: PartDetector, slice_mm: float | None, name: str) -> VolumeScore:
