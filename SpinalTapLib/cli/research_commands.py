@@ -12,9 +12,11 @@ from ..options import DEVICES, LADDER_MODEL, LEVELS_MODEL, PARTS_MODEL
 from .console import Console
 
 if TYPE_CHECKING:
+    from ..detection.detector import PartDetector
     from ..training.evaluation.protocol import Evaluation
     from ..training.evaluation.spider_evaluation import SpiderEvaluation
     from ..training.evaluation.spider_names import NamesEvaluation
+    from ..training.evaluation.volumes import VolumeEvaluation
 
 
 def add_commands(commands: Any) -> None:
@@ -26,6 +28,10 @@ def add_commands(commands: Any) -> None:
     evaluate.add_argument("--conversion", metavar="CSV", help="columns from and to: the references' values and ours")
     evaluate.add_argument("--by", default="sequence", choices=("sequence", "region"), help="default: sequence")
     evaluate.add_argument("--spider", metavar="DIR", help="evaluate the detector on these SPIDER slices instead")
+    evaluate.add_argument(
+        "--volumes", metavar="DIR", help="evaluate vertebrae, arches, discs and canal of these scans instead"
+    )
+    evaluate.add_argument("--slice-mm", type=float, metavar="MM", help="for --volumes: average slices to this first")
     evaluate.add_argument(
         "--cut", choices=("s1", "l5s1", "top3"), help="with --spider: evaluate only the names, on slices that end there"
     )
@@ -96,16 +102,20 @@ def add_commands(commands: Any) -> None:
 def run_evaluate(arguments: argparse.Namespace) -> int:
     """Print the protocol's table."""
     folders = arguments.references is not None and arguments.predictions is not None
-    wanted = sum([folders, bool(arguments.spider), bool(arguments.stacks)])
-    if wanted != 1 or (arguments.references is None) != (arguments.predictions is None):
+    kinds = [folders, bool(arguments.spider), bool(arguments.stacks), bool(arguments.volumes)]
+    if sum(kinds) != 1 or (arguments.references is None) != (arguments.predictions is None):
         raise ValueError(
-            "evaluate takes two folders, REFERENCES and PREDICTIONS, or --spider and one folder, or --stacks and one."
+            "evaluate takes two folders, REFERENCES and PREDICTIONS, or --spider, --stacks or --volumes and one folder."
         )
     if arguments.cut and not arguments.spider:
         raise ValueError("--cut is for the slices of --spider; give --spider and their folder too.")
+    if arguments.slice_mm is not None and not (arguments.volumes and 0.5 <= arguments.slice_mm <= 8):
+        raise ValueError(f"--slice-mm takes 0.5-8 mm, with --volumes; got {arguments.slice_mm:g}.")
     console = Console()
     found: list[Any]
-    if arguments.stacks or arguments.cut:
+    if arguments.volumes:
+        found = [_evaluate_volumes(arguments, console)]
+    elif arguments.stacks or arguments.cut:
         found = [_evaluate_names(arguments, console)]
     elif arguments.spider:
         found = [_evaluate_spider(arguments, console), _evaluate_names(arguments, console)]
@@ -133,18 +143,34 @@ def _evaluate_folders(arguments: argparse.Namespace, console: Console) -> Evalua
     )
 
 
-def _evaluate_spider(arguments: argparse.Namespace, console: Console) -> SpiderEvaluation:
+def _detector(arguments: argparse.Namespace) -> PartDetector:
     from ..detection.detector import PartDetector
     from ..detection.device import choose_device
     from ..detection.weights import load_network
     from ..scans.resampling import WORKING_PIXEL_MM
-    from ..training.evaluation.spider_evaluation import detector_finder, evaluate_spider
 
     device = choose_device(arguments.device)
     network, _ = load_network(arguments.model, device, pixel_mm=WORKING_PIXEL_MM)
+    return PartDetector(network, device)
+
+
+def _evaluate_volumes(arguments: argparse.Namespace, console: Console) -> VolumeEvaluation:
+    from ..training.evaluation.volumes import evaluate_volumes
+
+    return evaluate_volumes(
+        arguments.volumes,
+        _detector(arguments),
+        arguments.slice_mm,
+        lambda done, name: console.progress("evaluate", done, f"Looking at {name}"),
+    )
+
+
+def _evaluate_spider(arguments: argparse.Namespace, console: Console) -> SpiderEvaluation:
+    from ..training.evaluation.spider_evaluation import detector_finder, evaluate_spider
+
     return evaluate_spider(
         arguments.spider,
-        detector_finder(PartDetector(network, device)),
+        detector_finder(_detector(arguments)),
         lambda done, name: console.progress("evaluate", done, f"Looking at {name}"),
     )
 

@@ -29,6 +29,7 @@ def add_commands(commands: Any) -> None:
     phantom.add_argument("--slice-mm", type=float, default=4.0, metavar="MM", help="between slices; default: 4")
     phantom.add_argument("--pixel-mm", type=float, default=1.0, metavar="MM", help="size of a pixel; default: 1")
     phantom.add_argument("--pathology", action="store_true", help="with fractures, slips, lesions and unusual counts")
+    phantom.add_argument("--arches", action="store_true", help="label arches (300 + value) and the sacrum (29), too")
     phantom.set_defaults(run=run_phantom)
 
     train = commands.add_parser("train", help="train a network on synthetic spines")
@@ -63,6 +64,7 @@ def run_phantom(arguments: argparse.Namespace) -> int:
         slice_mm=arguments.slice_mm,
         pixel_mm=arguments.pixel_mm,
         healthy=not arguments.pathology,
+        arches=arguments.arches,
         progress=lambda done: console.progress("draw", done, "Drawing the slices"),
     )
     console.clear()

@@ -21,11 +21,14 @@ class PartMaps:
         For each corner, (row, column) offset to its centroid, px.
     probabilities : ndarray, shape (n_structures, rows, columns), float32
         Mask classes in the order of `Structure`.
+    homes : ndarray, shape (2, rows, columns), float32, or None
+        On arches, (row, column) offset to the middle of the body of the same vertebra, px; None if not known.
     """
 
     heatmaps: np.ndarray
     vectors: np.ndarray
     probabilities: np.ndarray
+    homes: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,11 +71,15 @@ class Detections:
         Slice by slice from right to left; within a slice the surest first.
     probabilities : ndarray, shape (slices, n_structures, rows, columns), float16
         Mask classes in the order of `Structure`.
+    homes : ndarray, shape (slices, 2, rows, columns), float16, or None
+        On arches, (row, column) offset to the middle of the body of the same vertebra, px; None if the network does
+        not say.
     """
 
     working: SagittalVolume
     vertebrae: tuple[SliceVertebra, ...]
     probabilities: np.ndarray
+    homes: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -92,6 +92,33 @@ def normalise_tiles(tiles: torch.Tensor) -> torch.Tensor:
     return torch.where(span > 0, scored, 0.0).view(tiles.shape)
 
 
+DISTANCE_UNIT_MM = 4.0
+"""One unit of the channels that say how far neighbouring slices are, mm: a usual slice distance."""
+
+
+def network_input(images: torch.Tensor, distances_mm: torch.Tensor) -> torch.Tensor:
+    """Return what a `PartNetwork` looks at: a slice, its neighbours, and how far each of these is away.
+
+    Training and inference share this function.
+
+    Parameters
+    ----------
+    images : Tensor, shape (n, 1 + neighbours, rows, columns)
+        Normalised tiles: the slice itself, then its neighbours, zero where there is none.
+    distances_mm : Tensor, shape (n, neighbours)
+        Lateral distances, mm; zero where there is none.
+
+    Returns
+    -------
+    Tensor, shape (n, 1 + 2 * neighbours, rows, columns)
+        The images, then one constant channel a neighbour.
+    """
+    if not distances_mm.shape[1]:
+        return images
+    far = (distances_mm / DISTANCE_UNIT_MM).to(images)[:, :, None, None]
+    return torch.cat((images, far.expand(-1, -1, *images.shape[-2:])), 1)
+
+
 def _ramp(length: int, overlap: int) -> np.ndarray:
     """Return weights along one side of a tile: one in the middle, a cosine fall towards both ends, never zero."""
     width = max(1, min(overlap, length // 2))

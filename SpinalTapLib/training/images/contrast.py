@@ -87,6 +87,10 @@ class Contrast:
     mean: torch.Tensor
     fat: torch.Tensor
 
+    def repeated(self, images: int) -> Contrast:
+        """Return the contrast of `images` images in a row for each of these."""
+        return Contrast(self.mean.repeat_interleave(images, 0), self.fat.repeat_interleave(images, 0))
+
 
 def draw_contrast(weights: list[float], chance: Chance, n: int) -> Contrast:
     """Draw the contrast of n images.
