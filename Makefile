@@ -1,6 +1,7 @@
 # make demo             a synthetic whole spine, segmented from end to end
 # make demo SCAN=path   the same on a scan: NIfTI, NRRD, MetaImage, a DICOM folder or file
-# make test             checks and all the tests
+# make test             checks and all the tests, side by side on the processor's cores (PYTEST="-n 0": one by one)
+# make bench            how long things take on this machine
 # make clean            removes the environment and the demo's results
 #
 # Needed: Python 3.11 or later with venv, and make. Everything else goes into $(VENV), once.
@@ -37,7 +38,7 @@ VENV_READY = $(VENV)/.made
 RUN_READY = $(VENV)/.run-ready
 TEST_READY = $(VENV)/.test-ready
 
-.PHONY: demo test check clean
+.PHONY: demo test bench check clean
 .DELETE_ON_ERROR:
 
 ifeq ($(SCAN),)
@@ -56,13 +57,19 @@ endif
 	@echo "Surfaces:  $(RESULT)/surfaces/*.stl"
 	@echo "In Slicer: $(RESULT)/vertebrae.seg.nrrd"
 
+# Each process takes about 1 GB; a test file stays with one of them as far as that is fair.
+SIDE_BY_SIDE = --numprocesses auto --maxprocesses 8 --dist worksteal
+
 # All three run, whatever the first ones say; pytest's result comes last.
 test: $(TEST_READY)
 	@failed=0; \
 	$(BIN)/ruff check --quiet . || failed=1; \
 	$(BIN)/mypy || failed=1; \
-	$(BIN)/python -m pytest -q $(PYTEST) || failed=1; \
+	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) $(PYTEST) || failed=1; \
 	exit $$failed
+
+bench: $(TEST_READY)
+	@$(BIN)/python -m pytest -q -s -o python_files="bench_*.py" Testing/benchmarks
 
 check: $(TEST_READY)
 	@$(BIN)/ruff check .

@@ -1,6 +1,6 @@
 """SpinalTap: find, name and model every vertebra in a spine MRI. The 3D Slicer module, a thin shell.
 
-What is decided is decided in ``SpinalTapLib.session``, what is shown is in ``SpinalTapPanel``.
+Decisions are made in ``SpinalTapLib.session``; widgets are filled in ``SpinalTapPanel``.
 """
 
 import sys
@@ -34,7 +34,7 @@ from SpinalTapLib.options import MAX_STEPS  # noqa: E402 - after the path is set
 
 
 class SpinalTap(ScriptedLoadableModule):
-    """What the module says about itself."""
+    """The module's title, category, help and acknowledgement."""
 
     def __init__(self, parent):
         ScriptedLoadableModule.__init__(self, parent)
@@ -61,7 +61,7 @@ class SpinalTap(ScriptedLoadableModule):
 
 
 def onStartupCompleted():
-    """Make codes and sample scans known; reads two small files and no network."""
+    """Register codes and sample scans; reads two small files and no network."""
     from SpinalTapPanel import samples
 
     from SpinalTapLib.resources import resource_path
@@ -194,9 +194,9 @@ class SpinalTapLogic(ScriptedLoadableModuleLogic):
     @staticmethod
     def settings(parameters):
         """Return the advanced choices of a parameter node as the session's settings."""
-        from SpinalTapLib.session.state import Settings
+        from SpinalTapLib.options import Options
 
-        return Settings(
+        return Options(
             device=parameters.device.value,
             steps=parameters.steps or None,
             structures=parameters.structures.value,
@@ -239,7 +239,7 @@ class SpinalTapLogic(ScriptedLoadableModuleLogic):
 
 
 class SpinalTapTest(ScriptedLoadableModuleTest, Scenario):
-    """The real thing, once: a practice scan in, nodes counted, the S1 box moved, levels changed, STL written."""
+    """Run everything once: draw a practice scan, segment it, move the S1 box, change levels, write STL."""
 
     def setUp(self):
         slicer.mrmlScene.Clear()

@@ -1,4 +1,4 @@
-"""Batch: every scan in a folder, one after the other; a bad one stops none of the others."""
+"""Segment every scan in a folder; one that fails does not stop the others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .scans.dicom_headers import is_dicom
 from .scans.suffixes import is_image_name, without_suffix
 
 DONE, EMPTY, BAD, SKIPPED = "done", "no vertebra found", "failed", "already done"
-"""What can become of a scan."""
+"""Outcomes of a scan."""
 
 SUMMARY_NAME = "batch.csv"
 
@@ -97,18 +97,18 @@ def _stem(path: Path, root: Path) -> str:
 
 
 class Batch:
-    """A run over many scans, with a summary that is up to date after each of them.
+    """A run over many scans, with a summary that is updated after each scan.
 
     Parameters
     ----------
     output : Path
-        Gets a result folder a scan, and ``batch.csv``.
+        Folder for one result folder per scan, and ``batch.csv``.
     options : Options
         The same for all scans.
     surface_format : str
         One of `options.SURFACE_FORMATS`.
     again : bool
-        Segment scans that have a result already, too.
+        Also segment scans that already have a result.
 
     Raises
     ------

@@ -1,139 +1,311 @@
-"""Editing: the user knows better. Shift all levels, pin one, drop a vertebra, add one; and take each of these back.
+"""Corrections by the user: seed box, shift, pin, another count, drop, add, undo.
 
-None of them runs the detector again. Every answer keeps the one before it (`Spine.earlier`).
+Each kind is one class here: library, command line, panel and result folders all use it. None runs the detector again.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .counting.rungs import rung_from_points
-from .counting.start import in_order
-from .detection.linking import Candidate
-from .detection.part_maps import SliceVertebra
-from .evidence import Evidence, gather
-from .pipeline import Options, recount, reseed_spine
+from .options import Options
 from .spine import levels
-from .spine.boxes import corners_of
+from .spine.boxes import box_around, corners_of
 from .spine.notes import Note
 from .spine.structures import N_STRUCTURES, Structure
-from .spine.vertebra import SeedBox, Spine, Vertebra
+from .spine.vertebra import SeedBox, Spine
+
+if TYPE_CHECKING:
+    from .detection.part_maps import Candidate
+    from .evidence import Evidence
 
 
-def box_around(vertebra: Vertebra, level: str) -> SeedBox:
-    """Return a box that marks a vertebra as a level, whatever it was called before."""
-    corners = vertebra.corners_lps_mm
-    size = np.ptp(corners, axis=0) * 0.6
-    return SeedBox(vertebra.centroid_lps_mm, np.maximum(size, 8.0), level=levels.level(level).name)
+# --- what an answer depends on ---------------------------------------------------------------------------------
 
 
-def pin_level(spine: Spine, index: int, level: str, *, options: Options | None = None) -> Spine:
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """One vertebra dropped, at a point, or one added, from a box.
+
+    Attributes
+    ----------
+    dropped_lps_mm : ndarray, shape (3,), or None
+        Centroid of what is no vertebra, LPS, mm.
+    added : SeedBox or None
+        Box around a vertebra that was missed.
+    """
+
+    dropped_lps_mm: np.ndarray | None = None
+    added: SeedBox | None = None
+
+    def applied(self, evidence: Evidence) -> Evidence:
+        """Return the evidence with this edit made; raise ValueError if it cannot be made."""
+        if self.added is not None:
+            return put_in(evidence, self.added)
+        return evidence if self.dropped_lps_mm is None else leave_out(evidence, self.dropped_lps_mm)
+
+
+@dataclass(frozen=True, eq=False)
+class Count:
+    """Everything besides the detector's evidence that an answer depends on.
+
+    Attributes
+    ----------
+    seed : SeedBox or None
+        The box that the levels are counted from; None: from what the detector saw.
+    steps : int or None
+        As in `Options`.
+    method : str
+        As in `Options`.
+    edits : tuple of Edit
+        In the order in which they were made.
+    """
+
+    seed: SeedBox | None = None
+    steps: int | None = None
+    method: str = "fused"
+    edits: tuple[Edit, ...] = ()
+
+    def applied(self, evidence: Evidence) -> Evidence:
+        """Return the detector's evidence with all edits made."""
+        for edit in self.edits:
+            evidence = edit.applied(evidence)
+        return evidence
+
+
+History = tuple[Count, ...]
+"""The counts of a result from its first answer to the present one, which comes last."""
+
+
+# --- the kinds of correction -----------------------------------------------------------------------------------
+
+
+class Correction:
+    """One change that the user wants. A new kind is a subclass that defines `count`."""
+
+    def count(self, spine: Spine, last: Count) -> Count:
+        """Return the count that follows.
+
+        Parameters
+        ----------
+        spine : Spine
+            The present answer; its evidence is not needed.
+        last : Count
+            What the present answer depends on.
+
+        Raises
+        ------
+        ValueError
+            If the correction makes no sense for this answer.
+        """
+        raise NotImplementedError
+
+    def history(self, spine: Spine, history: History) -> History:
+        """Return the counts of a result after this correction; arguments and errors as for `count`."""
+        return (*history, self.count(spine, history[-1]))
+
+
+@dataclass(frozen=True)
+class Seed(Correction):
+    """Count from a box, or, without one, from what the detector saw."""
+
+    box: SeedBox | None = None
+
+    def count(self, spine: Spine, last: Count) -> Count:
+        """Return the count from the box."""
+        return replace(last, seed=self.box)
+
+
+@dataclass(frozen=True)
+class Shift(Correction):
+    """Rename every vertebra so many levels up (1: L5 becomes L4) or down (-1: L5 becomes S1)."""
+
+    steps: int
+
+    def count(self, spine: Spine, last: Count) -> Count:
+        """Return the count from the lowest vertebra that keeps a level; one shifted beyond S1 is left out."""
+        if not self.steps:
+            raise ValueError("A shift by 0 changes nothing; shift by 1 (L5 becomes L4) or by -1 (L5 becomes S1).")
+        named = [(i, levels.COMMON.index(v.level)) for i, v in enumerate(spine.vertebrae) if v.level in levels.COMMON]
+        if not named:
+            raise ValueError("There are no levels to shift yet: first say which level one of the vertebrae is.")
+        lowest, place = named[0][0], named[0][1] + int(self.steps)
+        lowest, place = lowest + max(-place, 0), max(place, 0)
+        if lowest >= len(spine.vertebrae) or place >= len(levels.COMMON):
+            raise ValueError(f"The levels cannot be shifted by {self.steps:+d}: no vertebra would keep one.")
+        return replace(last, seed=box_around(spine.vertebrae[lowest], levels.COMMON[place]))
+
+
+@dataclass(frozen=True)
+class Pin(Correction):
     """Say that a vertebra is a certain level, and count the others from it.
+
+    Attributes
+    ----------
+    vertebra : int or str
+        Position from the bottom, from 0, or present name (see `position_of`).
+    level : str
+        A name of `levels.LEVELS`.
+    """
+
+    vertebra: int | str
+    level: str
+
+    def __post_init__(self) -> None:
+        levels.level(self.level)
+
+    def count(self, spine: Spine, last: Count) -> Count:
+        """Return the count from that vertebra."""
+        vertebra = spine.vertebrae[position_of(spine, self.vertebra)]
+        return replace(last, seed=box_around(vertebra, levels.level(self.level).name))
+
+
+@dataclass(frozen=True)
+class TakeAlternative(Correction):
+    """Count the other way that the picture allows.
+
+    Attributes
+    ----------
+    number : int
+        Which of `Spine.alternatives`, 1 the most probable.
+    """
+
+    number: int = 1
+
+    def count(self, spine: Spine, last: Count) -> Count:
+        """Return the count from the vertebra that tells this alternative from the present count."""
+        known = len(spine.alternatives)
+        if not 1 <= self.number <= known:
+            which = f"{known}, numbered from 1 to {known}" if known else "none"
+            raise ValueError(f"There is no other count number {self.number}: this result has {which}.")
+        other = spine.alternatives[self.number - 1]
+        return replace(last, seed=box_around(spine.vertebrae[other.index], other.level))
+
+
+@dataclass(frozen=True)
+class Drop(Correction):
+    """Leave out what is no vertebra, given as for `Pin`."""
+
+    vertebra: int | str
+
+    def count(self, spine: Spine, last: Count) -> Count:
+        """Return the count without it; if the count started from it, it starts from what the detector saw."""
+        index = position_of(spine, self.vertebra)
+        seed = None if _is_seeded(spine, index) else spine.seed
+        edit = Edit(dropped_lps_mm=spine.vertebrae[index].centroid_lps_mm)
+        return replace(last, seed=seed, edits=(*last.edits, edit))
+
+
+@dataclass(frozen=True)
+class Add(Correction):
+    """Add a vertebra that was missed, from a box around its body."""
+
+    box: SeedBox
+
+    def count(self, spine: Spine, last: Count) -> Count:
+        """Return the count with it."""
+        return replace(last, edits=(*last.edits, Edit(added=self.box)))
+
+
+@dataclass(frozen=True)
+class Undo(Correction):
+    """Go back to the count before the present one."""
+
+    def history(self, spine: Spine, history: History) -> History:
+        """Return the history without its last count."""
+        if len(history) < 2:
+            raise ValueError("There is nothing to take back: this result has not been changed since it was made.")
+        return history[:-1]
+
+
+# --- corrections of a spine in memory --------------------------------------------------------------------------
+
+
+def correct(spine: Spine, correction: Correction, *, options: Options | None = None) -> Spine:
+    """Return a spine with a correction made; `Spine.earlier` of it is the spine before.
 
     Parameters
     ----------
     spine : Spine
         With its evidence.
-    index : int
-        Position in ``spine.vertebrae``, 0 the lowest.
-    level : str
-        A name of `levels.LEVELS`.
+    correction : Correction
+        Any but `Undo`, for which there is `undo`.
+    options : Options, optional
+        Only `steps` and `method` matter.
 
     Raises
     ------
     ValueError
-        If there is no such vertebra or level.
+        If the correction cannot be made.
+
+    Examples
+    --------
+    >>> correct(spine, Shift(1))["L4"]  # what was L5  # doctest: +SKIP
     """
-    return reseed_spine(spine, box_around(_vertebra(spine, index), level), options=options)
+    from .evidence import Evidence
+    from .pipeline import recount
+
+    count = correction.count(spine, Count(spine.seed))
+    if not isinstance(spine.evidence, Evidence):
+        raise ValueError("This result does not hold what a change needs; segment the scan again.")
+    return recount(replace(spine, evidence=count.applied(spine.evidence)), spine, count.seed, options)
 
 
-def box_for_alternative(spine: Spine, number: int = 1) -> SeedBox:
-    """Return the box from which the count is another one of those that the picture allows.
+def undo(spine: Spine) -> Spine:
+    """Return the answer before the last correction; raise ValueError if there was none."""
+    if spine.earlier is None:
+        raise ValueError("There is nothing to take back.")
+    return spine.earlier
+
+
+def position_of(spine: Spine, vertebra: int | str) -> int:
+    """Return the position of a vertebra in ``spine.vertebrae``.
 
     Parameters
     ----------
-    spine : Spine
-        With `Spine.alternatives`.
-    number : int
-        Which of them, 1 the most probable.
-
-    Raises
-    ------
-    ValueError
-        If there is no such count.
-    """
-    if not 1 <= number <= len(spine.alternatives):
-        known = len(spine.alternatives)
-        raise ValueError(
-            f"There is no other count number {number}: this result has {known or 'none'}"
-            + (f", numbered from 1 to {known}." if known else ".")
-        )
-    other = spine.alternatives[number - 1]
-    return box_around(_vertebra(spine, other.index), other.level)
-
-
-def take_alternative(spine: Spine, number: int = 1, *, options: Options | None = None) -> Spine:
-    """Count the levels the other way that the picture allows; `number` 1 is the most probable one.
-
-    Raises
-    ------
-    ValueError
-        If there is no such count.
-    """
-    return reseed_spine(spine, box_for_alternative(spine, number), options=options)
-
-
-def shift_levels(spine: Spine, steps: int, *, options: Options | None = None) -> Spine:
-    """Rename every vertebra so many levels up (+1: L5 becomes L4) or down (-1).
-
-    Raises
-    ------
-    ValueError
-        If there are no levels yet, or there is none so far up or down.
-    """
-    return reseed_spine(spine, box_for_shift(spine, steps), options=options)
-
-
-def box_for_shift(spine: Spine, steps: int) -> SeedBox:
-    """Return the box from which the count gives every vertebra a level so many steps up or down.
-
-    Raises
-    ------
-    ValueError
-        As `shift_levels`.
-    """
-    if not steps:
-        raise ValueError("A shift by 0 changes nothing; shift by 1 (L5 becomes L4) or by -1 (L5 becomes S1).")
-    for vertebra in spine.vertebrae:
-        if vertebra.level in levels.COMMON:
-            place = levels.COMMON.index(vertebra.level) + int(steps)
-            if not 0 <= place < len(levels.COMMON):
-                raise ValueError(f"The levels cannot be shifted by {steps:+d}: nothing lies beyond {vertebra.level}.")
-            return box_around(vertebra, levels.COMMON[place])
-    raise ValueError("There are no levels to shift yet: first say which level one of the vertebrae is.")
-
-
-def drop_vertebra(spine: Spine, index: int, *, options: Options | None = None) -> Spine:
-    """Leave out a vertebra that is none, and count again.
+    vertebra : int or str
+        The position, from 0 at the bottom, or a name: ``"L5"``, and where levels are not known ``"Vertebra 3"`` or the
+        label value, ``"103"``.
 
     Raises
     ------
     ValueError
         If there is no such vertebra.
     """
-    left = leave_out(_evidence(spine), _vertebra(spine, index).centroid_lps_mm)
-    return recount(replace(spine, evidence=left), spine, seed_without(spine, index), options)
+    if isinstance(vertebra, int):
+        if not 0 <= vertebra < len(spine.vertebrae):
+            count = len(spine.vertebrae)
+            raise ValueError(f"There is no vertebra number {vertebra}; this spine has {count}, counted from 0.")
+        return vertebra
+    wanted = vertebra.strip().lower()
+    for index, known in enumerate(spine.vertebrae):
+        if wanted in (str(known.label_value), known.name.lower()):
+            return index
+    names = ", ".join(v.name for v in spine.vertebrae)
+    raise ValueError(f"There is no vertebra called {vertebra.strip()!r} in this result; it has {names}.")
+
+
+def _is_seeded(spine: Spine, index: int) -> bool:
+    """Return True if a vertebra is the one that the count starts from: the nearest to the box."""
+    if spine.seed is None:
+        return False
+    distances = [float(np.linalg.norm(v.centroid_lps_mm - spine.seed.center_lps_mm)) for v in spine.vertebrae]
+    return int(np.argmin(distances)) == index
+
+
+# --- edits of the evidence -------------------------------------------------------------------------------------
 
 
 def leave_out(evidence: Evidence, centroid_lps_mm: np.ndarray) -> Evidence:
-    """Return evidence without the vertebra at a point.
+    """Return evidence without the vertebra at a point, shape (3,), LPS, mm.
 
     Raises
     ------
     ValueError
-        If the detector saw none there.
+        If the detector saw none there, or it is the last one.
     """
     found = evidence.index_at(centroid_lps_mm)
     if found is None:
@@ -143,85 +315,31 @@ def leave_out(evidence: Evidence, centroid_lps_mm: np.ndarray) -> Evidence:
     return replace(evidence, ignored=evidence.ignored | {found})
 
 
-def add_vertebra(spine: Spine, box: SeedBox, *, options: Options | None = None) -> Spine:
-    """Add a vertebra that was missed, from a box drawn around its body, and count again.
+def put_in(evidence: Evidence, box: SeedBox) -> Evidence:
+    """Return evidence with one vertebra more, from a box around its body; all bodies are drawn again (a second).
 
     Raises
     ------
     ValueError
         If the box lies outside the scan or on a vertebra that was found.
     """
-    return recount(replace(spine, evidence=put_in(_evidence(spine), box)), spine, spine.seed, options)
+    from .counting.start import in_order
+    from .evidence import gather
 
-
-def put_in(evidence: Evidence, box: SeedBox) -> Evidence:
-    """Return evidence with one vertebra more, from a box drawn around its body; it costs a second: bodies are drawn.
-
-    Raises
-    ------
-    ValueError
-        As `add_vertebra`.
-    """
     candidate = _candidate(evidence, box)
     height = np.linalg.norm(candidate.corners_lps_mm[0] - candidate.corners_lps_mm[3])
     for known in evidence.counted:
         if np.linalg.norm(known.centroid_lps_mm - candidate.centroid_lps_mm) < 0.5 * height:
             raise ValueError("There is a vertebra in that box already; draw the box around one that was missed.")
-    candidates = in_order(evidence.counted, candidate)
+    candidates: Sequence[Candidate] = in_order(evidence.counted, candidate)
     return gather(evidence.volume, evidence.detections, candidates, evidence.structures)
-
-
-def undo(spine: Spine) -> Spine:
-    """Return the answer before the last change.
-
-    Raises
-    ------
-    ValueError
-        If nothing was changed.
-    """
-    if spine.earlier is None:
-        raise ValueError("There is nothing to take back.")
-    return spine.earlier
-
-
-def position_of(spine: Spine, name: str) -> int:
-    """Return which vertebra has a name: ``"L5"``, and where levels are not known ``"Vertebra 3"`` or its value, 103.
-
-    Raises
-    ------
-    ValueError
-        If there is none.
-    """
-    wanted = name.strip().lower()
-    for index, vertebra in enumerate(spine.vertebrae):
-        if wanted in (str(vertebra.label_value), vertebra.name.lower()):
-            return index
-    names = ", ".join(v.name for v in spine.vertebrae)
-    raise ValueError(f"There is no vertebra called {name.strip()!r} in this result; it has {names}.")
-
-
-def _vertebra(spine: Spine, index: int) -> Vertebra:
-    if not 0 <= index < len(spine.vertebrae):
-        raise ValueError(f"There is no vertebra number {index}; this spine has {len(spine.vertebrae)}, counted from 0.")
-    return spine.vertebrae[index]
-
-
-def seed_without(spine: Spine, index: int) -> SeedBox | None:
-    """Return the box to count from once a vertebra is gone: none if that was the one in the box."""
-    if spine.seed is None:
-        return None
-    distances = [float(np.linalg.norm(v.centroid_lps_mm - spine.seed.center_lps_mm)) for v in spine.vertebrae]
-    return None if int(np.argmin(distances)) == index else spine.seed
-
-
-def _evidence(spine: Spine) -> Evidence:
-    if not isinstance(spine.evidence, Evidence):
-        raise ValueError("This result does not hold what a change needs; segment the scan again.")
-    return spine.evidence
 
 
 def _candidate(evidence: Evidence, box: SeedBox) -> Candidate:
     """Return a box as a candidate: the same upright rectangle in every slice that the box reaches."""
+    from .counting.rungs import rung_from_points
+    from .detection.part_maps import Candidate, SliceVertebra
+
     working = evidence.detections.working
     corners = corners_of(box)
     rung = rung_from_points(working, corners)

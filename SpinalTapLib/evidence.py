@@ -1,4 +1,4 @@
-"""Evidence: what the detector saw, kept with the answer so that levels can be counted again at once."""
+"""Keep what the detector saw with the result, so that levels can be counted again at once."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from .scans.volume import SagittalVolume
 from .spine.vertebra import Vertebra
 
 SAME_PLACE_MM = 0.5
-"""A vertebra whose centroid is this near to a candidate's is that candidate."""
+"""A dropped vertebra whose stored centroid is this near to a candidate's is that candidate."""
 
 PROBABILITY_STEPS = 255
-"""Mask probabilities are kept in so many steps: exact in a byte, and far finer than the network is sure of them."""
+"""Number of steps of the stored mask probabilities: one byte, far finer than the network's precision."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class Evidence:
     detections : Detections
         All slices of the working volume, with the mask probabilities in `PROBABILITY_STEPS`.
     candidates : tuple of Candidate
-        From the bottom up.
+        From the bottom up, numbered.
     bodies : Bodies
         One solid for each candidate (and the discs and the canal where asked for).
     structures : str
@@ -66,17 +66,16 @@ class Evidence:
         found = [centroid_of(c, s, working) for c, s in zip(self.candidates, self.bodies.solids)]
         return np.array(found).reshape(-1, 3)
 
-    def index_of(self, vertebra: Vertebra) -> int | None:
-        """Return which candidate a vertebra is, or None if it is none of them."""
-        return self.index_at(vertebra.centroid_lps_mm)
-
     def index_at(self, point_lps_mm: np.ndarray) -> int | None:
-        """Return which candidate has its centre, or the centroid of its body, at a point, shape (3,), or None."""
+        """Return the number of the candidate at a point, shape (3,), LPS, mm, or None.
+
+        Only for what is stored as a point: a vertebra that was dropped. Its centroid was then either the one that the
+        detector saw or that of its body. All others know their candidate (`Vertebra.candidate`).
+        """
         if not self.candidates:
             return None
         centres = np.array([candidate.centroid_lps_mm for candidate in self.candidates])
-        places = np.stack([centres, self.centroids_lps_mm])
-        distances = np.linalg.norm(places - point_lps_mm, axis=2).min(0)
+        distances = np.linalg.norm(np.stack([centres, self.centroids_lps_mm]) - point_lps_mm, axis=2).min(0)
         nearest = int(distances.argmin())
         return nearest if distances[nearest] <= SAME_PLACE_MM else None
 
@@ -84,9 +83,8 @@ class Evidence:
         """Return each candidate's label value, 0 for those that are none of the vertebrae."""
         values = [0] * len(self.candidates)
         for vertebra in vertebrae:
-            index = self.index_of(vertebra)
-            if index is not None:
-                values[index] = vertebra.label_value
+            if vertebra.candidate is not None:
+                values[vertebra.candidate] = vertebra.label_value
         return tuple(values)
 
     def label_map(self, vertebrae: Sequence[Vertebra]) -> np.ndarray:
@@ -97,13 +95,14 @@ class Evidence:
 def gather(
     volume: SagittalVolume, detections: Detections, candidates: Sequence[Candidate], structures: str = "bodies"
 ) -> Evidence:
-    """Give every candidate its body and keep everything.
+    """Number the candidates, give each its body, and keep everything.
 
     The probabilities are rounded first, so that evidence that was stored and read again gives the same bodies.
     """
     detections = replace(detections, probabilities=rounded(detections.probabilities))
     bodies = separate_bodies(detections, candidates, volume, structures)
-    return Evidence(volume, detections, tuple(candidates), bodies, structures)
+    numbered = tuple(replace(candidate, number=i) for i, candidate in enumerate(candidates))
+    return Evidence(volume, detections, numbered, bodies, structures)
 
 
 def rounded(probabilities: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What must be in place before a scan can be segmented, checked without importing anything heavy and without network.
+"""Check what a segmentation needs (packages, weights), without heavy imports and without network.
 
 >>> [need.key for need in check_needs() if not need.met]   # doctest: +SKIP
 ['torch']

@@ -13,9 +13,6 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 STRUCTURES = ("bodies", "all")
 """What to segment: vertebral bodies, or also the discs between them and the spinal canal."""
 
-SURFACE_FORMATS = ("stl", "obj", "ply")
-"""File formats of surfaces, by their endings; `files.meshes` writes them."""
-
 MAX_STEPS = 26
 """Most vertebrae to name above the first one: S1 to C2 is 23 steps, and T13, L6 and C1 make 26."""
 

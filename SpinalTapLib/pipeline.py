@@ -1,9 +1,9 @@
-"""The one road through the house: a volume goes in, a spine comes out."""
+"""Segment a volume and count its levels: the two entry points `segment_spine` and `reseed_spine`."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -32,6 +32,9 @@ __all__ = ["Cancelled", "Options", "reseed_spine", "segment_spine"]
 
 _WEIGHTS = {"prepare": 0.01, "load": 0.01, "detect": 0.68, "link": 0.01, "bodies": 0.26, "label": 0.02, "measure": 0.01}
 """Expected share of the time of each stage, measured on a lumbar spine on one core."""
+
+EARLIER_BYTES = 256 * 2**20
+"""Memory for the answers that `Spine.earlier` leads to; the last one is always kept."""
 
 _log = logging.getLogger(__name__)
 
@@ -87,7 +90,7 @@ def segment_spine(
         candidates = calibrated(link(detections), calibration_of(card))
     with stages.stage("bodies", f"Drawing {len(candidates)} vertebrae"):
         evidence = gather(volume, detections, candidates, options.structures)
-        evidence = replace(evidence, candidates=recentred(candidates, evidence.bodies.solids, working))
+        evidence = replace(evidence, candidates=recentred(evidence.candidates, evidence.bodies.solids, working))
     spine = Spine(
         vertebrae=(),
         model={"name": str(card["name"]), "sha256": str(card["sha256"])},
@@ -145,7 +148,32 @@ def recount(
         How to run, and whom to tell.
     """
     stages = stages or Stages({"label": 0.5, "measure": 0.5}, None, None)
-    return replace(_name(changed, seed, options or Options(), stages), earlier=earlier)
+    return replace(_name(changed, seed, options or Options(), stages), earlier=_as_many_as_fit(earlier))
+
+
+def _as_many_as_fit(spine: Spine) -> Spine:
+    """Return a spine with as many of the answers before it as `EARLIER_BYTES` allow."""
+    chain: list[Spine] = []
+    seen: dict[int, int] = {}
+    before: Spine | None = spine
+    while before is not None:
+        seen.update((id(array), array.nbytes) for array in _arrays(before))
+        if chain and sum(seen.values()) > EARLIER_BYTES:
+            break
+        chain.append(before)
+        before = before.earlier
+    kept: Spine | None = None
+    for answer in reversed(chain):
+        kept = answer if answer.earlier is kept else replace(answer, earlier=kept)
+    return kept or spine
+
+
+def _arrays(spine: Spine) -> list[np.ndarray]:
+    """Return the large arrays that an answer holds; answers may share them."""
+    arrays = [] if spine.label_map is None else [spine.label_map]
+    if isinstance(spine.evidence, Evidence):
+        arrays += [spine.evidence.bodies.index, spine.evidence.detections.probabilities]
+    return arrays
 
 
 def calibrated(candidates: Iterable[Candidate], calibration: Calibration | None) -> tuple[Candidate, ...]:
@@ -168,7 +196,7 @@ def _detect(
 
     try:
         return PartDetector(network, device).detect(working, progress), device
-    except torch.OutOfMemoryError:
+    except torch.cuda.OutOfMemoryError:  # PyTorch before 2.5 has no torch.OutOfMemoryError
         _log.warning("The graphics card has too little free memory; running on the processor.")
     torch.cuda.empty_cache()
     return PartDetector(network.cpu(), "cpu").detect(working, progress), "cpu"
@@ -196,7 +224,7 @@ def _name(spine: Spine, seed: SeedBox | None, options: Options, stages: Stages) 
         label_map=label_map,
         seed=seed,
         warnings=(*evidence.volume.warnings, *named.warnings),
-        model={**spine.model, **_counting_models(options)},
+        model=_models(spine.model, options),
     )
     with stages.stage("measure", "Measuring"):
         answer = measure_spine(answer, evidence.volume.matrix)
@@ -207,14 +235,6 @@ def _name(spine: Spine, seed: SeedBox | None, options: Options, stages: Stages) 
 def _counting_network(name: str) -> Any:
     """Return a network that counts, and its card, loaded once a process: a recount must not wait for it."""
     return load_network(name)
-
-
-def _counting_models(options: Options) -> dict[str, str]:
-    """Return the SHA-256 of the networks that named the vertebrae."""
-    names = {"levels_sha256": options.levels}
-    if options.method != "detector":
-        names["ladder_sha256"] = options.ladder
-    return {key: str(_counting_network(name)[1]["sha256"]) for key, name in names.items()}
 
 
 @lru_cache(maxsize=1)
@@ -236,11 +256,25 @@ def _look(options: Options, working: SagittalVolume) -> Look | None:
     return _ladder_look(options.ladder, working)
 
 
+def _models(model: Mapping[str, str], options: Options) -> dict[str, str]:
+    """Return the networks of an answer: the part network of `model`, and the ones that this count used.
+
+    What does not say which part network it comes from (a spine taken up from its evidence) stays as it is.
+    """
+    if not model:
+        return {}
+    parts = {key: value for key, value in model.items() if not key.startswith(("ladder", "levels"))}
+    used = {"levels": options.levels, **({} if options.method == "detector" else {"ladder": options.ladder})}
+    for kind, name in used.items():
+        card = _counting_network(name)[1]
+        parts |= {kind: str(card["name"]), f"{kind}_sha256": str(card["sha256"])}
+    return parts
+
+
 def _with_body(vertebra: Vertebra, evidence: Evidence, label_map: np.ndarray) -> Vertebra:
-    """Add what only the body tells: its centroid, the slices that show it, and the notes on its shape."""
+    """Add what follows from the body: its centroid, the slices that show it, and the notes on its shape."""
     vertebra = replace(vertebra, slices=slices_of(label_map, vertebra.label_value))
-    index = evidence.index_of(vertebra)
-    if index is None:
+    if vertebra.candidate is None:
         return vertebra
-    flags = tuple(dict.fromkeys((*vertebra.flags, *evidence.bodies.flags[index])))
-    return replace(vertebra, centroid_lps_mm=evidence.centroids_lps_mm[index], flags=flags)
+    flags = tuple(dict.fromkeys((*vertebra.flags, *evidence.bodies.flags[vertebra.candidate])))
+    return replace(vertebra, centroid_lps_mm=evidence.centroids_lps_mm[vertebra.candidate], flags=flags)

@@ -1,4 +1,4 @@
-"""The one way to files that ship beside the code: weights, icons, terminology."""
+"""Find the files that ship beside the code: weights, icons, terminology."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a scan on disk to a result folder, and from a result folder to another count of its levels."""
+"""Segment a scan into a result folder, and recount the levels of a result folder."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from .bodies.surfaces import surface_of
+from .corrections import Correction, Count, History, Seed
 from .evidence import Evidence
 from .files.atomic import check_writable
-from .files.changes_file import CHANGES_NAME, Change, Count, History, changes_bytes, read_changes, seeded
+from .files.changes_file import CHANGES_NAME, changes_bytes, read_changes
 from .files.evidence_file import EVIDENCE_NAME, evidence_bytes, read_evidence
 from .files.ownership import check_output
 from .files.result_files import DICOM_NAME, JSON_NAME, read_result, write_result
@@ -22,7 +23,7 @@ from .progress import CancelledCallback, ProgressCallback, Stages
 from .report.rendering import render_surfaces
 from .report.style import BACKGROUND
 from .scans.volume import SagittalVolume, load_volume
-from .spine.terms import colour
+from .spine.segments import segment_of
 from .spine.vertebra import SeedBox, Spine
 
 _DICOM_WENT = f"{DICOM_NAME} showed the earlier levels and was removed; write it again with dicom-seg."
@@ -84,7 +85,7 @@ def segment_file(
 def reseed_folder(
     folder: str | Path,
     output: str | Path | None = None,
-    change: Change | None = None,
+    correction: Correction | None = None,
     *,
     scan: str | Path | None = None,
     count: Mapping[str, Any] | None = None,
@@ -92,7 +93,7 @@ def reseed_folder(
     progress: ProgressCallback | None = None,
     cancelled: CancelledCallback | None = None,
 ) -> Spine:
-    """Change a result folder and count its levels again; the detector does not run.
+    """Change a result folder and recount its levels, without running the detector.
 
     Parameters
     ----------
@@ -100,9 +101,8 @@ def reseed_folder(
         Written by `segment_file` (or by this function).
     output : path, optional
         Where the new result goes; the same folder if not given.
-    change : callable, optional
-        One of those in `changes`, such as ``seeded(box)`` or ``undone()``; without it the count starts from what the
-        detector saw.
+    correction : Correction, optional
+        Such as ``Seed(box)`` or ``Undo()``; without it the count starts from what the detector saw.
     scan : path, optional
         Where the scan is now, if it is no longer where it was.
     count : mapping, optional
@@ -113,7 +113,7 @@ def reseed_folder(
     Raises
     ------
     ValueError
-        In one sentence, if the folder is no result, the scan is gone or is another one, or the change can't be made.
+        In one sentence, if the folder is no result, the scan is gone or another one, or the correction can't be made.
     Cancelled
         If `cancelled` returned True. As after any other exception, `output` is then as it was.
     """
@@ -130,7 +130,7 @@ def reseed_folder(
         seen = read_evidence(folder / EVIDENCE_NAME, volume)
     with stages.stage("segment", "Counting the levels") as report:
         present = replace(spine, evidence=history[-1].applied(seen))
-        history = (change or seeded(None))(present, history)
+        history = (correction or Seed()).history(present, history)
         history = (*history[:-1], replace(history[-1], **(count or {})))
         spine = _counted(present, seen, history[-1], _inner(report), cancelled)
     if scan is not None:
@@ -207,7 +207,7 @@ def write_folder(
     stages = Stages(_WRITE_SHARES, progress, cancelled)
     with stages.stage("surfaces", "Making the surfaces") as report:
         surfaces = {}
-        for value, surface in _surfaces(spine):
+        for value, surface in _surfaces(spine) if len(volume.array) > 1 else ():
             surfaces[value] = surface
             report(len(surfaces) / (len(spine.vertebrae) + 1), "Making the surfaces")
         rendering = _rendering(spine, surfaces)
@@ -239,8 +239,7 @@ def _surfaces(spine: Spine) -> Iterator[tuple[int, Any]]:
     if not isinstance(evidence, Evidence):
         return
     for vertebra in spine.vertebrae:
-        index = evidence.index_of(vertebra)
-        surface = None if index is None else surface_of(evidence.bodies.solids[index])
+        surface = None if vertebra.candidate is None else surface_of(evidence.bodies.solids[vertebra.candidate])
         if surface is not None:
             yield vertebra.label_value, surface
 
@@ -248,7 +247,7 @@ def _surfaces(spine: Spine) -> Iterator[tuple[int, Any]]:
 def _rendering(spine: Spine, surfaces: Mapping[int, Any]) -> np.ndarray | None:
     """Return a picture of the vertebrae in 3-D for the report, or None where this machine can't draw it."""
     parts = [
-        (surfaces[v.label_value], colour(v.label_value), v.short_name)
+        (surfaces[v.label_value], segment_of(v.label_value).colour, v.short_name)
         for v in spine.vertebrae
         if v.label_value in surfaces
     ]

@@ -3,8 +3,8 @@
     python docs/make_pictures.py [folder]
 
 Needs the test environment (``make test`` makes it) and the weights. The panel is drawn by the stand-in for Slicer's Qt
-side (`Testing/pythonqt`), the views by Slicer's own displayable managers, offscreen; inside 3D Slicer the frames around
-them look different. No real scan is shown.
+side (`Testing/support/pythonqt`), the views by Slicer's own displayable managers, offscreen; inside 3D Slicer the
+frames around them look different. No real scan is shown.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 Needs the test environment (``make test`` makes it) and the weights. It draws a synthetic whole spine, segments it with
 the real worker process and prints a Markdown table: what was asked for, the least and the median of the repeats on the
 wall clock, and the least processor time, which a busy machine does not change; all in seconds. The panel is the
-stand-in's (`Testing/pythonqt`).
+stand-in's (`Testing/support/pythonqt`).
 """
 
 from __future__ import annotations

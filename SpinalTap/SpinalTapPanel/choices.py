@@ -1,4 +1,4 @@
-"""The choices of the advanced part, with the words that the panel shows for them."""
+"""The options in the Advanced section, and the words that the panel shows for their values (see `options`)."""
 
 from enum import Enum
 

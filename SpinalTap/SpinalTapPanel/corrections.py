@@ -1,4 +1,4 @@
-"""The corrections under the table: shift, "this is ...", drop, add; a right click on a line offers the last ones."""
+"""The buttons and menus under the table with which the user corrects the result; a right click offers some of them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Corrections:
     session : SpinalTapLib.session.Session
         What is corrected.
     table : SpinalTapPanel.table.ResultsTable
-        Says which vertebra is meant.
+        Its chosen row is the vertebra that is corrected.
     give : callable
         Called with a command of the session and its arguments.
     allow : callable
-        Called with a button's name, the session's word on it and, optionally, a reason against it.
+        Called with a button's name, the session's `Can` and, optionally, a reason against it.
     """
 
     def __init__(self, ui, session, table, give, allow):
@@ -46,7 +46,7 @@ class Corrections:
         self._drop.connect("triggered()", self._with_one(lambda row: give("drop_vertebra", row.index)))
 
     def refresh(self):
-        """Show what can be done now, and with which vertebra."""
+        """Enable what can be done now, and name the vertebra that it is done with."""
         session, chosen = self._session, self._table.chosen
         nobody = "" if len(chosen) == 1 else _("Choose one vertebra in the table first.")
         pin, drop, hide = session.can_pin_level, session.can_drop_vertebra, session.can_hide_new_box

@@ -1,4 +1,4 @@
-"""The panel: shows a session and turns clicks into its commands. It decides nothing."""
+"""Show a session in the panel's widgets, and turn clicks into its commands; every decision is the session's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ POLL_MS = 80  # as often as the session wants to be asked
 ICON_PX = 20
 PICTURE_SCALE = 2.0  # the picture is drawn for screens with twice the pixels
 
-# Button, the session's word on whether it may be pressed, the session's command.
+# Button, the session's property that says whether it may be pressed, the session's command.
 COMMANDS = (
     ("segmentButton", "can_segment", "segment"),
     ("cancelButton", "can_cancel", "cancel"),
@@ -29,7 +29,7 @@ COMMANDS = (
 
 
 class Panel:
-    """A face of a session (see `SpinalTapLib.session.ports.Face`).
+    """The widgets that show a session (see `SpinalTapLib.session.ports.Face`).
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Panel:
     session : SpinalTapLib.session.Session
         What the panel shows.
     setup : SpinalTapPanel.setup.SetupSection
-        Knows what is missing.
+        Tells what is missing.
     """
 
     def __init__(self, ui, session, setup):
@@ -64,11 +64,11 @@ class Panel:
         self._session.unsubscribe(self)
 
     def say(self, sentence):
-        """Put a sentence into the status line, until there is something else to say."""
+        """Show a sentence in the status line until there is other news."""
         self._said = sentence
         self._show_progress()
 
-    # --- what the session tells -------------------------------------------------------------------------------
+    # --- news of the session -------------------------------------------------------------------------------
 
     def session_changed(self, change):
         """Show what has changed."""
@@ -188,7 +188,7 @@ class Panel:
         return lambda: self._give(command)
 
     def _give(self, command, *arguments):
-        """Give the session a command; what it cannot do is said in the status line, never in a traceback box."""
+        """Give the session a command; a refusal or a failure is shown in the status line, never as a traceback."""
         self._said = ""
         try:
             return getattr(self._session, command)(*arguments)
@@ -245,5 +245,3 @@ class Panel:
                                ui.exportMergedCheckBox.checked)  # fmt: skip
         if files:
             ui.exportFolderEdit.addCurrentPathToHistory()
-            self._said = _("{count} file(s) written to {folder}.").format(count=len(files), folder=folder)
-            self._show_progress()

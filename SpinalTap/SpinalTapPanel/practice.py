@@ -1,4 +1,4 @@
-"""The practice scan: a synthetic lumbar spine, drawn in a process of its own so that Slicer stays usable meanwhile."""
+"""The practice scan: a synthetic lumbar spine, drawn in a child process so that Slicer stays usable meanwhile."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from slicer.i18n import tr as _
 
 SEED = 7
 SLICE_MM = 5.0  # as thick as clinical slices get: fewer to draw
-SHOWN_PERCENTILE = 98.0  # the little that is brighter (fluid) would leave the bone dark
+SHOWN_PERCENTILE = 98.0  # scaled to the brightest voxels (fluid), bone would be dark
 POLL_MS = 100
-LONGEST_S = 300.0  # a busy computer needs a tenth of that
+LONGEST_S = 300.0  # ten times what a busy computer needs
 
 
 class Drawing:
     """A practice scan that is being drawn."""
 
     def __init__(self):
-        from SpinalTapLib.worker.children import environment, own_group
+        from SpinalTapLib.worker.processes import environment, own_group
 
         self._folder = tempfile.TemporaryDirectory(prefix="spinaltap-practice-")
         self._began = time.monotonic()
@@ -33,12 +33,17 @@ class Drawing:
 
     @property
     def seconds(self):
-        """How long it takes already."""
+        """Seconds since it began."""
         return time.monotonic() - self._began
 
     @property
+    def sentence(self):
+        """What to show meanwhile."""
+        return _("Drawing a practice scan ({seconds} s)").format(seconds=round(self.seconds))
+
+    @property
     def ended(self):
-        """True when `scan` has something to say."""
+        """True when `scan` may be called."""
         return self._process.poll() is not None or self.seconds > LONGEST_S
 
     def scan(self):
@@ -53,7 +58,7 @@ class Drawing:
 
     def close(self):
         """End the process and remove its files; closing twice is fine."""
-        from SpinalTapLib.worker.children import end_tree
+        from SpinalTapLib.worker.processes import end_tree
 
         if self._process.poll() is None:
             end_tree(self._process)
@@ -101,8 +106,7 @@ class PracticeButton:
 
     def _look(self):
         if not self._drawing.ended:
-            seconds = round(self._drawing.seconds)
-            self._say(_("Drawing a practice scan ({seconds} s)").format(seconds=seconds))
+            self._say(self._drawing.sentence)
             return
         try:
             scan = self._drawing.scan()
@@ -123,13 +127,21 @@ def command(folder):
     return [worker_python(), "-m", "SpinalTapLib", "phantom", *(f"--{k}={v}" for k, v in options.items())]
 
 
-def make_practice_scan():
-    """Draw the scan, add it to the scene and return the node; the interface works on while it waits."""
+def make_practice_scan(say=lambda sentence: None):
+    """Draw the scan, add it to the scene and return the node; the interface stays usable meanwhile.
+
+    Parameters
+    ----------
+    say : callable, optional
+        Called with one sentence as long as it is drawn, and with an empty one at the end.
+    """
     drawing = Drawing()
     try:
         while not drawing.ended:
+            say(drawing.sentence)
             slicer.app.processEvents()
             time.sleep(POLL_MS / 1000)
+        say("")
         return add(drawing.scan())
     finally:
         drawing.close()

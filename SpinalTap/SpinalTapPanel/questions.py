@@ -1,4 +1,4 @@
-"""What the user is asked: what to do with hand edits, and which level a vertebra is."""
+"""Questions to the user: what to do with hand edits, and which level a vertebra is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from slicer.i18n import tr as _
 
 
 def ask_about_edits(names):
-    """Ask what to do with the segments `names`, which were changed by hand; keep a copy if no one can be asked."""
+    """Ask what to do with the segments `names`, which were changed by hand; in Slicer's test mode, keep a copy."""
     from SpinalTapLib.session.state import EditAnswer
 
     if slicer.app.testingEnabled():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import slicer
+
 CATEGORY = "SpinalTap"
 
 # Spinal Cord Toolbox, tutorial data, MIT licence. A commit, not a branch, so that the checksum stays true.
@@ -13,7 +15,7 @@ LUMBAR_SHA256 = "380bbd7ad8c90fdfc5f43ab297190fe49b8b7e8eea69fabba42b4b30d28c844
 
 
 def register():
-    """Put both into the Sample Data module. Nothing is downloaded or drawn before the user clicks there."""
+    """Add both to the Sample Data module; nothing is downloaded or drawn before a click there."""
     import SampleData
 
     from SpinalTapLib.resources import resource_path
@@ -23,16 +25,16 @@ def register():
     add = SampleData.SampleDataLogic.registerCustomSampleDataSource
     add(
         category=CATEGORY,
-        sampleName="SpinalTapPractice",
+        sampleName="Practice spine (drawn in about 10 s)",
         uris="",
         fileNames="",
         nodeNames="SpinalTap practice scan",
-        customDownloader=lambda source=None: [make_practice_scan()],
+        customDownloader=lambda source=None: [make_practice_scan(slicer.util.showStatusMessage)],
         thumbnailFileName=str(resource_path("Icons", "SpinalTapPractice.png")),
     )
     add(
         category=CATEGORY,
-        sampleName="SpinalTapLumbarT2",
+        sampleName="Lumbar spine T2",
         uris=LUMBAR_URL,
         fileNames="t2_lumbar.nii.gz",
         nodeNames="t2_lumbar",

@@ -1,4 +1,4 @@
-"""What the module's test does with a session and a scan; pytest plays the same on Slicer's MRML libraries."""
+"""Steps of the module's self-test on a session and a scan; pytest runs the same on Slicer's MRML libraries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The setup section: shown only when something is missing, and what its button does."""
+"""The setup section: lists and installs what is missing; it stands first and is hidden when nothing is."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TORCH_REQUIREMENT = ">=2.2"
 
 
 class SetupSection:
-    """The folding section that lists what is missing.
+    """The section that lists what is missing and installs it.
 
     Parameters
     ----------
@@ -33,10 +33,10 @@ class SetupSection:
     def problem(self):
         """Why nothing can be segmented yet, in one sentence, or an empty text."""
         missing = [need for need in self.needs if not need.met]
-        return _("{what} See Setup below.").format(what=missing[0].sentence) if missing else ""
+        return _("{what} See Setup above.").format(what=missing[0].sentence) if missing else ""
 
     def check(self):
-        """Look again, and show the section if something is missing."""
+        """Check again, and show the section if something is missing."""
         from SpinalTapLib.installation import check_needs
 
         try:
@@ -52,7 +52,7 @@ class SetupSection:
         self._on_change()
 
     def install(self):
-        """Install what is missing; called by the user's click only, and asks before it loads anything."""
+        """Install what is missing, only after a click of the user, and only after asking."""
         self._message = ""
         missing = {need.key for need in self.needs if not need.met}
         try:
@@ -60,7 +60,7 @@ class SetupSection:
                 self._install_torch()
             if missing - {"torch", "weights", "slicer"}:
                 self._install_packages()
-        except Exception as problem:  # pip and its helpers raise many kinds: the user gets the sentence
+        except Exception as problem:  # pip and its helpers raise many kinds
             logging.exception("Installing failed")
             self._message = _("The installation did not work: {reason}").format(reason=problem)
         qt.QApplication.processEvents()

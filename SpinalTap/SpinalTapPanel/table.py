@@ -1,4 +1,4 @@
-"""The results table: one line a vertebra, top of the spine first."""
+"""Fill the results table: one line a vertebra, from the top of the spine down."""
 
 from __future__ import annotations
 

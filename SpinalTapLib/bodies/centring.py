@@ -1,4 +1,4 @@
-"""Middles: where each body's middle lies, from its solid."""
+"""Re-centre each vertebral body across the slices, from the volume of its 3-D shape."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def recentred(
 ) -> tuple[Candidate, ...]:
     """Move each body's centre and corners to the middle of its solid.
 
-    Which slices show a body tells its sides to half a slice at best; the mask also tells how much of them it fills.
-    Half of a solid's volume lies to either side of its middle: that hardly depends on how far the pedicles were taken
-    for body, nor on how the scan was sliced.
+    The slices that show a body give its sides to half a slice at best; the mask also says how much of each slice the
+    body fills. The centre is the plane that halves the solid's volume: this hardly depends on how much of the
+    pedicles was taken for body, nor on the position of the slices.
 
     Parameters
     ----------

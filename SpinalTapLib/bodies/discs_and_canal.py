@@ -1,4 +1,4 @@
-"""Between: what lies between and behind the bodies, the discs and the spinal canal."""
+"""Segment the intervertebral discs and the spinal canal."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ from scipy import ndimage
 from ..spine.quadrilaterals import depth, height
 from ..spine.structures import Structure
 from .outlines import SIDE_MM, Linked, Outline
+from .pieces import CORNERS, largest_piece
 from .solids import Solid
 from .tracks import Track, soft_step, tracks_of
 
 DISC_REACH = 0.75
 """A disc may bulge this much of its own height beyond the straight lines between its neighbours' corners."""
 DISC_REACH_MM = 4.0
-"""The least of that."""
+"""Least value of that reach."""
 MAX_GAP = 0.9
-"""Two neighbours that lie further apart than this, in heights of a body, have a vertebra missing between them."""
+"""Greatest gap between two neighbours, in heights of a body: above it, a vertebra is missing between them."""
 LEAST_DISC_MM3 = 60.0
-"""Less is noise: a cervical disc holds about 800 mm³, one worn away by half still 300."""
+"""Smaller pieces are noise: a cervical disc has about 800 mm³, one that has lost half its height still 300."""
 CANAL_REACH_MM = 45.0
-"""How far behind or beside the bodies' centres the canal may lie."""
+"""Greatest anterior-posterior distance of the canal from the centres of the bodies beside it."""
+LEAST_CANAL_MM3 = 1000.0
+"""A piece of the canal apart from the largest one is noise if it is smaller: half the height of a cervical body."""
 
-_SPREAD = ndimage.generate_binary_structure(3, 3)
 
 
 class _Gap:
@@ -71,7 +73,7 @@ def _gaps(lower: Linked, upper: Linked) -> list[_Gap]:
 
 
 def _disc(probabilities: np.ndarray, track: Track, spacing_mm: np.ndarray) -> Outline | None:
-    """Return what the mask shows of one disc."""
+    """Return the outline of one disc, or None where the mask shows too little of it."""
     size = probabilities.shape[2:]
     share = np.zeros(track.window.shape, np.float32)
     for k in range(len(share)):
@@ -82,15 +84,10 @@ def _disc(probabilities: np.ndarray, track: Track, spacing_mm: np.ndarray) -> Ou
             limit = soft_step(_gate(track.quads[k] - track.window.corner, track.window.shape[1:], reach))[own]
             share[k][own] = np.minimum(probabilities[index, Structure.DISC][view].astype(np.float32), limit)
     share[[0, -1]] = 0
-    pieces, count = ndimage.label(share > 0.5, _SPREAD)
-    if count == 0:
+    piece = largest_piece(share > 0.5, CORNERS)
+    if piece is None or piece.sum() * np.prod(spacing_mm) < LEAST_DISC_MM3:
         return None
-    sizes = np.bincount(pieces.ravel())
-    largest = sizes[1:].argmax() + 1
-    if sizes[largest] * np.prod(spacing_mm) < LEAST_DISC_MM3:
-        return None
-    piece = pieces == largest
-    near = ndimage.binary_dilation(piece, _SPREAD)
+    near = ndimage.binary_dilation(piece, CORNERS)
     return Outline(np.where(near & ((share <= 0.5) | piece), share, 0).astype(np.float32), track.window)
 
 
@@ -119,6 +116,8 @@ def _level_margin(corners: np.ndarray, points: np.ndarray, reach: float) -> np.n
 def canal_solid(probabilities: np.ndarray, candidates: Sequence[Linked], matrix: np.ndarray) -> Solid | None:
     """Return the spinal canal as the mask shows it, near the vertebrae; None where there is none.
 
+    The canal is one piece, or several where an artefact or a tight stenosis parts it.
+
     Parameters
     ----------
     probabilities : ndarray, shape (slices, n_structures, rows, columns)
@@ -139,18 +138,42 @@ def canal_solid(probabilities: np.ndarray, candidates: Sequence[Linked], matrix:
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
     centres = np.array([[m.slice, *np.asarray(m.corners).mean(0)] for m in members]) * spacing
     probability = np.pad(probabilities[:, Structure.CANAL].astype(np.float32), 1)
-    pieces, count = ndimage.label(probability > 0.5, _SPREAD)
-    if count == 0:
+    canal = _canal_pieces(probability > 0.5, centres, spacing)
+    if not canal.any():
         return None
-    piece = pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
-    where = np.argwhere(piece)
-    low, high = where.min(0) - 1, where.max(0) + 2
-    if np.abs((where.mean(0) - 1) * spacing - centres.mean(0))[2] > CANAL_REACH_MM:
-        return None
-    low = np.maximum(low, 0)
+    where = np.argwhere(canal)
+    low, high = np.maximum(where.min(0) - 1, 0), where.max(0) + 2
     box = tuple(slice(a, b) for a, b in zip(low, high))
-    near = ndimage.binary_dilation(piece[box], _SPREAD)
-    value = np.where(near & ((probability[box] <= 0.5) | piece[box]), probability[box], 0)
+    near = ndimage.binary_dilation(canal[box], CORNERS)
+    value = np.where(near & ((probability[box] <= 0.5) | canal[box]), probability[box], 0)
     shift = np.eye(4)
     shift[:3, 3] = low - 1
     return Solid(((value - 0.5) * spacing[0]).astype(np.float32), matrix @ shift)
+
+
+def _canal_pieces(inside: np.ndarray, centres: np.ndarray, spacing: np.ndarray) -> np.ndarray:
+    """Return which voxels of a mask belong to the canal: its largest piece and other large ones, beside the bodies.
+
+    Parameters
+    ----------
+    inside : ndarray of bool, shape (slices + 2, rows + 2, columns + 2)
+        The mask of the working volume, padded by one voxel.
+    centres : ndarray, shape (n, 3)
+        Centres of the bodies in the slices that show them, (slice, row, column) of the working volume, mm.
+    spacing : ndarray, shape (3,)
+        mm.
+    """
+    pieces, count = ndimage.label(inside, CORNERS)
+    sizes = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
+    large = (sizes == sizes.max(initial=0)) | (sizes * np.prod(spacing) >= LEAST_CANAL_MM3)
+    kept = []
+    for piece, part in enumerate(ndimage.find_objects(pieces), 1):
+        if not large[piece - 1]:
+            continue
+        where = np.argwhere(pieces[part] == piece) + [s.start - 1 for s in part]
+        rows = where[:, 1].min() * spacing[1], where[:, 1].max() * spacing[1]
+        beside = (centres[:, 1] >= rows[0]) & (centres[:, 1] <= rows[1])
+        column = centres[beside if beside.any() else slice(None), 2].mean()
+        if abs(where[:, 2].mean() * spacing[2] - column) <= CANAL_REACH_MM:
+            kept.append(piece)
+    return np.isin(pieces, kept)

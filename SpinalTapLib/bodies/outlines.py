@@ -1,8 +1,8 @@
-"""Outlines: each vertebra's own share of the mask, slice by slice.
+"""Divide the mask of bone among the vertebrae, slice by slice.
 
-The mask head says where bodies are, not whose they are. The quadrilaterals that the corners and the vector field
-gave say whose: a pixel belongs to the vertebra whose quadrilateral is nearest, so that fused, touching and slipped
-bodies part midway between their facing endplates, wherever the mask itself runs on.
+The mask does not tell one body from another; the quadrilaterals of the corners do. A pixel belongs to the vertebra
+whose quadrilateral is nearest, so that fused, touching and slipped bodies are separated midway between their facing
+endplates, however the mask joins them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from ..spine.notes import Note
 from ..spine.structures import BODY_CLASSES, Structure
+from .pieces import CORNERS, FACES
 from .tracks import Track, Window, soft_step, tracks_of
 
 REACH_MM = 4.0
@@ -28,12 +29,10 @@ only where a slice shows half of the body's depth or more. One that leans goes o
 SIDE_GROWTH_MM = 1.5
 """Bodies shrink towards their sides: there, a slice may exceed those further in by this much all around."""
 SPIKE_MM = 3.0
-"""What is thinner than this and sticks out of a body is a pedicle's edge, a vessel or noise."""
+"""Protrusions thinner than this are removed: the edge of a pedicle, a vessel or noise."""
 LEAST_COVER = 0.5
-"""Share of a quadrilateral that the mask must fill to be believed."""
+"""Least share of a quadrilateral that the mask must fill; below it, the quadrilateral itself is used."""
 
-_SPREAD = ndimage.generate_binary_structure(3, 3)
-_PLUS = ndimage.generate_binary_structure(3, 1)
 
 
 class Member(Protocol):
@@ -166,7 +165,7 @@ def _tidy(raw: _Share, size: tuple[int, ...]) -> Outline | None:
     if piece is None:
         return None
     # The edge pixels around the piece stay as they are: they say where between the pixels it ends.
-    near = ndimage.binary_dilation(ndimage.binary_dilation(piece, _SPREAD), _PLUS)
+    near = ndimage.binary_dilation(ndimage.binary_dilation(piece, CORNERS), FACES)
     share = np.where(near & ((share <= 0.5) | piece), share, 0).astype(np.float32)
     return Outline(share, track.window, flags)
 
@@ -216,7 +215,7 @@ def _cut_spikes(probability: np.ndarray, inside: np.ndarray, radius: float) -> N
 
 def _main_piece(inside: np.ndarray, track: Track) -> np.ndarray | None:
     """Return the connected piece that fills the quadrilaterals best, or None."""
-    pieces, count = ndimage.label(inside, _SPREAD)
+    pieces, count = ndimage.label(inside, CORNERS)
     if count == 0:
         return None
     votes = np.zeros(count + 1, int)

@@ -1,24 +1,22 @@
-"""Segmentation: one solid and one label for each vertebral body, disc and the canal, in the input's own geometry."""
+"""Segment every vertebral body, disc and the canal: one solid each, and the label map on the input's own grid."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
 
+from ..detection.part_maps import Detections
 from ..options import STRUCTURES
+from ..scans.volume import SagittalVolume
 from ..spine import levels
 from ..spine.notes import Note
 from .discs_and_canal import canal_solid, disc_outlines
 from .outlines import Linked, body_outlines
+from .pieces import largest_piece
 from .solids import Solid, solid_of
-
-if TYPE_CHECKING:
-    from ..detection.detector import Detections
-    from ..scans.volume import SagittalVolume
 
 _PLANE_MM = 1.0
 """Voxels thicker than this are looked at in several planes."""
@@ -28,7 +26,7 @@ _THRESHOLDS = (0.4, 0.6)
 
 @dataclass(frozen=True, eq=False)
 class Bodies:
-    """Every structure's shape, before anything is named: what stays the same when the levels are counted anew.
+    """The shape of every structure, without names: the same for every count of the levels.
 
     Attributes
     ----------
@@ -114,43 +112,8 @@ def separate_bodies(
         discs = disc_outlines(detections.probabilities, candidates, working.spacing_mm)
         solids += [None if o is None else solid_of(o, working.matrix) for o in discs]
         solids.append(canal_solid(detections.probabilities, candidates, working.matrix))
-    return Bodies(_index_map(solids, volume), tuple(solids), tuple(flags), len(candidates))
-
-
-def segment_bodies(
-    detections: Detections,
-    candidates: Sequence[Linked],
-    values: Sequence[int],
-    volume: SagittalVolume,
-    structures: str = "bodies",
-) -> np.ndarray:
-    """Return the label map, uint16, (slice, row, column), on the volume's grid: `separate_bodies`, then named.
-
-    Parameters
-    ----------
-    values : sequence of int
-        Each candidate's label value, from the bottom up; 0 leaves it out.
-
-    The other parameters, and the errors, are those of `separate_bodies`.
-    """
-    return separate_bodies(detections, candidates, volume, structures).label_map(values)
-
-
-def relabel(label_map: np.ndarray, changes: dict[int, int]) -> np.ndarray:
-    """Return a label map, uint16, with old values replaced by new ones, discs too where their vertebra changes.
-
-    Parameters
-    ----------
-    label_map : ndarray of uint8 or uint16
-        Vertebrae, and perhaps discs and canal.
-    changes : dict
-        Old value to new value of vertebrae; 0 removes. Other values stay.
-    """
-    table = np.arange(max(int(label_map.max(initial=0)), 2 * levels.DISC_BASE) + 1, dtype=np.uint16)
-    for old, new in changes.items():
-        table[old] = new
-        table[levels.disc_value(old)] = levels.disc_value(new) if new else 0
-    return table[label_map]
+    in_pieces = range(2 * len(candidates) - 1, len(solids))  # an artefact may part the canal
+    return Bodies(_index_map(solids, volume, in_pieces), tuple(solids), tuple(flags), len(candidates))
 
 
 def _flags_of(solid: Solid | None, working: SagittalVolume) -> tuple[str, ...]:
@@ -171,8 +134,10 @@ def _fills_side(inside: np.ndarray, last: int) -> bool:
     return bool(max(counts[0], counts[-1]) > 0.6 * counts.max())
 
 
-def _index_map(solids: Sequence[Solid | None], volume: SagittalVolume) -> np.ndarray:
-    """Return, for every voxel, 1 + position of the solid that it lies in, or 0."""
+def _index_map(
+    solids: Sequence[Solid | None], volume: SagittalVolume, in_pieces: Collection[int] = ()
+) -> np.ndarray:
+    """Return, for every voxel, 1 + position of the solid that it lies in, or 0; each but `in_pieces` is one piece."""
     shape = volume.array.shape
     out = np.zeros(shape, np.uint16)
     for position, solid in enumerate(solids):
@@ -187,7 +152,7 @@ def _index_map(solids: Sequence[Solid | None], volume: SagittalVolume) -> np.nda
                 mine &= (out[box] != other) | (share > _share(rival, volume, box))
         out[box][mine] = position + 1
     for position, solid in enumerate(solids):
-        if solid is not None:
+        if solid is not None and position not in in_pieces:
             _keep_one_piece(out[solid.bounds(volume.matrix, shape)], position + 1)
     return out
 
@@ -214,9 +179,7 @@ def _threshold(share: np.ndarray, voxels: float) -> float:
 def _keep_one_piece(part: np.ndarray, label: int) -> None:
     """Leave one connected piece without holes of a label in a part of the index map, which is changed."""
     inside = part == label
-    pieces, count = ndimage.label(inside)
-    if count > 1:
-        largest = pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
-        part[inside & ~largest] = 0
-        inside = largest
-    part[ndimage.binary_fill_holes(inside) & (part == 0)] = label
+    piece = largest_piece(inside)
+    if piece is not None:
+        part[inside & ~piece] = 0
+        part[ndimage.binary_fill_holes(piece) & (part == 0)] = label

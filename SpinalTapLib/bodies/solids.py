@@ -1,4 +1,4 @@
-"""Solids: a structure seen in thick slices becomes one smooth body.
+"""Reconstruct a smooth solid from the outlines of a structure in thick slices.
 
 Method
 ------
@@ -24,20 +24,21 @@ from scipy.spatial import cKDTree
 from skimage.measure import euler_number, find_contours
 
 from .outlines import Outline
+from .pieces import largest_piece
 
 FAR_SLICES = 2.0
-"""Distances across the slices are cut off at this many slice distances: further walls have no say."""
+"""Distances across the slices are clipped at this many slice distances: walls further away have no influence."""
 MAX_OFFSET_MM = 0.3
-"""Largest change of a wall for the sake of the volume."""
+"""Largest shift of the wall that matches the volume to that of the slices."""
 JITTER_MM = 1.2
-"""Width (standard deviation) of the smoothing across the slices: a network sees every slice for itself, so its walls
-jitter from one to the next. Felt where slices are 2 mm apart, not where they are 4 mm apart."""
+"""Width (standard deviation) of the smoothing across the slices: the network sees each slice alone, so that walls
+jitter from one to the next. It has an effect where slices are 2 mm apart, and hardly any at 4 mm."""
 _SURE = 0.05
-"""Probabilities this close to 0 or 1 are certain; the rest of a network's doubt must not add up to volume."""
+"""Probabilities this close to 0 or 1 are set to 0 or 1, so that small ones do not add up to volume."""
 _LEAST_PIXELS = 4
-"""A slice that shows less of a body is noise."""
+"""Slices with fewer pixels of a body are ignored as noise."""
 _PAD = 2
-"""Empty slices beyond the last ones that show a body: they tell how steeply it ends."""
+"""Empty slices added at both ends, so that the solid closes there."""
 _SMOOTHING = (0.7, 1.0, 1.5, 2.0, 3.0)
 """Widths, in voxels, tried in turn to close handles and tunnels."""
 
@@ -121,7 +122,7 @@ def solid_of(outline: Outline, matrix: np.ndarray) -> Solid | None:
     Returns
     -------
     Solid or None
-        None where no slice shows more than a few pixels.
+        None where no slice shows more than a few pixels, or the slices together show too little to have an inside.
     """
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
     shown = np.flatnonzero((outline.probability > 0.5).sum((1, 2)) >= _LEAST_PIXELS)
@@ -138,7 +139,8 @@ def solid_of(outline: Outline, matrix: np.ndarray) -> Solid | None:
     field = _with_volume(field, spacing / [steps, 1, 1], volume)
     change = np.diag([1 / steps, 1, 1, 1])
     change[:3, 3] = outline.window.first + first, *outline.window.corner
-    return Solid(_one_ball(field), matrix @ change)
+    field = _one_ball(field)
+    return Solid(field, matrix @ change) if (field > 0).any() else None
 
 
 def _distances(probability: np.ndarray, spacing: np.ndarray) -> np.ndarray:
@@ -214,7 +216,7 @@ def _slope(field: np.ndarray, steps_mm: np.ndarray) -> np.ndarray:
 
 
 def _one_ball(field: np.ndarray) -> np.ndarray:
-    """Return the field with one piece inside, and neither hollows nor tunnels: what can be printed."""
+    """Return the field with one piece inside, without hollows or tunnels, as 3-D printing needs it."""
     out = _one_piece(field)
     for width in _SMOOTHING:
         if euler_number(out > 0, connectivity=1) == 1:
@@ -227,9 +229,7 @@ def _one_piece(field: np.ndarray) -> np.ndarray:
     """Return the field without small pieces and closed hollows, and with its border outside."""
     inside = field > 0
     inside[[0, -1]] = inside[:, [0, -1]] = inside[:, :, [0, -1]] = False
-    pieces, count = ndimage.label(inside)
-    if count > 1:
-        inside = pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
-    inside = ndimage.binary_fill_holes(inside)
+    piece = largest_piece(inside)
+    inside = inside if piece is None else ndimage.binary_fill_holes(piece)
     least = np.maximum(np.abs(field), 0.05).astype(np.float32)
     return np.where(inside, least, -least)

@@ -1,4 +1,4 @@
-"""Surfaces: a solid becomes a closed triangle mesh that can be printed or meshed further."""
+"""Make closed triangle meshes of solids, fit for 3-D printing and finite-element meshing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PASS_BAND = 0.05
 """Of the windowed-sinc filter (Taubin et al., 1996): ripples shorter than about eight edges go, the volume stays."""
 ITERATIONS = 20
 MAX_OFFSET_MM = 0.1
-"""What meshing and smoothing take off thin ridges is given back all around, by this much at most."""
+"""Meshing and smoothing wear thin ridges down; the lost volume is restored by an offset of at most this."""
 _CLEAR = 0.08
 """Grid values within this part of an edge of the wall are moved off it: else needle-shaped triangles arise there."""
 _SHRINK = 1.03

@@ -1,4 +1,4 @@
-"""Tracks and windows: where a vertebra's corners lie in every slice, and the box of voxels that holds it."""
+"""Tracks (the corners of a vertebra in every slice) and windows (the box of voxels around them)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Triangle meshes between NumPy and VTK, and what can be said of one: its volume, its area, its normals."""
+"""Convert triangle meshes between NumPy and VTK; compute their volume, area and normals."""
 
 from __future__ import annotations
 

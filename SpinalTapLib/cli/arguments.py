@@ -1,4 +1,4 @@
-"""What a user wants changed, as options of the command line: a box to count from, a shift, a name, a body."""
+"""Options that change a result: seed box, shift, pin, other counts, drop, add, undo."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from ..spine.vertebra import SeedBox
 
 if TYPE_CHECKING:
-    from ..files.changes_file import Change
+    from ..corrections import Correction
 
 
 class Once(argparse.Action):
-    """An option that may be given once only: of two boxes, neither is the one that was meant."""
+    """An option that may be given only once: with two boxes it is unclear which one is meant."""
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
         """Keep the value; refuse a second one."""
@@ -23,7 +23,7 @@ class Once(argparse.Action):
 
 def add_seed(parser: argparse.ArgumentParser) -> Any:
     """Add the options of the seed; return the group of those that exclude each other."""
-    text = "box around one vertebra, to count from it: centre and size, mm, LPS"
+    text = "box around one vertebra to count from: centre and size, mm, LPS"
     box = parser.add_mutually_exclusive_group()
     box.add_argument("--seed-box", action=Once, metavar="X,Y,Z,SX,SY,SZ", help=text)
     box.add_argument("--seed-roi", action=Once, metavar="ROI.mrk.json", help="the same box, saved by 3D Slicer")
@@ -33,14 +33,14 @@ def add_seed(parser: argparse.ArgumentParser) -> Any:
 
 def add_edits(group: Any) -> None:
     """Add the options that change a result, to the group of those that exclude each other."""
-    group.add_argument("--shift", action=Once, metavar="N", help="rename all: 1 makes L5 L4, -1 makes L5 S1")
-    group.add_argument("--pin", action=Once, metavar="NAME=LEVEL", help="L5=L4: what is called L5 is L4; count from it")
+    group.add_argument("--shift", action=Once, metavar="N", help="move all names: 1 makes L5 L4, -1 makes L5 S1")
+    group.add_argument("--pin", action=Once, metavar="NAME=LEVEL", help="make L5 L4 (L5=L4) and count from it")
     text = "take the N-th other count of spine.json; 1 is the most probable"
     group.add_argument("--alternative", action=Once, metavar="N", help=text)
-    group.add_argument("--drop", action=Once, metavar="NAME", help="leave out a vertebra that is none")
-    text = "add a vertebra that was missed, from a box around its body"
+    group.add_argument("--drop", action=Once, metavar="NAME", help="remove a false detection")
+    text = "add a missed vertebra, from a box around its body"
     group.add_argument("--add-box", action=Once, metavar="X,Y,Z,SX,SY,SZ", help=text)
-    group.add_argument("--undo", action="store_true", help="take the last change back")
+    group.add_argument("--undo", action="store_true", help="undo the last change")
 
 
 def seed_of(arguments: argparse.Namespace) -> SeedBox | None:
@@ -58,34 +58,35 @@ def seed_of(arguments: argparse.Namespace) -> SeedBox | None:
     return None
 
 
-def change_of(arguments: argparse.Namespace) -> Change:
-    """Return what the user wants to change."""
-    from ..files import changes_file as changes
-    from ..spine import levels
+def correction_of(arguments: argparse.Namespace) -> Correction:
+    """Return the correction that the user asks for."""
+    from .. import corrections
 
     seed = seed_of(arguments)  # also refuses a level without a box
     if arguments.undo:
-        return changes.undone()
+        return corrections.Undo()
     if arguments.shift is not None:
-        try:
-            return changes.shifted(int(arguments.shift))
-        except ValueError:
-            raise ValueError(f"--shift takes a whole number such as 1 or -1; got {arguments.shift!r}.") from None
+        return corrections.Shift(_whole_number("--shift", arguments.shift, "such as 1 or -1"))
     if arguments.alternative is not None:
-        try:
-            return changes.alternative(int(arguments.alternative))
-        except ValueError:
-            raise ValueError(f"--alternative takes a whole number from 1 up; got {arguments.alternative!r}.") from None
+        number = _whole_number("--alternative", arguments.alternative, "from 1 up")
+        return corrections.TakeAlternative(number)
     if arguments.pin is not None:
         name, equals, level = arguments.pin.partition("=")
         if not (name.strip() and equals and level.strip()):
             raise ValueError(f"--pin takes NAME=LEVEL, such as L5=L4 or 103=L3; got {arguments.pin!r}.")
-        return changes.pinned(name, levels.level(level).name)
+        return corrections.Pin(name, level)
     if arguments.drop is not None:
-        return changes.dropped(arguments.drop)
+        return corrections.Drop(arguments.drop)
     if arguments.add_box is not None:
-        return changes.added(parse_seed_box(arguments.add_box))
-    return changes.seeded(seed)
+        return corrections.Add(parse_seed_box(arguments.add_box))
+    return corrections.Seed(seed)
+
+
+def _whole_number(option: str, text: str, which: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"{option} takes a whole number {which}; got {text!r}.") from None
 
 
 def parse_seed_box(text: str, level: str = "S1") -> SeedBox:

@@ -1,4 +1,4 @@
-"""Benchmark: how long each stage takes on this machine, and how much memory the run needs."""
+"""Measure how long each stage takes on this machine, and how much memory a run needs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RUNGS = 24
 
 @dataclass(frozen=True)
 class Timing:
-    """What was measured.
+    """Result of a benchmark.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Timing:
 
 
 def time_segment(volume: SagittalVolume, options: Options, repeats: int = 3) -> Timing:
-    """Time the whole road, the files included (they go to a temporary folder); only reading the scan is left out."""
+    """Time a whole run with its files (in a temporary folder), without reading the scan."""
 
     def run() -> Spine:
         spine = segment_spine(volume, options=options)

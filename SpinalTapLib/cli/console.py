@@ -1,4 +1,4 @@
-"""What the user sees in the terminal: progress and warnings on stderr, results on stdout."""
+"""Output in the terminal: progress and warnings on stderr, results on stdout."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from typing import TextIO
 
 PLAIN_SECONDS = 5.0
-"""Where stderr is no terminal, a line comes at each new stage and at most this often within one."""
+"""Where stderr is not a terminal, a line is written at each new stage and at most this often within one."""
 
 
 class Console:

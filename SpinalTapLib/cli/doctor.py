@@ -1,4 +1,4 @@
-"""The doctor: is everything in place, and does the road run on this machine?"""
+"""Check the installation, and run the pipeline once on a synthetic scan."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..installation import PACKAGES, check_needs, installed_version
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the doctor's report: what was looked at, whether it is well, and what was seen."""
+    """One line of the report: what was checked, whether it is in order, and what was found."""
 
     name: str
     ok: bool
@@ -22,7 +22,7 @@ class Check:
 
 
 def examine(device: str = "auto") -> list[Check]:
-    """Check versions, device and weights, and run the road once on a made-up scan.
+    """Check versions, device and weights, and run the pipeline once on a synthetic scan.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def _self_check(device: str) -> Check:
     began = time.perf_counter()
     try:
         segment_spine(volume_from_array(column_of_blocks(), matrix), options=Options(device=device))
-    except Exception as error:  # whatever it is, the doctor's work is to name it
+    except Exception as error:  # the report names any failure
         return Check("Self-check", False, f"{type(error).__name__}: {error}")
     return Check("Self-check", True, f"a scan of 3 slices went through in {time.perf_counter() - began:.1f} s")
 

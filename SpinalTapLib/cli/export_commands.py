@@ -8,10 +8,10 @@ from typing import Any
 
 def add_commands(commands: Any) -> None:
     """Add the command of this file to the parser's sub-commands."""
-    text = "write a result made from DICOM as a DICOM segmentation too (needs the extra [dicom])"
+    text = "write a DICOM segmentation of a result made from DICOM (needs the extra [dicom])"
     seg = commands.add_parser("dicom-seg", help=text)
-    seg.add_argument("folder", metavar="DIR", help="result folder of segment; gets vertebrae.dcm")
-    seg.add_argument("--input", metavar="INPUT", help="where the DICOM folder or file is now, if it was moved")
+    seg.add_argument("folder", metavar="DIR", help="result folder; vertebrae.dcm is written into it")
+    seg.add_argument("--input", metavar="INPUT", help="new path of the DICOM folder or file, if it was moved")
     seg.set_defaults(run=run_dicom_seg)
 
 

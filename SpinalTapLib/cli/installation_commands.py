@@ -1,4 +1,4 @@
-"""The commands that look at the installation: benchmark and doctor."""
+"""The commands benchmark and doctor."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def add_commands(commands: Any) -> None:
     """Add the commands of this file to the parser's sub-commands."""
     benchmark = commands.add_parser("benchmark", help="time the stages on this machine")
     benchmark.add_argument("what", nargs="?", default="segment", choices=("segment", "reseed"))
-    benchmark.add_argument("--scan", metavar="INPUT", help="a scan of your own (default: a synthetic one)")
-    text = "of the synthetic scan; default: lumbar, and whole for reseed"
+    benchmark.add_argument("--scan", metavar="INPUT", help="scan to time (default: a synthetic one)")
+    text = "region of the synthetic scan (default: lumbar for segment, whole for reseed)"
     benchmark.add_argument("--region", choices=("lumbar", "whole"), help=text)
     benchmark.add_argument("--repeats", type=int, default=3, metavar="N")
     benchmark.add_argument("--device", default="auto", choices=DEVICES)

@@ -1,4 +1,4 @@
-"""The door of the command line: the parser, and one exit code for every way that a run can end."""
+"""Entry point of the command line: the parser, and the exit code for every way that a run can end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands that measure how good it is: evaluate and experiment."""
+"""The commands evaluate and experiment."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from ..options import DEVICES, LADDER_MODEL, LEVELS_MODEL, PARTS_MODEL
 from .console import Console
 
 if TYPE_CHECKING:
+    from ..detection.detector import PartDetector
     from ..training.evaluation.protocol import Evaluation
     from ..training.evaluation.spider_evaluation import SpiderEvaluation
     from ..training.evaluation.spider_names import NamesEvaluation
+    from ..training.evaluation.volumes import VolumeEvaluation
 
 
 def add_commands(commands: Any) -> None:
@@ -25,11 +27,16 @@ def add_commands(commands: Any) -> None:
     evaluate.add_argument("--table", metavar="CSV", help="columns name, group and subject")
     evaluate.add_argument("--conversion", metavar="CSV", help="columns from and to: the references' values and ours")
     evaluate.add_argument("--by", default="sequence", choices=("sequence", "region"), help="default: sequence")
-    evaluate.add_argument("--spider", metavar="DIR", help="instead: the detector on the SPIDER slices in this folder")
+    evaluate.add_argument("--spider", metavar="DIR", help="evaluate the detector on these SPIDER slices instead")
     evaluate.add_argument(
-        "--cut", choices=("s1", "l5s1", "top3"), help="with --spider: only names, on slices that end there"
+        "--volumes", metavar="DIR", help="evaluate vertebrae, arches, discs and canal of these scans instead"
     )
-    evaluate.add_argument("--stacks", metavar="DIR", help="instead: names on T2-SPACE stacks with numbered bodies")
+    evaluate.add_argument("--slice-mm", type=float, metavar="MM", help="for --volumes: average slices to this first")
+    evaluate.add_argument(
+        "--cut", choices=("s1", "l5s1", "top3"), help="with --spider: evaluate only the names, on slices that end there"
+    )
+    text = "evaluate the names on these T2-SPACE stacks with numbered bodies instead"
+    evaluate.add_argument("--stacks", metavar="DIR", help=text)
     evaluate.add_argument("--ladder", default=LADDER_MODEL, metavar="NAME|FILE", help="the ladder's weights")
     evaluate.add_argument("--levels", default=LEVELS_MODEL, metavar="NAME|FILE", help="the level network's weights")
     evaluate.add_argument("--model", default=PARTS_MODEL, metavar="NAME|FILE", help="the detector's weights")
@@ -45,14 +52,15 @@ def add_commands(commands: Any) -> None:
     fidelity.add_argument("--slice-mm", type=float, nargs="+", metavar="MM", help="slice distances (default: 1 3 4 5)")
     fidelity.add_argument("--pixel-mm", type=float, nargs="+", metavar="MM", help="pixels (default: 0.5 0.8 1.2)")
     fidelity.set_defaults(run=run_fidelity)
-    calibration = kinds.add_parser("calibration", help="is what is given 0.9 right nine times in ten?")
+    calibration = kinds.add_parser("calibration", help="compare the stated confidence with the share that is right")
     calibration.add_argument("predictions", metavar="PREDICTIONS", help="folder of result folders")
     calibration.add_argument("references", metavar="REFERENCES", help="folder of true label maps of the same names")
-    calibration.add_argument("--picture", metavar="PNG", help="write the curve (needs matplotlib)")
-    calibration.add_argument("--card", metavar="JSON", help="put the curve into this model card, that of the weights")
+    calibration.add_argument("--picture", metavar="PNG", help="draw the curve (needs matplotlib)")
+    calibration.add_argument("--card", metavar="JSON", help="store the curve in this model card")
     calibration.add_argument("--json", action="store_true", help="print only the entry for the model card")
     calibration.set_defaults(run=run_calibration)
-    odds = kinds.add_parser("levels", help="names of hard synthetic scans: do their odds hold?")
+    text = "compare the odds of names with the share that is right, on hard synthetic scans"
+    odds = kinds.add_parser("levels", help=text)
     odds.add_argument("--scans", type=int, default=200, metavar="N")
     odds.add_argument("--seed", type=int, default=901, metavar="N", help="of the people; default: 901")
     odds.add_argument("--model", default=PARTS_MODEL, metavar="NAME|FILE", help="the detector's weights")
@@ -60,7 +68,7 @@ def add_commands(commands: Any) -> None:
     odds.add_argument("--picture", metavar="PNG", help="write the reliability picture (needs matplotlib)")
     odds.add_argument("--json", action="store_true", help="print JSON instead of a Markdown table")
     odds.set_defaults(run=run_odds)
-    poster = kinds.add_parser("poster", help="the poster's table: the detector squeezed and on tiles, the ladder, both")
+    poster = kinds.add_parser("poster", help="table of the detector (squeezed, and on tiles), the ladder, and both")
     poster.add_argument("--scans", type=int, default=5, metavar="N", help="phantoms a region; default: 5")
     poster.add_argument("--seed", type=int, default=90_000, metavar="N", help="of the first phantom; default: 90000")
     poster.add_argument("--cache", metavar="DIR", help="keep the phantoms here, and take them from here")
@@ -71,14 +79,14 @@ def add_commands(commands: Any) -> None:
     poster.set_defaults(run=run_poster)
     ablation = kinds.add_parser("ablation", help="train without each ingredient in turn, and measure on real slices")
     ablation.add_argument("--spider", required=True, metavar="DIR", help="the SPIDER slices")
-    ablation.add_argument("--output", required=True, metavar="DIR", help="gets one folder a row; those there are kept")
-    ablation.add_argument("--config", default="small", metavar="NAME|FILE", help="the recipe with everything in it")
+    ablation.add_argument("--output", required=True, metavar="DIR", help="one folder per row; finished ones are kept")
+    ablation.add_argument("--config", default="small", metavar="NAME|FILE", help="recipe with all ingredients")
     ablation.add_argument("--canvases", metavar="DIR", help="keep drawn canvases here, and take them from here")
     ablation.set_defaults(run=run_ablation)
-    taught = kinds.add_parser("self-training", help="learn on from real slices without labels, and measure on others")
+    taught = kinds.add_parser("self-training", help="self-training on unlabelled real slices, measured on others")
     taught.add_argument("--spider", required=True, metavar="DIR", help="the SPIDER slices")
-    taught.add_argument("--output", required=True, metavar="DIR", help="gets one folder for each half of the patients")
-    taught.add_argument("--config", default="self_training", metavar="NAME|FILE", help="how to learn on, from what")
+    taught.add_argument("--output", required=True, metavar="DIR", help="one folder for each half of the patients")
+    taught.add_argument("--config", default="self_training", metavar="NAME|FILE", help="recipe of the self-training")
     taught.add_argument("--canvases", metavar="DIR", help="keep drawn canvases here, and take them from here")
     taught.set_defaults(run=run_self_training)
     sheet = kinds.add_parser("contact-sheet", help="synthetic training tiles beside tiles of real slices, as a picture")
@@ -94,16 +102,20 @@ def add_commands(commands: Any) -> None:
 def run_evaluate(arguments: argparse.Namespace) -> int:
     """Print the protocol's table."""
     folders = arguments.references is not None and arguments.predictions is not None
-    wanted = sum([folders, bool(arguments.spider), bool(arguments.stacks)])
-    if wanted != 1 or (arguments.references is None) != (arguments.predictions is None):
+    kinds = [folders, bool(arguments.spider), bool(arguments.stacks), bool(arguments.volumes)]
+    if sum(kinds) != 1 or (arguments.references is None) != (arguments.predictions is None):
         raise ValueError(
-            "evaluate takes two folders, REFERENCES and PREDICTIONS, or --spider and one folder, or --stacks and one."
+            "evaluate takes two folders, REFERENCES and PREDICTIONS, or --spider, --stacks or --volumes and one folder."
         )
     if arguments.cut and not arguments.spider:
         raise ValueError("--cut is for the slices of --spider; give --spider and their folder too.")
+    if arguments.slice_mm is not None and not (arguments.volumes and 0.5 <= arguments.slice_mm <= 8):
+        raise ValueError(f"--slice-mm takes 0.5-8 mm, with --volumes; got {arguments.slice_mm:g}.")
     console = Console()
     found: list[Any]
-    if arguments.stacks or arguments.cut:
+    if arguments.volumes:
+        found = [_evaluate_volumes(arguments, console)]
+    elif arguments.stacks or arguments.cut:
         found = [_evaluate_names(arguments, console)]
     elif arguments.spider:
         found = [_evaluate_spider(arguments, console), _evaluate_names(arguments, console)]
@@ -131,18 +143,34 @@ def _evaluate_folders(arguments: argparse.Namespace, console: Console) -> Evalua
     )
 
 
-def _evaluate_spider(arguments: argparse.Namespace, console: Console) -> SpiderEvaluation:
+def _detector(arguments: argparse.Namespace) -> PartDetector:
     from ..detection.detector import PartDetector
     from ..detection.device import choose_device
     from ..detection.weights import load_network
     from ..scans.resampling import WORKING_PIXEL_MM
-    from ..training.evaluation.spider_evaluation import detector_finder, evaluate_spider
 
     device = choose_device(arguments.device)
     network, _ = load_network(arguments.model, device, pixel_mm=WORKING_PIXEL_MM)
+    return PartDetector(network, device)
+
+
+def _evaluate_volumes(arguments: argparse.Namespace, console: Console) -> VolumeEvaluation:
+    from ..training.evaluation.volumes import evaluate_volumes
+
+    return evaluate_volumes(
+        arguments.volumes,
+        _detector(arguments),
+        arguments.slice_mm,
+        lambda done, name: console.progress("evaluate", done, f"Looking at {name}"),
+    )
+
+
+def _evaluate_spider(arguments: argparse.Namespace, console: Console) -> SpiderEvaluation:
+    from ..training.evaluation.spider_evaluation import detector_finder, evaluate_spider
+
     return evaluate_spider(
         arguments.spider,
-        detector_finder(PartDetector(network, device)),
+        detector_finder(_detector(arguments)),
         lambda done, name: console.progress("evaluate", done, f"Looking at {name}"),
     )
 
@@ -184,7 +212,7 @@ def run_fidelity(arguments: argparse.Namespace) -> int:
 
 
 def run_calibration(arguments: argparse.Namespace) -> int:
-    """Print how far confidence can be trusted, and the curve for the model card."""
+    """Print the calibration of the confidence, and the curve for the model card."""
     console = Console()
     from ..spine.confidence import CARD_KEY
     from ..training.experiments.calibration import put_into_card, study_calibration

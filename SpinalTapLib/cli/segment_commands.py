@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..options import DEVICES, METHODS, PARTS_MODEL, STRUCTURES, SURFACE_FORMATS, Options
-from .arguments import add_edits, add_seed, change_of, seed_of
+from .arguments import add_edits, add_seed, correction_of, seed_of
 from .console import Console
 
 if TYPE_CHECKING:
@@ -23,16 +23,16 @@ def add_commands(commands: Any) -> None:
     segment = commands.add_parser("segment", help="find, name and model the vertebrae in one scan")
     segment.add_argument("input", type=given, metavar="INPUT", help="NIfTI, NRRD, MetaImage, a DICOM folder or file")
     segment.add_argument("--output", type=given, required=True, metavar="DIR", help="folder for the results")
-    segment.add_argument("--series", metavar="UID|N|NAME", help="DICOM series to take: UID, number or description")
+    segment.add_argument("--series", metavar="UID|N|NAME|stackN", help="DICOM series, or stack of one, to read")
     add_seed(segment)
     _add_run(segment)
     segment.add_argument("--json", action="store_true", help="print spine.json instead of the table")
     segment.set_defaults(run=run_segment)
 
-    reseed = commands.add_parser("reseed", help="count the levels of a result again; the detector does not run")
+    reseed = commands.add_parser("reseed", help="change a result and recount its levels, without running the detector")
     reseed.add_argument("folder", type=given, metavar="DIR", help="result folder of segment")
     reseed.add_argument("--output", type=given, metavar="DIR", help="folder for the new results (default: the same)")
-    reseed.add_argument("--input", type=given, metavar="INPUT", help="where the scan is now, if it was moved")
+    reseed.add_argument("--input", type=given, metavar="INPUT", help="new path of the scan, if it was moved")
     add_edits(add_seed(reseed))
     _add_count(reseed, again=True)
     _add_display(reseed)
@@ -41,9 +41,9 @@ def add_commands(commands: Any) -> None:
 
     batch = commands.add_parser("batch", help="segment every scan in a folder")
     batch.add_argument("folder", type=given, metavar="FOLDER", help="searched with its sub-folders")
-    text = "gets one result folder a scan, and batch.csv"
+    text = "folder for the results: one folder per scan, and batch.csv"
     batch.add_argument("--output", type=given, required=True, metavar="DIR", help=text)
-    batch.add_argument("--again", action="store_true", help="also scans that have a result already")
+    batch.add_argument("--again", action="store_true", help="segment scans again that already have a result")
     _add_run(batch)
     batch.set_defaults(run=run_batch)
 
@@ -64,14 +64,14 @@ def _add_count(parser: argparse.ArgumentParser, again: bool = False) -> None:
 
 def _add_display(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--surface-format", default="stl", choices=SURFACE_FORMATS, help="default: stl")
-    parser.add_argument("--quiet", action="store_true", help="no progress; warnings are still shown")
+    parser.add_argument("--quiet", action="store_true", help="hide the progress; warnings are still shown")
     parser.add_argument("--verbose", action="store_true", help="show the library's log")
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
     _add_count(parser)
     parser.add_argument("--device", default="auto", choices=DEVICES)
-    parser.add_argument("--structures", default="bodies", choices=STRUCTURES, help="all: discs and canal too")
+    parser.add_argument("--structures", default="bodies", choices=STRUCTURES, help="all: also discs and canal")
     parser.add_argument("--model", default=PARTS_MODEL, help=argparse.SUPPRESS)
     _add_display(parser)
 
@@ -96,7 +96,7 @@ def run_segment(arguments: argparse.Namespace) -> int:
 
 def run_reseed(arguments: argparse.Namespace) -> int:
     """Change a result and count its levels again."""
-    change = change_of(arguments)
+    correction = correction_of(arguments)
     count: dict[str, Any] = {}
     if arguments.steps is not None:
         count["steps"] = steps_of(arguments.steps)
@@ -112,7 +112,7 @@ def run_reseed(arguments: argparse.Namespace) -> int:
     spine = reseed_folder(
         folder,
         output,
-        change,
+        correction,
         scan=Path(arguments.input) if arguments.input else None,
         count=count,
         surface_format=arguments.surface_format,

@@ -1,4 +1,4 @@
-"""The commands around the synthetic spine: phantom and train."""
+"""The commands phantom and train."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ def add_commands(commands: Any) -> None:
     phantom.add_argument("--slice-mm", type=float, default=4.0, metavar="MM", help="between slices; default: 4")
     phantom.add_argument("--pixel-mm", type=float, default=1.0, metavar="MM", help="size of a pixel; default: 1")
     phantom.add_argument("--pathology", action="store_true", help="with fractures, slips, lesions and unusual counts")
+    phantom.add_argument("--arches", action="store_true", help="label arches (300 + value) and the sacrum (29), too")
     phantom.set_defaults(run=run_phantom)
 
     train = commands.add_parser("train", help="train a network on synthetic spines")
@@ -36,12 +37,12 @@ def add_commands(commands: Any) -> None:
         "--config", metavar="NAME|FILE", help="recipe: parts (or the checkpoint's own), ladder, levels, tiny or a file"
     )
     train.add_argument("--output", required=True, metavar="DIR", help="folder for weights, card, log and checkpoint")
-    train.add_argument("--resume", metavar="PATH", help="checkpoint (or its folder) to go on from")
-    train.add_argument("--seed", type=int, metavar="N", help="instead of the recipe's")
-    train.add_argument("--steps", type=int, metavar="N", help="instead of the recipe's")
-    train.add_argument("--minutes", type=float, metavar="M", help="end after so many minutes at the latest")
-    train.add_argument("--device", choices=DEVICES, help="instead of the recipe's")
-    train.add_argument("--spider", metavar="DIR", help="SPIDER slices: measure on them ten times; nothing is learnt")
+    train.add_argument("--resume", metavar="PATH", help="checkpoint, or its folder, to resume")
+    train.add_argument("--seed", type=int, metavar="N", help="override the recipe's seed")
+    train.add_argument("--steps", type=int, metavar="N", help="override the recipe's number of steps")
+    train.add_argument("--minutes", type=float, metavar="M", help="stop after M minutes")
+    train.add_argument("--device", choices=DEVICES, help="override the recipe's device")
+    train.add_argument("--spider", metavar="DIR", help="SPIDER slices to validate on, never trained on")
     train.set_defaults(run=run_train)
 
 
@@ -63,6 +64,7 @@ def run_phantom(arguments: argparse.Namespace) -> int:
         slice_mm=arguments.slice_mm,
         pixel_mm=arguments.pixel_mm,
         healthy=not arguments.pathology,
+        arches=arguments.arches,
         progress=lambda done: console.progress("draw", done, "Drawing the slices"),
     )
     console.clear()

@@ -278,6 +278,7 @@ def _vertebra(
         corners_lps_mm=corners,
         slices=candidate.slices,
         flags=tuple(dict.fromkeys((*(f for f in candidate.flags if f != Note.MISSING_BELOW), *notes))),
+        candidate=candidate.number,
         level_probability=probability,
     )
 

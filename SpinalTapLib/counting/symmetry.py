@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..scans.sampling import bilinear
 from ..scans.volume import SagittalVolume
 from .rungs import FLAT, Rung
 
@@ -67,13 +68,7 @@ def _patches(slices: np.ndarray, rung: Rung) -> np.ndarray:
     steps = (np.arange(SIDE_PX) + 0.5) / SIDE_PX - 0.5
     own = np.stack(np.meshgrid(steps * PATCH_SIZES[0], steps * PATCH_SIZES[1], indexing="ij"), axis=-1)
     points = rung.to_image(own).reshape(-1, 2)
-    rows, columns = slices.shape[1:]
-    r, c = np.clip(points[:, 0], 0, rows - 1.001), np.clip(points[:, 1], 0, columns - 1.001)
-    r0, c0 = r.astype(int), c.astype(int)
-    fr, fc = r - r0, c - c0
-    upper = slices[:, r0, c0] * (1 - fc) + slices[:, r0, c0 + 1] * fc
-    lower = slices[:, r0 + 1, c0] * (1 - fc) + slices[:, r0 + 1, c0 + 1] * fc
-    patches = upper * (1 - fr) + lower * fr
+    patches = bilinear(slices, points)
     least = FLAT * float(np.abs(patches).max()) or 1.0
     patches = patches - patches.mean(1, keepdims=True)
     return patches / np.maximum(np.linalg.norm(patches, axis=1, keepdims=True), least)

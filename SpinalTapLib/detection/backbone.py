@@ -1,7 +1,7 @@
-"""The backbone: of all bodies that were followed, those that together make one spine, in order.
+"""Select the bodies that together make one spine, in order.
 
-The way from body to body is found by dynamic programming: each body brings its score, each step costs what makes it
-unlike a step up a spine. What lies off the best way is an island: a bladder, a skin fold, a round organ.
+Dynamic programming finds the best path from body to body: each body adds its score, and each step costs more the less
+it resembles a step up a spine. Bodies off the best path are false: a bladder, a skin fold, a round organ.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ SIZE_COST = 2.0
 
 
 @dataclass(frozen=True, eq=False)
-class Bodies:
-    """Bodies in the frame of the slices: (across, row, column), mm; rows run down.
+class FollowedBodies:
+    """Bodies followed through the slices, in the frame of the slices: (across, row, column), mm; rows run down.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class Bodies:
     heights, depths : ndarray, shape (n,)
         mm.
     scores : ndarray, shape (n,)
-        What each body is worth, up to 1; one that is worth less than nothing is taken only to save a gap.
+        Score of each body, at most 1. A negative score is accepted only where the body closes a gap.
     """
 
     centroids: np.ndarray
@@ -54,12 +54,12 @@ class Bodies:
     scores: np.ndarray
 
 
-def missing_between(bodies: Bodies) -> np.ndarray:
+def missing_between(bodies: FollowedBodies) -> np.ndarray:
     """Return how many bodies would fit between each two, (n, n), rounded; meaningful for true steps only."""
     return np.maximum(np.rint(_ratios(bodies) / USUAL_STEP) - 1, 0)
 
 
-def step_costs(bodies: Bodies) -> np.ndarray:
+def step_costs(bodies: FollowedBodies) -> np.ndarray:
     """Return the cost of going up from body i to body j at [i, j]; infinite where j is not above i."""
     step = bodies.centroids[None] - bodies.centroids[:, None]
     length = np.maximum(np.linalg.norm(step, axis=-1), 1e-9)
@@ -77,17 +77,17 @@ def step_costs(bodies: Bodies) -> np.ndarray:
     return np.where((ratio >= impossible) & (step[..., 1] < 0), cost, np.inf)
 
 
-def backbone(bodies: Bodies) -> np.ndarray:
+def backbone(bodies: FollowedBodies) -> np.ndarray:
     """Return the indices of the bodies that make the spine, from the bottom up.
 
     Parameters
     ----------
-    bodies : Bodies
+    bodies : FollowedBodies
 
     Returns
     -------
     ndarray of int
-        The way up with the largest sum of scores less costs; empty only if there are no bodies.
+        The path with the largest sum of scores less costs; empty only if there are no bodies.
     """
     n = len(bodies.scores)
     if n == 0:
@@ -109,7 +109,7 @@ def backbone(bodies: Bodies) -> np.ndarray:
     return np.array(way[::-1])
 
 
-def _ratios(bodies: Bodies) -> np.ndarray:
+def _ratios(bodies: FollowedBodies) -> np.ndarray:
     """Return the distances of the centroids in mean heights of the two bodies, (n, n)."""
     distance = np.linalg.norm(bodies.centroids[None] - bodies.centroids[:, None], axis=-1)
     return distance / np.maximum((bodies.heights[None] + bodies.heights[:, None]) / 2, 1e-9)

@@ -1,4 +1,4 @@
-"""Chains: the same body followed from slice to slice.
+"""Follow each body from slice to slice.
 
 Positions are (row, column) in mm, so that distances are those of the LPS frame; `across` is the position of the slice
 along the normal of the slices, mm.

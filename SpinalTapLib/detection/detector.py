@@ -1,45 +1,26 @@
-"""PartDetector: slices in, vertebrae in each slice out."""
+"""Detect the vertebrae in every slice of a volume."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import nn
 
 from ..progress import Cancelled, CancelledCallback, ProgressCallback
+from ..scans.volume import SagittalVolume
 from ..spine.structures import N_STRUCTURES
 from .grouping import group
 from .inference import PartInference
-from .part_maps import PartMaps, SliceVertebra
-
-if TYPE_CHECKING:
-    from ..scans.volume import SagittalVolume
+from .part_maps import Detections, PartMaps, SliceVertebra
 
 __all__ = ["Detections", "PartDetector", "PartMaps", "SliceVertebra"]
 
 STAGE = "detect"
 
-
-@dataclass(frozen=True, eq=False)
-class Detections:
-    """What was seen in all slices of a volume.
-
-    Attributes
-    ----------
-    working : SagittalVolume
-        The volume that the detector looked at; slice indices and pixels refer to it.
-    vertebrae : tuple of SliceVertebra
-        Slice by slice from right to left; within a slice the surest first.
-    probabilities : ndarray, shape (slices, n_structures, rows, columns), float16
-        Mask classes in the order of `Structure`.
-    """
-
-    working: SagittalVolume
-    vertebrae: tuple[SliceVertebra, ...]
-    probabilities: np.ndarray
+NEIGHBOUR_MM = 3.6
+"""About how far the neighbours are that the network looks at: nearer ones show nearly the same."""
 
 
 class PartDetector:
@@ -62,9 +43,11 @@ class PartDetector:
     def __init__(self, network: nn.Module, device: torch.device | str = "cpu") -> None:
         self._inference = PartInference(network, device)
 
-    def part_maps(self, image: np.ndarray) -> PartMaps:
-        """Return the part maps of one slice, shape (rows, columns), at 1 mm a pixel."""
-        return self._inference(image)
+    def part_maps(
+        self, image: np.ndarray, neighbours: Sequence[np.ndarray | None] = (), distance_mm: float = 0.0
+    ) -> PartMaps:
+        """Return the part maps of one slice at 1 mm a pixel; see `PartInference.__call__`."""
+        return self._inference(image, neighbours, distance_mm)
 
     def detect(
         self,
@@ -94,6 +77,7 @@ class PartDetector:
         """
         count, *size = working.array.shape
         probabilities = np.zeros((count, N_STRUCTURES, *size), np.float16)
+        homes: list[np.ndarray] = []
         vertebrae: list[SliceVertebra] = []
         most = 0  # vertebrae in one slice
         for index, image in enumerate(working.array):
@@ -102,9 +86,20 @@ class PartDetector:
             if progress is not None:
                 seen = f", {most} vertebrae seen" if most > 1 else ""
                 progress(STAGE, index / count, f"Looking at slice {index + 1} of {count}{seen}")
-            maps = self.part_maps(image)
+            maps = self.part_maps(image, *self._beside(working, index))
             probabilities[index] = maps.probabilities
+            if maps.homes is not None:
+                homes.append(maps.homes.astype(np.float16))
             found = group(maps, index)
             most = max(most, len(found))
             vertebrae.extend(found)
-        return Detections(working, tuple(vertebrae), probabilities)
+        return Detections(working, tuple(vertebrae), probabilities, np.stack(homes) if homes else None)
+
+    def _beside(self, working: SagittalVolume, index: int) -> tuple[list[np.ndarray | None], float] | tuple[()]:
+        """Return a slice's neighbours and their distance, mm; nothing where the network does not look at them."""
+        if not self._inference.sees_neighbours:
+            return ()
+        slice_mm = float(working.spacing_mm[0])
+        step = max(1, round(NEIGHBOUR_MM / slice_mm))
+        places = index - step, index + step
+        return [working.array[k] if 0 <= k < len(working.array) else None for k in places], step * slice_mm

@@ -1,4 +1,4 @@
-"""Parts become vertebrae: corners join the centroid that their vector points at."""
+"""Group parts into vertebrae: each corner joins the centroid that its vector points at."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..spine.structures import BODY_CLASSES
 from ..spine.vertebra import CORNERS
 from .networks import CENTROID, N_CORNERS
 from .part_maps import PartMaps, SliceVertebra
-from .peaks import CENTROID_THRESHOLD, CORNER_THRESHOLD, find_peaks
+from .peaks import CENTROID_THRESHOLD, CORNER_THRESHOLD, find_peaks, kept_apart
 
 JOIN_LIMIT = 0.5
 """A corner's vector may miss the centroid by this part of its own length (half the body's diagonal)."""
@@ -131,11 +131,7 @@ def one_a_body(centroids: np.ndarray, parts: CornerParts) -> np.ndarray:
     miss = misses(centroids, parts)
     size = np.array([np.median(parts.reach[row <= 1]) if (row <= 1).any() else 0.0 for row in miss])
     distance = np.linalg.norm(centroids[:, None] - centroids[None], axis=-1)
-    kept: list[int] = []
-    for i in range(len(centroids)):
-        if not (distance[i, kept] < DUPLICATE_DISTANCE * size[kept]).any():
-            kept.append(i)
-    return np.array(kept, dtype=int)
+    return kept_apart(distance < DUPLICATE_DISTANCE * size)
 
 
 def join(centroids: np.ndarray, parts: CornerParts) -> np.ndarray:
@@ -228,7 +224,7 @@ def _vertebrae(
     centroid_scores: np.ndarray,
     corner_scores: np.ndarray,
 ) -> tuple[SliceVertebra, ...]:
-    """Return what stands up to the checks of shape, mask and overlap, the surest first."""
+    """Return the vertebrae that pass the checks of shape, mask and overlap, in falling order of score."""
     with np.errstate(invalid="ignore", divide="ignore"):
         good = np.isfinite(corners).all((1, 2)) & is_plausible(corners)
         good &= quads.contains(corners, centroids[:, None])[:, 0]
@@ -257,8 +253,4 @@ def _apart(corners: np.ndarray) -> np.ndarray:
     """Return indices of the quadrilaterals that overlap with no earlier kept one."""
     covered = quads.overlap(corners)
     covered = np.maximum(covered, covered.T)
-    kept: list[int] = []
-    for i in range(len(corners)):
-        if not (covered[i, kept] > DUPLICATE_OVERLAP).any():
-            kept.append(i)
-    return np.array(kept, dtype=int)
+    return kept_apart(covered > DUPLICATE_OVERLAP)

@@ -1,20 +1,22 @@
-"""A trained part network made ready to run fast: images in, part maps out, as arrays."""
+"""Run a trained part network over whole images, tile by tile."""
 
 from __future__ import annotations
 
 import copy
 import logging
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ..spine.structures import N_STRUCTURES, Structure
-from .networks import N_HEATMAPS, OUTPUT_CHANNELS, VECTOR_UNIT_PX, PartNetwork
+from ..spine.structures import Structure
+from .networks import HOME_UNIT_PX, N_HEATMAPS, N_PARTS, OUTPUT_CHANNELS, VECTOR_UNIT_PX, PartNetwork
 from .part_maps import PartMaps
-from .tiling import OVERLAP_PX, TILE_PX, Blender, normalise_tiles, tile_grid
+from .tiling import OVERLAP_PX, TILE_PX, Blender, Window, network_input, normalise_tiles, tile_grid
 
 _log = logging.getLogger(__name__)
 
@@ -25,8 +27,8 @@ HALF_HEATMAP_TOLERANCE = 0.05
 """Half precision is kept only if no heatmap or mask probability moves by more than this on the scan itself: a quarter
 of the lowest peak that counts, and about 0.05 px in the position of a peak."""
 
-_VECTORS = slice(N_HEATMAPS, OUTPUT_CHANNELS - N_STRUCTURES)
-_MASK = slice(OUTPUT_CHANNELS - N_STRUCTURES, OUTPUT_CHANNELS)
+_VECTORS = slice(N_HEATMAPS, N_PARTS)
+_MASK = slice(N_PARTS, OUTPUT_CHANNELS)
 
 
 def has_fast_bfloat16() -> bool:
@@ -53,7 +55,7 @@ class PartInference:
     Parameters
     ----------
     network : nn.Module
-        A `PartNetwork`, or anything else that turns (n, 1, rows, columns) into (n, 20, rows, columns).
+        A `PartNetwork`, or anything else that turns (n, channels, rows, columns) into (n, outputs, rows, columns).
     device : torch.device or str
         Where it runs.
 
@@ -61,10 +63,13 @@ class PartInference:
     -----
     On processors with native bfloat16 the convolutions run in it, which takes half the time. The first tile of the
     first image is run both ways; unless they agree (`HALF_HEATMAP_TOLERANCE`), everything runs in single precision.
+    Networks that do not tell all structures apart (older ones) give those that they lack probability 0.
     """
 
     def __init__(self, network: nn.Module, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
+        self._neighbours = int(getattr(network, "slices", 1)) - 1
+        self._channels = OUTPUT_CHANNELS + 2 * bool(getattr(network, "homes", False))
         network = fused(network) if isinstance(network, PartNetwork) else network.eval()
         self._network = network.to(self.device)
         self._half: bool | None = None if self.device.type == "cpu" and has_fast_bfloat16() else False
@@ -72,28 +77,50 @@ class PartInference:
             self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
-    def uses_half(self) -> bool:
-        """Whether the convolutions run in bfloat16 (decided by the first image)."""
-        return bool(self._half)
+    def sees_neighbours(self) -> bool:
+        """Whether the network looks at the two neighbouring slices as well."""
+        return self._neighbours > 0
 
-    def __call__(self, image: np.ndarray) -> PartMaps:
-        """Return the part maps of one slice, shape (rows, columns), of raw intensities at 1 mm a pixel."""
+    def __call__(
+        self, image: np.ndarray, neighbours: Sequence[np.ndarray | None] = (), distance_mm: float = 0.0
+    ) -> PartMaps:
+        """Return the part maps of one slice.
+
+        Parameters
+        ----------
+        image : ndarray, shape (rows, columns)
+            Raw intensities at 1 mm a pixel.
+        neighbours : sequence of ndarray or None
+            Slices on the two sides, of the same shape; None (or nothing at all) where there is none. A network that
+            looks at one slice does not use them.
+        distance_mm : float
+            Lateral distance from the slice to each neighbour.
+        """
         windows = tile_grid(image.shape, TILE_PX, OVERLAP_PX)
-        tiles = torch.from_numpy(np.stack([np.ascontiguousarray(image[w], dtype=np.float32) for w in windows]))
-        tiles = normalise_tiles(tiles[:, None])
-        blender = Blender(OUTPUT_CHANNELS, image.shape, OVERLAP_PX)
-        full = np.flatnonzero(tiles.flatten(1).any(1).numpy())
+        tiles = self._inputs(image, neighbours, distance_mm, windows)
+        blender = Blender(self._channels, image.shape, OVERLAP_PX)
+        full = np.flatnonzero(tiles[:, 0].flatten(1).any(1).numpy())
         for i in sorted(set(range(len(windows))) - set(full.tolist())):
-            blender.add(_empty_maps(tiles.shape[-2:]), windows[i])
+            blender.add(_empty_maps(self._channels, tiles.shape[-2:]), windows[i])
         size = GPU_BATCH if self.device.type == "cuda" else CPU_BATCH
         for batch in (full[i : i + size] for i in range(0, len(full), size)):
             for i, maps in zip(batch, self._run(tiles[batch])):
                 blender.add(maps, windows[i])
         return _part_maps(blender.result())
 
+    def _inputs(
+        self, image: np.ndarray, neighbours: Sequence[np.ndarray | None], distance_mm: float, windows: Sequence[Window]
+    ) -> torch.Tensor:
+        """Return the network's input for every window, (n, channels, rows, columns)."""
+        pair = [*neighbours, None, None][: self._neighbours]
+        images = [_normalised(image, windows)]
+        images += [torch.zeros_like(images[0]) if side is None else _normalised(side, windows) for side in pair]
+        distances = torch.tensor([0.0 if side is None else distance_mm for side in pair])
+        return network_input(torch.stack(images, 1), distances.expand(len(windows), -1))
+
     @torch.inference_mode()
     def _run(self, tiles: torch.Tensor) -> np.ndarray:
-        """Return the maps of a few normalised tiles, (n, 20, rows, columns), mask classes as probabilities."""
+        """Return the maps of a few tiles, (n, channels, rows, columns), mask classes as probabilities."""
         if self._half is None:
             self._half = self._half_is_good(tiles[:1])
         return self._forward(tiles, self._half)
@@ -105,7 +132,9 @@ class PartInference:
             output = self._network(tiles.to(self.device)).float().contiguous()
         output[:, _VECTORS] *= VECTOR_UNIT_PX
         output[:, _MASK] = output[:, _MASK].softmax(1)
-        return output.cpu().numpy()
+        output[:, OUTPUT_CHANNELS:] *= HOME_UNIT_PX
+        unknown = self._channels - output.shape[1]
+        return functional.pad(output, (0, 0, 0, 0, 0, unknown)).cpu().numpy()
 
     def _half_is_good(self, tile: torch.Tensor) -> bool:
         """Run one tile in both precisions and return whether heatmaps and mask agree."""
@@ -116,13 +145,21 @@ class PartInference:
         return good
 
 
-def _empty_maps(shape: torch.Size) -> np.ndarray:
+def _normalised(image: np.ndarray, windows: Sequence[Window]) -> torch.Tensor:
+    """Return an image's tiles, (n, rows, columns)."""
+    return normalise_tiles(
+        torch.from_numpy(np.stack([np.ascontiguousarray(image[window], dtype=np.float32) for window in windows]))
+    )
+
+
+def _empty_maps(channels: int, shape: torch.Size) -> np.ndarray:
     """Return the maps of a tile that shows nothing: background everywhere."""
-    maps = np.zeros((OUTPUT_CHANNELS, *shape), np.float32)
+    maps = np.zeros((channels, *shape), np.float32)
     maps[_MASK][Structure.BACKGROUND] = 1.0
     return maps
 
 
 def _part_maps(maps: np.ndarray) -> PartMaps:
-    """Return blended maps, (20, rows, columns), by their meaning."""
-    return PartMaps(maps[:N_HEATMAPS], maps[_VECTORS].reshape(-1, 2, *maps.shape[1:]), maps[_MASK])
+    """Return blended maps, (21 or 23, rows, columns), by their meaning."""
+    homes = maps[OUTPUT_CHANNELS:] if len(maps) > OUTPUT_CHANNELS else None
+    return PartMaps(maps[:N_HEATMAPS], maps[_VECTORS].reshape(-1, 2, *maps.shape[1:]), maps[_MASK], homes)

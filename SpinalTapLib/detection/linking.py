@@ -1,25 +1,21 @@
-"""Vertebrae in slices become vertebrae in three dimensions."""
+"""Link the vertebrae of neighbouring slices to vertebrae in three dimensions."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..scans.volume import SagittalVolume
 from ..spine import quadrilaterals as quads
 from ..spine.notes import Note
 from ..spine.vertebra import CORNERS
-from .backbone import Bodies, backbone, missing_between
+from .backbone import FollowedBodies, backbone, missing_between
 from .chains import Outlines, follow
-from .part_maps import SliceVertebra
-
-if TYPE_CHECKING:
-    from ..scans.volume import SagittalVolume
-    from .detector import Detections
+from .part_maps import Candidate, Detections, SliceVertebra
 
 MIN_EXTENT_MM, MIN_EXTENT_OF_DEPTH = 8.0, 0.45
-"""A body is seen over at least this width, or over this part of its depth if that is less (the necks of children)."""
+"""Least lateral extent: 8 mm, or 45 % of the depth if that is smaller (cervical bodies of children)."""
 
 THICK_SLICE_MM = 5.0
 """From this slice distance on, a narrow body may be seen in one slice only."""
@@ -28,51 +24,13 @@ CENTRAL_PART = 0.5
 """Corners are taken from this part of a body's slices, the ones around its middle, and from three at least."""
 
 FULL_EXTENT_MM = 16.0
-"""From this width on, a chain of slices counts in full as a body."""
+"""Lateral extent from which a body's score counts in full."""
 
 STANDING_COST = 0.2
-"""What a body must be worth to be added to an end of the spine: its score times its width over `FULL_EXTENT_MM`."""
+"""Least score, weighted by lateral extent over `FULL_EXTENT_MM`, of a body that is added to an end of the spine."""
 
 EDGE_MM = 2.0
 """Corners this close to the border of the image belong to a body that may be cut."""
-
-
-@dataclass(frozen=True, eq=False)
-class Candidate:
-    """A vertebral body in three dimensions, without a level yet.
-
-    Attributes
-    ----------
-    members : tuple of SliceVertebra
-        What was seen of it, slice by slice from right to left, one a slice.
-    centroid_lps_mm : ndarray, shape (3,)
-        Centre of the body, half-way between its sides, LPS, mm.
-    corners_lps_mm : ndarray, shape (4, 3)
-        Corners in its mid-slice, in the order of `vertebra.CORNERS`, LPS, mm: the median over the central slices,
-        each moved along the body's own tilt.
-    mid_slice : int
-        The slice of the working volume nearest to the centre.
-    evidence : ndarray, shape (n_structures,)
-        Mean mask probabilities in the central slices, in the order of `Structure`.
-    score : float
-        How sure the parts are in the central slices, 0-1.
-    flags : tuple of str
-        Plain-English notes.
-    slices : tuple of int
-        Slices of the working volume that show it, from right to left.
-    raw_score : float or None
-        The score as the detector gave it, where `score` has been made a probability (`pipeline.calibrated`).
-    """
-
-    members: tuple[SliceVertebra, ...]
-    centroid_lps_mm: np.ndarray
-    corners_lps_mm: np.ndarray
-    mid_slice: int
-    evidence: np.ndarray
-    score: float
-    flags: tuple[str, ...]
-    slices: tuple[int, ...]
-    raw_score: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,8 +68,8 @@ def link(detections: Detections) -> tuple[Candidate, ...]:
     Returns
     -------
     tuple of Candidate
-        Bodies seen over too small a width, and those off the spine's own way, are left out. Their middles lie half-way
-        between the outermost slices that show them; `centring.recentred` finds them more exactly.
+        Bodies seen over too small a width, and those that do not fit into the spine, are left out. A centre lies
+        half-way between the outermost slices that show the body; `centring.recentred` finds it more exactly.
     """
     working = detections.working
     slice_mm, *pixel_mm = (float(v) for v in working.spacing_mm)
@@ -143,10 +101,9 @@ def _is_wide(fit: _Fit, working: SagittalVolume) -> bool:
 
 
 def _without_narrow_ends(way: np.ndarray, wide: list[bool]) -> np.ndarray:
-    """Return the way up from its first to its last wide body.
+    """Return the path from its first to its last wide body.
 
-    Between two such bodies a narrow one that fits into the way is kept: most of it was missed. At the ends nothing
-    speaks for it.
+    Between two wide bodies a narrow one is kept: most of it was missed. At the ends there is no evidence for it.
     """
     places = [i for i, k in enumerate(way) if wide[k]]
     return way[places[0] : places[-1] + 1] if places else way[:0]
@@ -186,10 +143,10 @@ def _median_of_seen(corners: np.ndarray, seen: np.ndarray) -> np.ndarray:
     return np.nanmedian(np.where(use[..., None], corners, np.nan), axis=0)
 
 
-def _bodies(fits: list[_Fit]) -> Bodies:
-    """Return the fitted bodies as the backbone needs them; narrow ones are worth less."""
+def _bodies(fits: list[_Fit]) -> FollowedBodies:
+    """Return the fitted bodies as `backbone` takes them, with a lower score for narrow ones."""
     corners = np.array([f.corners for f in fits]).reshape(-1, 4, 2)
-    return Bodies(
+    return FollowedBodies(
         centroids=np.array([[f.across, *f.centroid] for f in fits]).reshape(-1, 3),
         up=np.array([f.up for f in fits]).reshape(-1, 3),
         heights=quads.height(corners),

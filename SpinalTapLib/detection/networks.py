@@ -18,7 +18,14 @@ CENTROID = 4
 VECTOR_UNIT_PX = 16.0
 """One unit of the vector outputs, px: about half a lumbar body, so that targets are near one."""
 
-OUTPUT_CHANNELS = N_HEATMAPS + 2 * N_CORNERS + N_STRUCTURES
+N_PARTS = N_HEATMAPS + 2 * N_CORNERS
+"""Output channels before those of the mask: heatmaps and vectors."""
+OUTPUT_CHANNELS = N_PARTS + N_STRUCTURES
+HOME_UNIT_PX = 32.0
+"""One unit of the two outputs that lead from an arch to its body, px: about the distance between the two."""
+
+OLD_STRUCTURES = 7
+"""Networks whose cards do not say otherwise know the first seven structures, without arches, and look at one slice."""
 DEFAULT_WIDTHS = (16, 32, 64, 128, 192)
 
 
@@ -49,22 +56,41 @@ class PartNetwork(nn.Module):
     widths : sequence of int
         Channels of each level, finest first. The number of levels sets the multiple that sides are padded to
         (16 px for five levels).
+    slices : int
+        1, or 3 where it looks at the two neighbouring slices as well.
+    structures : int
+        How many of `spine.structures.Structure` its mask tells apart, from the first one on.
+    homes : bool
+        Whether it also says, on arches, where the body of the same vertebra lies.
 
     Notes
     -----
-    `forward` takes a tensor of shape (n, 1, rows, columns), z-scored, at 1 mm a pixel, of any size, and returns
-    (n, OUTPUT_CHANNELS, rows, columns): see `split_output` for the meaning of the channels.
+    `forward` takes a tensor of shape (n, 2 * slices - 1, rows, columns), z-scored, at 1 mm a pixel, of any size: see
+    `tiling.network_input`. It returns (n, 13 + structures, rows, columns), or two channels more: see `split_output`.
     """
 
-    def __init__(self, widths: Sequence[int] = DEFAULT_WIDTHS) -> None:
+    def __init__(
+        self,
+        widths: Sequence[int] = DEFAULT_WIDTHS,
+        slices: int = 1,
+        structures: int = OLD_STRUCTURES,
+        homes: bool = False,
+    ) -> None:
         super().__init__()
+        if slices not in (1, 3) or not 2 <= structures <= N_STRUCTURES or (homes and structures < N_STRUCTURES):
+            raise ValueError(
+                f"A part network looks at 1 or 3 slices and tells 2-{N_STRUCTURES} structures apart (all of them where "
+                f"it gives arches their bodies); got {slices} slices and {structures} structures."
+            )
         if len(widths) < 2 or any(w < 1 for w in widths):
             raise ValueError(f"A part network needs two or more positive level widths; got {tuple(widths)}.")
         self.widths = tuple(int(w) for w in widths)
+        self.slices, self.structures, self.homes = int(slices), int(structures), bool(homes)
         w = self.widths
-        self.down = nn.ModuleList(_double_convolution(a, b) for a, b in zip((1, *w[:-1]), w))
+        first = 2 * self.slices - 1
+        self.down = nn.ModuleList(_double_convolution(a, b) for a, b in zip((first, *w[:-1]), w))
         self.up = nn.ModuleList(_double_convolution(a + b, a) for a, b in zip(w[:-1], w[1:]))
-        self.head = nn.Conv2d(w[0], OUTPUT_CHANNELS, 1)
+        self.head = nn.Conv2d(w[0], N_PARTS + self.structures + 2 * self.homes, 1)
         self.apply(_initialise)
         # The head is linear and its targets are small: start near zero, not at He's gain for ReLU.
         nn.init.normal_(self.head.weight, std=0.01)
@@ -72,7 +98,10 @@ class PartNetwork(nn.Module):
     @property
     def arguments(self) -> dict[str, object]:
         """What a model card must hold to build the same network again."""
-        return {"class": type(self).__name__, "widths": list(self.widths)}
+        arguments: dict[str, object] = {"class": type(self).__name__, "widths": list(self.widths)}
+        if (self.slices, self.structures) != (1, OLD_STRUCTURES):
+            arguments |= {"slices": self.slices, "structures": self.structures, "homes": self.homes}
+        return arguments
 
     @property
     def multiple_px(self) -> int:
@@ -80,7 +109,7 @@ class PartNetwork(nn.Module):
         return 2 ** (len(self.widths) - 1)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Return the raw part maps of a batch of tiles, (n, 1, rows, columns), one channel an output."""
+        """Return the raw part maps of a batch of tiles, (n, channels, rows, columns) -> (n, outputs, rows, columns)."""
         rows, columns = image.shape[-2:]
         x = _padded(image, self.multiple_px)
         skips = []
@@ -103,12 +132,12 @@ def _padded(image: torch.Tensor, multiple: int) -> torch.Tensor:
     return functional.pad(image, (0, right, 0, below), mode="replicate") if below or right else image
 
 
-def split_output(output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Cut the output of a `PartNetwork` into its three kinds of maps (views, no copy).
+def split_output(output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    """Cut the output of a `PartNetwork` into its kinds of maps (views, no copy).
 
     Parameters
     ----------
-    output : Tensor, shape (n, OUTPUT_CHANNELS, rows, columns)
+    output : Tensor, shape (n, 20, 21 or 23, rows, columns)
 
     Returns
     -------
@@ -117,18 +146,26 @@ def split_output(output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torc
     vectors : Tensor, shape (n, 4, 2, rows, columns)
         For each corner (row, column) offset from the pixel to the centroid of the corner's vertebra, in units of
         `VECTOR_UNIT_PX`. Meaningful near a corner only.
-    logits : Tensor, shape (n, N_STRUCTURES, rows, columns)
-        Mask classes in the order of `spine.structures.Structure`, before the soft-max.
+    logits : Tensor, shape (n, structures, rows, columns)
+        Mask classes in the order of `spine.structures.Structure`, before the soft-max; older networks lack the last.
+    homes : Tensor, shape (n, 2, rows, columns), or None
+        (row, column) offset from the pixel to the middle of the body that an arch belongs to, in units of
+        `HOME_UNIT_PX`; None if the network does not say.
 
     Raises
     ------
     ValueError
-        If the tensor does not have four axes and `OUTPUT_CHANNELS` channels.
+        If the tensor does not have four axes and as many channels as a part network can have.
     """
-    if output.ndim != 4 or output.shape[1] != OUTPUT_CHANNELS:
-        raise ValueError(f"Part maps must have shape (n, {OUTPUT_CHANNELS}, rows, columns); got {tuple(output.shape)}.")
-    heatmaps, vectors, logits = output.split((N_HEATMAPS, 2 * N_CORNERS, N_STRUCTURES), dim=1)
-    return heatmaps, vectors.unflatten(1, (N_CORNERS, 2)), logits
+    known = (N_PARTS + OLD_STRUCTURES, OUTPUT_CHANNELS, OUTPUT_CHANNELS + 2)
+    if output.ndim != 4 or output.shape[1] not in known:
+        channels = ", ".join(map(str, known[:2]))
+        raise ValueError(
+            f"Part maps must have shape (n, {channels} or {known[2]}, rows, columns); got {tuple(output.shape)}."
+        )
+    heatmaps, vectors = output[:, :N_HEATMAPS], output[:, N_HEATMAPS:N_PARTS].unflatten(1, (N_CORNERS, 2))
+    homes = output[:, OUTPUT_CHANNELS:] if output.shape[1] > OUTPUT_CHANNELS else None
+    return heatmaps, vectors, output[:, N_PARTS:OUTPUT_CHANNELS], homes
 
 
 LADDER_CHANNELS = 4

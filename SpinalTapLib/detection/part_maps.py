@@ -1,10 +1,12 @@
-"""PartMaps and SliceVertebra: what is seen in one slice, before and after grouping."""
+"""What the detector sees: part maps and vertebrae in one slice, all slices of a volume, bodies in three dimensions."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+
+from ..scans.volume import SagittalVolume
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,11 +21,14 @@ class PartMaps:
         For each corner, (row, column) offset to its centroid, px.
     probabilities : ndarray, shape (n_structures, rows, columns), float32
         Mask classes in the order of `Structure`.
+    homes : ndarray, shape (2, rows, columns), float32, or None
+        On arches, (row, column) offset to the middle of the body of the same vertebra, px; None if not known.
     """
 
     heatmaps: np.ndarray
     vectors: np.ndarray
     probabilities: np.ndarray
+    homes: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,3 +57,67 @@ class SliceVertebra:
     score: float
     evidence: np.ndarray
     rebuilt: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """What was seen in all slices of a volume.
+
+    Attributes
+    ----------
+    working : SagittalVolume
+        The volume that the detector looked at; slice indices and pixels refer to it.
+    vertebrae : tuple of SliceVertebra
+        Slice by slice from right to left; within a slice the surest first.
+    probabilities : ndarray, shape (slices, n_structures, rows, columns), float16
+        Mask classes in the order of `Structure`.
+    homes : ndarray, shape (slices, 2, rows, columns), float16, or None
+        On arches, (row, column) offset to the middle of the body of the same vertebra, px; None if the network does
+        not say.
+    """
+
+    working: SagittalVolume
+    vertebrae: tuple[SliceVertebra, ...]
+    probabilities: np.ndarray
+    homes: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A vertebral body in three dimensions, without a level yet.
+
+    Attributes
+    ----------
+    members : tuple of SliceVertebra
+        What was seen of it, slice by slice from right to left, one a slice.
+    centroid_lps_mm : ndarray, shape (3,)
+        Centre of the body, half-way between its sides, LPS, mm.
+    corners_lps_mm : ndarray, shape (4, 3)
+        Corners in its mid-slice, in the order of `vertebra.CORNERS`, LPS, mm: the median over the central slices,
+        each moved along the body's own tilt.
+    mid_slice : int
+        The slice of the working volume nearest to the centre.
+    evidence : ndarray, shape (n_structures,)
+        Mean mask probabilities in the central slices, in the order of `Structure`.
+    score : float
+        How sure the parts are in the central slices, 0-1.
+    flags : tuple of str
+        Plain-English notes.
+    slices : tuple of int
+        Slices of the working volume that show it, from right to left.
+    raw_score : float or None
+        The score as the detector gave it, where `score` has been made a probability (`pipeline.calibrated`).
+    number : int or None
+        Position in `Evidence.candidates`; None for a body that is not part of the evidence.
+    """
+
+    members: tuple[SliceVertebra, ...]
+    centroid_lps_mm: np.ndarray
+    corners_lps_mm: np.ndarray
+    mid_slice: int
+    evidence: np.ndarray
+    score: float
+    flags: tuple[str, ...]
+    slices: tuple[int, ...]
+    raw_score: float | None = None
+    number: int | None = None

@@ -1,4 +1,4 @@
-"""Peaks of a heatmap, to a fraction of a pixel."""
+"""Find the peaks of a heatmap with sub-pixel precision."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 CORNER_THRESHOLD = 0.20
-"""Least height of a corner's peak. Low, because grouping needs three corners and throws strays away."""
+"""Least height of a corner's peak. Low, because grouping needs three corners and rejects false ones."""
 
 CENTROID_THRESHOLD = 0.35
 """Least height of a centroid's peak: every vertebra starts from one."""
@@ -74,7 +74,7 @@ def find_peaks(heatmap: np.ndarray, threshold: float, min_distance_px: float = M
     order = np.argsort(-scores, kind="stable")[:MAX_PEAKS]
     pixels, patches, scores = pixels[order], patches[order], scores[order]
     positions = pixels + _offsets(patches)
-    kept = _spaced(positions, min_distance_px)
+    kept = kept_apart(np.linalg.norm(positions[:, None] - positions[None], axis=-1) < min_distance_px)
     return Peaks(positions[kept], np.clip(scores[kept], 0.0, 1.0))
 
 
@@ -115,11 +115,16 @@ def _offsets(patches: np.ndarray) -> np.ndarray:
     return np.where(hill[:, None], np.clip(np.stack((row, column), axis=-1), -0.5, 0.5), 0.0)
 
 
-def _spaced(positions: np.ndarray, min_distance_px: float) -> np.ndarray:
-    """Return indices of the points that no earlier kept point is closer to than the distance."""
-    near = np.linalg.norm(positions[:, None] - positions[None], axis=-1) < min_distance_px
+def kept_apart(too_close: np.ndarray) -> np.ndarray:
+    """Return the indices of the items, the best first, that are too close to no better one that is kept.
+
+    Parameters
+    ----------
+    too_close : ndarray of bool, shape (n, n)
+        At [i, j], whether item j, once kept, excludes item i; only j < i matters.
+    """
     kept: list[int] = []
-    for i in range(len(positions)):
-        if not near[i, kept].any():
+    for i, excluded_by in enumerate(too_close):
+        if not excluded_by[kept].any():
             kept.append(i)
     return np.array(kept, dtype=int)

@@ -92,9 +92,31 @@ def normalise_tiles(tiles: torch.Tensor) -> torch.Tensor:
     return torch.where(span > 0, scored, 0.0).view(tiles.shape)
 
 
-def normalise_tile(tile: np.ndarray) -> np.ndarray:
-    """Return one tile, shape (rows, columns), as float32 with zero mean and unit deviation: see `normalise_tiles`."""
-    return normalise_tiles(torch.from_numpy(np.ascontiguousarray(tile, dtype=np.float32))).numpy()
+DISTANCE_UNIT_MM = 4.0
+"""One unit of the channels that say how far neighbouring slices are, mm: a usual slice distance."""
+
+
+def network_input(images: torch.Tensor, distances_mm: torch.Tensor) -> torch.Tensor:
+    """Return what a `PartNetwork` looks at: a slice, its neighbours, and how far each of these is away.
+
+    Training and inference share this function.
+
+    Parameters
+    ----------
+    images : Tensor, shape (n, 1 + neighbours, rows, columns)
+        Normalised tiles: the slice itself, then its neighbours, zero where there is none.
+    distances_mm : Tensor, shape (n, neighbours)
+        Lateral distances, mm; zero where there is none.
+
+    Returns
+    -------
+    Tensor, shape (n, 1 + 2 * neighbours, rows, columns)
+        The images, then one constant channel a neighbour.
+    """
+    if not distances_mm.shape[1]:
+        return images
+    far = (distances_mm / DISTANCE_UNIT_MM).to(images)[:, :, None, None]
+    return torch.cat((images, far.expand(-1, -1, *images.shape[-2:])), 1)
 
 
 def _ramp(length: int, overlap: int) -> np.ndarray:
@@ -132,36 +154,3 @@ class Blender:
     def result(self) -> np.ndarray:
         """Return the blended maps, (channels, rows, columns) float32; zero where no tile has been."""
         return self._sum / np.maximum(self._weight, np.finfo(np.float32).tiny)
-
-
-def blend(
-    maps: Sequence[np.ndarray], windows: Sequence[Window], shape: Sequence[int], overlap: int = OVERLAP_PX
-) -> np.ndarray:
-    """Return the maps of all tiles as one image, each pixel the cosine-weighted mean of the tiles that show it.
-
-    Parameters
-    ----------
-    maps : sequence of ndarray, each (channels, rows, columns)
-        One entry a window.
-    windows : sequence of (row slice, column slice)
-        As `tile_grid` gave them.
-    shape : (rows, columns)
-        Size of the whole image, px.
-    overlap : int
-        Width of the ramps, px.
-
-    Returns
-    -------
-    ndarray, (channels, rows, columns) float32
-
-    Raises
-    ------
-    ValueError
-        If there are no maps, or not as many as windows.
-    """
-    if not maps or len(maps) != len(windows):
-        raise ValueError(f"Blending needs one set of maps a window; got {len(maps)} for {len(windows)} windows.")
-    blender = Blender(maps[0].shape[0], shape, overlap)
-    for tile, window in zip(maps, windows):
-        blender.add(tile, window)
-    return blender.result()

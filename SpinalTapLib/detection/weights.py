@@ -1,4 +1,4 @@
-"""Network weights: saved with a card that says where they come from, verified before they are used."""
+"""Save network weights with a model card, and verify them against it when they are loaded."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def save_network(path: Path | str, network: nn.Module, card: Mapping[str, Any] |
     network : PartNetwork or LadderNetwork
         On any device, in any precision.
     card : mapping, optional
-        What a reader should know: data recipe, steps, hardware, time, scores. ``name``, ``network`` and ``sha256``
+        Facts for the reader: data recipe, steps, hardware, time, scores. ``name``, ``network`` and ``sha256``
         are added.
 
     Returns
@@ -81,7 +81,7 @@ def load_network(
     device : torch.device or str
         Where the network goes.
     pixel_mm : float, optional
-        Size of the pixels that it will see; weights taught at another one are refused. None: it does not matter.
+        Pixel size of the images that it will get; weights trained at another size are refused. None: not checked.
 
     Returns
     -------
@@ -93,16 +93,16 @@ def load_network(
     Raises
     ------
     ValueError
-        If the weights or the card are missing or cannot be read, or do not belong together, or were taught at another
-        size of pixel.
+        If the weights or the card are missing or cannot be read, or do not belong together, or were trained at another
+        pixel size.
     """
     path = _weights_path(name_or_path)
     card = _read_card(path.with_suffix(CARD_SUFFIX))
-    taught = card.get("pixel_mm", 1.0)  # cards of before say nothing: all were taught at 1 mm
-    if pixel_mm is not None and taught != pixel_mm:
+    trained_mm = card.get("pixel_mm", 1.0)  # older cards lack this key; all those networks were trained at 1 mm
+    if pixel_mm is not None and trained_mm != pixel_mm:
         raise ValueError(
-            f"The weights {path} were taught at {taught} mm a pixel, but are shown {pixel_mm:g} mm a pixel here, so "
-            f"that nothing would have the right size; name weights taught at {pixel_mm:g} mm."
+            f"The weights {path} were trained at {trained_mm} mm a pixel, but get {pixel_mm:g} mm a pixel here, so "
+            f"that nothing would have the right size; name weights trained at {pixel_mm:g} mm."
         )
     content = _read(path, "weights")
     if not are_genuine(content, card):

@@ -1,4 +1,4 @@
-"""All or nothing: one file, or a whole result folder, is written completely or leaves no trace."""
+"""Write a file or a result folder completely, or leave no trace of it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MAX_AGE_S = 24 * 3600.0  # no run takes a day: an older staging folder is a dea
 
 
 def write_whole(path: str | Path, data: bytes) -> None:
-    """Write `data` to `path` through a temporary name, so that nobody ever sees half a file.
+    """Write `data` to `path` through a temporary name, so that no reader ever sees half a file.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""DICOM SEG: a label map as a DICOM segmentation of the series that it was made from.
+"""Write a label map as a DICOM segmentation of the series that it was made from.
 
 Needs the optional package ``highdicom`` (``pip install "SpinalTapLib[dicom]"``).
 """

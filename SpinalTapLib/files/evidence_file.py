@@ -1,4 +1,4 @@
-"""Evidence on disk: what a result folder keeps beside the contract's files, so that `reseed` needs no detector."""
+"""Store the detector's evidence in a result folder, so that `reseed` does not run the detector again."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from ..detection.part_maps import SliceVertebra
 from ..evidence import Evidence, from_steps, gather, to_steps
 from ..scans.resampling import working_volume
 from ..scans.volume import SagittalVolume
+from ..spine.structures import with_all_structures
 from ..spine.vertebra import CORNERS
 
 EVIDENCE_NAME = "evidence.npz"
+_BY_STRUCTURE = ("probabilities", "evidence", "part_evidence")  # second axis: classes of the mask
 FORMAT = 1
 """Raised when an older program could not read the file."""
 
@@ -134,6 +136,8 @@ def _evidence(stored: dict[str, Any], volume: SagittalVolume, path: Path) -> Evi
     same_grid = tuple(stored["scan_shape"]) == volume.array.shape and shape == working.array.shape
     if not same_grid or not np.allclose(stored["scan_matrix"], volume.matrix, atol=1e-3):
         raise ValueError(f"{path} was made from another scan than {volume.name}; give the scan that it was made from.")
+    stored = {**stored, **{name: with_all_structures(stored[name], 1) for name in _BY_STRUCTURE}}
+    probabilities = stored["probabilities"]
     texts = json.loads(str(stored["texts"]))
     members = tuple(_members(stored))
     chosen = [tuple(members[i] for i in chain) for chain in texts["members"]]

@@ -1,4 +1,4 @@
-"""Slicer Markups files (``.mrk.json``): a vertebra's five points out, a seed ROI in."""
+"""Write a vertebra's five points as a Slicer Markups file (``.mrk.json``), and read a seed ROI from one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..spine.levels import level as level_called
-from ..spine.terms import colour
+from ..spine.segments import segment_of
 from ..spine.vertebra import CORNERS, SeedBox, Vertebra
 from .atomic import write_whole
 
@@ -72,7 +72,7 @@ def _control_point(number: int, label: str, point: np.ndarray) -> dict[str, Any]
 
 
 def _display(vertebra: Vertebra) -> dict[str, Any]:
-    rgb = [round(part / 255, 4) for part in colour(vertebra.label_value)]
+    rgb = [round(part / 255, 4) for part in segment_of(vertebra.label_value).colour]
     return {
         "visibility": True,
         "color": rgb,

@@ -1,4 +1,4 @@
-"""measurements.csv: one row for each vertebra, then one for each angle of the whole spine."""
+"""Write ``measurements.csv``: one row for each vertebra, then one for each angle of the whole spine."""
 
 from __future__ import annotations
 

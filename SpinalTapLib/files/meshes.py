@@ -1,4 +1,4 @@
-"""Meshes: surfaces as STL, OBJ and PLY files, in LPS millimetres."""
+"""Write surfaces as STL, OBJ and PLY files, in LPS millimetres."""
 
 from __future__ import annotations
 

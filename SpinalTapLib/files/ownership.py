@@ -1,4 +1,4 @@
-"""Ownership: which files in an output folder are SpinalTap's to replace, and which are the user's."""
+"""Tell the files in an output folder that SpinalTap may replace from those of the user."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RESULT_NAMES = (
 
 
 def check_output(folder: str | Path, scan: str | Path | None = None) -> None:
-    """Raise ValueError if a result in `folder` would replace what is not SpinalTap's, the scan itself above all.
+    """Raise ValueError if a result in `folder` would replace the scan or other files that are not SpinalTap's.
 
     Parameters
     ----------

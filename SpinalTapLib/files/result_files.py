@@ -1,4 +1,4 @@
-"""The result folder: all that a run leaves, written as a whole or not at all."""
+"""Write and read the result folder; it is written as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..report.report import report_png
 from ..scans.orientation import SourceGrid, sagittal_grid
 from ..scans.reader import read_image
 from ..scans.volume import SagittalVolume
-from ..spine.terms import colour
+from ..spine.segments import segment_of
 from ..spine.vertebra import Spine, Vertebra
 from .atomic import staged_folder, write_whole
 from .markups import write_markups
@@ -105,7 +105,7 @@ def write_result(
             surface = (surfaces or {}).get(vertebra.label_value)
             if surface is not None:
                 path = stage / SURFACES_FOLDER / f"{name}.{surface_format}"
-                write_surface(path, [NamedSurface(name, surface, colour(vertebra.label_value))])
+                write_surface(path, [NamedSurface(name, surface, segment_of(vertebra.label_value).colour)])
         for name, content in (extra or {}).items():
             write_whole(stage / name, content)
     return folder

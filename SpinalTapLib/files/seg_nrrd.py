@@ -1,4 +1,4 @@
-"""seg.nrrd: a label map that Slicer opens as a segmentation, with names, colours and codes.
+"""Write ``.seg.nrrd``: a label map that Slicer opens as a segmentation, with names, colours and codes.
 
 The format is NRRD (Kindlmann, teem.sourceforge.net/nrrd) with the keys that Slicer's
 ``vtkMRMLSegmentationStorageNode`` writes and reads.
@@ -83,9 +83,7 @@ def _vector(numbers: Sequence[float] | np.ndarray) -> str:
     return f"({','.join(f'{float(x):.17g}' for x in numbers)})"
 
 
-def _segment_lines(
-    labels: np.ndarray, segments: Sequence[Segment], tags: Mapping[int, Mapping[str, str]]
-) -> list[str]:
+def _segment_lines(labels: np.ndarray, segments: Sequence[Segment], tags: Mapping[int, Mapping[str, str]]) -> list[str]:
     """Return the key-value lines of the segmentation and its segments."""
     pairs = {
         "Segmentation_ContainedRepresentationNames": "Binary labelmap|",

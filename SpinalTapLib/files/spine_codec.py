@@ -1,4 +1,4 @@
-"""Answer: a spine as JSON, whole enough to be taken up again; its label map and evidence travel beside it."""
+"""Convert a spine to JSON and back; its label map and evidence are stored beside it."""
 
 from __future__ import annotations
 
@@ -95,6 +95,7 @@ def _vertebra_out(vertebra: Vertebra) -> dict[str, Any]:
         "slices": [int(k) for k in vertebra.slices],
         "measurements": {name: float(value) for name, value in vertebra.measurements.items()},
         "flags": list(vertebra.flags),
+        "candidate": vertebra.candidate,
         "level_probability": vertebra.level_probability,
     }
 
@@ -109,5 +110,6 @@ def _vertebra_in(stored: Mapping[str, Any]) -> Vertebra:
         slices=tuple(stored["slices"]),
         measurements=dict(stored["measurements"]),
         flags=tuple(stored["flags"]),
+        candidate=stored.get("candidate"),
         level_probability=stored.get("level_probability"),
     )

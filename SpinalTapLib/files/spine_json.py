@@ -1,4 +1,4 @@
-"""spine.json: a spine and where it comes from, in the stable form that other people's scripts read."""
+"""Write and read ``spine.json``, the stable description of a spine that other programs read."""
 
 from __future__ import annotations
 

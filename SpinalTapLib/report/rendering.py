@@ -1,4 +1,4 @@
-"""Rendering: a picture of surfaces, made without a screen."""
+"""Render surfaces to a picture, without a screen."""
 
 from __future__ import annotations
 
@@ -67,7 +67,6 @@ def render_surfaces(
     size: tuple[int, int] = (480, 960),
     *,
     azimuth_deg: float = 35.0,
-    elevation_deg: float = 0.0,
     background: Sequence[int] = BACKGROUND,
 ) -> np.ndarray | None:
     """Draw surfaces from the front and the side, the head up.
@@ -80,8 +79,6 @@ def render_surfaces(
         Of the picture, pixels.
     azimuth_deg : float
         Where the viewer stands: 0 in front of the patient, 90 at the patient's left, 180 behind.
-    elevation_deg : float
-        How far the viewer looks down.
     background : sequence of int
         Red, green, blue, 0-255.
 
@@ -92,8 +89,8 @@ def render_surfaces(
     """
     if not surfaces or not can_render():
         return None
-    azimuth, elevation = np.radians(azimuth_deg), np.radians(elevation_deg)
-    towards = np.array([np.sin(azimuth) * np.cos(elevation), -np.cos(azimuth) * np.cos(elevation), np.sin(elevation)])
+    azimuth = np.radians(azimuth_deg)
+    towards = np.array([np.sin(azimuth), -np.cos(azimuth), 0.0])
     return _drawn(surfaces, size, towards, background)
 
 

@@ -1,4 +1,4 @@
-"""Sections: the spine seen from the side and from the front, on surfaces that follow it where it bends sideways."""
+"""Cut the two views of the spine, side and front, along surfaces that follow its bends."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from ..spine.angles import CORONAL_FLAG_DEG, Curve
 from ..spine.confidence import word
-from ..spine.terms import colour
+from ..spine.segments import segment_of
 from ..spine.vertebra import Spine, Vertebra
 from .canvas import Page, wrap
 from .style import AMBER, BRIGHT, MUTED, RULE, confidence_colour
@@ -59,7 +59,7 @@ def draw_table(page: Page, top: int, left: int, spine: Spine) -> int:
 
 def _draw_row(page: Page, top: int, left: int, vertebra: Vertebra) -> int:
     base = top + 18
-    page.fill(top + 6, left, 14, 10, colour(vertebra.label_value))
+    page.fill(top + 6, left, 14, 10, segment_of(vertebra.label_value).colour)
     page.text(vertebra.short_name, base, left + 20, 15, BRIGHT, bold=vertebra.level is not None)
     shade = confidence_colour(vertebra.confidence)
     page.disc(base - 4.5, left + _CONFIDENCE_LEFT + 4, 4, shade)

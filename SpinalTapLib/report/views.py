@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import isotonic_regression
 
 from ..spine.confidence import WORDS, word
-from ..spine.terms import colour
+from ..spine.segments import segment_of
 from ..spine.vertebra import Spine, Vertebra
 from .canvas import Page
 from .sections import Section, window
@@ -68,7 +68,7 @@ def _outlines(section: Section, spine: Spine, vertebra: Vertebra) -> list[np.nda
 def _draw_outline(page: Page, line: np.ndarray, vertebra: Vertebra) -> None:
     dash = _DASH_PX if word(vertebra.confidence) == WORDS[-1] else 0.0
     page.line(line, BLACK, _SHADOW_PX, alpha=0.35)
-    page.line(line, colour(vertebra.label_value), _LINE_PX, alpha=0.95, dash_px=dash)
+    page.line(line, segment_of(vertebra.label_value).colour, _LINE_PX, alpha=0.95, dash_px=dash)
 
 
 def draw_names(page: Page, section: Section, top: int, left: int, vertebrae: Sequence[Vertebra]) -> None:
@@ -87,7 +87,7 @@ def draw_names(page: Page, section: Section, top: int, left: int, vertebrae: Seq
         edge = float((side * quad[:, 1]).max() + _NAME_GAP_PX) * side
         if abs(row - at) > 3:  # the name had to move: show whose it is
             start = np.array([(row, edge), (at, float(quad[[0, 3] if side < 0 else [1, 2], 1].mean()))])
-            page.line(start, colour(vertebra.label_value), 1, alpha=0.8)
+            page.line(start, segment_of(vertebra.label_value).colour, 1, alpha=0.8)
         page.disc(row, edge + 4 * side, 4.5, BLACK, alpha=0.6)
         page.disc(row, edge + 4 * side, 3.3, confidence_colour(vertebra.confidence))
         page.text(

@@ -1,4 +1,4 @@
-"""Is this volume fit for a search for vertebrae? Refuse in one sentence, or warn."""
+"""Check whether a volume is suitable for segmentation: refuse it in one sentence, or warn."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ PIXEL_RANGE_MM = (0.3, 1.6)
 SLICE_RANGE_MM = (0.5, 8.0)
 """Distances between slices that the detector was made for."""
 COARSEST_PIXEL_MM = 6.0
-"""Beyond this a vertebral body is three rows high at most: nothing can be told of its corners."""
+"""Beyond this a vertebral body is at most three rows high, too few to find its corners."""
 COARSEST_SLICE_MM = 20.0
 """Beyond this a vertebral body can lie between two slices."""
 FINEST_MM = 0.02
-"""Below this no clinical scanner goes: the header's unit must be wrong."""
+"""No clinical scanner resolves less than this: the header's unit must be wrong."""
 LARGEST_TILT_DEGREES = 30.0
 """Slices tilted further than this out of the sagittal plane cut a vertebral body askew."""
 LARGEST_VALUE = 1e18
@@ -42,12 +42,27 @@ def check_size(size: tuple[int, ...], name: str) -> None:
     extents = " x ".join(str(extent) for extent in size)
     if len(size) > 3 and max(size[3:]) > 1:
         raise ValueError(f"{name} has {len(size)} dimensions ({extents}); give one 3-D volume, such as one time point.")
-    if len(size) < 3 or min(size[:3]) == 1:
-        raise ValueError(f"{name} holds a single slice ({extents} voxels); a spine needs a stack of slices.")
+    if len(size) < 3 or sorted(size[:3])[1] == 1:
+        raise ValueError(f"{name} holds a single slice ({extents} voxels) that does not say where it lies.")
     if min(size[:3]) < 1:
         raise ValueError(f"{name} holds no voxels ({extents}).")
     if np.prod([float(extent) for extent in size]) > MAX_VOXELS:
         raise ValueError(f"{name} claims {extents} voxels, too many for a spine scan; its header may be damaged.")
+
+
+def check_slices(grid: SourceGrid, name: str) -> list[str]:
+    """Return a warning about a single sagittal slice; raise ValueError about a single slice of another plane."""
+    if min(grid.size) > 1:
+        return []
+    if grid.shape[0] > 1:
+        plane = "axial" if grid.shape[1] == 1 else "coronal"
+        raise ValueError(
+            f"{name} holds a single slice, and that is {plane}; give a stack of slices, or a sagittal one."
+        )
+    return [
+        "This is a single sagittal slice: names, outlines and heights are of use where it passes through the middle of "
+        "the spine; volumes mean nothing, and no surfaces are written."
+    ]
 
 
 def check_resolution(grid: SourceGrid, name: str) -> list[str]:

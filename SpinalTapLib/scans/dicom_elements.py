@@ -1,4 +1,4 @@
-"""DICOM elements: are the lengths that a file gives for its values possible?
+"""Check that the lengths that a DICOM file gives for its values are possible.
 
 GDCM, and pydicom inside sequences, set aside as much memory as a length asks for before they look whether the file
 holds it: one wrong bit in a header can ask for 4 GB. The layout of elements is that of DICOM PS3.5, chapter 7.

@@ -37,8 +37,9 @@ _START_BYTES = 1024
 _TAGS = (
     "SOPClassUID", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "Modality", "ImageType", "EchoTime",
     "AcquisitionNumber", "AcquisitionTime", "InstanceNumber", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel",
-    "BitsAllocated", "PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient", "RescaleSlope",
-    "RescaleIntercept", "ComplexImageComponent", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+    "BitsAllocated", "SliceThickness", "PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient",
+    "RescaleSlope", "RescaleIntercept", "ComplexImageComponent", "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
 _NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 """Transfer syntaxes whose pixels are not compressed."""
@@ -64,6 +65,8 @@ class DicomSlice:
         Columns, rows.
     spacing : tuple of float
         Distance between columns and between rows, mm.
+    thickness_mm : float
+        Thickness of the slice; 0 if not given.
     origin : ndarray, shape (3,)
         Centre of the first pixel, LPS, mm.
     direction : ndarray, shape (3, 3)
@@ -89,6 +92,7 @@ class DicomSlice:
     order: tuple[Any, ...]
     size: tuple[int, int]
     spacing: tuple[float, float]
+    thickness_mm: float
     origin: np.ndarray
     direction: np.ndarray
     components: int
@@ -284,6 +288,7 @@ def _picture(path: Path, header: Dataset, frame: int, groups: _Groups, file_resc
         order=(acquisition, instance, _text(header, "AcquisitionTime"), str(path), frame),
         size=(int(header.Columns), int(header.Rows)),
         spacing=(float(column_mm), float(row_mm)),
+        thickness_mm=float(groups.value("PixelMeasuresSequence", "SliceThickness") or 0),
         origin=np.zeros(3) if position is None else position,
         direction=np.eye(3) if cosines is None else _axes(cosines),
         components=int(header.get("SamplesPerPixel") or 1),

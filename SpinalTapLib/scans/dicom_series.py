@@ -1,4 +1,4 @@
-"""Series choice: of all that a DICOM folder holds, the one that looks most like a sagittal spine MR."""
+"""Choose, from all series in a DICOM folder, the one that looks most like a sagittal spine MR."""
 
 from __future__ import annotations
 

@@ -30,6 +30,8 @@ SHEAR_PIXELS = 0.5
 """Shift in pixels beyond which the user is told."""
 UNEVEN_SHARE = 0.1
 """Share of the slice distance that a slice may be off its even place before the user is told."""
+SINGLE_SLICE_MM = 4.0
+"""Thickness of a single slice that does not give its own, as usual for a sagittal spine."""
 MISPLACED_MM = 3.0
 """A slice further than this off its even place would put a vertebra where it is not."""
 
@@ -259,7 +261,7 @@ def _read_station(station: tuple[DicomSlice, ...], where: str) -> sitk.Image:
     first, last = station[0], station[-1]
     image = sitk.GetImageFromArray(np.stack(planes))
     slice_mm = float((last.origin - first.origin) @ first.direction[:, 2]) / max(len(station) - 1, 1)
-    image.SetSpacing((*first.spacing, slice_mm or 1.0))
+    image.SetSpacing((*first.spacing, slice_mm or first.thickness_mm or SINGLE_SLICE_MM))
     image.SetOrigin(first.origin.tolist())
     image.SetDirection(first.direction.ravel().tolist())
     return image

@@ -1,4 +1,4 @@
-"""Reading: a path becomes one 3-D image of grey values, or one sentence that says why not."""
+"""Read a path as one 3-D image of grey values, or say in one sentence why that is not possible."""
 
 from __future__ import annotations
 

@@ -8,7 +8,14 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from .checks import about_hounsfield, check_resolution, check_size, clean_intensities, is_label_map
+from .checks import (
+    about_hounsfield,
+    check_resolution,
+    check_size,
+    check_slices,
+    clean_intensities,
+    is_label_map,
+)
 from .orientation import SourceGrid, grid_of_matrix, sagittal_grid
 from .reader import read_image
 
@@ -105,7 +112,8 @@ def load_volume(path: str | Path, series: str | int | None = None) -> SagittalVo
         A NIfTI, NRRD or MetaImage file, a DICOM folder (searched with its sub-folders), or one DICOM
         file, which stands for its whole series in that folder.
     series : str or int, optional
-        DICOM only: the series to take, by instance UID, number or description. Without it, the one
+        DICOM only: the series to take, by instance UID, number or description, or one stack of slices, by the
+        index that a message gives (``"stack2"``). Without it, the one
         that looks most like a sagittal spine MR is taken, and a warning says which.
 
     Returns
@@ -165,6 +173,7 @@ def volume_from_array(array: np.ndarray, matrix: np.ndarray, name: str = "volume
 
 def _volume(stored: np.ndarray, grid: SourceGrid, name: str) -> SagittalVolume:
     """Check and turn an array as stored, shape (k, j, i)."""
+    about_slices = check_slices(grid, name)
     about_resolution = check_resolution(grid, name)
     array, about_values = clean_intensities(grid.to_sagittal(stored), name)
-    return SagittalVolume(array, grid.matrix, name, grid, (*about_resolution, *about_values))
+    return SagittalVolume(array, grid.matrix, name, grid, (*about_slices, *about_resolution, *about_values))

@@ -1,4 +1,4 @@
-"""The MRML scene of 3D Slicer: results become nodes, nodes become volumes and boxes.
+"""Adapter to the MRML scene of 3D Slicer: convert results to nodes, and nodes to volumes and boxes.
 
 The files of this package are the only ones in the library that import `slicer`. RAS lives here and nowhere else.
 """

@@ -1,4 +1,4 @@
-"""SlicerScene: the MRML scene as a session sees it (see `ports.Scene`)."""
+"""SlicerScene: what a session reads from the MRML scene and writes to it (see `ports.Scene`)."""
 
 from __future__ import annotations
 
@@ -10,18 +10,24 @@ import numpy as np
 import slicer
 
 from ..scans.volume import SagittalVolume
-from ..session.ports import SceneListener
-from ..session.state import Result
+from ..session.ports import SceneEvents
 from ..spine.vertebra import SeedBox
 from ..worker import exchange
-from . import memory, nodes, views
-from . import roi as box
-from . import volume_node as volumes
-from .frames import RAS_FROM_LPS, Frame, moved, moved_surface, parent_to_world, transform_id
+from ..worker.exchange import Result
+from . import memory, nodes, roi, views, volume_node
+from .frames import (
+    RAS_FROM_LPS,
+    SAME_PLACE_MM,
+    Frame,
+    Frames,
+    moved,
+    moved_surface,
+    parent_to_world,
+    transform_id,
+)
 from .observers import Observers
 from .segmentation import node as segments
 from .show_result import Showing
-from .whereabouts import SAME_PLACE_MM, Whereabouts
 
 
 class SlicerScene:
@@ -35,14 +41,14 @@ class SlicerScene:
 
     def __init__(self, scene: Any = None) -> None:
         self._scene = slicer.mrmlScene if scene is None else scene
-        self._places = Whereabouts()
-        self._observers = Observers(self._scene, self._places.forget)
+        self._frames = Frames()
+        self._observers = Observers(self._scene, self._frames.forget)
 
-    # --- listening ---------------------------------------------------------------------------------------
+    # --- events ------------------------------------------------------------------------------------------
 
-    def listen(self, listener: SceneListener | None) -> None:
-        """Report what happens to the chosen nodes to `listener` from now on; None ends it."""
-        self._observers.listen(listener)
+    def listen(self, events: SceneEvents | None) -> None:
+        """Call `events` from now on; None ends it."""
+        self._observers.listen(events)
 
     def watch_volume(self, volume: str | None) -> None:
         """Make `volume` the one whose removal, box and result are reported."""
@@ -56,25 +62,25 @@ class SlicerScene:
 
     def volume_problem(self, volume: str) -> str:
         """Return why the node cannot be segmented, in one sentence, or an empty text."""
-        return volumes.problem(self._scene.GetNodeByID(volume))
+        return volume_node.problem(self._scene.GetNodeByID(volume))
 
     def read_volume(self, volume: str) -> SagittalVolume:
         """Return the volume as a `SagittalVolume` in LPS world, the transforms above it included."""
-        read, frame = volumes.sagittal_volume(self._scene.GetNodeByID(volume))
-        self._places.note_read(volume, frame)
+        read, frame = volume_node.sagittal_volume(self._scene.GetNodeByID(volume))
+        self._frames.note_read(volume, frame)
         return read
 
     def has_moved(self, volume: str) -> bool:
         """Return True if the volume lies elsewhere than when the result in the scene was made."""
-        return self._places.has_moved(self._node(volume))
+        return self._frames.has_moved(self._node(volume))
 
-    def moved_along(self, volume: str, box_: SeedBox) -> SeedBox:
-        """Return a box of the result in the scene where it is seen now, the volume having been moved since or not."""
-        return self._places.now(self._node(volume), box_)
+    def moved_along(self, volume: str, box: SeedBox) -> SeedBox:
+        """Return a box of the result in the scene, moved along with the volume if that was moved since."""
+        return self._frames.now(self._node(volume), box)
 
     def volume_bounds(self, volume: str) -> np.ndarray:
         """Return the volume's ends along the world's axes, shape (3, 2), LPS, mm."""
-        return volumes.bounds_lps_mm(self._node(volume))
+        return volume_node.bounds_lps_mm(self._node(volume))
 
     # --- results -----------------------------------------------------------------------------------------
 
@@ -91,10 +97,10 @@ class SlicerScene:
     ) -> None:
         """Put a result into the scene, updating in place; see `ports.Scene.show`."""
         node = self._node(volume)
-        frame = self._places.of_run(node) if fresh else self._places.of_result(node)
-        with self._observers.quiet():
+        frame = self._frames.of_run(node) if fresh else self._frames.of_result(node)
+        with self._observers.unreported():
             Showing(self._scene, node, frame).show(result, provenance, fresh, discard)
-        self._places.note_shown(volume, frame)
+        self._frames.note_shown(volume, frame)
         self._observers.refresh()
 
     def has_result(self, volume: str) -> bool:
@@ -105,7 +111,7 @@ class SlicerScene:
         """Return the result that the scene holds for `volume`, its exchange folder filled in `folder`; or None."""
         node = self._node(volume)
         segmentation, text = self._find(volume, nodes.SEGMENTATION), self._find(volume, nodes.MEMORY)
-        if segmentation is None or text is None or volumes.problem(node):
+        if segmentation is None or text is None or volume_node.problem(node):
             return None
         matrix = memory.matrix_in(text)
         read, frame, above = self._read_for(node, segmentation, matrix)
@@ -113,7 +119,7 @@ class SlicerScene:
         files = {name: self._find(volume, role) for role, name in memory.FILES.items()}
         result = memory.result_from(text, files, labels, folder)
         segments.restore_surfaces(segmentation, result.surfaces, np.linalg.inv(above) @ RAS_FROM_LPS)
-        self._places.note_shown(volume, frame)
+        self._frames.note_shown(volume, frame)
         if result.folder is not None:
             exchange.write_volume(folder, read)
         return result
@@ -139,16 +145,16 @@ class SlicerScene:
     def box_is_users(self, volume: str) -> bool:
         """Return True if the user placed or dragged the box, False if it only marks the S1 that was found."""
         node = self._find(volume, nodes.BOX)
-        return node is not None and box.is_users(node)
+        return node is not None and roi.is_users(node)
 
-    def place_box(self, volume: str, box_: SeedBox, by_user: bool) -> None:
+    def place_box(self, volume: str, box: SeedBox, by_user: bool) -> None:
         """Make the S1 box or move it; a box that is being dragged is left alone."""
         if self._observers.is_dragging:
             return
-        with self._observers.quiet():
-            node = self._find(volume, nodes.BOX) or self._make_box(volume, nodes.BOX, box.NAME, box.COLOUR)
-            self._write_box(volume, node, box_)
-            box.mark(node, by_user)
+        with self._observers.unreported():
+            node = self._find(volume, nodes.BOX) or self._make_box(volume, nodes.BOX, roi.NAME, roi.COLOUR)
+            self._write_box(volume, node, box)
+            roi.mark(node, by_user)
         self._observers.refresh()
 
     def show_box(self, volume: str, visible: bool) -> None:
@@ -157,7 +163,7 @@ class SlicerScene:
         if node is not None:
             if node.GetDisplayNode() is None:
                 node.CreateDefaultDisplayNodes()
-                box.set_up(node)
+                roi.set_up(node)
             node.GetDisplayNode().SetVisibility(visible)
 
     def box_is_shown(self, volume: str) -> bool:
@@ -169,13 +175,13 @@ class SlicerScene:
         """Hide the S1 box, if there is one and it is visible, until `bring_box_back`."""
         if self.box_is_shown(volume):
             self.show_box(volume, False)
-            self._find(volume, nodes.BOX).SetAttribute(box.PUT_AWAY, "1")
+            self._find(volume, nodes.BOX).SetAttribute(roi.PUT_AWAY, "1")
 
     def bring_box_back(self, volume: str) -> None:
         """Show the S1 box again if `put_box_away` has hidden it, in this session or in an earlier one."""
         node = self._find(volume, nodes.BOX)
-        if node is not None and node.GetAttribute(box.PUT_AWAY):
-            node.RemoveAttribute(box.PUT_AWAY)
+        if node is not None and node.GetAttribute(roi.PUT_AWAY):
+            node.RemoveAttribute(roi.PUT_AWAY)
             self.show_box(volume, True)
 
     def has_new_box(self, volume: str) -> bool:
@@ -186,19 +192,19 @@ class SlicerScene:
         """Return the box around a missed vertebra in LPS world, or None; raise ValueError if it cannot be used."""
         return self._read_box(volume, nodes.NEW_BOX)
 
-    def place_new_box(self, volume: str, box_: SeedBox | None) -> None:
+    def place_new_box(self, volume: str, box: SeedBox | None) -> None:
         """Make the box around a missed vertebra or move it; None removes it."""
         node = self._find(volume, nodes.NEW_BOX)
-        if box_ is not None:
-            node = node or self._make_box(volume, nodes.NEW_BOX, box.NEW_NAME, box.NEW_COLOUR)
-            self._write_box(volume, node, box_)
+        if box is not None:
+            node = node or self._make_box(volume, nodes.NEW_BOX, roi.NEW_NAME, roi.NEW_COLOUR)
+            self._write_box(volume, node, box)
         elif node is not None:
             nodes.remove(self._scene, node)
 
     # --- views -------------------------------------------------------------------------------------------
 
     def jump(self, point_lps_mm: np.ndarray) -> None:
-        """Move all slice views to the point, shape (3,)."""
+        """Centre all slice views on the point, shape (3,), LPS, mm."""
         views.jump(self._scene, moved(point_lps_mm, RAS_FROM_LPS))
 
     def show_3d(self, volume: str, visible: bool) -> None:
@@ -215,35 +221,35 @@ class SlicerScene:
     # --- helpers -----------------------------------------------------------------------------------------
 
     def _read_for(self, node: Any, segmentation: Any, matrix: np.ndarray) -> tuple[SagittalVolume, Frame, np.ndarray]:
-        """Return a volume as a stored result saw it, where it lay, and the result's own space to that world.
+        """Return the volume of a stored result, its frame then, and the matrix from the result's space to the world.
 
         The voxels may be stored in another order since: Slicer turns left-handed volumes when it loads them.
         """
-        read, now = volumes.sagittal_volume(node)
+        read, now = volume_node.sagittal_volume(node)
         if np.allclose(read.matrix, matrix, atol=SAME_PLACE_MM):
             return read, now, parent_to_world(segmentation)
         then = Frame.from_text(segmentation.GetAttribute(memory.FRAME))
         if then is not None:  # a transform above it may have changed since
-            read = volumes.sagittal_volume(node, then)[0]
+            read = volume_node.sagittal_volume(node, then)[0]
             if np.allclose(read.matrix, matrix, atol=SAME_PLACE_MM):
                 return read, then, then.local_to_world
         raise ValueError(f"{node.GetName()!r} is no longer where it was segmented; segment it again.")
 
     def _read_box(self, volume: str, role: str) -> SeedBox | None:
         node = self._find(volume, role)
-        return self._places.then(self._node(volume), box.read(node)) if node is not None else None
+        return self._frames.then(self._node(volume), roi.read(node)) if node is not None else None
 
     def _make_box(self, volume: str, role: str, name: str, colour: tuple[float, float, float]) -> Any:
         owner = self._node(volume)
         node = nodes.make(self._scene, owner, role, name)
-        box.set_up(node, colour)
+        roi.set_up(node, colour)
         node.SetAndObserveTransformNodeID(transform_id(owner))
         nodes.place_beside(self._scene, owner, node)
         return node
 
-    def _write_box(self, volume: str, node: Any, box_: SeedBox) -> None:
-        world = self._places.now(self._node(volume), box_)
-        box.write(node, world, np.linalg.inv(parent_to_world(node)) @ RAS_FROM_LPS)
+    def _write_box(self, volume: str, node: Any, box: SeedBox) -> None:
+        world = self._frames.now(self._node(volume), box)
+        roi.write(node, world, np.linalg.inv(parent_to_world(node)) @ RAS_FROM_LPS)
 
     def _node(self, volume: str) -> Any:
         node = self._scene.GetNodeByID(volume)

@@ -1,4 +1,4 @@
-"""Frame: where a volume lay when it was segmented, and the ways between voxels, its own space and the world."""
+"""Where volumes lie: matrices between voxels, a node's own space and the world, now and when a volume was read."""
 
 from __future__ import annotations
 
@@ -10,15 +10,20 @@ import numpy as np
 import slicer
 import vtk
 
+from ..spine.vertebra import SeedBox
+
 RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """RAS to LPS and back: both are the same flip of the first two axes."""
+
+SAME_PLACE_MM = 1e-3
+"""Positions closer than this are equal: the rounding of a header, not a move."""
 
 _SHEAR_TOLERANCE = 0.01  # largest cosine between two axes (0.6 degrees), as in `orientation.ORTHONORMAL_TOLERANCE`
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """A volume's place.
+    """Where a volume lies.
 
     Attributes
     ----------
@@ -142,7 +147,64 @@ def moved_surface(surface: Any, matrix: np.ndarray) -> Any:
     return result
 
 
+def moved_box(box: SeedBox, matrix: np.ndarray) -> SeedBox:
+    """Return a box moved by a matrix, shape (4, 4), LPS to LPS, without shear."""
+    axes = matrix[:3, :3] @ np.asarray(box.axes)
+    lengths = np.linalg.norm(axes, axis=0)
+    centre = matrix[:3, :3] @ box.center_lps_mm + matrix[:3, 3]
+    return SeedBox(centre, np.asarray(box.size_mm) * lengths, axes / lengths, box.level)
+
+
 def transform_id(volume: Any) -> str | None:
     """Return the ID of the transform node above a volume, or None."""
     parent: slicer.vtkMRMLTransformNode | None = volume.GetParentTransformNode()
     return parent.GetID() if parent is not None else None
+
+
+class Frames:
+    """Where each volume of a scene lay when it was read for the latest run, and for the result that is shown.
+
+    The two differ where a volume was moved between: if the new run is cancelled, the result of the one before stays.
+    """
+
+    def __init__(self) -> None:
+        self._read: dict[str, Frame] = {}
+        self._shown: dict[str, Frame] = {}
+
+    def note_read(self, volume: str, frame: Frame) -> None:
+        """Remember where a volume lies that is read for a run."""
+        self._read[volume] = frame
+
+    def note_shown(self, volume: str, frame: Frame) -> None:
+        """Remember where a volume lay whose result is in the scene now."""
+        self._shown[volume] = frame
+
+    def forget(self, volume: str | None) -> None:
+        """Forget a volume, or all of them: another scan may be given the ID of one that is gone."""
+        for frames in (self._read, self._shown):
+            frames.clear() if volume is None else frames.pop(volume, None)
+
+    def of_run(self, volume: Any) -> Frame:
+        """Return where a volume node lay when it was read for the latest run, or where it lies if it never was."""
+        return self._read.get(volume.GetID()) or frame_of(volume)
+
+    def of_result(self, volume: Any) -> Frame:
+        """Return where a volume node lay when the result in the scene was read, or where it lies without a result."""
+        return self._shown.get(volume.GetID()) or frame_of(volume)
+
+    def has_moved(self, volume: Any) -> bool:
+        """Return True if a volume node lies elsewhere than when the result in the scene was read."""
+        return not np.allclose(self.then_from_now(volume), np.eye(4), atol=SAME_PLACE_MM)
+
+    def now(self, volume: Any, then: SeedBox) -> SeedBox:
+        """Return a box of the result in the scene, LPS, moved along to where the volume node lies now."""
+        return moved_box(then, np.linalg.inv(self.then_from_now(volume)))
+
+    def then(self, volume: Any, now: SeedBox) -> SeedBox:
+        """Return a box in the world, LPS, where the result in the scene would have it."""
+        return moved_box(now, self.then_from_now(volume))
+
+    def then_from_now(self, volume: Any) -> np.ndarray:
+        """Return the LPS matrix, shape (4, 4), from where a volume node lies to where it lay for the result."""
+        ras = self.of_result(volume).ijk_to_world @ np.linalg.inv(frame_of(volume).ijk_to_world)
+        return RAS_FROM_LPS @ ras @ RAS_FROM_LPS

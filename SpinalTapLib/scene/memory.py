@@ -1,7 +1,7 @@
-"""The memory nodes: what a saved scene needs so that a recount works after it is loaded again.
+"""Hidden text nodes that make a recount possible after a saved scene is loaded again.
 
-Three hidden text nodes: the answer, a few kilobytes that change with every recount, and the evidence and the surfaces,
-some megabytes that do not.
+One holds the answer, a few kilobytes that change with every recount; two hold the evidence and the surfaces, some
+megabytes that do not.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from ..session.state import Result
 from ..worker import exchange
+from ..worker.exchange import Result
 from . import nodes
 from .frames import RAS_FROM_LPS
 from .segmentation import node as segments
@@ -28,11 +28,11 @@ FRAME = "SpinalTap.Frame"
 FILES = {nodes.EVIDENCE: exchange.EVIDENCE, nodes.MESHES: exchange.SURFACES}
 """Which file of the exchange folder the text node of a role holds."""
 
-_FOLDER = "SpinalTap.Folder"  # which exchange folder a stored file is from: it is written once a run only
+_FOLDER = "SpinalTap.Folder"  # which exchange folder a stored file is from: it is written once a run
 
 
 def set_up(node: Any) -> None:
-    """Keep a new text node out of the users' way, and let it be saved as a file of its own."""
+    """Hide a new text node, and let it be saved as a file of its own."""
     node.SetForceCreateStorageNode(node.CreateStorageNodeAlways)
     node.SetHideFromEditors(True)
 

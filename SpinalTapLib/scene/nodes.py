@@ -1,4 +1,4 @@
-"""Result nodes: found again by role and volume, made once, named after the volume, placed beside it."""
+"""Find, make, name, place and remove the nodes of a result, by their role and volume."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import slicer
 
 ROLE = "SpinalTap.Role"
-"""Node attribute that says what a node is to SpinalTap; what users see are names."""
+"""Node attribute with the role of a node; its name belongs to the user."""
 
 VOLUME_REFERENCE = "SpinalTapVolume"
 """Node reference from each result node to its volume; unlike an ID in an attribute it survives a scene import."""
@@ -40,7 +40,7 @@ def find(scene: Any, volume: Any, role: str) -> Any:
 
 
 def belongings(scene: Any, volume: Any) -> list[Any]:
-    """Return the nodes that make no sense without their volume: the boxes and the hidden texts."""
+    """Return the nodes that are removed with their volume: the boxes and the hidden texts."""
     return [node for role in (BOX, NEW_BOX, MEMORY, EVIDENCE, MESHES) for node in find_all(scene, volume, role)]
 
 

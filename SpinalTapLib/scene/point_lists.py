@@ -1,4 +1,4 @@
-"""The markups: one locked list of five labelled points a vertebra, in one folder."""
+"""Fill the point lists: one locked list of five labelled points a vertebra."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TEXT_SCALE = 2.5  # per cent of the view; Slicer's 3.0 covers a cervical verteb
 def set_up(node: Any) -> None:
     """Show a new list as small points without texts."""
     display = node.GetDisplayNode()
-    display.SetPointLabelsVisibility(False)  # a hundred texts would hide the scan; they are there to be switched on
+    display.SetPointLabelsVisibility(False)  # a hundred texts would hide the scan; users can switch them on
     display.SetPropertiesLabelVisibility(False)
     display.SetUseGlyphScale(False)
     display.SetGlyphSize(_GLYPH_MM)

@@ -1,4 +1,4 @@
-"""Boxes: a Markups ROI becomes a SeedBox and the other way round."""
+"""Convert a Markups ROI to a SeedBox and back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAME, NEW_NAME = "S1 box", "missed vertebra"
 COLOUR, NEW_COLOUR = (1.0, 0.85, 0.2), (1.0, 0.45, 0.25)
 
 PUT_AWAY = "SpinalTap.PutAway"
-"""Attribute of a box that is hidden only because another scan is the chosen one."""
+"""Attribute of a box that is hidden because another scan is the chosen one."""
 
 _BY = "SpinalTap.PlacedBy"
 _USER, _PROGRAM = "user", "SpinalTap"
@@ -39,7 +39,7 @@ def is_users(node: Any) -> bool:
 
 
 def mark(node: Any, by_user: bool) -> None:
-    """Note who has placed the box."""
+    """Store in the node who has placed the box."""
     node.SetAttribute(_BY, _USER if by_user else _PROGRAM)
 
 
@@ -82,11 +82,3 @@ def read(node: Any, level: str = "S1") -> SeedBox:
     node.GetCenterWorld(centre)
     flip = RAS_FROM_LPS[:3, :3]
     return SeedBox(flip @ centre, size, flip @ (axes / np.linalg.norm(axes, axis=0)), level)
-
-
-def moved(box: SeedBox, matrix: np.ndarray) -> SeedBox:
-    """Return a box moved by a matrix, shape (4, 4), LPS to LPS, without shear."""
-    axes = matrix[:3, :3] @ np.asarray(box.axes)
-    lengths = np.linalg.norm(axes, axis=0)
-    centre = matrix[:3, :3] @ box.center_lps_mm + matrix[:3, 3]
-    return SeedBox(centre, np.asarray(box.size_mm) * lengths, axes / lengths, box.level)

@@ -1,4 +1,4 @@
-"""Showing: one result goes into the scene, all of it or nothing."""
+"""Put one result into the scene, all of it or nothing."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ..session.state import Result
+from ..worker.exchange import Result
 from . import memory, nodes
 from . import point_lists as points
 from . import table_node as table
-from .frames import Frame, frame_of, parent_to_world, transform_id
+from .frames import SAME_PLACE_MM, Frame, frame_of, parent_to_world, transform_id
 from .segmentation import node as segments
 from .volume_node import labels_kji
-
-_SAME_PLACE_MM = 1e-3  # positions closer than this count as equal: a header's rounding, not a move
 
 
 class Showing:
@@ -55,7 +53,7 @@ class Showing:
     def _show(
         self, result: Result, wanted: segments.Picture, frame: Frame, fresh: bool, discard: Mapping[str, str]
     ) -> None:
-        """Do what may fail; the segments come last, because they cannot be copied back as cheaply as the rest."""
+        """Do what may fail; the segments last, because copies of them would take long."""
         answer = self._node(nodes.MEMORY, "SpinalTap memory")
         memory.set_up(answer)
         memory.fill(answer, result)
@@ -82,7 +80,7 @@ class Showing:
         segments.update(segmentation, wanted, kept)
 
     def _finish(self, result: Result, provenance: Mapping[str, str], parent: str | None) -> None:
-        """Do what cannot fail: names, places, provenance; spare lists go."""
+        """Do what cannot fail: names, places and provenance; remove lists that are left over."""
         volume, scene = self._volume, self._scene
         lists = nodes.find_all(scene, volume, nodes.POINTS)
         folder = nodes.folder_of(scene, lists[0]) if lists else None
@@ -119,9 +117,9 @@ class Showing:
         or taken away without moving the volume, they stay where they are.
         """
         now, then = frame_of(self._volume), self._then
-        if np.abs(then.ijk_to_local - now.ijk_to_local).max() < _SAME_PLACE_MM:
+        if np.abs(then.ijk_to_local - now.ijk_to_local).max() < SAME_PLACE_MM:
             return then, transform_id(self._volume)
-        if np.abs(then.ijk_to_world - now.ijk_to_world).max() < _SAME_PLACE_MM:
+        if np.abs(then.ijk_to_world - now.ijk_to_world).max() < SAME_PLACE_MM:
             node = nodes.find(self._scene, self._volume, nodes.SEGMENTATION) or self._volume
             above = parent_to_world(node)
             return Frame(np.linalg.inv(above) @ then.ijk_to_world, above), transform_id(node)
@@ -130,7 +128,7 @@ class Showing:
         )
 
     def _keep_copies(self, node: Any, edited: Mapping[str, str], discard: Mapping[str, str]) -> None:
-        """Keep hand edits that are about to go, save those that the user does not want."""
+        """Copy hand edits that are about to be replaced, except those that the user wants to discard."""
         made = segments.ours(node)
         wanted = [i for i, found in edited.items() if discard.get(made[i].GetName()) != found]
         if not wanted:

@@ -1,4 +1,4 @@
-"""Where things lie in a Slicer installation."""
+"""Find Slicer's Python."""
 
 from __future__ import annotations
 

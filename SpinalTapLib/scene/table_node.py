@@ -1,4 +1,4 @@
-"""The table node: the vertebra list, from the top of the image down."""
+"""Fill the table node with the list of vertebrae, from the top of the image down."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The views: jump to a point, show surfaces in 3-D with the camera on them."""
+"""Views: centre the slice views on a point, show surfaces in 3-D with the camera on them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ _CAMERA_DISTANCE = 2.6  # times the largest extent: the whole spine fits into a 
 
 
 def jump(scene: Any, point_ras_mm: np.ndarray) -> None:
-    """Move all slice views to a point, shape (3,), RAS world, mm."""
+    """Centre all slice views on a point, shape (3,), RAS world, mm.
+
+    The slice node's own mode would only change the offset by default, and leave a point outside a zoomed view.
+    """
     slicer.vtkMRMLSliceNode.JumpAllSlices(
-        scene, *(float(x) for x in point_ras_mm), slicer.vtkMRMLSliceNode.DefaultJumpSlice
+        scene, *(float(x) for x in point_ras_mm), slicer.vtkMRMLSliceNode.CenteredJumpSlice
     )
 
 

@@ -1,4 +1,4 @@
-"""A volume node becomes a SagittalVolume, or one sentence that says why it cannot."""
+"""Convert a volume node to a SagittalVolume, or say in one sentence why that is not possible."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def sagittal_volume(node: Any, frame: Frame | None = None) -> tuple[SagittalVolu
     Parameters
     ----------
     frame : Frame, optional
-        Where it lay at an earlier time that the answer shall be true for; where it lies now by default.
+        Where it lay at the time of interest; where it lies now by default.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def sagittal_volume(node: Any, frame: Frame | None = None) -> tuple[SagittalVolu
     if reason:
         raise ValueError(reason)
     frame = frame or frame_of(node)
-    array = np.array(array_kji(node.GetImageData()))  # a copy: the run must not see later edits
+    array = np.array(array_kji(node.GetImageData()))  # a copy: later edits must not reach the run
     matrix = (RAS_FROM_LPS @ frame.ijk_to_world)[:, [2, 1, 0, 3]]
     return volume_from_array(array, matrix, node.GetName() or "volume"), frame
 

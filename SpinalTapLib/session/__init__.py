@@ -1,4 +1,4 @@
-"""What the panel and scripts command: one session for each panel."""
+"""The session that panel and scripts control; independent of Qt and Slicer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Session"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load `Session` when it is first used: the other files of this room are read without it."""
+    """Load `Session` when it is first used, so that a panel starts fast."""
     if name != "Session":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from .session import Session

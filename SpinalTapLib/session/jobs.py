@@ -1,140 +1,136 @@
-"""Runner: one request at a time to the worker, its exchange folders, and what comes of it."""
+"""Requests to the worker, one at a time, and what comes of each: progress, a result or a failure."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
-import tempfile
 import time
-import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..corrections import Count
 from ..errors import sentence_for
+from ..files.changes_file import edit_out
 from ..files.spine_codec import answer_of, seed_out
+from ..options import Options
 from ..worker import exchange
+from ..worker.exchange import Result
 from .ports import Worker
-from .state import Failure, Progress, Result, Settings
+from .run_folders import RunFolders
+from .state import Failure, Progress
+from .status_line import StatusLine
 
 if TYPE_CHECKING:
     from ..scans.volume import SagittalVolume
     from ..spine.vertebra import SeedBox
 
 HEARTBEAT_S = 0.5
-"""After this time without a message there is news all the same: the seconds have moved on. A face that shows nothing
-new for longer than a second seems to hang, and a process that loads its libraries cannot speak meanwhile."""
-
-_PREFIX = "spinaltap-run-"  # of the folder that holds a process's exchange folders; its number follows
-
-SLOW_S = 3.0
-"""From this time on, the progress sentence tells the seconds, so that a long step does not look like a standstill."""
+"""Longest time between two news while a request runs: the seconds in the progress sentence go on even where the
+worker cannot speak, such as while it loads its libraries."""
 
 
-@dataclass
-class Job:
-    """A request that the worker is busy with.
+@dataclass(frozen=True)
+class Purpose:
+    """What a session does with the answer to a request.
 
     Attributes
     ----------
-    kind : str
-        The worker's command: ``"segment"``, ``"reseed"``, ``"drop"`` or ``"add"``.
-    notes : dict
-        Whatever the caller wants to find again when the job is done.
+    fresh : bool
+        True for a new segmentation, False for a recount.
+    moved : bool
+        True if the volume was moved since the result before it was made.
+    adds : bool
+        True if the request adds the vertebra in the box for a missed one.
+    discard : mapping of str to str
+        Hand edits that the user does not want to keep; see `ports.Scene.show`.
     """
 
+    fresh: bool = False
+    moved: bool = False
+    adds: bool = False
+    discard: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A request that the worker works on, and where its answer will be: ``<answer>.json`` in `folder`."""
+
     number: int
-    kind: str
     folder: Path
     answer: str
-    notes: dict[str, Any] = field(default_factory=dict)
-    began: float = field(default_factory=time.monotonic)
+    purpose: Purpose
 
 
-class Runner:
+class Jobs:
     """Sends requests and turns the worker's messages into progress, a result or a failure.
 
     Parameters
     ----------
     worker : Worker
         The link to the worker process.
+
+    Attributes
+    ----------
+    job : Job or None
+        What the worker works on. After an outcome it stays until `end` is called.
     """
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
+        self._folders = RunFolders()
+        self._status = StatusLine()
         self._number = 0
-        self._home: Path | None = None
-        self._step = Progress()
-        self._warmed: Path | None = None
+        self._warmed: Path | None = None  # folder whose evidence the worker holds
         self._shapes: exchange.Shapes | None = None  # of the last answer: a recount has the same
         self._last_news = 0.0
         self.job: Job | None = None
 
     @property
     def progress(self) -> Progress:
-        """How far the job is."""
-        if self.job is None:
-            return self._step
-        seconds = time.monotonic() - self.job.began
-        more = f" ({seconds:.0f} s)" if seconds >= SLOW_S else ""
-        return Progress(self._step.fraction, self._step.sentence + more)
+        """How far the job is, or what became of the last one."""
+        return self._status.progress
 
-    def new_folder(self) -> Path:
-        """Make an exchange folder; raise OSError if there is no place for it."""
-        if self._home is None:
-            remove_stale_homes(Path(tempfile.gettempdir()))
-            self._home = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
-            self._cleaner = weakref.finalize(self, shutil.rmtree, self._home, ignore_errors=True)
-        return Path(tempfile.mkdtemp(dir=self._home))
-
-    def keep_only(self, folders: Iterable[Path | None]) -> None:
-        """Remove the exchange folders that nothing needs any more."""
-        wanted = {folder for folder in folders if folder is not None}
-        for folder in self._home.iterdir() if self._home is not None else ():
-            if folder not in wanted and (self.job is None or folder != self.job.folder):
-                shutil.rmtree(folder, ignore_errors=True)
-
-    def segment(self, volume: SagittalVolume, seed: SeedBox | None, settings: Settings, notes: dict[str, Any]) -> None:
+    def segment(self, volume: SagittalVolume, seed: SeedBox | None, options: Options, purpose: Purpose) -> None:
         """Send a volume to the worker; raise OSError if the disk is full, ValueError if the worker cannot start."""
-        folder = self.new_folder()
-        with _removed_on_failure(folder):
+        with self._folders.filled() as folder:
             exchange.write_volume(folder, volume)
-            self._send("segment", folder, settings, notes, seed=seed_out(seed))
+            self._send("segment", folder, options, purpose, seed=seed_out(seed))
+        self._status.begin("Starting")
 
-    def reseed(self, result: Result, seed: SeedBox | None, settings: Settings, notes: dict[str, Any]) -> None:
-        """Ask for a recount of a result that has an exchange folder."""
-        self._send("reseed", _folder_of(result), settings, notes, seed=seed_out(seed))
-
-    def drop(self, result: Result, index: int, settings: Settings, notes: dict[str, Any]) -> None:
-        """Ask for a recount without the vertebra ``result.spine.vertebrae[index]``."""
-        self._edit("drop", result, settings, notes, index=index)
-
-    def add(self, result: Result, box: SeedBox, settings: Settings, notes: dict[str, Any]) -> None:
-        """Ask for a recount with one more vertebra, whose body is in a box."""
-        self._edit("add", result, settings, notes, box=seed_out(box))
+    def recount(self, result: Result, count: Count, options: Options, purpose: Purpose) -> None:
+        """Ask for another count of a result; with edits its answer has a folder of its own. Errors as for `segment`."""
+        before = result.folder
+        if before is None:
+            raise ValueError("The levels of this stored result cannot be counted again; segment the volume again.")
+        more = {
+            "seed": seed_out(count.seed),
+            "edits": [edit_out(edit) for edit in count.edits],
+            "spine": answer_of(result.spine),
+            "from": str(before),
+        }
+        if count.edits:
+            with self._folders.filled() as folder:
+                self._send("recount", folder, options, purpose, **more)
+        else:
+            self._send("recount", before, options, purpose, **more)
+        self._status.begin("Counting again")
 
     def warm(self, folder: Path) -> None:
-        """Let the worker get ready for a recount, if it has nothing else to do; asking again costs nothing."""
+        """Let the worker load what a recount needs, if it has nothing else to do; asking again costs nothing."""
         if self.job is None and self._warmed != folder:
             self._number += 1
             self._worker.send({"id": self._number, "command": "warm", "folder": str(folder)})
             self._warmed = folder
 
     def cancel(self) -> None:
-        """Stop the job by ending the worker and its children."""
-        job, self.job = self.job, None
-        if job is not None:
+        """Stop the job, if there is one, by ending the worker and its children."""
+        if self.job is not None:
             self._worker.kill()
             self._warmed = None
-            self._step = Progress(0.0, "Cancelled; the scene is as it was.")
+            self.end("Cancelled; the scene is as it was.")
 
     def poll(self) -> tuple[bool, Result | Failure | None]:
-        """Take in messages; return whether there was news, and what the job came to, if it has ended.
-
-        The job stays in `job` until `done` is called, so that its notes can be read.
-        """
+        """Take in messages; return whether there was news, and what the job came to, if it has ended."""
         messages = self._worker.receive()
         for message in messages:
             outcome = self._take(message)
@@ -145,48 +141,46 @@ class Runner:
             self._last_news = time.monotonic()
         return news, None
 
-    def done(self, sentence: str, fraction: float = 1.0) -> None:
-        """Forget the job; `sentence` is what there is to say about it."""
+    def end(self, sentence: str, fraction: float = 0.0) -> None:
+        """Forget the job; `sentence` says what became of it."""
         self.job = None
-        self._step = Progress(fraction, sentence)
+        self._status.end(sentence, fraction)
 
     def say(self, sentence: str) -> None:
-        """Say something while no job runs."""
+        """Show a sentence, unless a job runs."""
         if self.job is None:
-            self._step = Progress(0.0, sentence)
+            self._status.end(sentence)
+
+    def new_folder(self) -> Path:
+        """Make an exchange folder; raise OSError if there is no place for it."""
+        return self._folders.new()
+
+    def keep_only(self, results: Iterable[Result | None]) -> None:
+        """Remove the exchange folders of all other results."""
+        wanted = {result.folder for result in results if result is not None and result.folder is not None}
+        self._folders.keep_only(wanted | ({self.job.folder} if self.job is not None else set()))
 
     def close(self) -> None:
         """End the worker and remove all exchange folders."""
         self.job = self._shapes = None
         self._worker.close()
-        if self._home is not None:
-            with contextlib.suppress(OSError):
-                self._cleaner()
-            self._home = None
+        self._folders.close()
 
-    def _edit(self, kind: str, result: Result, settings: Settings, notes: dict[str, Any], **more: Any) -> None:
-        """Send a change of the evidence; the answer goes into a folder of its own."""
-        before, folder = _folder_of(result), self.new_folder()
-        more.update({"from": str(before), "spine": answer_of(result.spine)})
-        with _removed_on_failure(folder):
-            self._send(kind, folder, settings, notes, **more)
-
-    def _send(self, kind: str, folder: Path, settings: Settings, notes: dict[str, Any], **more: Any) -> None:
+    def _send(self, command: str, folder: Path, options: Options, purpose: Purpose, **more: Any) -> None:
         self._number += 1
-        job = Job(self._number, kind, folder, f"answer-{self._number}", notes)
-        request = {"id": job.number, "command": kind, "folder": str(folder), "answer": job.answer}
-        self._worker.send({**request, "settings": asdict(settings), **more})
+        job = Job(self._number, folder, f"answer-{self._number}", purpose)
+        request = {"id": job.number, "command": command, "folder": str(folder), "answer": job.answer}
+        self._worker.send({**request, "settings": asdict(options), **more})
         self.job, self._warmed = job, folder
-        self._step = Progress(0.0, "Starting" if kind == "segment" else "Counting again")
 
     def _take(self, message: Mapping[str, Any]) -> Result | Failure | None:
         job, event = self.job, message.get("event")
         if event == "died":
             self._warmed = None
         if job is None or (event != "died" and message.get("id") != job.number):
-            return None  # of a request that nobody waits for any more
+            return None  # of a request that was cancelled, or of `warm`
         if event == "progress":
-            self._step = Progress(float(message["fraction"]), str(message["sentence"]))
+            self._status.advance(float(message["fraction"]), str(message["sentence"]))
         elif event == "done":
             return self._answer(job)
         elif event in ("failed", "died"):
@@ -200,32 +194,3 @@ class Runner:
             return exchange.read_answer(self._shapes, job.answer)
         except (ValueError, OSError, MemoryError) as error:
             return Failure(sentence_for(error), self._worker.log_tail())
-
-
-def _folder_of(result: Result) -> Path:
-    if result.folder is None:
-        raise ValueError("This result holds nothing to count again from; segment the volume again.")
-    return result.folder
-
-
-@contextlib.contextmanager
-def _removed_on_failure(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-
-
-def remove_stale_homes(folder: Path) -> None:
-    """Remove the exchange folders that a crashed application left in `folder`: they hold a patient's scan."""
-    if os.name != "posix":
-        return  # Windows has no harmless way to ask after a process
-    for home in folder.glob(f"{_PREFIX}*-*"):
-        number = home.name[len(_PREFIX) :].partition("-")[0]
-        try:
-            os.kill(int(number), 0)
-        except (ProcessLookupError, OverflowError):
-            shutil.rmtree(home, ignore_errors=True)
-        except (ValueError, OSError):
-            continue  # no folder of ours, or another user's process

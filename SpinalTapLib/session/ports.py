@@ -1,22 +1,26 @@
-"""Whom a session speaks with: the protocols of face, scene and worker.
+"""What a session needs of a panel (`Face`), of the MRML scene and of the worker process: three protocols.
 
-Nothing here imports Qt, Slicer or the library's heavy parts, so that a face may import it at start-up.
+Nothing here imports Qt, Slicer or the library's heavy parts, so that a panel may import it at start-up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from ..spine.vertebra import SeedBox
-from .state import Change, EditAnswer, Result
+from .state import Change, EditAnswer
+
+if TYPE_CHECKING:
+    from ..worker.exchange import Result
 
 
 class Face(Protocol):
-    """A listener: the Qt panel, a script, a test. Called on the thread that polls the session."""
+    """A panel, script or test that shows a session. Called on the thread that polls the session."""
 
     def session_changed(self, change: Change) -> None:
         """React to a change: read the session's properties again."""
@@ -25,29 +29,38 @@ class Face(Protocol):
         """Ask the user what to do with the segments `names`, which were changed by hand and will be replaced."""
 
 
-class SceneListener(Protocol):
-    """What a scene calls when the user acts on the nodes; the session is one."""
+@dataclass(frozen=True)
+class SceneEvents:
+    """What a scene calls when the user acts on the nodes; what SpinalTap does itself is not reported.
 
-    def box_moving(self) -> None:
-        """The S1 box moves under the mouse (told at most ten times a second)."""
+    Attributes
+    ----------
+    box_moving : callable
+        The S1 box moves under the mouse (at most ten times a second).
+    box_released : callable
+        A drag of the S1 box has ended.
+    box_removed : callable
+        The S1 box was deleted from the scene.
+    volume_changed : callable
+        The chosen volume's image or geometry has changed.
+    volume_removed : callable
+        A volume, the chosen one or another, is being deleted from the scene; called with its node ID.
+    result_removed : callable
+        The segmentation of the chosen volume was deleted from the scene.
+    scene_closed : callable
+        The whole scene was closed.
+    scene_loaded : callable
+        Nodes were read from a scene file.
+    """
 
-    def box_released(self) -> None:
-        """A drag of the S1 box has ended."""
-
-    def box_removed(self) -> None:
-        """The S1 box was deleted from the scene."""
-
-    def volume_removed(self, volume: str) -> None:
-        """A volume, the chosen one or another, is being deleted from the scene."""
-
-    def result_removed(self) -> None:
-        """The segmentation was deleted from the scene."""
-
-    def scene_closed(self) -> None:
-        """The whole scene was closed."""
-
-    def scene_loaded(self) -> None:
-        """Nodes were read from a scene file."""
+    box_moving: Callable[[], None]
+    box_released: Callable[[], None]
+    box_removed: Callable[[], None]
+    volume_changed: Callable[[], None]
+    volume_removed: Callable[[str], None]
+    result_removed: Callable[[], None]
+    scene_closed: Callable[[], None]
+    scene_loaded: Callable[[], None]
 
 
 class Scene(Protocol):
@@ -56,8 +69,8 @@ class Scene(Protocol):
     Every method raises ValueError with one plain sentence for what the user can put right.
     """
 
-    def listen(self, listener: SceneListener | None) -> None:
-        """Report what happens to the chosen nodes to `listener` from now on; None ends it."""
+    def listen(self, events: SceneEvents | None) -> None:
+        """Call `events` from now on; None ends it."""
 
     def watch_volume(self, volume: str | None) -> None:
         """Make `volume` the one whose removal, box and result are reported."""
@@ -75,7 +88,7 @@ class Scene(Protocol):
         """Return True if the volume lies elsewhere than when the result in the scene was made."""
 
     def moved_along(self, volume: str, box: SeedBox) -> SeedBox:
-        """Return a box of the result in the scene where it is seen now, the volume having been moved since or not."""
+        """Return a box of the result in the scene, moved along with the volume if that was moved since."""
 
     def edited_segments(self, volume: str) -> Mapping[str, str]:
         """Return the segments changed by hand since they were made: name to fingerprint."""
@@ -137,7 +150,7 @@ class Scene(Protocol):
         """Return the volume's ends along the world's axes, shape (3, 2), LPS, mm."""
 
     def jump(self, point_lps_mm: np.ndarray) -> None:
-        """Move all slice views to the point, shape (3,)."""
+        """Centre all slice views on the point, shape (3,), LPS, mm."""
 
     def show_3d(self, volume: str, visible: bool) -> None:
         """Show or hide the surfaces in 3-D."""

@@ -1,4 +1,4 @@
-"""About a result: where it comes from, and the log that a bug report wants."""
+"""Where a result comes from: attributes of its nodes, and the log for a bug report."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ import json
 import platform
 import sys
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..files.spine_codec import seed_out
-from ..installation import PACKAGES, installed_version
-from .state import Failure, Progress, Result, Settings
+from ..options import Options
+from .state import Failure, Progress
+
+if TYPE_CHECKING:
+    from ..worker.exchange import Result
 
 
-def provenance(result: Result, settings: Settings) -> dict[str, str]:
-    """Return what the result nodes say about where they come from."""
+def provenance(result: Result, options: Options) -> dict[str, str]:
+    """Return attributes of the result nodes: name to value."""
     spine = result.spine
     return {
         "Version": __version__,
@@ -23,20 +27,22 @@ def provenance(result: Result, settings: Settings) -> dict[str, str]:
         "Device": spine.device,
         "Anchor": spine.anchor,
         "Seed": json.dumps(seed_out(spine.seed)),
-        "Options": json.dumps(asdict(settings), sort_keys=True),
+        "Options": json.dumps(asdict(options), sort_keys=True),
     }
 
 
 def log_text(
-    result: Result | None, failure: Failure | None, settings: Settings, progress: Progress, worker_log: str
+    result: Result | None, failure: Failure | None, options: Options, progress: Progress, worker_log: str
 ) -> str:
-    """Return versions, device, weights, what happened last and the worker's last words, as one text."""
+    """Return versions, device, weights, the last progress sentence and the end of the worker's log, as one text."""
+    from ..installation import PACKAGES, installed_version
+
     lines = [
         f"SpinalTap {__version__}",
         f"Python {platform.python_version()} ({sys.executable})",
         platform.platform(),
         ", ".join(f"{name} {installed_version(name) or 'missing'}" for name in PACKAGES),
-        f"Settings: {json.dumps(asdict(settings), sort_keys=True)}",
+        f"Settings: {json.dumps(asdict(options), sort_keys=True)}",
     ]
     if result is not None:
         spine = result.spine

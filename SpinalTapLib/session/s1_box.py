@@ -1,17 +1,17 @@
-"""Marks: the boxes of a session's volumes, which say where a count starts and where a vertebra was missed."""
+"""The S1 box of the chosen volume: what it marks, and where it belongs after a result, a failure or another choice."""
 
 from __future__ import annotations
 
 import contextlib
 
-from ..spine import boxes as seeds
+from ..spine import boxes
 from ..spine.vertebra import SeedBox
 from .ports import Scene
-from .state import Result
+from .state import SessionState
 
 
-class Marks:
-    """Moves, shows and reads the boxes in the scene.
+class S1Box:
+    """Places, hides and reads the S1 box in the scene.
 
     Parameters
     ----------
@@ -22,41 +22,65 @@ class Marks:
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
 
-    def seed(self, volume: str, result: Result | None) -> SeedBox | None:
-        """Return what a new run on a volume counts from, where the volume lies now, or None.
+    def seed(self, state: SessionState) -> SeedBox | None:
+        """Return what a new run counts from, where the volume lies now, or None.
 
         Raises ValueError if the box cannot be read.
         """
-        counted = result.spine.seed if result is not None else None
-        stale = counted is not None and self._scene.has_moved(volume)  # the box may lie where the scan was
+        volume, counted = str(state.volume), state.result.spine.seed if state.result is not None else None
+        # After a move of the scan, a box that was counted from may have stayed behind.
+        stale = counted is not None and self._scene.has_moved(volume)
         box = self._scene.box(volume) if self._scene.box_is_users(volume) and not stale else None
         seed = box or counted
         return self._scene.moved_along(volume, seed) if seed is not None else None
 
-    def put(self, volume: str | None, result: Result) -> None:
-        """Put the S1 box to where a result is counted from."""
-        box, by_user = seeds.box_of(result.spine)
-        if box is not None and volume is not None:
-            self._scene.place_box(volume, box, by_user)
+    def mark(self, state: SessionState) -> None:
+        """Place the box around what the result is counted from, or around the S1 that was found."""
+        if state.volume is None or state.result is None:
+            return
+        box, by_user = boxes.box_of(state.result.spine)
+        if box is not None:
+            self._scene.place_box(state.volume, box, by_user)
 
-    def put_back(self, volume: str | None, result: Result | None) -> None:
-        """Let the S1 box say again what the levels are counted from, after a recount that came to nothing."""
+    def put_back(self, state: SessionState) -> None:
+        """After a recount that came to nothing, place the box again around what the levels are counted from."""
+        volume, result = state.volume, state.result
         if volume is None or result is None or not self._scene.has_box(volume):
             return
-        with contextlib.suppress(ValueError):  # a box that cannot be read or moved stays where it is, and says why
-            if seeds.box_of(result.spine)[0] is not None:
-                self.put(volume, result)
+        with contextlib.suppress(ValueError):  # a box that cannot be read or moved stays, and its failure is shown
+            if boxes.box_of(result.spine)[0] is not None:
+                self.mark(state)
             else:
                 box = self._scene.box(volume)
                 assert box is not None
                 self._scene.place_box(volume, box, by_user=False)
 
+    def show(self, state: SessionState) -> None:
+        """Show the box: where it was, else on the S1 that was found, else in the volume's lower middle."""
+        volume = str(state.volume)
+        if not self._scene.has_box(volume):
+            box = boxes.box_of(state.result.spine)[0] if state.result is not None else None
+            self._scene.place_box(volume, box or boxes.first_box(self._scene.volume_bounds(volume)), by_user=False)
+        self._scene.show_box(volume, True)
+
     def put_away(self, volume: str) -> None:
-        """Hide the boxes of a volume that is not the chosen one any more: nobody would follow them."""
+        """Hide the boxes of a volume that is no longer the chosen one: dragging them would do nothing."""
         self._scene.place_new_box(volume, None)
         self._scene.put_box_away(volume)
 
-    def show_again(self, volume: str | None) -> None:
-        """Show the S1 box of a volume that is chosen again, if `put_away` has hidden it."""
-        if volume is not None:
-            self._scene.bring_box_back(volume)
+    def bring_back(self, volume: str) -> None:
+        """Show the box of a volume that is chosen again, if `put_away` has hidden it."""
+        self._scene.bring_box_back(volume)
+
+    def preview(self, state: SessionState) -> str:
+        """Return one sentence: what releasing the box here would do."""
+        if state.volume is None or state.result is None:
+            return "Let go of the box on S1, the top of the sacrum, and segment the spine."
+        try:
+            box = self._scene.box(state.volume)
+        except ValueError as error:
+            return str(error)
+        found = boxes.vertebra_in(state.result.spine, box) if box is not None else None
+        if found is None:
+            return "No vertebra was found there yet. Let go to look once more."
+        return f"Let go to make this vertebra S1 (now {found.name})."

@@ -1,36 +1,45 @@
-"""The controller between a face and the scene: states, commands, notifications. Needs neither Qt nor Slicer.
+"""Session: one user's work on one scan at a time, without Qt and without Slicer.
 
-A face (the Qt panel, a script, a test) makes one `Session`, subscribes, calls `Session.poll` about ten times a
-second from the thread that owns the scene, and gives commands. Nothing here blocks while the network works.
-
-Examples
---------
->>> session = Session(scene, worker)                                     # doctest: +SKIP
->>> session.set_volume("vtkMRMLScalarVolumeNode1")                       # doctest: +SKIP
->>> session.segment(); session.wait(); [row.level for row in session.rows]   # doctest: +SKIP
-['L1', 'L2', 'L3', 'L4', 'L5', 'S1']
+A panel or a script gives commands and reads properties; scene and worker are reached through the protocols of `ports`.
 """
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from ..corrections import Add, Correction, Count, Drop, Pin, Seed, Shift
 from ..errors import sentence_for
-from ..spine import boxes as seeds
+from ..options import Options
 from ..spine import levels
-from ..spine.summary import summary
-from ..spine.vertebra import SeedBox, Vertebra
-from .availability import require
-from .results import SessionCore
-from .state import Change, Failure
+from ..spine.boxes import box_for_missed
+from ..spine.summary import Row, rows_of, summary, warnings_of
+from ..spine.vertebra import Vertebra
+from ..worker.exchange import Result
+from . import availability as why
+from . import provenance
+from .availability import can, require
+from .history import latest
+from .jobs import Jobs, Purpose
+from .ports import Face, Scene, SceneEvents, Worker
+from .s1_box import S1Box
+from .state import Can, Change, EditAnswer, Failure, Progress, SessionState, State
+
+_POLL_S = 0.02  # how often a script that waits looks for news
+
+_log = logging.getLogger(__name__)
 
 
-class Session(SessionCore):
-    """One user's work on one volume at a time.
+class Session:
+    """Commands, properties and notifications for one volume at a time.
 
-    A command that cannot be given now raises ValueError with the sentence that its ``can_<command>`` carries;
-    everything that goes wrong later leaves the scene as it was and ends in `State.FAILED` with `failure` set.
+    A command that cannot be given now raises ValueError with the sentence that its ``can_<command>`` carries.
+    Everything that goes wrong later leaves the scene as it was and ends in `State.FAILED` with `failure` set.
 
     Parameters
     ----------
@@ -38,56 +47,238 @@ class Session(SessionCore):
         The adapter to the MRML scene (or a stand-in).
     worker : Worker
         The link to the worker process (or a stand-in).
-    settings : Settings, optional
-        What the advanced controls say; may be assigned at any time, and counts from the next command.
+    settings : Options, optional
+        How to run; may be assigned at any time, and counts from the next command.
 
     Attributes
     ----------
-    settings : Settings
+    settings : Options
         See above.
     """
+
+    def __init__(self, scene: Scene, worker: Worker, settings: Options | None = None) -> None:
+        self.settings = settings or Options()
+        self._scene = scene
+        self._worker = worker
+        self._jobs = Jobs(worker)
+        self._box = S1Box(scene)
+        self._faces: list[Face] = []
+        self._state = SessionState()
+        self._shelf: dict[str, SessionState] = {}  # of the volumes that are not chosen now
+        self._problem = ""  # of the chosen volume, as the faces know it
+        scene.listen(
+            SceneEvents(
+                box_moving=self._on_box_moving,
+                box_released=self._on_box_released,
+                box_removed=self._on_box_removed,
+                volume_changed=self._on_volume_changed,
+                volume_removed=self._on_volume_removed,
+                result_removed=self._on_result_removed,
+                scene_closed=self._on_scene_closed,
+                scene_loaded=self._on_scene_loaded,
+            )
+        )
+
+    # --- what a panel reads ------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """Where the session stands."""
+        return self._state.name
+
+    @property
+    def volume(self) -> str | None:
+        """Node ID of the chosen volume, or None."""
+        return self._state.volume
+
+    @property
+    def progress(self) -> Progress:
+        """Fraction and sentence of the running command; the sentence of the last one when none runs."""
+        return self._jobs.progress
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why the last command failed, or None."""
+        return self._state.failure
+
+    @property
+    def result(self) -> Result | None:
+        """The result in the scene, or None."""
+        return self._state.result
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The results table, from the top vertebra down as on a sagittal image."""
+        return rows_of(self._state.result.spine) if self._state.result is not None else ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Plain sentences about the result (no S1 or C2 in view, low confidence, ...)."""
+        return warnings_of(self._state.result.spine) if self._state.result is not None else ()
+
+    @property
+    def preview(self) -> str:
+        """One sentence while the S1 box is dragged ("Let go to make this vertebra S1"), else an empty text."""
+        return self._state.preview
+
+    @property
+    def box_is_shown(self) -> bool:
+        """True if there is an S1 box and it is visible."""
+        return self.volume is not None and self._scene.box_is_shown(self.volume)
+
+    @property
+    def is_shown_3d(self) -> bool:
+        """True if the surfaces are visible in 3-D."""
+        return self.volume is not None and self.result is not None and self._scene.is_shown_3d(self.volume)
+
+    @property
+    def log(self) -> str:
+        """Versions, device, weights, the last command and the last lines of the worker's log, as one text."""
+        worker_log = self._worker.log_tail()
+        return provenance.log_text(self.result, self.failure, self.settings, self.progress, worker_log)
+
+    # --- which commands may be given, and why not --------------------------------------------------------------
+
+    @property
+    def can_segment(self) -> Can:
+        """For `segment`."""
+        against = why.busy(self._state), why.unusable_volume(self._state, self._scene)
+        return can("Finds, names and models every vertebra in the scan.", *against)
+
+    @property
+    def can_cancel(self) -> Can:
+        """For `cancel`."""
+        against = "" if self.state is State.RUNNING else "Nothing is running."
+        return can("Stops at once; the scene stays as it was.", against)
+
+    @property
+    def can_reseed(self) -> Can:
+        """For `reseed`."""
+        against = why.no_recount(self._state), why.no_box(self._state, self._scene)
+        return can("Counts every level again from the S1 box.", *against)
+
+    @property
+    def can_shift_up(self) -> Can:
+        """For ``shift_labels(+1)``."""
+        against = why.no_recount(self._state), why.no_levels(self._state)
+        return can("Moves all names up by one level (L5 becomes L4).", *against)
+
+    @property
+    def can_shift_down(self) -> Can:
+        """For ``shift_labels(-1)``."""
+        against = why.no_recount(self._state), why.no_levels(self._state)
+        return can("Moves all names down by one level (L4 becomes L5).", *against)
+
+    @property
+    def can_pin_level(self) -> Can:
+        """For `pin_level`."""
+        return can(
+            "Says which level the chosen vertebra is, and counts the others from it.", why.no_recount(self._state)
+        )
+
+    @property
+    def can_drop_vertebra(self) -> Can:
+        """For `drop_vertebra`."""
+        against = why.no_recount(self._state), why.last_vertebra(self._state)
+        return can("Leaves out what was taken for a vertebra and is none, and counts again.", *against)
+
+    @property
+    def can_show_new_box(self) -> Can:
+        """For `show_new_box`."""
+        return can("Shows a box to drag onto the body of a vertebra that was missed.", why.no_recount(self._state))
+
+    @property
+    def can_hide_new_box(self) -> Can:
+        """For `hide_new_box`."""
+        against = why.busy(self._state), why.no_new_box(self._state, self._scene, "That box is not shown.")
+        return can("Removes the box for a missed vertebra.", *against)
+
+    @property
+    def can_add_vertebra(self) -> Can:
+        """For `add_vertebra`."""
+        hint = "Show the box for a missed vertebra first, and drag it onto its body."
+        against = why.no_recount(self._state), why.no_new_box(self._state, self._scene, hint)
+        return can("Adds the vertebra whose body is in that box, and counts again.", *against)
+
+    @property
+    def can_undo(self) -> Can:
+        """For `undo`."""
+        against = why.busy(self._state), why.nothing_to_undo(self._state)
+        return can("Goes back to the result before the last change.", *against)
+
+    @property
+    def can_jump(self) -> Can:
+        """For `jump_to`."""
+        return can("Moves all slice views to this vertebra.", why.no_result(self._state))
+
+    @property
+    def can_export(self) -> Can:
+        """For `export`."""
+        against = why.busy(self._state), why.no_result(self._state)
+        return can("Writes the surfaces to files, in millimetres (LPS).", *against)
+
+    @property
+    def can_place_box(self) -> Can:
+        """For `place_box`."""
+        against = why.unusable_volume(self._state, self._scene)
+        return can("Shows the box that marks S1; drag it onto S1.", against)
+
+    @property
+    def can_put_box_on_s1(self) -> Can:
+        """For `put_box_on_s1`."""
+        return can("Puts the box back on the S1 that was found, and counts from there.", why.no_recount(self._state))
+
+    @property
+    def can_show_3d(self) -> Can:
+        """For `show_3d`."""
+        return can("Shows the vertebrae in the 3-D view.", why.no_result(self._state))
+
+    # --- commands: the volume and the run ----------------------------------------------------------------------
 
     def set_volume(self, volume: str | None) -> None:
         """Choose the volume by node ID; a result that the scene already holds for it is taken up again.
 
         A run on another volume is cancelled first.
         """
-        if volume == self._volume:
+        if volume == self.volume:
             return
         self._stop()
-        if self._volume is not None:
-            self._shelf[self._volume] = (self._result, self._history)
-            self._marks.put_away(self._volume)
-        self._volume, self._failure, self._preview = volume, None, ""
-        self._result, self._history = self._shelf.pop(volume, (None, [])) if volume else (None, [])
-        if volume is not None and not self._scene.has_result(volume):
-            self._result, self._history = None, []  # it was deleted meanwhile
+        if self.volume is not None:
+            self._shelf[self.volume] = replace(self._state, failure=None, preview="")
+            self._box.put_away(self.volume)
+        self._state = SessionState(volume)
+        if volume is not None and self._scene.has_result(volume):  # it may have been deleted meanwhile
+            self._state = self._shelf.get(volume, self._state)
+        self._shelf.pop(str(volume), None)
         self._scene.watch_volume(volume)
-        self._runner.say("")
-        if volume is not None and self._result is None:
+        self._jobs.say("")
+        if volume is not None and self.result is None:
             self._restore(volume)
-        self._marks.show_again(volume)
+        if volume is not None:
+            self._box.bring_back(volume)
+        self._problem = why.unusable_volume(self._state, self._scene)
         self._tell(Change.VOLUME, Change.STATE, Change.RESULT, Change.BOX)
 
     def segment(self) -> None:
         """Start the network on the chosen volume; a box that the user has placed is the seed.
 
         So is the mark that the present result was counted from, until `put_box_on_s1` takes it back. It moves along
-        with a scan that was moved since; the box that is seen may have stayed behind.
+        with a scan that was moved since, even where the box in the scene has stayed behind.
         """
         require(self.can_segment)
-        volume = str(self._volume)
+        volume = str(self.volume)
         discard = self._ask_about_edits(volume)
         if discard is None:
             return
         try:
-            moved, seed = self._scene.has_moved(volume), self._marks.seed(volume, self._result)
-            self._failure = None
-            notes = {"fresh": True, "discard": discard, "moved": moved}
-            self._runner.segment(self._scene.read_volume(volume), seed, self.settings, notes)
+            purpose = Purpose(fresh=True, moved=self._scene.has_moved(volume), discard=discard)
+            seed = self._box.seed(self._state)
+            self._set(failure=None)
+            self._jobs.segment(self._scene.read_volume(volume), seed, self.settings, purpose)
         except (ValueError, OSError, MemoryError) as error:
             self._fail(Failure(sentence_for(error)))
             return
+        self._set(is_running=True)
         self._tell(Change.STATE, Change.PROGRESS)
 
     def cancel(self) -> None:
@@ -96,68 +287,97 @@ class Session(SessionCore):
         self._stop()
         self._tell(Change.STATE, Change.PROGRESS, Change.BOX)
 
+    def undo(self) -> None:
+        """Go back to the result before the last command that changed it."""
+        require(self.can_undo)
+        before = self._state.earlier[-1]
+        if self._show(before, Purpose()):
+            self._set(result=before, earlier=self._state.earlier[:-1], failure=None)
+            self._box.mark(self._state)
+            self._warm()
+            self._jobs.say(f"Undone. {summary(before.spine)}")
+        self._tell(Change.RESULT, Change.STATE, Change.BOX, Change.PROGRESS)
+
+    def take_up(self) -> None:
+        """Take up what somebody else, such as a script, has put into the scene for the chosen volume."""
+        self._take_up()
+        self._tell(Change.RESULT, Change.STATE, Change.BOX, Change.PROGRESS)
+
+    # --- commands: corrections ---------------------------------------------------------------------------------
+
     def reseed(self, level: str = "S1") -> None:
         """Recount from the box as it lies now, which marks `level`; the network does not run again."""
-        box = self._scene.box(self._volume) if self._volume else None  # says why, if it cannot be read
+        box = self._scene.box(self.volume) if self.volume else None  # raises the reason if it cannot be read
         require(self.can_reseed)
         if box is not None:
-            self._recount(replace(box, level=levels.level(level).name))
+            self._correct(Seed(replace(box, level=levels.level(level).name)))
+
+    def put_box_on_s1(self) -> None:
+        """Put the box back on the S1 that the program found by itself, and recount from there."""
+        require(self.can_put_box_on_s1)
+        self._correct(Seed())
 
     def shift_labels(self, steps: int) -> None:
         """Rename every vertebra `steps` levels up (+1: L5 becomes L4) or down (-1)."""
         require(self.can_shift_up if steps > 0 else self.can_shift_down)
-        self._recount(self._shifted(steps))
+        self._correct(Shift(steps))
 
     def pin_level(self, index: int, level: str) -> None:
         """Say that the vertebra `index` (see `Row.index`) is `level`, and recount the others from it."""
         require(self.can_pin_level)
-        name = levels.level(level).name
-        self._recount(seeds.box_around(self._numbered(index), name))
+        self._correct(Pin(index, level))
 
     def drop_vertebra(self, index: int) -> None:
         """Leave out the vertebra `index` (see `Row.index`), which is none, and count again."""
         require(self.can_drop_vertebra)
-        self._numbered(index)
-        self._start(lambda result: self._runner.drop(result, index, self.settings, {"fresh": False}))
+        self._correct(Drop(index))
+
+    def add_vertebra(self) -> None:
+        """Add a vertebra that was missed, from the box of `show_new_box` as it lies now, and count again."""
+        require(self.can_add_vertebra)
+        box = self._scene.new_box(str(self.volume))
+        assert box is not None
+        self._correct(Add(box), Purpose(adds=True))
+
+    # --- commands: boxes, views, files -------------------------------------------------------------------------
+
+    def place_box(self) -> None:
+        """Show the S1 box: where it was, else on the S1 that was found, else in the volume's lower middle."""
+        require(self.can_place_box)
+        self._box.show(self._state)
+        self._tell(Change.BOX)
+
+    def show_box(self, visible: bool) -> None:
+        """Show or hide the S1 box."""
+        if self.volume is not None:
+            self._scene.show_box(self.volume, visible)
+            self._tell(Change.BOX)
 
     def show_new_box(self) -> None:
         """Show a box for a vertebra that was missed, where one most likely is; the user drags it onto its body."""
         require(self.can_show_new_box)
-        assert self._result is not None
-        box = seeds.box_for_missed(self._result.spine)
-        self._scene.place_new_box(str(self._volume), box)
+        assert self.result is not None and self.result.spine.label_map is not None
+        box = box_for_missed(self.result.spine, self.result.matrix, self.result.spine.label_map.shape)
+        self._scene.place_new_box(str(self.volume), box)
         self._scene.jump(box.center_lps_mm)
         self._tell(Change.BOX)
 
     def hide_new_box(self) -> None:
         """Remove the box of `show_new_box`: no vertebra was missed after all."""
         require(self.can_hide_new_box)
-        self._scene.place_new_box(str(self._volume), None)
+        self._scene.place_new_box(str(self.volume), None)
         self._tell(Change.BOX)
 
-    def add_vertebra(self) -> None:
-        """Add a vertebra that was missed, from the box of `show_new_box` as it lies now, and count again."""
-        require(self.can_add_vertebra)
-        box = self._scene.new_box(str(self._volume))
-        assert box is not None
-        self._start(lambda result: self._runner.add(result, box, self.settings, {"fresh": False, "added": True}))
-
-    def undo(self) -> None:
-        """Go back to the result before the last command that changed it."""
-        require(self.can_undo)
-        before = self._history[-1]
-        if self._show(before, {"fresh": False}):
-            self._history.pop()
-            self._result, self._failure = before, None
-            self._marks.put(self._volume, before)
-            self._warm()
-            self._runner.say(f"Undone. {summary(before.spine)}")
-        self._tell(Change.RESULT, Change.STATE, Change.BOX, Change.PROGRESS)
-
     def jump_to(self, level: str) -> None:
-        """Move all slice views to that vertebra (a `Row.level`)."""
+        """Centre all slice views on that vertebra (a `Row.level`)."""
         require(self.can_jump)
         self._scene.jump(self._vertebra(level).centroid_lps_mm)
+
+    def show_3d(self, visible: bool = True) -> None:
+        """Show or hide the surfaces in 3-D."""
+        require(self.can_show_3d)
+        self._scene.show_3d(str(self.volume), visible)
+        self._tell(Change.RESULT)
 
     def export(
         self, folder: Path | str, file_format: str = "stl", levels: tuple[str, ...] | None = None, merged: bool = False
@@ -181,9 +401,11 @@ class Session(SessionCore):
             In one sentence; no file of this export is left behind then.
         """
         require(self.can_export)
+        if not str(folder).strip():
+            raise ValueError("Choose the folder that the files go to first.")
         from ..files.meshes import export_surfaces
 
-        volume = str(self._volume)
+        volume = str(self.volume)
         surfaces = dict(self._scene.surfaces(volume))
         if levels is not None:
             missing = [name for name in levels if name not in surfaces]
@@ -191,61 +413,241 @@ class Session(SessionCore):
                 raise ValueError(f"There is no surface of {', '.join(missing)} in this scan.")
             surfaces = {name: surfaces[name] for name in levels}
         colours = {row.level: row.colour for row in self.rows}
-        return export_surfaces(surfaces, colours, Path(folder), self._scene.volume_name(volume), file_format, merged)
+        name = self._scene.volume_name(volume)
+        files = export_surfaces(surfaces, colours, Path(folder), name, file_format, merged)
+        self._jobs.say(f"{len(files)} file{'' if len(files) == 1 else 's'} written to {folder}.")
+        self._tell(Change.PROGRESS)
+        return files
 
-    def place_box(self) -> None:
-        """Show the S1 box: where it was, else on the S1 that was found, else in the volume's lower middle."""
-        require(self.can_place_box)
-        volume = str(self._volume)
-        if not self._scene.has_box(volume):
-            box = seeds.box_of(self._result.spine)[0] if self._result is not None else None
-            self._scene.place_box(volume, box or seeds.first_box(self._scene.volume_bounds(volume)), by_user=False)
-        self._scene.show_box(volume, True)
-        self._tell(Change.BOX)
+    # --- subscription and time ---------------------------------------------------------------------------------
 
-    def put_box_on_s1(self) -> None:
-        """Put the box back on the S1 that the program found by itself, and recount from there."""
-        require(self.can_put_box_on_s1)
-        self._recount(None)
+    def subscribe(self, face: Face) -> None:
+        """Tell `face` about every change from now on."""
+        if face not in self._faces:
+            self._faces.append(face)
 
-    def show_box(self, visible: bool) -> None:
-        """Show or hide the box."""
-        if self._volume is not None:
-            self._scene.show_box(self._volume, visible)
-            self._tell(Change.BOX)
+    def unsubscribe(self, face: Face) -> None:
+        """Stop telling `face`; unknown faces are ignored."""
+        if face in self._faces:
+            self._faces.remove(face)
 
-    def show_3d(self, visible: bool = True) -> None:
-        """Show or hide the surfaces in 3-D."""
-        require(self.can_show_3d)
-        self._scene.show_3d(str(self._volume), visible)
-        self._tell(Change.RESULT)
+    def poll(self) -> None:
+        """Take in what the worker has sent. Call it every 50-100 ms on the thread that owns the scene."""
+        news, outcome = self._jobs.poll()
+        if isinstance(outcome, Result):
+            self._finish(outcome)
+        elif outcome is not None:
+            self._fail(outcome)
+        elif news:
+            self._tell(Change.PROGRESS)
 
-    def take_up(self) -> None:
-        """Take up what somebody else, a script say, has put into the scene for the chosen volume."""
-        self._take_up()
+    def wait(self, timeout_s: float = 600.0) -> State:
+        """Poll until nothing runs, for scripts and tests; raise TimeoutError after `timeout_s` seconds."""
+        end = time.monotonic() + timeout_s
+        while self.state is State.RUNNING:
+            if time.monotonic() > end:
+                raise TimeoutError(f"The segmentation has not ended within {timeout_s:g} s; it is still running.")
+            time.sleep(_POLL_S)
+            self.poll()
+        return self.state
+
+    def close(self) -> None:
+        """End the worker, stop listening to the scene and remove temporary files. Closing twice is fine."""
+        self._scene.listen(None)
+        self._scene.watch_volume(None)
+        self._jobs.close()
+        self._faces.clear()
+        self._shelf.clear()
+        self._state = SessionState()
+
+    # --- a request and its answer ------------------------------------------------------------------------------
+
+    def _correct(self, correction: Correction, purpose: Purpose | None = None) -> None:
+        """Let the worker count again; raise ValueError if the correction makes no sense for this result."""
+        result = self.result
+        if result is None:
+            return
+        count = correction.count(result.spine, Count(result.spine.seed, self.settings.steps, self.settings.method))
+        self._set(failure=None)
+        try:
+            self._jobs.recount(result, count, self.settings, purpose or Purpose())
+        except (ValueError, OSError) as error:
+            self._fail(Failure(sentence_for(error)))
+            return
+        self._set(is_running=True)
+        self._tell(Change.STATE, Change.PROGRESS)
+
+    def _recount_from_box(self) -> None:
+        """Count again from where the box was released; while the worker works, that comes next."""
+        if self._state.is_running:
+            self._set(recount_wanted=True)
+        elif self.volume is not None and not why.no_recount(self._state):
+            try:
+                box = self._scene.box(self.volume)
+            except ValueError as error:
+                self._fail(Failure(str(error)))
+                return
+            if box is not None:
+                self._correct(Seed(box))
+
+    def _finish(self, result: Result) -> None:
+        """Put the worker's answer into the scene."""
+        job, before = self._jobs.job, self._state
+        purpose = job.purpose if job is not None else Purpose()
+        self._end_job(summary(result.spine), 1.0)
+        if not self._show(result, purpose):
+            return
+        earlier: tuple[Result, ...] = ()  # results before a move lie where the scan was
+        if not purpose.moved:
+            earlier = latest([*before.earlier, *([before.result] if before.result is not None else [])])
+        self._set(result=result, earlier=earlier, failure=None, recount_wanted=False)
+        volume = str(self.volume)
+        if purpose.adds or purpose.fresh:
+            self._scene.place_new_box(volume, None)
+        if not before.recount_wanted:
+            self._box.mark(self._state)
+        if before.result is None and result.spine.vertebrae:
+            self._scene.show_3d(volume, True)
+            self._scene.jump(result.spine.vertebrae[len(result.spine.vertebrae) // 2].centroid_lps_mm)
+        self._jobs.keep_only(self._kept())
         self._tell(Change.RESULT, Change.STATE, Change.BOX, Change.PROGRESS)
+        if before.recount_wanted:
+            self._recount_from_box()
 
-    # --- vertebrae ---------------------------------------------------------------------------------------
+    def _show(self, result: Result, purpose: Purpose) -> bool:
+        """Show a result in the scene; if that fails, the scene is as it was, and the failure is told."""
+        try:
+            origin = provenance.provenance(result, self.settings)
+            self._scene.show(str(self.volume), result, origin, purpose.fresh, purpose.discard)
+            return True
+        except Exception as error:  # of any kind: the user gets a sentence, the log the traceback
+            _log.exception("The result could not be put into the scene")
+            self._fail(Failure(f"The result could not be put into the scene. {sentence_for(error)}", repr(error)))
+            return False
 
-    def _vertebrae(self) -> tuple[Vertebra, ...]:
-        return self._result.spine.vertebrae if self._result is not None else ()
+    def _fail(self, failure: Failure) -> None:
+        job = self._jobs.job
+        self._end_job("")
+        if job is None or not job.purpose.fresh:
+            self._box.put_back(self._state)
+        self._set(failure=failure, recount_wanted=False)
+        self._jobs.keep_only(self._kept())
+        self._tell(Change.STATE, Change.PROGRESS)
 
-    def _numbered(self, index: int) -> Vertebra:
-        vertebrae = self._vertebrae()
-        if not 0 <= index < len(vertebrae):
-            raise ValueError(f"There is no vertebra number {index}; the result has {len(vertebrae)}.")
-        return vertebrae[index]
+    def _stop(self) -> None:
+        """Cancel what runs."""
+        job = self._jobs.job
+        self._jobs.cancel()
+        self._set(is_running=False, recount_wanted=False)
+        if job is not None and not job.purpose.fresh:
+            self._box.put_back(self._state)
+        self._jobs.keep_only(self._kept())
+
+    def _end_job(self, sentence: str, fraction: float = 0.0) -> None:
+        self._jobs.end(sentence, fraction)
+        self._set(is_running=False)
+
+    def _warm(self) -> None:
+        """Let the worker get ready for a recount."""
+        if self.result is not None and self.result.folder is not None:
+            with contextlib.suppress(ValueError):  # a worker that cannot start is reported when a recount is asked for
+                self._jobs.warm(self.result.folder)
+
+    def _ask_about_edits(self, volume: str) -> Mapping[str, str] | None:
+        """Return the hand edits to discard, or None if the user wants to cancel; without a face, none is discarded."""
+        edits = self._scene.edited_segments(volume)
+        if not edits or not self._faces:
+            return {}
+        answer = self._faces[0].ask_about_edits(tuple(edits))
+        return None if answer is EditAnswer.CANCEL else edits if answer is EditAnswer.DISCARD else {}
+
+    # --- what the user does to the scene's nodes ---------------------------------------------------------------
+
+    def _on_box_moving(self) -> None:
+        self._set(preview=self._box.preview(self._state))
+        self._warm()
+        self._tell(Change.PREVIEW)
+
+    def _on_box_released(self) -> None:
+        self._set(preview="")
+        self._tell(Change.PREVIEW, Change.BOX)
+        self._recount_from_box()
+
+    def _on_box_removed(self) -> None:
+        self._set(preview="", recount_wanted=False)
+        self._tell(Change.PREVIEW, Change.BOX, Change.STATE)
+
+    def _on_volume_changed(self) -> None:
+        problem = why.unusable_volume(self._state, self._scene)
+        if problem != self._problem:
+            self._problem = problem
+            self._tell(Change.STATE)
+
+    def _on_volume_removed(self, volume: str) -> None:
+        self._shelf.pop(volume, None)
+        if volume == self.volume:
+            self._forget_volume("The scan was removed from the scene.")
+        else:
+            self._jobs.keep_only(self._kept())
+
+    def _on_result_removed(self) -> None:
+        self._stop()
+        self._state = SessionState(self.volume)
+        self._tell(Change.RESULT, Change.STATE, Change.BOX)
+
+    def _on_scene_closed(self) -> None:
+        self._shelf.clear()
+        self._forget_volume("")
+
+    def _on_scene_loaded(self) -> None:
+        if self.result is None:
+            self._take_up()
+        self._tell(Change.RESULT, Change.STATE, Change.BOX, Change.VOLUME)
+
+    def _forget_volume(self, sentence: str) -> None:
+        self._stop()
+        self._state = SessionState()
+        self._scene.watch_volume(None)
+        self._jobs.say(sentence)
+        self._tell(Change.VOLUME, Change.STATE, Change.RESULT, Change.BOX, Change.PROGRESS)
+
+    # --- results -----------------------------------------------------------------------------------------------
+
+    def _take_up(self) -> None:
+        """Take up the result that the scene holds for the chosen volume, in place of the one known so far."""
+        if self.volume is None or self._state.is_running:
+            return
+        self._state = SessionState(self.volume)
+        self._scene.watch_volume(self.volume)
+        self._restore(self.volume)
+        self._jobs.keep_only(self._kept())
+
+    def _restore(self, volume: str) -> None:
+        """Take up the result that a loaded scene holds."""
+        try:
+            result = self._scene.restore(volume, self._jobs.new_folder())
+        except (ValueError, OSError) as error:
+            _log.warning("The stored result was not taken up: %s", error)
+            self._jobs.say(sentence_for(error))
+            return
+        if result is not None:
+            self._set(result=result)
+            self._jobs.say(summary(result.spine))
+
+    def _kept(self) -> list[Result | None]:
+        """Return all results that are shown now, or that undo or another choice of volume may show again."""
+        return [r for state in (self._state, *self._shelf.values()) for r in (state.result, *state.earlier)]
 
     def _vertebra(self, name: str) -> Vertebra:
-        for vertebra in self._vertebrae():
+        for vertebra in self.result.spine.vertebrae if self.result is not None else ():
             if vertebra.name == name:
                 return vertebra
         raise ValueError(f"{name} was not found in this scan.")
 
-    def _shifted(self, steps: int) -> SeedBox:
-        """Return a mark that moves all names by `steps` levels."""
-        for vertebra in self._vertebrae():
-            place = levels.COMMON.index(vertebra.level) + steps if vertebra.level in levels.COMMON else -1
-            if 0 <= place < len(levels.COMMON):
-                return seeds.box_around(vertebra, levels.COMMON[place])
-        raise ValueError("The names cannot be moved any further: the spine would end.")
+    def _set(self, **changes: Any) -> None:
+        self._state = replace(self._state, **changes)
+
+    def _tell(self, *changes: Change) -> None:
+        for change in changes:
+            for face in tuple(self._faces):
+                face.session_changed(change)

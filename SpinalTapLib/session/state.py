@@ -1,19 +1,16 @@
-"""The values that a session speaks in: states, changes, permissions, rows, settings, results.
+"""Data types shared by session, panel and scene.
 
-Nothing here imports Qt, Slicer or the library's heavy parts, so that a face may import it at start-up.
+Nothing here imports Qt, Slicer or the library's heavy parts, so that a panel may import it at start-up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from ..spine.vertebra import Spine
+if TYPE_CHECKING:
+    from ..worker.exchange import Result
 
 
 class State(str, Enum):
@@ -27,7 +24,7 @@ class State(str, Enum):
 
 
 class Change(str, Enum):
-    """What has changed, so that a face redraws no more than it must."""
+    """What has changed, so that a panel redraws no more than it must."""
 
     STATE = "state"  # state, failure and every can_<command>
     PROGRESS = "progress"
@@ -73,54 +70,49 @@ class Progress:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a command failed: one clear `sentence`, and `details` (the log's last lines) one click away."""
+    """Why a command failed: one clear `sentence`, and `details`, the last lines of the log."""
 
     sentence: str
     details: str = ""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What the folded "Advanced" part of a face offers; the names are those of `SpinalTapLib.pipeline.Options`.
+@dataclass(frozen=True, eq=False)
+class SessionState:
+    """What a session knows of the chosen volume.
 
     Attributes
     ----------
-    device : str
-        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
-    steps : int or None
-        Ladder steps from the seed upwards, or None for as many as there are vertebrae.
-    structures : str
-        ``"bodies"`` or ``"all"`` (discs and canal too).
-    method : str
-        ``"fused"``, ``"detector"`` or ``"ladder"``.
+    volume : str or None
+        Its node ID, or None if none is chosen.
+    result : Result or None
+        What is in the scene for it.
+    earlier : tuple of Result
+        What undo goes back to, the latest last.
+    failure : Failure or None
+        Why the last command failed.
+    preview : str
+        What releasing the S1 box would do, while it is dragged.
+    is_running : bool
+        True while the worker works on a request.
+    recount_wanted : bool
+        True if the S1 box was released meanwhile, so that a recount comes next.
     """
 
-    device: str = "auto"
-    steps: int | None = None
-    structures: str = "bodies"
-    method: str = "fused"
+    volume: str | None = None
+    result: Result | None = None
+    earlier: tuple[Result, ...] = ()
+    failure: Failure | None = None
+    preview: str = ""
+    is_running: bool = False
+    recount_wanted: bool = False
 
-
-@dataclass(frozen=True)
-class Result:
-    """A spine as it goes into the scene.
-
-    Attributes
-    ----------
-    spine : Spine
-        Vertebrae and label map; the label map lies on the `SagittalVolume`'s grid.
-    matrix : ndarray, shape (4, 4)
-        (slice, row, column, 1) of the label map to LPS world, mm, as it was when the run began.
-    surfaces : mapping of int to object
-        Label value to closed surface (vtkPolyData), LPS world, mm.
-    folder : Path or None
-        The exchange folder that a recount starts from (see `SpinalTapLib.worker.exchange`).
-    values : tuple of int
-        Label value of each structure in that folder, 0 for those without a name.
-    """
-
-    spine: Spine
-    matrix: np.ndarray
-    surfaces: Mapping[int, Any] = field(default_factory=dict)
-    folder: Path | None = None
-    values: tuple[int, ...] = ()
+    @property
+    def name(self) -> State:
+        """Where the session stands."""
+        if self.is_running:
+            return State.RUNNING
+        if self.failure is not None:
+            return State.FAILED
+        if self.volume is None:
+            return State.EMPTY
+        return State.READY if self.result is None else State.DONE

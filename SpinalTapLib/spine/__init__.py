@@ -1,1 +1,1 @@
-"""Vertebrae, levels, boxes and measurements: the values that everything else speaks about."""
+"""Value types and vocabularies: vertebrae, levels, boxes, structures, notes, measurements. NumPy only."""

@@ -1,4 +1,4 @@
-"""Boxes around vertebrae: where the S1 box lies, and what a pinned level counts from."""
+"""Make and place boxes around vertebrae: the S1 box and those that mark a pinned level."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ ROOM = 1.3
 """The box's edges as a multiple of the body's: the whole body is inside, the neighbours' centres are not."""
 
 FIRST_SIZE_MM = (45.0, 42.0, 36.0)
-"""Left-right, front-back, up-down size of a box that nothing is known for: S1 of a tall adult fits in."""
+"""Left-right, anterior-posterior and vertical size of the first box, mm: S1 of a tall adult fits in."""
 
 FIRST_HEIGHT = 0.15
-"""Where such a box lies, as a part of the volume's height from below: the sacrum's top in most lumbar scans."""
+"""Its height above the lower end of the volume, as a part of the volume's height: the top of the sacrum in most lumbar
+scans."""
 
 
 WIDE_GAP = 1.5
@@ -54,11 +55,34 @@ def first_box(bounds_lps_mm: np.ndarray) -> SeedBox:
     return SeedBox(centre, np.minimum(FIRST_SIZE_MM, np.maximum(high - low, 1.0)))
 
 
-def box_for_missed(spine: Spine) -> SeedBox:
-    """Return where a missed vertebra most likely is: in the widest gap, or above the top if no gap is wide.
+def box_for_missed(spine: Spine, matrix: np.ndarray, shape: tuple[int, ...]) -> SeedBox:
+    """Return a box where a missed vertebra most likely is: in the widest gap, or above the top if no gap is wide.
 
-    `spine` has at least one vertebra.
+    Parameters
+    ----------
+    spine : Spine
+        With at least one vertebra.
+    matrix : ndarray, shape (4, 4)
+        (slice, row, column, 1) of the scan to LPS, mm.
+    shape : tuple of int
+        (slices, rows, columns) of the scan, inside which the box lies.
     """
+    return _inside(_box_for_missed(spine), matrix, shape)
+
+
+def _inside(box: SeedBox, matrix: np.ndarray, shape: tuple[int, ...]) -> SeedBox:
+    """Return a box moved no further than it takes to lie inside a scan; across the slices its centre suffices."""
+    to_index = np.linalg.inv(matrix)
+    half = np.abs(to_index[:3, :3] @ box.axes) @ (np.asarray(box.size_mm, float) / 2)
+    half[0] = 0.5
+    last = np.array(shape[:3]) - 1.0
+    low, high = half - 0.5, last + 0.5 - half
+    low, high = np.where(low > high, last / 2, low), np.where(low > high, last / 2, high)
+    index = np.clip(to_index[:3, :3] @ box.center_lps_mm + to_index[:3, 3], low, high)
+    return replace(box, center_lps_mm=matrix[:3, :3] @ index + matrix[:3, 3])
+
+
+def _box_for_missed(spine: Spine) -> SeedBox:
     vertebrae = spine.vertebrae
     centres = np.array([vertebra.centroid_lps_mm for vertebra in vertebrae])
     like = vertebrae[-1]

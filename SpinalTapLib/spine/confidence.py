@@ -1,7 +1,8 @@
-"""Confidence: a detector's score becomes the probability of being right, and that becomes one of three words.
+"""Turn a detector's score into a probability of being right, and that into one of three words.
 
-The map belongs to the weights, so its two numbers stand in the model card, under ``"calibration"``; they are fitted
-by ``spinaltap experiment calibration`` (see `training.calibration`) on scans that the network has never seen.
+The calibration belongs to the weights: its two numbers stand in the model card, under ``"calibration"``.
+``spinaltap experiment calibration`` fits them (see `training.experiments.calibration`) on scans that the network has
+never seen.
 """
 
 from __future__ import annotations

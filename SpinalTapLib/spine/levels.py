@@ -16,6 +16,9 @@ CANAL_CODE = "61853006"
 CANAL_VALUE = 60
 UNANCHORED_BASE = 100
 DISC_BASE = 200
+ARCH_BASE = 300
+SACRUM_VALUE = 29
+"""The sacrum without the body of S1."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +48,9 @@ class Level:
         return f"{self.name} vertebra"
 
 
-# Seven hues that stay apart for colour-blind readers (Okabe and Ito, 2008), walked in a fixed order: sacral and lumbar
-# levels have them as they are, thoracic ones lighter, cervical ones darker, so that no two regions share a colour.
-# A level keeps its colour in every scan.
+# Seven colours that colour-blind readers can tell apart (Okabe and Ito, 2008), assigned in a fixed order: sacral and
+# lumbar levels as they are, thoracic ones lighter, cervical ones darker, so that no two regions share a colour.
+# A level has the same colour in every scan.
 _PALETTE = (
     (230, 159, 0),
     (86, 180, 233),
@@ -137,6 +140,10 @@ def label_name(value: int) -> str:
     """Return the words for any label value: ``"L5"``, ``"L4-L5"`` (disc), ``"Spinal canal"``, ``"Vertebra 3"``."""
     if value == CANAL_VALUE:
         return "Spinal canal"
+    if value == SACRUM_VALUE:
+        return "Sacrum below S1"
+    if value > ARCH_BASE:
+        return f"Arch of {label_name(value - ARCH_BASE)}"
     if value > DISC_BASE:
         upper = label_name(value - DISC_BASE)
         index = COMMON.index(upper) if upper in COMMON else 0
@@ -153,3 +160,8 @@ def unanchored_value(position: int) -> int:
 def disc_value(value_above: int) -> int:
     """Return the label value of the disc under the vertebra with label `value_above`."""
     return DISC_BASE + value_above
+
+
+def arch_value(value: int) -> int:
+    """Return the label value of the arch (the posterior elements) of the vertebra with label `value`."""
+    return ARCH_BASE + value

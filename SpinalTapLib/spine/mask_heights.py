@@ -1,4 +1,4 @@
-"""BodyMasks: lengths on the label map's mid-slices that corners alone do not tell."""
+"""Measure heights of bodies and gaps between them on the label map, around the mid-slice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FIFTH = 0.2
 AVERAGED_MM = 2.0
 """Slices this close to the mid-slice are averaged: only that one in 4 mm stacks, five in 1 mm isotropic scans."""
 
-_LEAST_SINE = 0.2  # between depth and height of a body; less is no body
+_LEAST_SINE = 0.2  # of the angle between depth and height; a smaller one is no body
 
 
 class BodyMasks:

@@ -1,4 +1,4 @@
-"""Heights, discs, offsets and angles: what can be measured on named bodies, with the formula and source of each.
+"""Measure heights, discs, offsets and angles of named bodies; each with its formula and source.
 
 Measurements of one vertebra (keys of `Vertebra.measurements`; a disc belongs to the vertebra above it):
 

@@ -1,4 +1,4 @@
-"""Notes on a vertebra and warnings on a spine: every text that other code recognises, and what it means.
+"""Vocabulary of notes on a vertebra and of warnings that other code must recognise.
 
 `Vertebra.flags` holds texts, as the files do. `Note.of` says which note a text is, so that no code searches for words:
 

@@ -1,4 +1,4 @@
-"""Bodies as quadrilaterals in a sagittal plane: sizes, directions, what lies inside.
+"""Geometry of bodies as quadrilaterals in a sagittal plane: size, direction, points inside.
 
 All functions take ``corners`` of shape (..., 4, 2): (row, column) in the order of `vertebra.CORNERS`, which runs
 clockwise on a screen with the front of the body on the left.

@@ -78,7 +78,7 @@ def segment_of(value: int, present: Collection[int] = ()) -> Segment:
         return Segment(value, levels.label_name(value), CANAL_COLOUR, levels.CANAL_CODE, "Spinal canal")
     if value > levels.DISC_BASE:
         return Segment(value, _disc_name(value, present), DISC_COLOUR, levels.DISC_CODE, "Intervertebral disc")
-    # Without a level, neighbours still need colours that differ: those of the lumbar levels, walked through.
+    # Without a level, neighbours still need different colours: those of the levels, from the lowest up.
     colour = levels.LEVELS[(value - levels.UNANCHORED_BASE) % len(levels.LEVELS)].colour
     return Segment(value, levels.label_name(value), colour, levels.GENERIC_VERTEBRA_CODE, "Vertebra")
 

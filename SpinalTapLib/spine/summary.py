@@ -1,4 +1,4 @@
-"""The results table and the warnings: what a face shows of a spine."""
+"""Rows of the results table, warnings and one-sentence summary of a spine."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def rows_of(spine: Spine) -> tuple[Row, ...]:
 
 
 def warnings_of(spine: Spine) -> tuple[str, ...]:
-    """Return the spine's warnings in a panel's words, and one more for levels that are to be checked."""
+    """Return the spine's warnings in the panel's words, and one that lists the vertebrae to check."""
     warnings = list(spine.warnings)
     if spine.anchor == "none" and spine.vertebrae:
         warnings = [LEVELS_UNKNOWN_IN_PANEL, *(text for text in warnings if text != LEVELS_UNKNOWN)]

@@ -1,4 +1,4 @@
-"""Vertebra, Spine and SeedBox: what is known about a spine, in millimetres, LPS."""
+"""Data types of a result: Vertebra, SeedBox and Spine. Lengths in mm, coordinates in LPS."""
 
 from __future__ import annotations
 
@@ -35,6 +35,9 @@ class Vertebra:
         Named measurements; the unit is the end of the name (``"height_anterior_mm"``).
     flags : tuple of str
         Short notes in plain English: the texts of `notes.Note`.
+    candidate : int or None
+        Which candidate of the evidence it is (`Candidate.number`); None where only the count showed it, and in results
+        that were stored without it.
     level_probability : float or None
         Probability, 0-1, of its most probable level, given that it is a vertebra; below 0.5 `level` is None. None in
         results of versions that did not tell.
@@ -48,6 +51,7 @@ class Vertebra:
     slices: tuple[int, ...] = ()
     measurements: Mapping[str, float] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
+    candidate: int | None = None
     level_probability: float | None = None
 
     @property
@@ -143,7 +147,7 @@ class Alternative:
 
 @dataclass(frozen=True)
 class Spine:
-    """The answer: vertebrae from the bottom up, and what they were counted from.
+    """A result: vertebrae from the bottom up, and what they were counted from.
 
     Attributes
     ----------
@@ -161,7 +165,8 @@ class Spine:
     seconds : mapping of str to float
         Wall-clock seconds a stage.
     model : mapping of str to str
-        ``name`` and ``sha256`` of the network.
+        ``name`` and ``sha256`` of the part network; ``levels`` and ``levels_sha256`` of the level network; ``ladder``
+        and ``ladder_sha256`` of the ladder, where it was used.
     device : str
         Device that the network ran on.
     evidence : object

@@ -1,4 +1,4 @@
-"""Checkpoints: everything that a stopped run needs to go on, in one file that is whole or not there."""
+"""Write and read checkpoints: all that a stopped training run needs to continue, in one file."""
 
 from __future__ import annotations
 
@@ -94,6 +94,12 @@ def read_checkpoint(path: Path, config: TrainConfig) -> Checkpoint:
     """
     checkpoint = _read(path)
     _check_same(path, known_settings(checkpoint.config, TrainConfig), config.as_dict())
+    slices = checkpoint.arguments.get("slices", 1)
+    if slices != config.slices:
+        raise ValueError(
+            f"Cannot resume from {path}: its network looks at {slices} slices together, the config asks for "
+            f"{config.slices}."
+        )
     widths = tuple(checkpoint.arguments.get("widths", ()))
     if widths != config.widths:
         raise ValueError(

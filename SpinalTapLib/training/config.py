@@ -31,6 +31,8 @@ class PlacementConfig:
     wide_rotation: float = 0.05  # share of tiles turned by up to 30 degrees
     shear_sd: float = 0.03
     elastic_px: float = 4.0  # largest typical displacement of the elastic field
+    alone: float = 0.1  # share of tiles without the neighbouring slices, where the network sees any
+    one_sided: float = 0.1  # share of the others with one of the two
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -42,7 +44,7 @@ class PlacementConfig:
             check(getattr(self, name) >= 0, name, getattr(self, name), "zero or more")
         # Above 8 px `warp` no longer finds where the corners go.
         check(self.elastic_px <= 8, "elastic_px", self.elastic_px, "8 or less")
-        for name in ("wide_scale", "wide_rotation"):
+        for name in ("wide_scale", "wide_rotation", "alone", "one_sided"):
             check(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a probability, 0 to 1")
 
 
@@ -103,6 +105,7 @@ class LossConfig:
     heatmap_peak: float = 40.0  # a pixel counts 1 + this x target
     vector: float = 1.0
     mask: float = 0.7
+    home: float = 1.0  # from arches to their bodies
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -118,6 +121,8 @@ class TrainConfig:
     ----------
     name : str
         Name of the weights that come out.
+    slices : int
+        Slices that the network looks at together: 1, or 3 for a slice and its two neighbours.
     steps : int
         Optimiser steps of the whole run.
     deadline_minutes : float or None
@@ -140,6 +145,7 @@ class TrainConfig:
     """
 
     name: str = "parts"
+    slices: int = 1
     widths: tuple[int, ...] = (16, 32, 64, 128, 192)
     seed: int = 2020
     steps: int = 6000
@@ -170,6 +176,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
+        check(self.slices in (1, 3), "slices", self.slices, "1 or 3")
         check(len(self.widths) >= 2 and min(self.widths) >= 1, "widths", self.widths, "two or more widths above zero")
         for name in ("steps", "batch", "log_every", "pool_canvases", "planes_per_spine", "warmup_steps"):
             check(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")

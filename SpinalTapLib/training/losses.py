@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
+from torch.nn import functional
 
 from ..detection.networks import N_CORNERS, split_output
 from ..spine.structures import Structure
 from .config import LossConfig
 from .tiles.targets import Targets
 
-CLASS_WEIGHTS = (1.0, 1.0, 2.0, 2.0, 1.0, 1.0, 1.0)
+CLASS_WEIGHTS = (1.0, 1.0, 2.0, 2.0, 1.0, 1.0, 1.0, 1.0)
 """Weights of the mask classes in the cross-entropy: S1 and C2 are rare and are the anchors. Background counts as much
 as bone: with less, a thick slice that a body's side fills by less than half is taken for bone."""
 
@@ -25,10 +26,11 @@ class Losses:
     vector: torch.Tensor
     entropy: torch.Tensor
     dice: torch.Tensor
+    home: torch.Tensor
 
     def numbers(self) -> dict[str, float]:
         """Return the parts as plain numbers."""
-        return {name: float(getattr(self, name).detach()) for name in ("total", "heatmap", "vector", "entropy", "dice")}
+        return {f.name: float(getattr(self, f.name).detach()) for f in fields(self)}
 
 
 def part_losses(output: torch.Tensor, targets: Targets, config: LossConfig) -> Losses:
@@ -36,19 +38,20 @@ def part_losses(output: torch.Tensor, targets: Targets, config: LossConfig) -> L
 
     Parameters
     ----------
-    output : Tensor, shape (n, 20, rows, columns)
+    output : Tensor, shape (n, 21 or 23, rows, columns)
         What the network answered, in any precision; losses are computed in single precision.
     targets : Targets
     config : LossConfig
     """
-    heatmaps, vectors, logits = split_output(output.float())
+    heatmaps, vectors, logits, homes = split_output(output.float())
     heatmap = heatmap_loss(heatmaps, targets.heatmaps, config.heatmap_peak)
     vector = vector_loss(vectors, targets.vectors, targets.vector_weight)
     log_probability = logits.log_softmax(1)
     entropy = entropy_loss(log_probability, targets.structure)
     dice = dice_loss(log_probability.exp(), targets.structure)
-    total = config.heatmap * heatmap + config.vector * vector + config.mask * (entropy + dice)
-    return Losses(total, heatmap, vector, entropy, dice)
+    home = heatmap.new_zeros(()) if homes is None else home_loss(homes, targets.homes)
+    total = config.heatmap * heatmap + config.vector * vector + config.mask * (entropy + dice) + config.home * home
+    return Losses(total, heatmap, vector, entropy, dice, home)
 
 
 def heatmap_loss(heatmaps: torch.Tensor, target: torch.Tensor, peak: float) -> torch.Tensor:
@@ -68,6 +71,16 @@ def vector_loss(vectors: torch.Tensor, target: torch.Tensor, weight: torch.Tenso
     """Return the mean squared length of the error, in squared vector units, over the supervised pixels."""
     squared = (vectors - target).square().sum(2)
     return (squared * weight).sum() / weight.sum().clamp(min=1)
+
+
+def home_loss(homes: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Return the mean distance, in units of `networks.HOME_UNIT_PX`, between where arches say their bodies are and
+    where they are; squared below a quarter, so that a few that are one vertebra off do not decide."""
+    known = target.isfinite().all(1)
+    if not known.any():
+        return homes.sum() * 0
+    wrong = (homes - target.nan_to_num()).permute(0, 2, 3, 1)[known]
+    return functional.huber_loss(wrong.norm(dim=1), wrong.new_zeros(len(wrong)), delta=0.25)
 
 
 def entropy_loss(log_probability: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""The log of a training run, and its curves as a picture."""
+"""Write and read the log of a training run, and draw its curves."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import torch
 
 from ..errors import reason
 
-_PANELS = (("total",), ("heatmap",), ("vector",), ("entropy", "dice"), ("learning_rate",), ("seconds_a_step",))
+_PANELS = (("total",), ("heatmap",), ("vector", "home"), ("entropy", "dice"), ("learning_rate",), ("seconds_a_step",))
 _MEASURED = (("missed", "twice", "false_a_slice"), ("overlap",))
-_LOGARITHMIC = ("total", "heatmap", "vector")
+_LOGARITHMIC = ("total", "heatmap", "vector", "home")
 
 VALIDATION_NAME = "validation.jsonl"
 """What was measured on real slices on the way stands beside the log, in a file of this name."""

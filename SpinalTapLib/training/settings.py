@@ -1,4 +1,4 @@
-"""Settings: plain values become a frozen dataclass of the right types, or one sentence says why not."""
+"""Turn plain values into a settings dataclass. A wrong value is refused in one sentence."""
 
 from __future__ import annotations
 

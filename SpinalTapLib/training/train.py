@@ -15,11 +15,12 @@ from typing import Any
 import torch
 
 from ..detection.device import arithmetic, choose_device, describe, processor_count
-from ..detection.networks import PartNetwork
+from ..detection.networks import OUTPUT_CHANNELS, PartNetwork
 from ..detection.weights import load_network, save_network
 from ..errors import reason
 from ..files.atomic import write_whole
 from ..progress import Cancelled, CancelledCallback, ProgressCallback
+from ..spine.structures import N_STRUCTURES
 from .averaging import Average, learning_rate, progress_of, recalibrate
 from .checkpoint import CHECKPOINT_NAME, Checkpoint, read_checkpoint, write_checkpoint
 from .config import TrainConfig
@@ -28,6 +29,9 @@ from .run_log import VALIDATION_NAME, LossSums, append_line, write_curves
 from .tiles.dataset import CanvasSource, make_loader
 from .tiles.tiles import Extra, Tiles
 from .validation import Validation
+
+NEW_CLASS_BIAS = -4.0
+"""Logit at which a structure begins that the initial weights do not know: a share of about 2 % or less."""
 
 LOG_NAME = "log.jsonl"
 CURVES_NAME = "curves.png"
@@ -132,7 +136,7 @@ def _prepared(config: TrainConfig, resume: str | Path | None) -> _Run:
     """Build the network and all that follows it, from nothing, from weights or from a checkpoint."""
     device = torch.device(choose_device(config.device))
     torch.manual_seed(config.seed)
-    network = PartNetwork(config.widths)
+    network = PartNetwork(config.widths, config.slices, N_STRUCTURES, homes=True)
     if config.initial_weights is not None and resume is None:
         network = _initial(config)
     network = network.train().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -147,14 +151,37 @@ def _prepared(config: TrainConfig, resume: str | Path | None) -> _Run:
 
 
 def _initial(config: TrainConfig) -> PartNetwork:
-    """Return the network that a fine-tuning starts from."""
-    network, _ = load_network(str(config.initial_weights))
-    if network.widths != config.widths:
+    """Return the network that a fine-tuning starts from; what the weights lack is added so that it changes nothing."""
+    known, _ = load_network(str(config.initial_weights))
+    if known.widths != config.widths or known.slices > config.slices:
         raise ValueError(
-            f"The initial weights {config.initial_weights} have widths {network.widths}; the config asks for "
-            f"{config.widths}."
+            f"The initial weights {config.initial_weights} have widths {known.widths} and look at {known.slices} "
+            f"slices; the config asks for {config.widths} and {config.slices}."
         )
-    return network.requires_grad_(True)
+    return grown(known, config.slices)
+
+
+def grown(known: PartNetwork, slices: int) -> PartNetwork:
+    """Return a network that answers as `known` does, and can learn to use more slices and to tell more structures.
+
+    Filters on slices that it has not seen begin at zero. The class that is new begins as good as never, with small
+    weights and a bias below all others; where arches have their bodies begins at random.
+    """
+    network = PartNetwork(known.widths, slices, N_STRUCTURES, homes=True)
+    state, old = network.state_dict(), known.state_dict()
+    for name, values in old.items():
+        if state[name].shape == values.shape:
+            state[name].copy_(values)
+        elif name == "down.0.0.weight":
+            state[name].zero_()[:, :1].copy_(values[:, :1])  # its own slice
+            if known.slices > 1:
+                state[name].copy_(values)
+        else:  # the head's rows
+            state[name][: len(values)] = values
+            if name.endswith("bias"):
+                state[name][len(values) : OUTPUT_CHANNELS] = NEW_CLASS_BIAS
+    network.load_state_dict(state)
+    return network
 
 
 def _restore(run: _Run, checkpoint: Checkpoint) -> None:
@@ -262,6 +289,7 @@ def _card(run: _Run, extra: Extra | None, validation: Validation | None) -> dict
     """Return what a reader of the weights should know."""
     measured = validation.measure(run.step, run.average.network) if validation is not None else None
     pixel_mm = run.config.placement.pixel_mm
+    earlier = _history(run.config)
     return {
         "task": f"Corners, centroids and structures of vertebrae in sagittal MRI slices at {pixel_mm:g} mm a pixel",
         "pixel_mm": pixel_mm,
@@ -273,5 +301,15 @@ def _card(run: _Run, extra: Extra | None, validation: Validation | None) -> dict
         "torch": torch.__version__,
         "seed": run.config.seed,
         "config": run.config.as_dict(),
+        **({"history": earlier} if earlier else {}),
         "scores": {"SPIDER development slices (real)": measured} if measured else {},
     }
+
+
+def _history(config: TrainConfig) -> list[dict[str, Any]]:
+    """Return what the initial weights had learnt before this run, as far as their card says; nothing without such."""
+    if config.initial_weights is None:
+        return []
+    _, card = load_network(config.initial_weights)
+    told = {key: card[key] for key in ("name", "sha256", "steps", "tiles", "minutes", "seed") if key in card}
+    return [*card.get("history", []), {**told, "what": "the weights that this run began with"}]

@@ -1,4 +1,4 @@
-"""train_ladder(): from nothing to the ladder's weights, on pairs of lumbar vertebrae of synthetic spines alone."""
+"""Train the ladder network from scratch, on pairs of lumbar vertebrae of synthetic spines alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Validation: real development slices, looked at now and then while a network learns. They select nothing."""
+"""Measure a network on real development slices during training. The result selects nothing."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The child process that computes beside the panel."""
+"""The child process in which the pipeline runs beside the panel."""

@@ -1,17 +1,19 @@
-"""The exchange folder: how a scan goes to the worker and its answers come back, without a byte of it in JSON lines.
+"""The exchange folder, through which scans go to the worker process and results come back.
 
-``volume.npy`` and ``volume.json`` hold the scan; ``evidence.npz``, ``index.npy`` (which structure each voxel belongs
-to) and ``surfaces.npz`` (one mesh a structure) are written once a run; each answer, ``<name>.json``, then only says
-which structure has which label value, so that a recount moves a few kilobytes.
+``volume.npy`` and ``volume.json`` hold the scan. ``evidence.npz``, ``index.npy`` (which structure each voxel belongs
+to) and ``surfaces.npz`` (one mesh a structure) are written once a run. Each answer, ``<name>.json``, only says which
+structure has which label value, so that a recount moves a few kilobytes. Every file that the worker writes is written
+whole or not at all: the process may be killed at any time.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,6 @@ import numpy as np
 
 from ..files.atomic import write_whole
 from ..files.spine_codec import answer_of, spine_of
-from ..session.state import Result
 from .mesh_archive import read_meshes, write_meshes
 
 if TYPE_CHECKING:
@@ -29,6 +30,31 @@ if TYPE_CHECKING:
 
 EVIDENCE, SURFACES = "evidence.npz", "surfaces.npz"
 _VOLUME, _ABOUT, _INDEX = "volume.npy", "volume.json", "index.npy"
+
+
+@dataclass(frozen=True)
+class Result:
+    """A spine as it goes into the scene.
+
+    Attributes
+    ----------
+    spine : Spine
+        Vertebrae and label map; the label map lies on the `SagittalVolume`'s grid.
+    matrix : ndarray, shape (4, 4)
+        (slice, row, column, 1) of the label map to LPS world, mm, as it was when the run began.
+    surfaces : mapping of int to object
+        Label value to closed surface (vtkPolyData), LPS world, mm.
+    folder : Path or None
+        The exchange folder that a recount starts from.
+    values : tuple of int
+        Label value of each structure in that folder, 0 for those without a name.
+    """
+
+    spine: Spine
+    matrix: np.ndarray
+    surfaces: Mapping[int, Any] = field(default_factory=dict)
+    folder: Path | None = None
+    values: tuple[int, ...] = ()
 
 
 def write_volume(folder: Path, volume: SagittalVolume) -> None:
@@ -48,8 +74,7 @@ def read_volume(folder: Path) -> SagittalVolume:
 
 
 def carry_over(before: Path, folder: Path, shapes: bool) -> None:
-    """Give a new folder the scan of another one, and its shapes where they stay the same; no byte is copied if it
-    can be helped."""
+    """Give a new folder the scan of another one, and its shapes where they stay the same, as links where possible."""
     for name in (_VOLUME, _ABOUT, *((_INDEX, SURFACES) if shapes and has_shapes(before) else ())):
         try:
             os.link(before / name, folder / name)
@@ -58,8 +83,12 @@ def carry_over(before: Path, folder: Path, shapes: bool) -> None:
 
 
 def has_shapes(folder: Path) -> bool:
-    """Return True if `write_shapes` has been here."""
-    return (folder / _INDEX).is_file() and (folder / SURFACES).is_file()
+    """Return True if the folder holds whole shapes, as `write_shapes` writes them."""
+    try:
+        np.load(folder / _INDEX, mmap_mode="r", allow_pickle=False)  # reads the header, and compares the file's size
+    except (OSError, EOFError, ValueError):
+        return False
+    return (folder / SURFACES).is_file()
 
 
 def write_shapes(folder: Path, evidence: Evidence, progress: Callable[[int, int], None]) -> None:
@@ -72,17 +101,18 @@ def write_shapes(folder: Path, evidence: Evidence, progress: Callable[[int, int]
     """
     from ..bodies.surfaces import surface_of
 
-    np.save(folder / _INDEX, evidence.bodies.index)
-    if (folder / SURFACES).is_file():  # from a scene that was saved
-        return
-    meshes: dict[int, Any] = {}
-    solids = evidence.bodies.solids
-    for i, solid in enumerate(solids):
-        progress(i + 1, len(solids))
-        surface = surface_of(solid)
-        if surface is not None:
-            meshes[i] = surface
-    write_meshes(folder / SURFACES, meshes)
+    if not (folder / SURFACES).is_file():  # it is there in the folder of a loaded scene
+        meshes: dict[int, Any] = {}
+        solids = evidence.bodies.solids
+        for i, solid in enumerate(solids):
+            progress(i + 1, len(solids))
+            surface = surface_of(solid)
+            if surface is not None:
+                meshes[i] = surface
+        write_meshes(folder / SURFACES, meshes)
+    index = io.BytesIO()
+    np.save(index, evidence.bodies.index)
+    write_whole(folder / _INDEX, index.getvalue())
 
 
 def write_answer(folder: Path, name: str, spine: Spine) -> None:
@@ -119,7 +149,7 @@ def read_shapes(folder: Path) -> Shapes:
         index = np.load(folder / _INDEX, allow_pickle=False)
         return Shapes(folder, index, read_meshes(folder / SURFACES))
     except (OSError, EOFError, ValueError) as error:
-        raise ValueError(f"The worker's shapes could not be read ({error}); run it again.") from error
+        raise ValueError(f"The shapes of this result could not be read ({error}); segment the scan again.") from error
 
 
 def read_answer(shapes: Shapes, name: str) -> Result:
@@ -131,7 +161,7 @@ def read_answer(shapes: Shapes, name: str) -> Result:
         matrix = np.array(answer["matrix"], float).reshape(4, 4)
         label_map = values[shapes.index]
     except (OSError, KeyError, IndexError, TypeError, ValueError) as error:
-        raise ValueError(f"The worker's answer could not be read ({error}); run it again.") from error
+        raise ValueError(f"The answer could not be read ({error}); segment the scan again.") from error
     return Result(spine_of(answer, label_map), matrix, surfaces, shapes.folder, tuple(answer["values"]))
 
 
@@ -141,12 +171,12 @@ def named(meshes: Mapping[int, Any], values: Sequence[int]) -> dict[int, Any]:
 
 
 def memory_of(result: Result) -> dict[str, Any]:
-    """Return what a scene keeps of a result, for JSON: the answer."""
+    """Return what a saved scene keeps of a result, for JSON."""
     return {**answer_of(result.spine), "matrix": np.asarray(result.matrix).tolist(), "values": list(result.values)}
 
 
 def result_of(memory: Mapping[str, Any], label_map: np.ndarray, folder: Path) -> Result:
-    """Return the result that `memory_of` wrote, with the label map that the scene's segments make.
+    """Return the result that `memory_of` wrote, with the label map of the scene's segments.
 
     Its surfaces are those in `folder`, if there are any.
     """

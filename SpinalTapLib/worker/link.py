@@ -1,4 +1,4 @@
-"""WorkerLink: starts the worker process, speaks with it, and ends it with its children."""
+"""WorkerLink: the parent's end of the worker process: starts it, sends requests, receives messages, ends it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import sentence_for_exit
-from .children import KILL_WAIT_S, end_tree, environment, own_group
+from .processes import KILL_WAIT_S, end_tree, environment, own_group
 
 
 class WorkerLink:
@@ -46,7 +46,7 @@ class WorkerLink:
         if self.pid is None:
             self._start()
         assert self._process is not None and self._process.stdin is not None
-        # If the process has died meanwhile, `receive` tells how; a broken pipe says nothing that users understand.
+        # If the process has died meanwhile, `receive` says how; the message of a broken pipe would help nobody.
         with contextlib.suppress(OSError):
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
@@ -55,7 +55,7 @@ class WorkerLink:
         """Return the messages that have come since the last call, without waiting; see `ports.Worker`."""
         ended = self._process is not None and self._process.poll() is not None
         if ended:
-            self._reader.join(KILL_WAIT_S)  # its last words first
+            self._reader.join(KILL_WAIT_S)  # its last messages first
         messages = []
         with contextlib.suppress(queue.Empty):
             while True:
@@ -120,8 +120,8 @@ class WorkerLink:
 
 
 def _read(process: subprocess.Popen[str], messages: queue.Queue[dict[str, Any]]) -> None:
-    """Move messages from the pipe to the queue, on a thread of its own, which touches nothing else."""
+    """Move messages from the pipe to the queue; runs on a thread of its own."""
     with contextlib.suppress(OSError, ValueError):
         for line in process.stdout or ():
-            with contextlib.suppress(json.JSONDecodeError):
+            with contextlib.suppress(json.JSONDecodeError):  # what a library prints is no message
                 messages.put(json.loads(line))

@@ -1,7 +1,7 @@
-"""The mesh file: all surfaces of a run in one small file, for the exchange folder and for saved scenes.
+"""Mesh archive: all surfaces of a run in one small file, for the exchange folder and for saved scenes.
 
-Coordinates are rounded to `STEP_MM`, and neighbours in the lists, which lie close to one another, are stored as
-differences: the file is a seventh of the raw meshes. Normals are made anew when it is read.
+Coordinates are rounded to `STEP_MM`, and points and triangles are stored as differences from the one before, which
+are small: the file has a seventh of the size of the raw meshes. Normals are computed again when it is read.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 from ..bodies.triangle_mesh import poly_data, with_normals
+from ..files.atomic import write_whole
 
 STEP_MM = 0.005
-"""A hundredth of the smallest voxel edge: nothing that a printer or an eye could tell."""
+"""A hundredth of the smallest voxel edge, far below what a printer resolves."""
 
 _DAMAGE = (OSError, EOFError, KeyError, IndexError, ValueError, TypeError, zipfile.BadZipFile, zlib.error)
 
 
 def write_meshes(path: Path, meshes: Mapping[int, Any]) -> None:
-    """Write triangle meshes (vtkPolyData, mm), each under its number."""
+    """Write triangle meshes (vtkPolyData, mm), each under its number; raise ValueError if the disk is full."""
     arrays: dict[str, Any] = {}
     for i, mesh in meshes.items():
         points = vtk_to_numpy(mesh.GetPoints().GetData())
@@ -38,7 +39,7 @@ def write_meshes(path: Path, meshes: Mapping[int, Any]) -> None:
         arrays[f"triangles_{i}"] = np.diff(triangles.astype(np.int32), prepend=np.int32(0))
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)
-    path.write_bytes(content.getvalue())
+    write_whole(path, content.getvalue())
 
 
 def read_meshes(path: Path) -> dict[int, vtkPolyData]:

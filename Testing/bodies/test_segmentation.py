@@ -8,14 +8,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from drawn_bodies import Box, detect, share, spine
+from drawn_slices import outline
 from scipy import ndimage
 
-from SpinalTapLib.bodies.segmentation import relabel, segment_bodies, separate_bodies
+from SpinalTapLib.bodies.segmentation import separate_bodies
+from SpinalTapLib.detection.detector import Detections
+from SpinalTapLib.detection.linking import link
+from SpinalTapLib.evidence import gather
 from SpinalTapLib.scans.resampling import working_volume
 from SpinalTapLib.scans.volume import SagittalVolume
 from SpinalTapLib.spine import levels
 from SpinalTapLib.spine.notes import Note
-from SpinalTapLib.spine.structures import Structure
+from SpinalTapLib.spine.structures import N_STRUCTURES, Structure
 
 L5, L4, L3 = 24, 23, 22
 
@@ -38,7 +42,7 @@ def with_discs():
 
 
 def test_every_body_gets_its_value_as_one_face_connected_piece_without_holes(three):
-    labels = segment_bodies(*three[:2], (L5, L4, L3), three[2])
+    labels = separate_bodies(*three).label_map((L5, L4, L3))
     assert labels.shape == three[2].array.shape and labels.dtype == np.uint16
     assert np.unique(labels).tolist() == [0, L3, L4, L5]
     for value in (L3, L4, L5):
@@ -49,7 +53,7 @@ def test_every_body_gets_its_value_as_one_face_connected_piece_without_holes(thr
 def test_bodies_overlap_the_truth():
     bodies = spine(3, radius=8)
     detections, candidates, volume = detect(bodies)
-    labels = segment_bodies(detections, candidates, (L5, L4, L3), volume)
+    labels = separate_bodies(detections, candidates, volume).label_map((L5, L4, L3))
     for value, box in zip((L5, L4, L3), bodies):
         true = share(box, volume) > 0.5
         assert 2 * (true & (labels == value)).sum() / (true.sum() + (labels == value).sum()) > 0.95
@@ -58,8 +62,8 @@ def test_bodies_overlap_the_truth():
 def test_naming_anew_is_a_look_up(three):
     bodies = separate_bodies(*three)
     one, other = bodies.label_map((L5, L4, L3)), bodies.label_map((L4, L3, 21))
-    assert (relabel(one, {L5: L4, L4: L3, L3: 21}) == other).all()
-    assert (one > 0).sum() == (other > 0).sum()
+    for before, after in ((0, 0), (L5, L4), (L4, L3), (L3, 21)):
+        assert ((one == before) == (other == after)).all()
 
 
 def test_zero_leaves_a_body_out(three):
@@ -80,7 +84,7 @@ def test_unknown_structures_are_refused(three):
 
 def test_discs_lie_between_their_neighbours_and_the_canal_behind(with_discs):
     detections, candidates, volume = with_discs
-    labels = segment_bodies(detections, candidates, (L5, L4, L3), volume, "all")
+    labels = separate_bodies(detections, candidates, volume, "all").label_map((L5, L4, L3))
     assert np.unique(labels).tolist() == [0, L3, L4, L5, levels.CANAL_VALUE, 222, 223]
     heights = {v: volume.to_lps(np.argwhere(labels == v)).mean(0) for v in np.unique(labels)[1:]}
     assert heights[223][2] == pytest.approx(17, abs=1) and heights[222][2] == pytest.approx(51, abs=1)
@@ -101,10 +105,36 @@ def test_no_disc_where_a_vertebra_is_missing_between(with_discs):
     assert bodies.solids[2] is None
 
 
-def test_relabelling_takes_discs_along():
-    labels = np.array([[[0, L5, 224, L4, 223, levels.CANAL_VALUE]]], np.uint16)
-    assert relabel(labels, {L5: 26, L4: 0}).tolist() == [[[0, 26, 226, 0, 0, levels.CANAL_VALUE]]]
-    assert relabel(np.zeros((1, 1, 2), np.uint8), {101: 24}).tolist() == [[[0, 0]]]
+def test_a_canal_that_an_artefact_cuts_in_two_keeps_both_parts(with_discs):
+    detections, candidates, volume = with_discs
+    detections = replace(detections, probabilities=detections.probabilities.copy())
+    whole = separate_bodies(detections, candidates, volume, "all").label_map((L5, L4, L3)) == levels.CANAL_VALUE
+    rows = slice(*(int(volume.to_index(np.array([0, 0, z]))[1]) for z in (42, 34)))
+    detections.probabilities[:, Structure.CANAL, rows] = 0
+    detections.probabilities[0, Structure.CANAL, -4:, :4] = 1  # a speck far away
+    cut = separate_bodies(detections, candidates, volume, "all").label_map((L5, L4, L3)) == levels.CANAL_VALUE
+    assert ndimage.label(cut)[1] == 2 and not cut[0, -4:, :4].any()
+    assert cut[:, : rows.start - 1].sum() == pytest.approx(whole[:, : rows.start - 1].sum(), rel=0.02)
+    assert cut[:, rows.stop + 1 :].sum() == pytest.approx(whole[:, rows.stop + 1 :].sum(), rel=0.02)
+
+
+def test_a_body_seen_faintly_in_one_slice_between_two_others_is_kept_without_an_outline():
+    spacing = np.diag([2.0, 1.0, 1.0, 1.0])
+    volume = SagittalVolume(np.zeros((14, 160, 80), np.float32), spacing)
+    probabilities = np.zeros((14, N_STRUCTURES, 160, 80), np.float16)
+    seen = []
+    for k in range(3, 11):
+        for top, strength in ((92, 1.0), (20, 1.0), (56, 0.58)):
+            if strength == 1.0 or k == 7:
+                seen.append(outline(k, np.array([[top, 20], [top, 52], [top + 26, 52], [top + 26, 20]], float)))
+                probabilities[k, Structure.BODY, top : top + 26, 20:52] = strength
+    probabilities[:, Structure.BACKGROUND] = 1 - probabilities[:, 1:].sum(1)
+    detections = Detections(volume, tuple(seen), probabilities)
+    candidates = link(detections)
+    assert len(candidates) == 3
+    bodies = gather(volume, detections, candidates).bodies
+    assert bodies.solids[1] is None and Note.NOT_OUTLINED in bodies.flags[1]
+    assert np.unique(bodies.label_map((L5, L4, L3))).tolist() == [0, L3, L5]
 
 
 def test_a_fine_volume_gets_the_same_bodies_as_the_working_one():
@@ -115,7 +145,7 @@ def test_a_fine_volume_gets_the_same_bodies_as_the_working_one():
     )
     again = working_volume(fine)
     np.testing.assert_allclose(again.matrix, working.matrix, atol=1e-9)
-    labels = segment_bodies(detections, candidates, (L5,), fine)
+    labels = separate_bodies(detections, candidates, fine).label_map((L5,))
     assert (labels > 0).sum() * 0.25 == pytest.approx(Box().volume, rel=0.02)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,35 +10,26 @@ import pytest
 from SpinalTapLib.counting.labelling import Labelling, distances, label
 from SpinalTapLib.counting.names import N_CLASSES
 from SpinalTapLib.counting.rungs import Rung
+from SpinalTapLib.detection.linking import Candidate
 from SpinalTapLib.scans.volume import volume_from_array
 from SpinalTapLib.spine import levels
 from SpinalTapLib.spine.measurements import measure
 from SpinalTapLib.spine.notes import Note
-from SpinalTapLib.spine.structures import Structure
+from SpinalTapLib.spine.structures import N_STRUCTURES, Structure
 from SpinalTapLib.spine.vertebra import SeedBox
 
 BODY, S1, C2 = Structure.BODY, Structure.S1, Structure.C2
 
 
-@dataclass(frozen=True, eq=False)
-class Found:
-    centroid_lps_mm: np.ndarray
-    corners_lps_mm: np.ndarray
-    evidence: np.ndarray
-    score: float = 0.9
-    flags: tuple[str, ...] = ()
-    slices: tuple[int, ...] = (6, 7, 8)
-
-
-def _found(n: int, special: dict[int, int] | None = None) -> list[Found]:
+def _found(n: int, special: dict[int, int] | None = None) -> list[Candidate]:
     """A straight column of n bodies, 30 mm apart, the lowest at z = 0; `special` gives single ones a class."""
     half = np.array([[0, -15, 11], [0, 15, 11], [0, 15, -11], [0, -15, -11]], float)
     out = []
     for i in range(n):
-        evidence = np.zeros(7)
+        evidence = np.zeros(N_STRUCTURES)
         evidence[(special or {}).get(i, BODY)] = 0.9
         centre = np.array([0.0, 0.0, 30.0 * i])
-        out.append(Found(centre, centre + half, evidence))
+        out.append(Candidate((), centre, centre + half, 7, evidence, 0.9, (), (6, 7, 8), number=i))
     return out
 
 
@@ -204,7 +195,7 @@ def _matrix() -> np.ndarray:
     return matrix
 
 
-def _rung(volume, found: Found) -> Rung:
+def _rung(volume, found: Candidate) -> Rung:
     index = volume.to_index(found.corners_lps_mm)
     return Rung(float(index[:, 0].mean()), index[:, 1:], 0.95)
 
@@ -296,7 +287,7 @@ def test_the_ladder_alone_climbs_down_from_c2():
 # Gaps
 
 
-def _gapped(n: int, gap: int, special: dict[int, int]) -> list[Found]:
+def _gapped(n: int, gap: int, special: dict[int, int]) -> list[Candidate]:
     """A column in which the body at place `gap` was missed, and the one above it says so."""
     column = _found(n, special)
     column[gap + 1] = replace(column[gap + 1], flags=(Note.MISSING_BELOW,))

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from SpinalTapLib.detection.backbone import MISSING_COST, Bodies, backbone, missing_between, step_costs
+from SpinalTapLib.detection.backbone import MISSING_COST, FollowedBodies, backbone, missing_between, step_costs
 
 
-def bodies_at(centroids: np.ndarray, height: float = 20.0, depth: float = 28.0, score: float = 0.8) -> Bodies:
+def bodies_at(centroids: np.ndarray, height: float = 20.0, depth: float = 28.0, score: float = 0.8) -> FollowedBodies:
     """Return upright bodies at (across, row, column), mm."""
     n = len(centroids)
     up = np.tile([0.0, -1.0, 0.0], (n, 1))
-    return Bodies(np.asarray(centroids, float), up, np.full(n, height), np.full(n, depth), np.full(n, score))
+    return FollowedBodies(np.asarray(centroids, float), up, np.full(n, height), np.full(n, depth), np.full(n, score))
 
 
 def a_spine(n: int = 8) -> np.ndarray:
@@ -25,8 +25,8 @@ def a_spine(n: int = 8) -> np.ndarray:
     return np.column_stack((5 * np.sin(rows / 60), rows, 80 + 8 * np.cos(rows / 50)))
 
 
-def with_more(bodies: Bodies, **change: np.ndarray) -> Bodies:
-    return Bodies(**{**bodies.__dict__, **change})
+def with_more(bodies: FollowedBodies, **change: np.ndarray) -> FollowedBodies:
+    return FollowedBodies(**{**bodies.__dict__, **change})
 
 
 def test_a_spine_is_walked_from_the_bottom_up_in_any_order_of_input() -> None:
@@ -83,7 +83,7 @@ def test_without_bodies_there_is_no_way_and_one_body_is_its_own() -> None:
     assert backbone(bodies_at(np.zeros((1, 3)))).tolist() == [0]
 
 
-def worth(bodies: Bodies, costs: np.ndarray, way: tuple[int, ...]) -> float:
+def worth(bodies: FollowedBodies, costs: np.ndarray, way: tuple[int, ...]) -> float:
     return bodies.scores[list(way)].sum() - sum(costs[i, j] for i, j in zip(way, way[1:]))
 
 
@@ -94,7 +94,7 @@ def test_no_other_way_is_worth_more(seed: int) -> None:
     centroids = np.column_stack((rng.normal(0, 6, 9), rng.uniform(0, 200, 9), rng.normal(0, 12, 9)))
     up = rng.normal((0, -1, 0), 0.3, (9, 3))
     up /= np.linalg.norm(up, axis=1, keepdims=True)
-    bodies = Bodies(centroids, up, rng.uniform(14, 26, 9), rng.uniform(20, 34, 9), rng.uniform(-0.1, 1, 9))
+    bodies = FollowedBodies(centroids, up, rng.uniform(14, 26, 9), rng.uniform(20, 34, 9), rng.uniform(-0.1, 1, 9))
     costs = step_costs(bodies)
     upwards = np.argsort(-centroids[:, 1])
     best = max(worth(bodies, costs, way) for k in range(1, 10) for way in combinations(upwards, k))

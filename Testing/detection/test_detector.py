@@ -12,7 +12,7 @@ from SpinalTapLib.detection.networks import PartNetwork
 from SpinalTapLib.detection.part_maps import PartMaps
 from SpinalTapLib.progress import Cancelled
 from SpinalTapLib.scans.volume import SagittalVolume
-from SpinalTapLib.spine.structures import Structure
+from SpinalTapLib.spine.structures import N_STRUCTURES, Structure
 
 
 def a_volume(n: int, shape: tuple[int, int] = SHAPE) -> SagittalVolume:
@@ -38,7 +38,7 @@ def test_every_slice_gives_its_vertebrae_and_its_mask() -> None:
     detections = DrawnDetector().detect(a_volume(4))
     assert isinstance(detections, Detections)
     assert [v.slice for v in detections.vertebrae] == [1] * 3 + [2] * 3 + [3] * 3
-    assert detections.probabilities.shape == (4, 7, *SHAPE)
+    assert detections.probabilities.shape == (4, N_STRUCTURES, *SHAPE)
     assert detections.probabilities.dtype == np.float16
     np.testing.assert_allclose(detections.probabilities.sum(1), 1, atol=2e-3)
 
@@ -63,3 +63,22 @@ def test_a_real_network_runs_from_end_to_end() -> None:
     assert detections.vertebrae == ()  # untrained
     assert (detections.probabilities[0, Structure.BACKGROUND] == 1).all()  # the empty slice
     assert (detections.probabilities[1, Structure.BACKGROUND] < 1).any()
+
+
+@pytest.mark.parametrize(("slice_mm", "step"), [(0.9, 4), (2.0, 2), (3.0, 1), (5.0, 1)])
+def test_a_network_that_looks_at_neighbours_gets_those_a_few_millimetres_away(slice_mm: float, step: int) -> None:
+    count = 9
+    array = np.arange(count, dtype=np.float32)[:, None, None] + np.random.default_rng(0).random((count, 16, 16))
+    matrix = np.array([[slice_mm, 0, 0, -20], [0, 0, 1, 5], [0, -1, 0, 90], [0, 0, 0, 1.0]])
+    shown: list[tuple[list[int | None], float]] = []
+
+    class Noting(PartDetector):
+        def part_maps(self, image, neighbours=(), distance_mm=0.0):
+            places = [None if side is None else int(side.min()) for side in (image, *neighbours)]
+            shown.append((places, distance_mm))
+            return draw(np.zeros((0, 4, 2)), image.shape)
+
+    Noting(PartNetwork((2, 3), slices=3)).detect(SagittalVolume(array.astype(np.float32), matrix))
+    places, distance = shown[4]
+    assert places == [4, 4 - step, 4 + step] and distance == pytest.approx(step * slice_mm)
+    assert shown[0][0][1] is None and shown[-1][0][2] is None

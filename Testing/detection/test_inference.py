@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from tiles_by_hand import blend, normalise_tile
 from torch import nn
 
 from SpinalTapLib.detection import inference
 from SpinalTapLib.detection.inference import PartInference, fused
 from SpinalTapLib.detection.networks import OUTPUT_CHANNELS, VECTOR_UNIT_PX, PartNetwork
 from SpinalTapLib.detection.part_maps import PartMaps
-from SpinalTapLib.detection.tiling import OVERLAP_PX, TILE_PX, blend, normalise_tile, tile_grid
+from SpinalTapLib.detection.tiling import DISTANCE_UNIT_MM, OVERLAP_PX, TILE_PX, normalise_tiles, tile_grid
+from SpinalTapLib.spine.structures import N_STRUCTURES, Structure
 
 
 class Pointwise(nn.Module):
@@ -51,14 +53,16 @@ def an_image(rows: int, columns: int, seed: int = 0) -> np.ndarray:
     return smooth[0, 0].numpy().astype(np.float32)
 
 
-def trained_like(widths: tuple[int, ...] = (4, 6, 8)) -> PartNetwork:
+def trained_like(
+    widths: tuple[int, ...] = (4, 6, 8), slices: int = 1, structures: int = N_STRUCTURES
+) -> PartNetwork:
     """Return a network whose normalisations are not the identity, with outputs of about one."""
     torch.manual_seed(0)
-    network = PartNetwork(widths)
+    network = PartNetwork(widths, slices, structures)
     nn.init.normal_(network.head.weight, std=0.3)
     with torch.no_grad():
         for _ in range(5):
-            network.train()(torch.randn(4, 1, 32, 32) * 2 + 1)
+            network.train()(torch.randn(4, 2 * slices - 1, 32, 32) * 2 + 1)
     return network.eval()
 
 
@@ -118,12 +122,11 @@ def test_an_empty_image_is_background_and_costs_no_pass() -> None:
 
 
 def test_half_precision_is_used_where_it_agrees(monkeypatch: pytest.MonkeyPatch) -> None:
-    image, network = an_image(80, 70), trained_like()
+    image, network = an_image(80, 70), trained_like(structures=7)
     exact = PartInference(network)(image)
     monkeypatch.setattr(inference, "has_fast_bfloat16", lambda: True)
     fast = PartInference(network)
     maps = fast(image)
-    assert fast.uses_half
     assert np.abs(maps.heatmaps - exact.heatmaps).max() < inference.HALF_HEATMAP_TOLERANCE
     assert not np.array_equal(maps.heatmaps, exact.heatmaps)
 
@@ -134,5 +137,43 @@ def test_half_precision_is_left_alone_where_it_does_not_agree(monkeypatch: pytes
     monkeypatch.setattr(inference, "has_fast_bfloat16", lambda: True)
     careful = PartInference(Cancelling())
     maps = careful(image)
-    assert not careful.uses_half
     np.testing.assert_array_equal(maps.heatmaps, exact.heatmaps)
+
+
+def test_structures_that_an_older_network_does_not_know_have_no_probability() -> None:
+    old = trained_like(structures=7)
+    maps = PartInference(old)(an_image(50, 37))
+    assert maps.probabilities.shape == (N_STRUCTURES, 50, 37)
+    assert not maps.probabilities[Structure.ARCH].any()
+    np.testing.assert_allclose(maps.probabilities.sum(0), 1, atol=1e-5)
+
+
+class Recorder(nn.Module):
+    """A network of three slices that remembers what it was shown."""
+
+    slices = 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[torch.Tensor] = []
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        self.seen.append(image)
+        return torch.zeros(len(image), OUTPUT_CHANNELS, *image.shape[-2:])
+
+
+def test_neighbours_come_with_their_distance_and_missing_ones_are_empty() -> None:
+    network, image, left = Recorder(), an_image(40, 30), an_image(40, 30, seed=1)
+    PartInference(network)(image, (None, left), 6.0)
+    channels = network.seen[0][0].numpy()
+    wanted = normalise_tiles(torch.from_numpy(np.stack([image, left]).astype(np.float32))).numpy()
+    np.testing.assert_allclose(channels[[0, 2]], wanted, atol=1e-5)
+    assert not channels[1].any() and not channels[3].any()
+    assert (channels[4] == 6.0 / DISTANCE_UNIT_MM).all()
+
+
+def test_a_network_of_three_slices_takes_one_slice_as_well() -> None:
+    network = trained_like(slices=3)
+    maps = PartInference(network)(an_image(40, 30))
+    assert maps.probabilities.shape == (N_STRUCTURES, 40, 30)
+    assert np.isfinite(maps.heatmaps).all()

@@ -142,7 +142,7 @@ def test_nothing_seen_is_nothing_found() -> None:
 
 def test_evidence_is_the_mean_of_the_central_slices() -> None:
     detections, _ = straight(n=2).detections()
-    s1 = np.array([0, 0.2, 0.8, 0, 0, 0, 0])
+    s1 = np.array([0, 0.2, 0.8, 0, 0, 0, 0, 0])
     central = {6, 7, 8, 9}
     seen = tuple(replace(v, evidence=s1) if v.slice in central else v for v in detections.vertebrae)
     candidate = link(Detections(detections.working, seen, detections.probabilities))[0]

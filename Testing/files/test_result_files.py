@@ -26,7 +26,8 @@ from SpinalTapLib.spine.vertebra import CORNERS, SeedBox
 
 NAMES = ("S1", "L5", "L4", "L3")
 VERTEBRA_KEYS = {
-    "level", "label_value", "level_probability", "confidence", "centroid_lps_mm", "corners_lps_mm", "slices", "measurements", "flags",
+    "level", "label_value", "level_probability", "confidence", "centroid_lps_mm", "corners_lps_mm", "slices",
+    "measurements", "flags",
 }  # fmt: skip
 
 
@@ -134,8 +135,8 @@ def test_spine_json_has_exactly_the_keys_of_the_contract(result, tmp_path):
     write(result, tmp_path, source={"path": "/scans/a.nii.gz"})
     content = json.loads((tmp_path / "spine.json").read_text(encoding="utf-8"))
     assert set(content) == {
-        "schema_version", "input", "software", "model", "device", "seconds", "seed", "anchor", "warnings", "alternatives",
-        "vertebrae",
+        "schema_version", "input", "software", "model", "device", "seconds", "seed", "anchor", "warnings",
+        "alternatives", "vertebrae",
     }  # fmt: skip
     assert content["schema_version"] == 2
     assert content["input"]["path"] == "/scans/a.nii.gz"

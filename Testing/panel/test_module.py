@@ -14,7 +14,8 @@ import pytest
 from fake_session import FakeSession
 from panel_support import ROOT, click, process_events, pythonqt, slicer, wait_until
 
-from SpinalTapLib.session.state import Settings, State
+from SpinalTapLib.options import Options
+from SpinalTapLib.session.state import State
 
 MODULE = ROOT / "SpinalTap" / "SpinalTap.py"
 OURS = ("SpinalTapLib", "SpinalTapPanel")
@@ -146,6 +147,7 @@ def test_start_up_makes_codes_and_samples_known_and_touches_no_network(spinaltap
     assert lumbar.uris.endswith("/" + lumbar.fileNames)
     assert lumbar.checksums.startswith("SHA256:") and len(lumbar.checksums) == len("SHA256:") + 64
     assert lumbar.customDownloader is None
+    assert practice.sampleName.startswith("Practice spine") and lumbar.sampleName == "Lumbar spine T2"
 
 
 def test_checksum_of_the_real_sample_is_that_of_the_development_copy():
@@ -189,14 +191,14 @@ def test_first_scan_is_chosen_by_itself_and_another_on_request(application):
 
 def test_advanced_choices_reach_the_session_and_the_saved_scene(application):
     ui = application.widget.ui
-    assert application.session.settings == Settings()
+    assert application.session.settings == Options()
     words = [ui.deviceSelector.itemText(i) for i in range(ui.deviceSelector.count)]
     assert words == ["Automatic", "Processor", "NVIDIA graphics card", "Apple graphics"]
     ui.deviceSelector.currentIndex = 1
     ui.stepsSpinBox.value = 6
     ui.structuresSelector.currentIndex = 1
     ui.methodSelector.currentIndex = 2
-    assert application.session.settings == Settings(device="cpu", steps=6, structures="all", method="ladder")
+    assert application.session.settings == Options(device="cpu", steps=6, structures="all", method="ladder")
     node = slicer.mrmlScene.GetSingletonNode("SpinalTap", "vtkMRMLScriptedModuleNode")
     assert node.GetParameter("structures") == "ALL" and node.GetParameter("steps") == "6"
     ui.stepsSpinBox.value = 0
@@ -239,7 +241,7 @@ def test_practice_scan_is_drawn_beside_the_interface_chosen_and_lies_as_patients
     ui = application.widget.ui
     click(ui.sampleButton)
     assert not ui.sampleButton.enabled and ui.statusLabel.text.startswith("Drawing a practice scan")
-    wait_until(lambda: application.session.volume is not None, seconds=60)
+    wait_until(lambda: application.session.volume is not None)
     node = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
     assert application.session.volume == node.GetID()
     assert ui.sampleButton.enabled and not ui.statusLabel.text.startswith("Drawing")
@@ -252,13 +254,25 @@ def test_practice_scan_is_drawn_beside_the_interface_chosen_and_lies_as_patients
     assert np.allclose(ras[:3], lps[:3] * [-1, -1, 1])
 
 
+def test_the_practice_scan_of_sample_data_says_that_it_is_being_drawn(spinaltap, monkeypatch):
+    from SpinalTapPanel import practice
+
+    said = []
+    monkeypatch.setattr(practice, "command", lambda folder: [sys.executable, "-c", DRAWN, folder])
+    monkeypatch.setattr(slicer.util, "showStatusMessage", said.append)
+    spinaltap.onStartupCompleted()
+    (node,) = SampleDataLogic.registered[0].customDownloader()
+    assert node.IsA("vtkMRMLScalarVolumeNode")
+    assert said[0].startswith("Drawing a practice scan (") and said[-1] == ""
+
+
 def test_a_practice_scan_that_cannot_be_drawn_is_one_sentence(application, monkeypatch):
     from SpinalTapPanel import practice
 
     monkeypatch.setattr(practice, "command", lambda folder: [sys.executable, "-c", "raise SystemExit('no disk left')"])
     ui = application.widget.ui
     click(ui.sampleButton)
-    wait_until(lambda: ui.sampleButton.enabled, seconds=60)
+    wait_until(lambda: ui.sampleButton.enabled)
     assert ui.statusLabel.text == "The practice scan could not be drawn. no disk left"
     monkeypatch.setattr(practice, "command", lambda folder: ["/no/such/program"])
     click(ui.sampleButton)
@@ -399,4 +413,4 @@ def test_leaving_the_module_lets_the_run_go_on(application):
     application.widget.exit()
     assert application.session.state is State.RUNNING
     polls = application.session.calls.count(("poll",))
-    wait_until(lambda: application.session.calls.count(("poll",)) > polls, seconds=3)
+    wait_until(lambda: application.session.calls.count(("poll",)) > polls)

@@ -57,8 +57,8 @@ class User:
         self.ui.exportFolderEdit.currentPath = str(tmp_path / "surfaces")
         show(self.parent)
 
-    def settle(self, seconds=30):
-        wait_until(lambda: self.session.state is not State.RUNNING, seconds)
+    def settle(self):
+        wait_until(lambda: self.session.state is not State.RUNNING)
         show(self.parent)
 
     def segment(self):

@@ -27,8 +27,8 @@ def test_a_line_covers_its_length_times_its_width_with_round_ends(ends, width):
     page = Page(80, 80, BLACK)
     points = np.reshape(ends, (2, 2))
     page.line(points, WHITE, width)
-    length = np.linalg.norm(points[1] - points[0])
-    assert ink(page) == pytest.approx(length * width + np.pi * width**2 / 4, rel=0.15, abs=1.5)
+    length = np.linalg.norm(points[1] - points[0])  # widths are rounded to an eighth of a pixel
+    assert ink(page) == pytest.approx(length * width + np.pi * width**2 / 4, rel=0.2, abs=1.5)
 
 
 def test_a_closed_line_is_nowhere_denser_than_its_colour():

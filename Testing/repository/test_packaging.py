@@ -19,6 +19,7 @@ from paths import ROOT
 import SpinalTapLib
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+HANGING_S = 600
 HEAVY = ("torch", "vtk", "vtkmodules", "SimpleITK", "skimage", "scipy", "numpy")
 IMPORT_NAMES = {"pillow": "PIL", "scikit-image": "skimage", "PySide6-Essentials": "PySide6", "slicer-core": "slicer"}
 
@@ -26,13 +27,13 @@ needs_make = pytest.mark.skipif(shutil.which("make") is None or os.name == "nt",
 
 
 def python(code: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=HANGING_S)
 
 
 def make(*arguments: str, path: Path | None = None) -> subprocess.CompletedProcess:
     environment = {**os.environ, "PATH": f"{path}:{os.environ['PATH']}"} if path else None
     command = ["make", "--no-print-directory", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=HANGING_S)
 
 
 def script(folder: Path, name: str, text: str) -> None:
@@ -99,7 +100,7 @@ def wheel(tmp_path_factory) -> zipfile.ZipFile:
     pytest.importorskip("hatchling", reason="the wheel is built with hatchling")
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=HANGING_S)
     assert done.returncode == 0, done.stderr
     return zipfile.ZipFile(next(folder.glob("*.whl")))
 
@@ -121,7 +122,7 @@ def test_the_wheel_carries_the_whole_library_and_nothing_else(wheel):
 def test_the_wheel_finds_its_resources_where_it_is_installed(wheel, tmp_path):
     wheel.extractall(tmp_path)
     code = "from SpinalTapLib import resources; print(resources.resource_path('Terminology', 'SpinalTap.term.json'))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=HANGING_S)
     found = Path(done.stdout.strip())
     assert found.is_file() and tmp_path.resolve() in found.resolve().parents, done.stderr
 

@@ -363,10 +363,20 @@ def test_a_small_shift_of_the_slices_is_told(tmp_path):
     assert "shifted against each other in their plane, by up to 1.5 mm" in warning
 
 
-def test_a_single_slice_is_refused(tmp_path, capfd):
-    (path,) = write_series(tmp_path, PIXELS[:1])
-    assert "holds a single slice" in refusal(tmp_path, capfd)
-    assert "holds a single slice" in refusal(path, capfd)
+def test_a_single_sagittal_slice_is_read_with_a_warning_and_another_one_is_refused(tmp_path, capfd):
+    (path,) = write_series(tmp_path / "a", PIXELS[:1])
+    header = pydicom.dcmread(path)
+    header.SliceThickness = 5
+    header.save_as(path)
+    for given in (tmp_path / "a", path):
+        volume = load_volume(given)
+        assert volume.array.shape == (1, 9, 7)
+        np.testing.assert_allclose(volume.spacing_mm, (5, 0.7, 0.7))
+        assert "single sagittal slice" in volume.warnings[0]
+    write_series(tmp_path / "b", PIXELS[:1], cosines=AXIAL)
+    assert "holds a single slice, and that is axial" in refusal(tmp_path / "b", capfd)
+    write_series(tmp_path / "a", uid="1.2.3.9", description="stack")
+    assert taken(tmp_path / "a") == "stack"
 
 
 def test_colour_pictures_are_refused(tmp_path, capfd):

@@ -173,10 +173,16 @@ def test_complex_numbers_are_refused(tmp_path, capfd):
     assert "complex numbers" in refusal(write(tmp_path / "k-space.nii.gz", image), capfd)
 
 
-def test_a_single_slice_is_refused(tmp_path, capfd):
-    assert "holds a single slice (7 x 14 x 1 voxels)" in refusal(
-        write(tmp_path / "a.nii", sagittal_image()[:, :, 4:5]), capfd
-    )
+def test_a_single_sagittal_slice_is_read_with_a_warning(tmp_path):
+    volume = load_volume(write(tmp_path / "a.nii", sagittal_image()[:, :, 4:5]))
+    np.testing.assert_array_equal(volume.array, PIXELS[4:5])
+    assert "single sagittal slice: names, outlines and heights" in volume.warnings[0]
+
+
+def test_a_single_slice_of_another_plane_or_of_none_is_refused(tmp_path, capfd):
+    for part, plane in ((np.s_[:, 3:4, :], "axial"), (np.s_[2:3, :, :], "coronal")):
+        image = sagittal_image()[part]
+        assert f"holds a single slice, and that is {plane}" in refusal(write(tmp_path / "a.nii", image), capfd)
     assert "holds a single slice (7 x 14 voxels)" in refusal(
         write(tmp_path / "b.nii", sagittal_image()[:, :, 4]), capfd
     )

@@ -181,7 +181,7 @@ def sheared() -> np.ndarray:
         (np.full((4, 9, 9), 7), MATRIX, r"scan is constant: every voxel has the value 7"),
         (np.full((4, 9, 9), np.nan), MATRIX, r"no usable number in 100% of its voxels"),
         (np.zeros((4, 9, 9, 3)), MATRIX, r"scan has 4 dimensions \(4 x 9 x 9 x 3\)"),
-        (np.zeros((1, 9, 9)), MATRIX, r"scan holds a single slice \(1 x 9 x 9 voxels\)"),
+        (np.zeros((1, 1, 9)), MATRIX, r"scan holds a single slice \(1 x 1 x 9 voxels\)"),
         (np.zeros((9, 9)), MATRIX, r"scan holds a single slice"),
         (np.zeros((0, 9, 9)), MATRIX, r"scan holds no voxels"),
         (anatomy().astype(complex), MATRIX, r"values of type complex128, not grey values"),

@@ -118,8 +118,7 @@ class TestAMovedScan:
 class TestAnotherScan:
     def test_that_is_given_the_id_of_one_that_is_gone_starts_anew(self, scene, segmented):
         session, volume = segmented
-        before, there = volume.GetID(), session._scene.read_volume(volume.GetID())
-        session._scene._places.note_shown(before, session._scene._places.of_run(volume))
+        before, there = volume.GetID(), SlicerScene(scene).read_volume(volume.GetID())
         scene.Clear(False)
         matrix = there.matrix.copy()
         matrix[2, 3] -= PITCH_MM
@@ -127,7 +126,7 @@ class TestAnotherScan:
         assert other.GetID() == before
         session.set_volume(before)
         session.place_box()
-        low, high = session._scene.volume_bounds(before)[2]
+        low, high = SlicerScene(scene).volume_bounds(before)[2]
         assert low < centre_of(box_of(scene, other))[2] < high
         run(session)
         assert levels_of(session) == UP
@@ -138,7 +137,7 @@ class TestAnotherScan:
         other = add_blocks(scene, "other", count=4)
         session.set_volume(other.GetID())
         assert not box_of(scene, volume).GetDisplayNode().GetVisibility()
-        assert not session._scene.has_new_box(volume.GetID())
+        assert not SlicerScene(scene).has_new_box(volume.GetID())
         later = Session(SlicerScene(scene), DirectWorker())
         later.set_volume(volume.GetID())
         assert later.box_is_shown
@@ -187,26 +186,26 @@ class TestABoxUnderTheHand:
             assert session.state is State.FAILED
         assert levels_of(session) == UP
         assert np.allclose(centre_of(box), place)
-        assert not session._scene.box_is_users(volume.GetID())
+        assert not SlicerScene(scene).box_is_users(volume.GetID())
         run(session)
         assert levels_of(session) == UP
 
 
 class TestTheBoxForAMissedVertebra:
-    def test_can_be_put_away_again(self, segmented):
+    def test_can_be_put_away_again(self, scene, segmented):
         session, volume = segmented
         assert not session.can_hide_new_box
         session.show_new_box()
         session.hide_new_box()
-        assert not session._scene.has_new_box(volume.GetID())
+        assert not SlicerScene(scene).has_new_box(volume.GetID())
         with pytest.raises(ValueError, match="not shown"):
             session.hide_new_box()
 
-    def test_goes_with_a_new_run(self, segmented):
+    def test_goes_with_a_new_run(self, scene, segmented):
         session, volume = segmented
         session.show_new_box()
         run(session)
-        assert not session._scene.has_new_box(volume.GetID())
+        assert not SlicerScene(scene).has_new_box(volume.GetID())
 
 
 class TestARemovedScan:

@@ -39,12 +39,19 @@ def boxes_canvas(bodies: int = 6, planes: int = 1, rows: int = 640, columns: int
         upper, lower, front, back = top - 0.5, top + height - 0.5, left - 0.5, left + depth - 0.5
         corners[i, :4] = ((upper, front), (upper, back), (lower, back), (lower, front))
         corners[i, 4] = corners[i, :4].mean(0)
-    return Canvas(np.repeat(tissue[None], planes, 0), structure, instance, PIXEL_MM, corners, np.zeros(2))
+    flat = (np.repeat(labels[None], planes, 0) for labels in (tissue, structure))
+    return Canvas(*flat, instance, PIXEL_MM, corners, np.zeros(2), corners[:, 4])
 
 
 def boxes(rng: np.random.Generator) -> Iterator[Canvas]:
     while True:
         yield boxes_canvas(rows=560, columns=400, planes=int(rng.choice([1, 3])))
+
+
+def boxes_beside(rng: np.random.Generator) -> Iterator[Canvas]:
+    """Yield canvases with a neighbour on each side, 4 mm away."""
+    for canvas in boxes(rng):
+        yield replace(canvas, neighbours=(canvas, canvas), distance_mm=4.0)
 
 
 def quick(**changes) -> TrainConfig:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 from pathlib import Path
 
+from SpinalTapLib.options import Options
 from SpinalTapLib.session.session import Session
-from SpinalTapLib.session.state import Can, Change, EditAnswer, Failure, Progress, Settings, State
+from SpinalTapLib.session.state import Can, Change, EditAnswer, Failure, Progress, State
 from SpinalTapLib.spine import levels
 from SpinalTapLib.spine.summary import Row
 
@@ -38,7 +39,7 @@ class FakeSession:
     """Has every public name of `Session`, and no other."""
 
     def __init__(self):
-        self.settings = Settings()
+        self.settings = Options()
         self.state = State.EMPTY
         self.volume = None
         self.progress = Progress()
@@ -168,9 +169,14 @@ class FakeSession:
 
     def export(self, folder, file_format="stl", levels=None, merged=False):
         self.calls.append(("export", folder, file_format, levels, merged))
+        if not str(folder).strip():
+            raise ValueError("Choose the folder that the files go to first.")
         if not Path(folder).is_dir():
             raise ValueError(f"There is no folder {folder}.")
-        return tuple(Path(folder) / f"{name}.{file_format}" for name in levels or NAMES)
+        files = tuple(Path(folder) / f"{name}.{file_format}" for name in levels or NAMES)
+        self.progress = Progress(0.0, f"{len(files)} files written to {folder}.")
+        self.tell(Change.PROGRESS)
+        return files
 
     def place_box(self):
         self.calls.append(("place_box",))

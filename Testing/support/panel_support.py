@@ -51,8 +51,8 @@ def process_events(times=4):
         QtWidgets.QApplication.processEvents()
 
 
-def wait_until(condition, seconds=10.0):
-    """Run the event loop until `condition()` holds."""
+def wait_until(condition, seconds=600.0):
+    """Run the event loop until `condition()` holds; the limit only guards against hanging."""
     timer = QtCore.QElapsedTimer()
     timer.start()
     while not condition():
@@ -95,7 +95,8 @@ def press(widget, keys):
     qobject.window().activateWindow()  # shortcuts work in the active window
     QtTest.QTest.qWaitForWindowActive(qobject.window(), 1000)
     QtTest.QTest.keySequence(qobject, QtGui.QKeySequence(keys))
-    QtTest.QTest.qWait(150)  # a button that is pressed by its shortcut goes down for 100 ms first
+    # A button that is pressed by its shortcut stays down for a moment before it acts.
+    wait_until(lambda: not any(button.isDown() for button in qobject.findChildren(QtWidgets.QAbstractButton)))
 
 
 def use_style(dark):

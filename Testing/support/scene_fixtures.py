@@ -127,11 +127,11 @@ class DirectWorker:
         volume = Path(request["folder"]) / "volume.json"
         key = request["command"] == "segment" and json.dumps([volume.read_text(), request["seed"], request["settings"]])
         if key and key in _SHELF:
-            files, self._worker._spine = _SHELF[key]
+            files, self._worker.evidence = _SHELF[key]
             for name, content in files.items():
                 (volume.parent / name.replace("ANSWER", request["answer"])).write_bytes(content)
-            self._worker._folder = volume.parent
-            self._worker._say(request["id"], "done", answer=request["answer"])
+            self._worker.folder = volume.parent
+            self._out.write(json.dumps({"id": request["id"], "event": "done", "answer": request["answer"]}) + "\n")
             return
         with worker_road.detector_in_place():  # until it is done, and no longer: other tests use the pipeline as it is
             self._worker.work(request)
@@ -139,7 +139,7 @@ class DirectWorker:
         if key and answer.is_file():
             files = {f.name: f.read_bytes() for f in volume.parent.iterdir() if not f.name.startswith("volume")}
             files["ANSWER.json"] = files.pop(answer.name)
-            _SHELF[key] = files, self._worker._spine
+            _SHELF[key] = files, self._worker.evidence
 
     def kill(self):
         self._waiting.clear()
@@ -246,3 +246,47 @@ def load_bundle(scene, path: Path, folder: Path):
         bundle.extractall(folder)
     scene.SetURL(str(next(folder.rglob("*.mrml"))))
     assert scene.Import(None)
+
+
+def transform_above(scene, node, matrix, name="registration"):
+    parent = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", name)
+    vtk_matrix = vtk.vtkMatrix4x4()
+    vtk_matrix.DeepCopy(np.asarray(matrix, float).ravel())
+    parent.SetMatrixTransformToParent(vtk_matrix)
+    node.SetAndObserveTransformNodeID(parent.GetID())
+    return parent
+
+
+def turned(degrees, shift=(0, 0, 0)):
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    matrix = np.eye(4)
+    matrix[:3, :3] = [[1, 0, 0], [0, c, -s], [0, s, c]]
+    matrix[:3, 3] = shift
+    return matrix
+
+
+def only(scene, class_name):
+    (node,) = nodes_of(scene, class_name)
+    return node
+
+
+def world_of_point(markups, i):
+    position = [0.0] * 3
+    markups.GetNthControlPointPositionWorld(i, position)
+    return np.array(position)
+
+
+def signed_volume(surface):
+    from SpinalTapLib.bodies.triangle_mesh import mesh_arrays
+
+    points, triangles = mesh_arrays(surface)
+    a, b, c = points[triangles].transpose(1, 0, 2)
+    return float((a * np.cross(b, c)).sum() / 6)
+
+
+def only_first_list(scene):
+    return nodes_of(scene, "vtkMRMLMarkupsFiducialNode")[0]
+
+
+def voxels(node, name):
+    return len(segment_places(node, name))

@@ -9,19 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from drawn_canvas import boxes, boxes_canvas, quick
+from drawn_canvas import boxes, boxes_beside, boxes_canvas, quick
 
 import SpinalTapLib.training.train as train_module
 from SpinalTapLib.detection.networks import PartNetwork
-from SpinalTapLib.detection.weights import load_network
+from SpinalTapLib.detection.weights import load_network, save_network
 from SpinalTapLib.progress import Cancelled
+from SpinalTapLib.spine.structures import N_STRUCTURES
 from SpinalTapLib.training.averaging import Average, learning_rate, progress_of, recalibrate
 from SpinalTapLib.training.checkpoint import CHECKPOINT_NAME, read_checkpoint, stored_config
 from SpinalTapLib.training.config import config_from_dict, load_config
 from SpinalTapLib.training.run_log import read_log, write_curves
 from SpinalTapLib.training.tiles.canvases import CanvasFolder
 from SpinalTapLib.training.tiles.dataset import CanvasPool, TileStream
-from SpinalTapLib.training.train import LOG_NAME, train
+from SpinalTapLib.training.train import LOG_NAME, grown, train
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def test_toml_configs_load_and_broken_files_are_refused(tmp_path):
     (tmp_path / "broken.json").write_text("{")
     with pytest.raises(ValueError, match="not valid JSON"):
         load_config(tmp_path / "broken.json")
-    with pytest.raises(ValueError, match="known by name: ladder, parts, self_training, small, tiny"):
+    with pytest.raises(ValueError, match="known by name: ladder, levels, parts, self_training, small, tiny"):
         load_config("nothing")
 
 
@@ -123,10 +124,12 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path):
         train(quick(), tmp_path, source=boxes, cancelled=lambda: next(asked))
     assert read_checkpoint(tmp_path / CHECKPOINT_NAME, quick()).step == 6
     assert not (tmp_path / "tiny.pt").exists()
+    values = torch.load(tmp_path / CHECKPOINT_NAME, weights_only=True)
+    torch.save({**values, "minutes": 1000.0}, tmp_path / CHECKPOINT_NAME)  # as if the first part had taken that long
     train(quick(), tmp_path, resume=tmp_path, source=boxes)
     log = read_log(tmp_path / LOG_NAME)
     assert log["step"] == [2, 4, 6, 8, 10, 12]
-    assert all(a < b for a, b in zip(log["minutes"], log["minutes"][1:]))
+    assert max(log["minutes"][:3]) < 1000 <= min(log["minutes"][3:])
 
 
 def test_a_resume_from_other_weights_or_no_checkpoint_is_refused(finished, tmp_path):
@@ -262,7 +265,7 @@ def test_labels_sent_to_the_device_become_the_same_kind_of_tiles():
     config = replace(quick(), tiles_on="device")
     tiles = next(train_module.make_loader(config, torch.device("cpu"), source=boxes))
     assert tiles.image.shape == (4, 1, 64, 64)
-    assert tiles.targets.structure.shape == (4, 7, 64, 64)
+    assert tiles.targets.structure.shape == (4, 8, 64, 64)
 
 
 def test_canvases_survive_the_disk_and_half_ones_are_refused(tmp_path):
@@ -310,3 +313,34 @@ def test_curves_are_drawn_from_the_log_of_a_resumed_run(tmp_path):
     log.write_text("not json\n")
     with pytest.raises(ValueError, match="not a training log"):
         read_log(log)
+
+
+def test_a_warm_start_answers_as_before_and_can_learn_more():
+    torch.manual_seed(0)
+    known = PartNetwork((4, 8)).eval()
+    grown_network = grown(known, 3).eval()
+    image = torch.randn(2, 5, 32, 32)  # whatever the neighbours show
+    with torch.no_grad():
+        before, after = known(image[:, :1]), grown_network(image)
+    torch.testing.assert_close(after[:, :20], before)
+    assert after[:, 20].max() < -1 and (grown_network.slices, grown_network.structures) == (3, N_STRUCTURES)
+    assert all(p.requires_grad for p in grown_network.parameters())
+
+
+def test_a_warm_start_from_one_slice_trains_on_three_and_its_card_says_what_came_before(tmp_path):
+    first = tmp_path / "old.pt"
+    save_network(first, PartNetwork((4, 8)), {"steps": 5, "history": [{"what": "from nothing"}]})
+    config = quick(slices=3, initial_weights=str(first), planes_per_spine=3)
+    weights = train(config, tmp_path / "new", source=boxes_beside)
+    network, card = load_network(str(weights))
+    assert card["network"]["slices"] == 3 and card["network"]["structures"] == N_STRUCTURES
+    assert network.down[0][0].weight[:, 1:].abs().max() > 0  # it has begun to look at its neighbours
+    assert [entry["what"] for entry in card["history"]] == ["from nothing", "the weights that this run began with"]
+    with pytest.raises(ValueError, match="3 slices"):
+        train(replace(config, slices=1, initial_weights=str(weights)), tmp_path / "back", source=boxes)
+
+
+def test_a_run_on_other_slices_is_not_resumed(tmp_path):
+    train(quick(steps=2), tmp_path, source=boxes)
+    with pytest.raises(ValueError, match="slices"):
+        train(quick(steps=4, slices=3), tmp_path / "more", resume=tmp_path, source=boxes_beside)

@@ -1,4 +1,4 @@
-"""Body: what one label covers in a label map, and a fingerprint by which hand edits are noticed.
+"""Voxels and fingerprint of each label in a label map; a changed fingerprint shows a hand edit.
 
 Fingerprints and places are taken with the axes turned to run along right, anterior, superior, because Slicer may
 store the axes of a volume in another order and direction when a scene is saved and loaded.
@@ -16,7 +16,7 @@ from scipy import ndimage
 
 @dataclass(frozen=True)
 class Body:
-    """One label's voxels.
+    """The voxels of one label.
 
     Attributes
     ----------

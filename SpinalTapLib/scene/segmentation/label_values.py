@@ -1,4 +1,4 @@
-"""Label values of segments that share a label map: changed in the map too, so that saved files carry them."""
+"""Change the label values of segments, in the label map that they share too, so that saved files carry them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def label_map(segment: Any) -> Any:
 
 
 def give_values(segmentation: Any, kept: Mapping[str, int]) -> None:
-    """Give segments (by ID) new label values; others that share a label map with them move out of the way."""
+    """Give segments (by ID) new label values; others that share their label map get free values."""
     maps: dict[str, tuple[Any, list[str]]] = {}
     for segment_id in segmentation.GetSegmentIDs():
         image = label_map(segmentation.GetSegment(segment_id))
@@ -44,7 +44,7 @@ def give_values(segmentation: Any, kept: Mapping[str, int]) -> None:
 
 
 def _free_of_clashes(values: dict[str, int], kept: Mapping[str, int]) -> dict[str, int]:
-    """Move the values of the user's own segments out of the way of SpinalTap's, where they share a label map."""
+    """Give the user's own segments free values where they share a label map with SpinalTap's."""
     taken = {value for segment_id, value in values.items() if segment_id in kept}
     for segment_id in (i for i in values if i not in kept):
         if values[segment_id] in taken:

@@ -1,4 +1,4 @@
-"""The segmentation node: one named, coloured, coded segment a label, updated in place."""
+"""Update the segmentation node in place: one segment a label, with its name, colour, code and surface."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BODY_TAG, PLACE_TAG = "SpinalTap.Body", "SpinalTap.Place"
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """What a segmentation shall show.
+    """What a segmentation node is to show.
 
     Attributes
     ----------
@@ -46,12 +46,12 @@ class Picture:
 
 
 def picture(labels: np.ndarray, meshes: Mapping[int, Any], frame: Frame) -> Picture:
-    """Return what a segmentation shall show; `meshes` are its surfaces, in LPS world."""
+    """Return what a segmentation node is to show; `meshes` are its surfaces, in LPS world."""
     return Picture(labels, bodies(labels, frame.ijk_to_local), meshes, frame)
 
 
 def set_up(node: Any, volume: Any) -> None:
-    """Tie a segmentation node to its volume, so that DICOM SEG export and the segment editor know the grid."""
+    """Connect a segmentation node to its volume, whose grid DICOM SEG export and the Segment Editor need."""
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     node.SetNodeReferenceID(node.GetReferenceImageGeometryReferenceRole(), volume.GetID())
     segmentation = node.GetSegmentation()
@@ -181,7 +181,7 @@ def _swap(segmentation: Any, gone: Iterable[str], new: Iterable[Any]) -> None:
             segment = segmentation.GetSegment(segment_id)
             shapes = {name: segment.GetRepresentation(name) for name in (MASK, SURFACE)}
             removed.append((segment_id, segment, shapes))
-            segment.RemoveAllRepresentations()  # first, or the shared label map would be emptied voxel by voxel
+            segmentation.SeparateSegmentLabelmap(segment_id)  # from the map that it shares with other segments
             segmentation.RemoveSegment(segment_id)
         for segment in new:
             segment_id = segmentation.GenerateUniqueSegmentID("vertebra")

@@ -1,4 +1,4 @@
-"""The closed surfaces of segments: SpinalTap's own, which keep their shape, and those that Slicer makes of edits."""
+"""Closed surfaces of segments: SpinalTap's own, and those that Slicer makes of edited segments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SMOOTHING = "0.5"  # Slicer's own surfaces of edited segments: keeps the volume
 
 
 def set_up(segmentation: Any) -> None:
-    """Say how smooth Slicer shall make the surfaces of segments that were edited."""
+    """Set how smooth Slicer makes the surfaces of segments that were edited."""
     segmentation.SetConversionParameter("Smoothing factor", _SMOOTHING)
 
 
@@ -37,7 +37,7 @@ def give(segment: Any, surfaces: Mapping[int, Any], value: int, local_from_lps: 
 
 
 def is_own(segment: Any) -> bool:
-    """Return True if a segment has a surface that `give` gave it: those that Slicer makes have no mark."""
+    """Return True if a segment has a surface from `give`: those that Slicer makes have no mark."""
     surface = segment.GetRepresentation(SURFACE)
     return surface is not None and bool(surface.GetFieldData().HasArray(_MARK))
 

@@ -1,4 +1,4 @@
-"""Bootstrap: how far a figure would move with other subjects."""
+"""Bootstrap confidence intervals: how far a figure would move with other subjects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cases: which prediction belongs to which reference, whose it is, and what kind of image it was."""
+"""Pair predictions with references, and read the patient and the kind of image of each pair."""
 
 from __future__ import annotations
 

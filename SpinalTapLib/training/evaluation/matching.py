@@ -1,4 +1,4 @@
-"""Matching: which predicted vertebra is which true one, and whether it has the right level."""
+"""Match predicted with true vertebrae, and compare their levels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Overlap of two masks: Dice and the average symmetric surface distance."""
+"""Compare two masks: Dice coefficient and average symmetric surface distance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evaluation: a folder of true label maps against predictions, by the project's protocol.
+"""Evaluate a folder of predictions against true label maps, by the protocol of the project.
 
 * Detection: a predicted centroid inside a true body, one to one. Precision, recall.
 * Identification: detected and the right level, of all true vertebrae. Also counted from S1 (the right number of

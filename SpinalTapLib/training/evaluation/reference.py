@@ -1,4 +1,4 @@
-"""Truth: a reference label map with its bodies, and what was predicted for it, on one grid."""
+"""Load a reference label map with its bodies, and the prediction on the same grid."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def truth_of(image: sitk.Image, case: Case, conversion: Mapping[int, int] | None
     ValueError
         If the file beside it can't be read, or the image is not sagittal.
     """
-    labels, matrix = _sagittal(image, str(case.reference))
+    labels, matrix = sagittal_labels(image, str(case.reference))
     if conversion is not None:
         labels = _converted(labels, conversion)
     bodies = bodies_in(labels, matrix)
@@ -104,7 +104,7 @@ def predicted_bodies(path: Path, labels: np.ndarray, matrix: np.ndarray) -> tupl
     )
 
 
-def _sagittal(image: sitk.Image, name: str) -> tuple[np.ndarray, np.ndarray]:
+def sagittal_labels(image: sitk.Image, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the labels, (slice, row, column), int32, and their matrix to LPS mm, of an image."""
     grid = sagittal_grid(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection(), name)
     array = np.rint(grid.to_sagittal(sitk.GetArrayFromImage(image))).astype(np.int32)
@@ -122,7 +122,7 @@ def on_grid_of(reference: sitk.Image, prediction: sitk.Image) -> np.ndarray:
         prediction = sitk.Resample(prediction, reference, sitk.Transform(), sitk.sitkNearestNeighbor)
     else:
         prediction.CopyInformation(reference)
-    return _sagittal(prediction, "the prediction")[0]
+    return sagittal_labels(prediction, "the prediction")[0]
 
 
 def _corners(size: Sequence[int]) -> list[tuple[int, int, int]]:

@@ -1,4 +1,4 @@
-"""Scoring: one scan's true label map against what was predicted for it."""
+"""Score the prediction for one scan against its true label map."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The SPIDER slices as a whole: run a detector over them and put the figures into a table."""
+"""Run a detector on all SPIDER slices, and put the figures into a table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SPIDER masks: overlap of predicted bodies with real ones in single slices.
+"""Measure the overlap of predicted bodies with the SPIDER masks, in single slices.
 
 The masks show whole vertebrae, one label each: body and posterior parts. Only the body is compared. It is cut out
 of a label so: an opening with a disc of 70 % of the largest circle that fits into the slice's bodies removes

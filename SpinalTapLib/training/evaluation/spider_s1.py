@@ -1,4 +1,4 @@
-"""S1 on the SPIDER slices: does the vertebra that a detector calls S1 lie right below the lowest disc box?
+"""Count the SPIDER slices in which the vertebra called S1 lies right below the lowest disc box.
 
 Only slices all of whose discs have boxes can tell: there the lowest box is that of L5-S1. The middle of S1 lies 0.15 to
 0.95 disc pitches below that box's middle (rows alone count: the sacrum bends backwards), and a level is 0.8 of a pitch.

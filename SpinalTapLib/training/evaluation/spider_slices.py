@@ -1,4 +1,4 @@
-"""SPIDER slices: how well a detector finds the bodies in single real mid-sagittal slices.
+"""Measure how well a detector finds the bodies in the SPIDER slices, single real mid-sagittal ones.
 
 The slices are pictures (8 bit) without a millimetre scale, with a box around each disc (van der Graaf et al., Sci
 Data 11:264, 2024; slices and boxes extracted by others). Scale and truth are therefore approximations:

@@ -1,8 +1,8 @@
-"""What each ingredient of the training brings: train without it, and measure on real development slices."""
+"""Measure what each ingredient of the training contributes: train without it, and test on real development slices."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -75,11 +75,20 @@ class AveragingDetector(PartDetector):
 
     GAMMAS = (0.75, 1.0, 1.33)
 
-    def part_maps(self, image: np.ndarray) -> PartMaps:
-        """Return the mean part maps of one slice, shape (rows, columns)."""
+    def part_maps(
+        self, image: np.ndarray, neighbours: Sequence[np.ndarray | None] = (), distance_mm: float = 0.0
+    ) -> PartMaps:
+        """Return the mean part maps of one slice, shape (rows, columns); see `PartInference.__call__`."""
         top = max(float(image.max()), 1e-6)
-        looks = [super(AveragingDetector, self).part_maps(top * (image.clip(0) / top) ** g) for g in self.GAMMAS]
-        return PartMaps(*(np.mean([getattr(m, f.name) for m in looks], axis=0) for f in fields(PartMaps)))
+
+        def look(gamma: float) -> PartMaps:
+            beside = [None if side is None else top * (side.clip(0) / top) ** gamma for side in neighbours]
+            own = top * (image.clip(0) / top) ** gamma
+            return super(AveragingDetector, self).part_maps(own, beside, distance_mm)
+
+        looks = [look(gamma) for gamma in self.GAMMAS]
+        kinds = {f.name: [getattr(m, f.name) for m in looks] for f in fields(PartMaps)}
+        return PartMaps(**{name: np.mean(kind, axis=0) for name, kind in kinds.items() if kind[0] is not None})
 
 
 _COARSE_MM = 1.5
@@ -162,10 +171,12 @@ class _Source:
 
     def __call__(self, rng: np.random.Generator) -> Iterator[Canvas]:
         config = self.config
-        canvases = drawn_canvases(rng, config.planes_per_spine)
+        stacked = config.slices > 1
+        canvases = drawn_canvases(rng, config.planes_per_spine, stacked)
         if config.canvas_folder is not None:
             enough = round(config.steps * config.batch / config.tiles_per_canvas)
-            canvases = kept_canvases(CanvasFolder(Path(config.canvas_folder)), rng, config.planes_per_spine, enough)
+            folder = CanvasFolder(Path(config.canvas_folder))
+            canvases = kept_canvases(folder, rng, config.planes_per_spine, enough, stacked)
         return (painted_over(canvas, self.painted) for canvas in canvases)
 
 
@@ -174,7 +185,9 @@ def painted_over(canvas: Canvas, painted: tuple[tuple[Tissue, ...], Tissue] | No
     if painted is None:
         return canvas
     which, by = painted
-    return replace(canvas, tissue=np.where(np.isin(canvas.tissue, which), np.uint8(by), canvas.tissue))
+    right, left = (None if side is None else painted_over(side, painted) for side in canvas.neighbours)
+    tissue = np.where(np.isin(canvas.tissue, which), np.uint8(by), canvas.tissue)
+    return replace(canvas, tissue=tissue, neighbours=(right, left))
 
 
 def run_all(

@@ -1,4 +1,4 @@
-"""Calibration: does what is given 0.9 turn out right nine times in ten? And the curve that makes it so.
+"""Calibrate the confidence: of the vertebrae given 0.9, nine in ten should be right.
 
 Result folders of scans that the network has never seen are compared with their true label maps. A vertebra is right
 if its centroid lies in a true body and, where the levels were counted, that body has its level.

@@ -1,4 +1,4 @@
-"""A picture of the calibration: the share of vertebrae that are right, by confidence and by score."""
+"""Draw the calibration: the share of vertebrae that are right, by confidence and by score."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A contact sheet: synthetic tiles beside real slices, to see what still gives the synthetic ones away."""
+"""Draw synthetic tiles beside real slices, to see how they still differ."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fidelity: how near the surfaces come to bodies whose true shape is known.
+"""Measure how close the surfaces come to bodies whose true shape is known.
 
 Bodies of synthetic spines are cut into slices as a scanner would, every voxel the share of it that is bone, and put
 together again: by this library, and by plain marching cubes on the stack of masks. No network takes part, so the

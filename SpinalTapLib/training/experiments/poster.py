@@ -1,4 +1,4 @@
-"""The poster's experiment, repeated on phantoms: the detector squeezed and on tiles, the ladder from S1, and both.
+"""Repeat the experiment of the poster on phantoms: detector on squeezed images and on tiles, ladder, and both.
 
 After Windsor, Jamaludin, Kadir and Zisserman's poster "The Spinal Tap: Learning Full Spine Segmentations without
 Training Examples". The ladder is trained on pairs of lumbar vertebrae only; the detector is whichever is given.

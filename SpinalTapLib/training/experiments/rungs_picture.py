@@ -1,4 +1,4 @@
-"""The rungs as a picture: the ladder climbs a whole synthetic spine, and what it looks at on the way."""
+"""Draw how the ladder climbs a whole synthetic spine, and what it looks at in each step."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ...scans.resampling import working_volume
 from ...scans.volume import SagittalVolume
 from ...spine import levels
 from ...spine.boxes import corners_of
-from ...spine.terms import colour
+from ...spine.segments import segment_of
 from ...spine.vertebra import SeedBox, Vertebra
 from ..synthetic.phantom import draw_phantom
 from .poster import box_of
@@ -93,7 +93,7 @@ def _draw_spine(
     page.line(centres, BRIGHT, 1.4, alpha=0.8)
     for k, (body, centre) in enumerate(zip(bodies, centres)):
         quad = side.position_of(body.corners_lps_mm) + corner
-        _draw_quadrilateral(page, quad, colour(body.label_value))
+        _draw_quadrilateral(page, quad, segment_of(body.label_value).colour)
         number_px = 13 if k else 14
         page.disc(centre[0], centre[1], 9.5, BLACK, alpha=0.62)
         page.text(str(k), centre[0] + 0.36 * number_px, centre[1], number_px, BRIGHT, bold=True, align="middle")
@@ -116,8 +116,8 @@ def _draw_step(
     def place(points: np.ndarray) -> np.ndarray:
         return (rung.to_own(points) / CROP_SIZES + 0.5) * _CROP_PX - 0.5 + corner
 
-    _draw_quadrilateral(page, place(rung.corners), colour(levels.level(here).value))
-    _draw_dashed(page, place(following.corners), colour(levels.level(there).value))
+    _draw_quadrilateral(page, place(rung.corners), levels.level(here).colour)
+    _draw_dashed(page, place(following.corners), levels.level(there).colour)
     start, end = place(rung.centre), place(following.centre)
     page.line(np.array([start, end]), BLACK, 4, alpha=0.4)
     page.line(np.array([start, end]), BRIGHT, 1.6)

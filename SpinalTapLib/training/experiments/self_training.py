@@ -1,4 +1,4 @@
-"""Self-training: go on learning from real slices without labels, the network's own answers taken for true.
+"""Continue training on real slices without labels, with the network's own answers as truth (self-training).
 
 The patients of the SPIDER slices are cut into two halves. The network learns from one half, beside as many synthetic
 tiles, and is measured on the other; then the other way round. Boxes and masks are used to measure, and the boxes to
@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from scipy import ndimage
+from torch.nn import functional
 
 from ...detection.detector import PartDetector
 from ...detection.networks import N_CORNERS
-from ...detection.tiling import normalise_tiles
+from ...detection.tiling import network_input, normalise_tiles
 from ...detection.weights import load_network
 from ...progress import ProgressCallback
 from ...scans.resampling import WORKING_PIXEL_MM
@@ -86,7 +87,8 @@ def cut_tile(slice_: AnsweredSlice, rng: np.random.Generator, config: TrainConfi
     image = image + rng.normal(0, top * rng.uniform(0, NOISE), image.shape)
     pixels = torch.from_numpy(np.where(there, image, 0).astype(np.float32))
     truth = (torch.from_numpy(array)[None] for array in (points.astype(np.float32), structure, there))
-    return Tiles(normalise_tiles(pixels[None])[:, None], draw_targets(*truth))
+    images = normalise_tiles(functional.pad(pixels[None, None], (0, 0, 0, 0, 0, config.slices - 1)))
+    return Tiles(network_input(images, torch.zeros(1, config.slices - 1)), draw_targets(*truth))
 
 
 def beside(tiles: Iterator[Tiles], slices: Sequence[AnsweredSlice], config: TrainConfig) -> Iterator[Tiles]:

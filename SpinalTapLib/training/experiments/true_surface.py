@@ -1,4 +1,4 @@
-"""A synthetic body's true surface, and how far another surface or solid is from it."""
+"""Compute the true surface of a synthetic body, and the distance of another surface or solid from it."""
 
 from __future__ import annotations
 

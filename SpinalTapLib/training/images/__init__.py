@@ -1,1 +1,1 @@
-"""From tissues to an MR image."""
+"""MR images, made from tissues."""

@@ -1,4 +1,4 @@
-"""Acquisition: what a scanner does in k-space: resolution, ringing, ghosts, motion, noise."""
+"""Simulate the acquisition in k-space: resolution, ringing, ghosts, motion, noise."""
 
 from __future__ import annotations
 

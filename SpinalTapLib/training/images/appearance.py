@@ -1,4 +1,4 @@
-"""Appearance: labels become a magnetic resonance image. Batched torch, the same on CPU and GPU."""
+"""Turn labels into MR images, in batches; the same on CPU and GPU."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from .texture import apply_bodies, apply_texture
 
 @dataclass(frozen=True)
 class View:
-    """What of a batch is in view: sampled labels of the central planes.
+    """What of a batch is in view: sampled labels of the central planes, for each of its m images.
 
     Attributes
     ----------
-    tissue : int32 Tensor, shape (n, side, side)
-    instance : uint8 Tensor, shape (n, 2 * side, 2 * side)
-    points : Tensor, shape (n, vertebrae, 5, 2)
+    tissue : int32 Tensor, shape (m, side, side)
+    instance : uint8 Tensor, shape (m, 2 * side, 2 * side)
+    points : Tensor, shape (m, vertebrae, 5, 2)
         (row, column), px, NaN where unknown.
-    inside : bool Tensor, shape (n, side, side)
+    inside : bool Tensor, shape (m, side, side)
         False beyond the edge of the acquired image, where there is black padding.
     """
 
@@ -41,25 +41,30 @@ class View:
 
 
 def render(batch: LabelBatch, warp: Warp, view: View, config: AppearanceConfig, chance: Chance) -> torch.Tensor:
-    """Return tiles (n, 1, side, side), normalised as at inference (`tiling.normalise_tiles`)."""
-    contrast = draw_contrast(config.kind_weights, chance, len(batch))
+    """Return the images of all tiles, (images, side, side), normalised as at inference (`tiling.normalise_tiles`).
+
+    The slices of a tile are of one scan: contrast, shading and artefacts are the same, noise is each slice's own.
+    """
+    contrast = draw_contrast(config.kind_weights, chance, len(batch)).repeated(batch.slices)
+    chance = chance.shared(batch.slices)
     image = _object(batch, warp, contrast, config, chance)
     image = apply_texture(image, view.tissue, chance, config.texture)
     image = apply_bodies(image, view.instance, chance, config.texture)
     image = void_flow(image, view.tissue, config, chance)
     image = bloom_metal(image, view.tissue, chance)
     image = image * draw_shading(view.points, image.shape[-1], config, chance)
-    image = acquire(image, _reference(image, view.instance), config, chance)
+    reference = _reference(image, view.instance)[:: batch.slices].repeat_interleave(batch.slices)
+    image = acquire(image, reference, config, chance)
     image = add_rarities(image, config, chance)
-    return normalise_tiles(_displayed(image, view.inside, config, chance))[:, None]
+    return normalise_tiles(_displayed(image, view.inside, config, chance, batch.slices))
 
 
 def _object(
     batch: LabelBatch, warp: Warp, contrast: Contrast, config: AppearanceConfig, chance: Chance
 ) -> torch.Tensor:
     """Return the mean signal of what lies in each pixel: planes and subpixels averaged, fat shifted."""
-    n = len(batch)
-    base, tile = batch.plane_base, batch.plane_tile
+    n = len(batch.base)
+    base, tile = batch.plane_base, batch.plane_image
     if config.partial_volume < 1:
         middle = torch.ones(n, dtype=torch.bool, device=base.device)
         middle[chance.happens(config.partial_volume, n)] = False
@@ -94,10 +99,12 @@ def _reference(image: torch.Tensor, instance: torch.Tensor) -> torch.Tensor:
     return torch.where(count > 50, mean, image.mean((1, 2))).clamp(min=1e-3)
 
 
-def _displayed(image: torch.Tensor, inside: torch.Tensor, config: AppearanceConfig, chance: Chance) -> torch.Tensor:
+def _displayed(
+    image: torch.Tensor, inside: torch.Tensor, config: AppearanceConfig, chance: Chance, slices: int
+) -> torch.Tensor:
     """Return images after gamma, inversion, a clipped display range and black padding."""
     n = len(image)
-    top = image.flatten(1).amax(1).clamp(min=1e-6)[:, None, None]
+    top = image.view(n // slices, -1).amax(1).clamp(min=1e-6).repeat_interleave(slices)[:, None, None]
     image = image / top
     chosen = chance.happens(config.gamma, n)
     image[chosen] = image[chosen].pow(chance.lognormal(0.35, len(chosen))[:, None, None])
@@ -106,6 +113,6 @@ def _displayed(image: torch.Tensor, inside: torch.Tensor, config: AppearanceConf
     chosen = chance.happens(config.clip, n)
     if len(chosen):
         flat = image[chosen].flatten(1)
-        rank = int(chance.integers(int(0.93 * flat.shape[1]), flat.shape[1], 1))
+        rank = int(chance.integers(int(0.93 * flat.shape[1]), flat.shape[1], slices)[0])
         image[chosen] = torch.minimum(image[chosen], flat.kthvalue(rank, dim=1).values[:, None, None])
     return torch.where(inside, image, 0.0)

@@ -1,4 +1,4 @@
-"""Artefacts of the object and of the finished image: chemical shift, flow, metal, zippers, wrap-around."""
+"""Add artefacts of the object and of the finished image: chemical shift, flow, metal, zippers, wrap-around."""
 
 from __future__ import annotations
 
@@ -70,15 +70,15 @@ def bloom_metal(image: torch.Tensor, tissue: torch.Tensor, chance: Chance) -> to
 
 def add_rarities(image: torch.Tensor, config: AppearanceConfig, chance: Chance) -> torch.Tensor:
     """Return the finished images with a zipper line or wrapped-around anatomy in a few."""
-    n, side = len(image), image.shape[-1]
+    n, side, own = len(image), image.shape[-1], chance.own
     image = image.clone()
     for i in chance.happens(config.zipper, n).tolist():
-        line = int(chance.integers(0, side, 1))
-        strength = float(chance.uniform(0.3, 1.2, 1))
-        dots = (chance.field(side) > 0).float() * image[i].amax() * strength
-        row = image[i, line] if float(chance.uniform(0, 1, 1)) < 0.5 else image[i, :, line]
+        line = int(own.integers(0, side, 1))
+        strength = float(own.uniform(0.3, 1.2, 1))
+        dots = (own.field(side) > 0).float() * image[i].amax() * strength
+        row = image[i, line] if float(own.uniform(0, 1, 1)) < 0.5 else image[i, :, line]
         row += dots
     for i in chance.happens(config.wrap, n).tolist():
-        shift = int(chance.integers(side // 4, 3 * side // 4, 1))
-        image[i] += torch.roll(image[i], shift, 0) * float(chance.uniform(0.1, 0.5, 1))
+        shift = int(own.integers(side // 4, 3 * side // 4, 1))
+        image[i] += torch.roll(image[i], shift, 0) * float(own.uniform(0.1, 0.5, 1))
     return image

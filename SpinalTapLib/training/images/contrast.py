@@ -1,4 +1,4 @@
-"""Contrast: how bright each tissue is in a random MR image, from spin physics or from pure chance."""
+"""Draw the brightness of each tissue in an MR image, from the signal equations or at random."""
 
 from __future__ import annotations
 
@@ -86,6 +86,10 @@ class Contrast:
 
     mean: torch.Tensor
     fat: torch.Tensor
+
+    def repeated(self, images: int) -> Contrast:
+        """Return the contrast of `images` images in a row for each of these."""
+        return Contrast(self.mean.repeat_interleave(images, 0), self.fat.repeat_interleave(images, 0))
 
 
 def draw_contrast(weights: list[float], chance: Chance, n: int) -> Contrast:

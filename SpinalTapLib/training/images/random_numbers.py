@@ -1,4 +1,4 @@
-"""Chance: the one source of random numbers for tiles, on any device."""
+"""Random numbers for tiles, on any device."""
 
 from __future__ import annotations
 
@@ -25,6 +25,18 @@ class Chance:
         self._fields = self.scalars
         if self.device.type != "cpu":
             self._fields = torch.Generator(self.device).manual_seed(seed & 0x7FFF_FFFF_FFFF_FFFF)
+
+    @property
+    def own(self) -> Chance:
+        """The chance of single images, where this one is shared."""
+        return self
+
+    def shared(self, images: int) -> Chance:
+        """Return a chance whose scalars are the same for every `images` images in a row: those of one person's scan.
+
+        Fields of noise stay each image's own.
+        """
+        return self if images == 1 else _Shared(self, images)
 
     def uniform(self, low: float, high: float, *shape: int) -> torch.Tensor:
         """Return numbers spread evenly over [low, high)."""
@@ -54,3 +66,40 @@ class Chance:
     def field(self, *shape: int) -> torch.Tensor:
         """Return white noise with mean 0 and sd 1, drawn on the device."""
         return torch.randn(shape, generator=self._fields, device=self.device)
+
+
+class _Shared(Chance):
+    """See `Chance.shared`: shapes count images, draws are made a group."""
+
+    def __init__(self, chance: Chance, images: int) -> None:
+        self.device, self.scalars, self._fields = chance.device, chance.scalars, chance._fields
+        self._images, self._own = images, chance
+
+    @property
+    def own(self) -> Chance:
+        return self._own
+
+    def _groups(self, n: int) -> int:
+        if n % self._images:
+            raise ValueError(f"{n} images are no whole number of groups of {self._images}.")
+        return n // self._images
+
+    def _spread(self, drawn: torch.Tensor) -> torch.Tensor:
+        return drawn.repeat_interleave(self._images, 0)
+
+    def uniform(self, low: float, high: float, *shape: int) -> torch.Tensor:
+        return self._spread(super().uniform(low, high, self._groups(shape[0]), *shape[1:]))
+
+    def normal(self, sd: float, *shape: int) -> torch.Tensor:
+        return self._spread(super().normal(sd, self._groups(shape[0]), *shape[1:]))
+
+    def integers(self, low: int, high: int, *shape: int) -> torch.Tensor:
+        return self._spread(super().integers(low, high, self._groups(shape[0]), *shape[1:]))
+
+    def choice(self, weights: list[float], n: int) -> torch.Tensor:
+        return self._spread(super().choice(weights, self._groups(n)))
+
+    def happens(self, probability: float, n: int) -> torch.Tensor:
+        chosen = super().happens(probability, self._groups(n))
+        first = chosen[:, None] * self._images
+        return (first + torch.arange(self._images, device=self.device)).flatten()

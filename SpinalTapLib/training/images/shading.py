@@ -1,4 +1,4 @@
-"""Shading: brightness that depends on the place in the image, not on the tissue."""
+"""Draw shading: brightness that depends on the position in the image, not on the tissue."""
 
 from __future__ import annotations
 
@@ -96,5 +96,5 @@ def _seam(rows: torch.Tensor, columns: torch.Tensor, spine: torch.Tensor, chance
 def _bias(rows: torch.Tensor, columns: torch.Tensor, spine: torch.Tensor, chance: Chance) -> torch.Tensor:
     """Return a smooth random field, log-normal."""
     n, side = len(spine), rows.shape[1]
-    coarse = chance.field(n, 1, 4, 4) * chance.uniform(0, 0.5, n, 1, 1, 1)
+    coarse = chance.normal(1.0, n, 1, 4, 4) * chance.uniform(0, 0.5, n, 1, 1, 1)
     return functional.interpolate(coarse, size=(side, side), mode="bicubic", align_corners=True)[:, 0].exp()

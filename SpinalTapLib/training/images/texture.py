@@ -1,4 +1,4 @@
-"""Texture: grain, mottling and streaks inside tissues, and differences from one vertebra to the next."""
+"""Draw texture: grain, mottling and streaks inside tissues, and differences between vertebrae."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def apply_bodies(
         1 is as seen in real scans.
     """
     n = len(image)
-    factor = (chance.field(n, _MAX_BODIES) * chance.uniform(0.02, 0.09, n, 1) * strength).exp()
+    factor = (chance.normal(1.0, n, _MAX_BODIES) * chance.uniform(0.02, 0.09, n, 1) * strength).exp()
     factor[:, 0] = 1
     where = instance.flatten(1).int() + torch.arange(n, device=image.device, dtype=torch.int32)[:, None] * _MAX_BODIES
     full = factor.flatten().index_select(0, where.flatten()).view(instance.shape)

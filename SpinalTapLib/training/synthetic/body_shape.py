@@ -1,4 +1,4 @@
-"""The shape of one vertebra: an implicit function in its own frame, in millimetres.
+"""The shape of a vertebral body, an implicit function in its own frame, and of the disc below it; millimetres.
 
 A point has the coordinates u (left), v (posterior) and w (up) in the vertebra's frame. The functions
 return, for arrays of points, the approximate distance to the nearest wall: positive inside.
@@ -39,6 +39,8 @@ class Body:
         Anterior osteophytes, mm.
     schmorl : tuple
         Nodes as (u, v, upper, radius), mm; `upper` is 1 for the upper plate and -1 for the lower one.
+    front_power, back_power : float
+        How square the front half and the back half of its cross-section are: 2 is an ellipse.
     slant : float
         How much further back the lower plate lies than the upper one, mm (S1).
     """
@@ -59,6 +61,8 @@ class Body:
     uncinate: float = 0.0
     lip: float = 0.0
     schmorl: tuple[tuple[float, float, float, float], ...] = ()
+    front_power: float = 2.4
+    back_power: float = 4.0
     slant: float = 0.0
 
     @property
@@ -78,6 +82,38 @@ class Body:
         return u, v, w
 
 
+@dataclass(frozen=True)
+class Disc:
+    """The disc below a vertebra.
+
+    Attributes
+    ----------
+    height : float
+        Height at its middle, mm.
+    angle : float
+        Angle between its plates, rad, positive where the front is higher.
+    degeneration : float
+        0 healthy to 1 collapsed.
+    bulge_front, bulge_back : float
+        How far it stands out of the bodies' line, mm.
+    vacuum : bool
+        Gas in the nucleus.
+    fused : bool
+        Bridged by bone.
+    reach : float
+        Share of the bodies' depth through which the disc reaches; the rest is bone (only between S1 and S2).
+    """
+
+    height: float
+    angle: float
+    degeneration: float = 0.0
+    bulge_front: float = 1.0
+    bulge_back: float = 0.5
+    vacuum: bool = False
+    fused: bool = False
+    reach: float = 1.0
+
+
 def plates(body: Body, u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the heights w (mm) of the lower and the upper endplate over the points (u, v)."""
     slope = np.tan(body.wedge / 2) * v
@@ -94,21 +130,32 @@ def plates(body: Body, u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.nda
 def walls(body: Body, u: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the front wall and the back wall (v, mm) and the side distance (mm) at points (u, w).
 
-    The front is a half superellipse (exponent 2.4), the back a flatter one (exponent 4) with a hollow
-    towards the canal, so that the outline is right in every sagittal plane, out to the sides.
+    The front is a half superellipse, the back a squarer one with a hollow towards the canal; all of them are waisted.
     """
+    half_depth, half_width, hollow = _section(body, w)
+    s = np.clip(np.abs(u) / half_width, 0, 1)
+    front = -half_depth * _half_superellipse(s, body.front_power) + body.waist * hollow
+    t = np.clip(w / (body.height / 2), -1, 1)
+    if body.lip:
+        front = front - body.lip * np.exp(-(((1 - np.abs(t)) / 0.16) ** 2)) * (1 - s)
+    back = half_depth * _half_superellipse(s, body.back_power) - 0.5 * body.waist * hollow
+    back = back - body.kidney * np.exp(-((u / (0.42 * half_width)) ** 2))
+    shift = -body.slant * t / 2
+    return front + shift, back + shift, half_width - np.abs(u)
+
+
+def _section(body: Body, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return half of the depth and of the width (mm) at heights w, and how much of the waist is felt there, 0-1."""
     t = np.clip(w / (body.height / 2), -1, 1)
     rise, hollow = (t + 1) / 2, 1 - t * t
     half_depth = (body.depth_lower + (body.depth_upper - body.depth_lower) * rise) / 2
     half_width = (body.width_lower + (body.width_upper - body.width_lower) * rise) / 2 - body.waist * 1.2 * hollow
-    s = np.clip(np.abs(u) / half_width, 0, 1)
-    front = -half_depth * (1 - s**2.4) ** (1 / 2.4) + body.waist * hollow
-    if body.lip:
-        front = front - body.lip * np.exp(-(((1 - np.abs(t)) / 0.16) ** 2)) * (1 - s)
-    back = half_depth * (1 - s**4) ** 0.25 - 0.5 * body.waist * hollow
-    back = back - body.kidney * np.exp(-((u / (0.42 * half_width)) ** 2))
-    shift = -body.slant * t / 2
-    return front + shift, back + shift, half_width - np.abs(u)
+    return half_depth, half_width, hollow
+
+
+def _half_superellipse(s: np.ndarray, power: float) -> np.ndarray:
+    """Return (1 - s^power)^(1 / power), 0 <= s <= 1."""
+    return (1 - s**power) ** (1 / power)
 
 
 def body_distance(body: Body, u: np.ndarray, v: np.ndarray, w: np.ndarray) -> np.ndarray:
@@ -116,7 +163,12 @@ def body_distance(body: Body, u: np.ndarray, v: np.ndarray, w: np.ndarray) -> np
     lower, upper = plates(body, u, v)
     front, back, side = walls(body, u, w)
     vertical = np.minimum(upper - w, w - lower)
-    horizontal = np.minimum(np.minimum(v - front, back - v), side)
+    # Towards the sides the front and the back run obliquely to the sagittal plane: the wall is nearer than it looks.
+    s = np.clip(np.abs(u) / body.half_width, 0, 0.97)
+    ratio = body.depth / 2 / body.half_width
+    powers = body.front_power, body.back_power
+    before, behind = (np.hypot(1, ratio * s ** (n - 1) * (1 - s**n) ** (1 / n - 1)) for n in powers)
+    horizontal = np.minimum(np.minimum((v - front) / before, (back - v) / behind), side)
     rounded = (vertical + horizontal) * 0.7071 - 0.45  # edges rounded off by about a millimetre
     inside = np.minimum(np.minimum(vertical, horizontal), rounded)
     for su, sv, plate, radius in body.schmorl:
@@ -169,26 +221,3 @@ def _solve_plane(body: Body, x_mm: float, targets: np.ndarray) -> tuple[np.ndarr
     points = np.linalg.solve(system, (targets - shift).T).T
     u = a[0, 0] * (x_mm - body.centre[0]) + points @ a[1:, 0]
     return points + body.centre[1:], u
-
-
-@dataclass(frozen=True)
-class Capsule:
-    """A rounded rod of posterior bone in a vertebra's frame: two ends and the radii across it, mm."""
-
-    start: tuple[float, float, float]
-    end: tuple[float, float, float]
-    radius_side: float
-    radius_plane: float
-
-
-def capsule_distance(capsule: Capsule, u: np.ndarray, v: np.ndarray, w: np.ndarray) -> np.ndarray | None:
-    """Return the distance (mm) to the capsule's wall, positive inside, or None where no point can reach it."""
-    p, q = np.array(capsule.start), np.array(capsule.end)
-    low, high = min(p[0], q[0]) - capsule.radius_side, max(p[0], q[0]) + capsule.radius_side
-    if float(u.max()) < low or float(u.min()) > high:
-        return None
-    squeeze = capsule.radius_plane / capsule.radius_side
-    d = (q - p) * np.array([squeeze, 1, 1])
-    pu, pv, pw = (u - p[0]) * squeeze, v - p[1], w - p[2]
-    t = np.clip((pu * d[0] + pv * d[1] + pw * d[2]) / max(float(d @ d), 1e-6), 0, 1)
-    return capsule.radius_plane - np.sqrt((pu - t * d[0]) ** 2 + (pv - t * d[1]) ** 2 + (pw - t * d[2]) ** 2)

@@ -10,19 +10,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...spine.structures import Structure
-from .body_shape import Body, Capsule, body_distance, capsule_distance, corners_in_plane, plates, walls
+from .body_shape import Body, Disc, body_distance, corners_in_plane, plates, walls
 from .canal import paint_canal
-from .posterior import paint_posterior
-from .random_spine import Disc, SyntheticSpine
+from .posterior import EXPERT_RIM, Field, local_points, paint_arches, rods_field
+from .random_spine import SyntheticSpine
+from .rods import Rod, smooth_union
 from .spinal_frame import Grid, SpinalFrame, spinal_frame, waves
 from .surroundings import paint_surroundings
 from .tissues import Tissue
 
 T = Tissue
 
-EXPERT_RIM = 0.5
-"""Share of the dark cortical line that the classes leave out, as experts do: on real lumbar slices their outlines run
-about through its middle (measured on SPIDER masks: outlines around the line lie 0.8-0.9 mm outside of theirs)."""
+DISC_PLATE_MM, DISC_EDGE_MM = 0.95, 0.5
+"""What experts leave out of a disc above and below, where the plates' cartilage is dark like the cortical line, and of
+its outermost fibres: on T2-SPACE stacks 1.4 mm lie between their outlines of body and disc, and their discs reach
+0.7 mm further forwards, and 0.2 mm less far back, than their bodies."""
 
 
 @dataclass(frozen=True)
@@ -33,24 +35,38 @@ class Canvas:
     ----------
     tissue : ndarray of uint8, shape (planes, rows, columns)
         `Tissue` values on 1-3 planes across the slice; the central one is ``[planes // 2]``.
-    structure : ndarray of uint8, shape (rows, columns)
-        `Structure` values on the central plane.
+    structures : ndarray of uint8, shape (planes, rows, columns)
+        `Structure` values on the same planes; `structure` is the central one.
     instance : ndarray of uint8, shape (rows, columns)
-        0, or 1 + index into `SyntheticSpine.vertebrae` on pixels of a body.
+        0, or 1 + index into `SyntheticSpine.vertebrae` on pixels of a vertebra: its body or its arch.
     pixel_mm : float
         Pixel edge.
     corners_px : ndarray of float32, shape (n, 5, 2)
         (row, column) of the corners and the centroid of each vertebra; NaN where it is not seen.
     origin_mm : ndarray, shape (2,)
         y (backwards) and z (up) of the centre of pixel (0, 0), LPS, mm.
+    centres_px : ndarray of float32, shape (n, 2)
+        (row, column) of the middle of every body, seen straight from the side, wherever the slice is.
+    neighbours : tuple of Canvas or None
+        The slices on the right and on the left, on the same grid; None where none was drawn.
+    distance_mm : float
+        Lateral distance to the neighbours, mm.
     """
 
     tissue: np.ndarray
-    structure: np.ndarray
+    structures: np.ndarray
     instance: np.ndarray
     pixel_mm: float
     corners_px: np.ndarray
     origin_mm: np.ndarray
+    centres_px: np.ndarray
+    neighbours: tuple[Canvas | None, Canvas | None] = (None, None)
+    distance_mm: float = 0.0
+
+    @property
+    def structure(self) -> np.ndarray:
+        """`Structure` values on the central plane, shape (rows, columns)."""
+        return self.structures[len(self.structures) // 2]
 
 
 def draw_slice(
@@ -84,17 +100,21 @@ def draw_slice(
     columns = int(np.ceil((y_range_mm[1] - y_range_mm[0]) / pixel_mm))
     offsets = np.array([0.0]) if planes == 1 else np.linspace(-0.36, 0.36, planes) * thickness_mm
     tissue = np.empty((planes, rows, columns), np.uint8)
-    structure = np.zeros((rows, columns), np.uint8)
+    structures = np.zeros((planes, rows, columns), np.uint8)
     instance = np.zeros((rows, columns), np.uint8)
     for k, offset in enumerate(offsets):
         grid = Grid(x_mm + float(offset), y_range_mm[0], z_range_mm[1], rows, columns, pixel_mm)
-        central = k == planes // 2
-        s = structure if central else np.zeros_like(structure)
-        n = instance if central else np.zeros_like(instance)
-        _paint(tissue[k], s, n, spine, grid)
+        n = instance if k == planes // 2 else np.zeros_like(instance)
+        _paint(tissue[k], structures[k], n, spine, grid)
     centre = Grid(x_mm, y_range_mm[0], z_range_mm[1], rows, columns, pixel_mm)
     origin = np.array([y_range_mm[0], z_range_mm[1]])
-    return Canvas(tissue, structure, instance, pixel_mm, _corners(spine, centre), origin)
+    return Canvas(tissue, structures, instance, pixel_mm, _corners(spine, centre), origin, _centres(spine, centre))
+
+
+def _centres(spine: SyntheticSpine, grid: Grid) -> np.ndarray:
+    places = np.array([body.centre for body in spine.vertebrae])
+    rows, columns = grid.z0_mm - places[:, 2], places[:, 1] - grid.y0_mm
+    return (np.stack((rows, columns), 1) / grid.pixel_mm).astype(np.float32)
 
 
 def _corners(spine: SyntheticSpine, grid: Grid) -> np.ndarray:
@@ -116,15 +136,16 @@ def _paint(
 ) -> None:
     frame = spinal_frame(spine, grid)
     paint_surroundings(canvas, spine, grid, frame)
-    paint_posterior(canvas, spine, grid)
     paint_canal(canvas, structure, spine, grid, frame)
+    arches = paint_arches(canvas, structure, instance, spine, grid)
     if spine.discs[0].reach >= 1:  # looks like a disc, and is a part of the sacrum all the same
         segment = (spine.sacrum[0], spine.vertebrae[0], spine.discs[0])
         _paint_disc(canvas, structure, spine, grid, segment, Structure.SACRUM)
     for segment in zip(spine.vertebrae, spine.vertebrae[1:], spine.discs[1:]):
         _paint_disc(canvas, structure, spine, grid, segment, Structure.DISC)
     for body in (*reversed(spine.sacrum), *spine.vertebrae):
-        _paint_body(canvas, structure, instance, spine, grid, body)
+        arch = arches.get(spine.index(body.name) if body.name in spine.names else 0)
+        _paint_body(canvas, structure, instance, spine, grid, body, arch)
     segments = (spine.vertebrae[0], *spine.sacrum[:4])
     for high, low, reach in zip(segments, segments[1:], (spine.discs[0].reach, *spine.junction.scars)):
         if reach < 1:
@@ -170,6 +191,9 @@ def _paint_disc(
         view[nucleus & (np.abs(share - 0.5) < 0.2)] = T.NUCLEUS_GAS
     elif spine.habit["cleft"] > 0.5 and disc.degeneration < 0.5:
         view[nucleus & (np.abs(share - 0.5) * (rise + fall) < 0.5)] = T.ANNULUS_INNER
+    if kind == Structure.DISC:
+        plate = np.minimum(DISC_PLATE_MM, 0.25 * (rise + fall))
+        inside = inside & (rise > plate) & (fall > plate) & (depth > DISC_EDGE_MM)
     classes[inside] = kind
 
 
@@ -203,11 +227,13 @@ def _paint_scar(
 
 def _paint_body(
     canvas: np.ndarray, structure: np.ndarray, instance: np.ndarray, spine: SyntheticSpine, grid: Grid, body: Body,
+    arch: Field | None,
 ) -> None:  # fmt: skip
+    """A body; where its pedicles (or the sacrum's wings) join it there is marrow, and no cortical line."""
     window = grid.window(body.centre, 0.62 * np.hypot(body.depth, body.height) + 8)
     if window is None or abs(grid.x_mm - body.centre[0]) > body.half_width + 0.5 * body.height:
         return
-    u, v, w = body.local(grid.points(*window))
+    u, v, w = local_points(body, grid, window)
     distance = body_distance(body, u, v, w)
     inside = distance > 0
     if not inside.any():
@@ -217,7 +243,12 @@ def _paint_body(
     view[inside] = T.CORTEX
     shell = spine.habit["cortex"] * (0.8 if sacral else 1.0)
     marrow = T.SACRAL_MARROW if sacral else T.MARROW
-    view[distance > shell] = marrow
+    if arch is not None:
+        distance, own = _joined(distance, arch, window), distance
+        through = ~inside & (distance > shell) & (own > -3) & (view == T.CORTEX)
+        view[through] = marrow if sacral else T.POSTERIOR_MARROW
+        classes[through] = Structure.SACRUM if sacral else Structure.ARCH
+    view[inside & (distance > shell)] = marrow
     if body.name in spine.names:
         index = spine.index(body.name)
         kind = {"S1": Structure.S1, "C2": Structure.C2}.get(body.name, Structure.BODY)
@@ -232,6 +263,11 @@ def _paint_body(
             gap &= w < 0  # the disc above is drawn
         view[gap & (view != T.CORTEX) & (view != marrow)] = T.SACRAL_DISC
         classes[gap & (classes == Structure.BACKGROUND)] = Structure.SACRUM
+
+
+def _joined(distance: np.ndarray, arch: Field, window: tuple[slice, slice]) -> np.ndarray:
+    """Return how deep points lie in a body and its arch together."""
+    return smooth_union(arch.on(window), distance, 2.0)
 
 
 def _paint_marrow(
@@ -267,25 +303,14 @@ def _paint_top(
 ) -> None:
     """The dens (a part of C2) and the arches of C1."""
     top = spine.vertebrae[-1]
-    window = grid.window(top.centre + top.axes[:, 2] * 15, 52)
-    if window is None:
-        return
-    u, v, w = top.local(grid.points(*window))
     h, d = top.height, top.depth
     scale = d / 13.5
-    view, classes = canvas[window], structure[window]
-    dens = Capsule((0, -0.1 * d, 0.2 * h), (0, 0.02 * d, h / 2 + 13 * scale), 5.0 * scale, 4.6 * scale)
-    arches = [
-        (Capsule((-6, -0.5 * d - 5, h / 2 + 9 * scale), (6, -0.5 * d - 5, h / 2 + 9 * scale), 3.2, 4.6), False),
-        (Capsule((-7, d / 2 + 21, h / 2 + 6), (7, d / 2 + 21, h / 2 + 6), 3.5, 4.2), False),
-        (Capsule((-20, 2, h / 2 + 7), (-12, 0, h / 2 + 7), 8, 7), False),
-        (Capsule((12, 0, h / 2 + 7), (20, 2, h / 2 + 7), 8, 7), False),
-        (dens, True),
-    ]
-    for rod, own in arches:
-        distance = capsule_distance(rod, u, v, w)
-        if distance is None:
+    dens = Rod((0, -0.1 * d, 0.2 * h), (0, 0.02 * d, h / 2 + 13 * scale), (5.0 * scale, 4.6 * scale, 4.6 * scale))
+    for rods, own in ((_atlas(top, scale), False), ((dens,), True)):
+        field = rods_field(rods, top, grid)
+        if field is None:
             continue
+        view, classes, distance = canvas[field.window], structure[field.window], field.distance
         shell = spine.habit["cortex"] * 0.9
         view[distance > 0] = T.CORTEX
         view[distance > shell] = T.MARROW if own else T.POSTERIOR_MARROW
@@ -293,6 +318,33 @@ def _paint_top(
         classes[(distance > 0) & ((classes != Structure.C2) | (not own))] = Structure.BACKGROUND
         if own:
             classes[distance > EXPERT_RIM * shell] = Structure.C2
-    gap = spine.habit["dens_gap"] * 2.5 - 0.5  # the synchondrosis of the dens, a remnant of a disc in some people
-    line = (np.abs(w - 0.42 * h) < gap / 2) & (np.abs(v) < 0.36 * d) & (np.abs(u) < 0.4 * d)
-    view[line] = T.NUCLEUS if spine.habit["dens_gap"] > 0.6 else T.SACRAL_DISC
+    _paint_synchondrosis(canvas, spine, grid, top)
+
+
+def _paint_synchondrosis(canvas: np.ndarray, spine: SyntheticSpine, grid: Grid, top: Body) -> None:
+    """The synchondrosis of the dens, a remnant of a disc in some people."""
+    window = grid.window(top.centre, 0.6 * top.height)
+    if window is None:
+        return
+    u, v, w = local_points(top, grid, window)
+    gap = spine.habit["dens_gap"] * 2.5 - 0.5
+    line = (np.abs(w - 0.42 * top.height) < gap / 2) & (np.abs(v) < 0.36 * top.depth) & (np.abs(u) < 0.4 * top.depth)
+    canvas[window][line] = T.NUCLEUS if spine.habit["dens_gap"] > 0.6 else T.SACRAL_DISC
+
+
+def _atlas(top: Body, scale: float) -> tuple[Rod, ...]:
+    """C1 in the frame of C2: front arch, lateral masses with transverse processes, and the arch behind."""
+    h, d = top.height, top.depth
+    level = h / 2 + 8 * scale
+    front, back = -0.5 * d - 5 * scale, d / 2 + 20 * scale
+    rods = [Rod((-7, front, level + 1), (7, front, level + 1), (3.4, 3.0, 4.6))]
+    rods.append(Rod((-6, back, level - 2), (6, back, level - 2), (3.0, 3.2, 4.4)))
+    for side in (-1.0, 1.0):
+        mass = (side * 17 * scale, 0.5, level)
+        rods.append(Rod((side * 14 * scale, -1.0, level), mass, (5.5, 7.5, 6.5)))
+        rods.append(Rod((side * 6, front + 0.5, level + 1), (side * 13 * scale, -3.0, level), (3.0, 3.0, 4.4)))
+        rods.append(Rod(mass, (side * 33 * scale, 3.0, level - 1), (4.0, 4.0, 4.0), taper=0.8))
+        bow = (side * 15 * scale, 0.62 * back, level - 1)
+        rods.append(Rod((side * 18 * scale, 4.0, level), bow, (2.8, 2.8, 3.2)))
+        rods.append(Rod(bow, (side * 5, back, level - 2), (2.8, 2.8, 3.8)))
+    return tuple(rods)

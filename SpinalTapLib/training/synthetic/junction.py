@@ -11,14 +11,10 @@ about 3 % of people (Tins and Balain, Insights Imaging 2016). The other numbers 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .body_shape import Body
-
-if TYPE_CHECKING:
-    from .random_spine import Disc
+from .body_shape import Body, Disc
 
 NONE, REMNANT, WELL_FORMED, SQUARED = "none", "remnant", "well formed", "well formed, S1 squared"
 SHARES = {NONE: 0.30, REMNANT: 0.42, WELL_FORMED: 0.16, SQUARED: 0.12}

@@ -7,16 +7,12 @@ they occur, so that the network meets each of them hundreds of times.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .body_shape import Body
+from .body_shape import Body, Disc
 from .published_sizes import family
 from .tissues import Tissue
-
-if TYPE_CHECKING:
-    from .random_spine import Disc
 
 Lesion = tuple[int, int, float, float, float, float]
 

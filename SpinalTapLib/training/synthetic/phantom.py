@@ -34,7 +34,8 @@ class Phantom:
     image : SagittalVolume
         The scan.
     labels : ndarray of uint16, shape (slice, row, column)
-        True label values of the bodies (and of discs and canal) on the scan's grid.
+        True label values of the bodies, discs and the canal (the dural sac) on the scan's grid; of the arches and the
+        sacrum, too, where these were asked for.
     spine : SyntheticSpine
         The person.
     names : tuple of str
@@ -71,6 +72,7 @@ def draw_phantom(
     pixel_mm: float = 1.0,
     healthy: bool = True,
     noise: float = 0.03,
+    arches: bool = False,
     progress: Callable[[float], None] | None = None,
 ) -> Phantom:
     """Draw a synthetic scan.
@@ -89,6 +91,8 @@ def draw_phantom(
         Without fractures, slips, lesions and counts out of the ordinary.
     noise : float
         Standard deviation of the Rician noise, as a fraction of the brightest common tissue.
+    arches : bool
+        Label the arches and the sacrum as well.
     progress : callable, optional
         Called with the fraction drawn.
 
@@ -110,7 +114,7 @@ def draw_phantom(
             thickness_mm=0.9 * slice_mm, planes=3, pixel_mm=pixel_mm,
         )  # fmt: skip
         slices.append(_intensity(canvas, means, factors))
-        labels.append(_label_values(canvas, spine))
+        labels.append(_label_values(canvas, spine, arches))
         if progress is not None:
             progress((k + 1) / len(x))
     array = _acquire(np.stack(slices), rng, noise)
@@ -183,14 +187,18 @@ def _intensity(canvas: Canvas, means: np.ndarray, factors: np.ndarray) -> np.nda
     return means[canvas.tissue].mean(0) * factors[canvas.instance]
 
 
-def _label_values(canvas: Canvas, spine: SyntheticSpine) -> np.ndarray:
-    """Return label values, shape (rows, columns), of bodies, discs and canal."""
+def _label_values(canvas: Canvas, spine: SyntheticSpine, arches: bool) -> np.ndarray:
+    """Return label values, shape (rows, columns), of bodies, discs and canal, and of arches and sacrum if wanted."""
     values = np.array([0] + [levels.level(name).value for name in spine.names], np.uint16)
     bone = np.isin(canvas.structure, (Structure.BODY, Structure.S1, Structure.C2))
     out = np.where(bone, values[canvas.instance], 0).astype(np.uint16)
     c2 = (canvas.structure == Structure.C2) & (out == 0)  # the dens
     out[c2] = levels.level("C2").value
     out[canvas.structure == Structure.CANAL] = levels.CANAL_VALUE
+    if arches:
+        arch = canvas.structure == Structure.ARCH
+        out[arch] = levels.ARCH_BASE + values[canvas.instance[arch]]
+        out[canvas.structure == Structure.SACRUM] = levels.SACRUM_VALUE
     disc = canvas.structure == Structure.DISC
     if disc.any():
         rows, columns = np.nonzero(disc)

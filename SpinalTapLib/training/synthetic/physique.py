@@ -24,9 +24,8 @@ def random_habit(rng: np.random.Generator) -> dict[str, float]:
         "cava_side": float(rng.normal(-14, 6)),
         "cava_radius": float(u(7, 13)),
         "bifurcation": float(rng.normal(1.7, 0.6)),  # levels above S1
-        "spinous": float(u(0.85, 1.2)),
         "spinous_side": float(rng.normal(0, 1.5)),
-        "streaks": float(u(0.0, 0.5)),  # fat in the muscles
+        "streaks": float(u(0.0, 0.75) * u(0.5, 1.0)),  # fat in the muscles
         "psoas": float(u(0.6, 1.3)),
         "prevertebral": float(u(0.5, 6)),
         "cortex": float(u(0.5, 1.3)),  # of the bodies' dark shell
@@ -36,4 +35,5 @@ def random_habit(rng: np.random.Generator) -> dict[str, float]:
         "gas": float(u(0.0, 1.0)),
         "cleft": float(u(0, 1)),
         "front_fat": float(u(0, 1) ** 1.5 * 0.4),  # before the dural sac at S1, share of the canal's depth
+        "sac_width": float(u(0, 1)),
     }

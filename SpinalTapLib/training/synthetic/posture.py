@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .body_shape import Body
+from .body_shape import Body, Disc
 from .published_sizes import SACRAL_SCALE
 
 if TYPE_CHECKING:
     from .junction import Junction
-    from .random_spine import Disc
 
 
 def rotation(pitch: float, roll: float, yaw: float) -> np.ndarray:

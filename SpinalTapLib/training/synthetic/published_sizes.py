@@ -11,6 +11,9 @@ doi 10.1007/s00586-015-3925-y; cervical CT, PMC11225399, plus 1 mm for the endpl
 Wedge angles (anterior side higher is positive): Mavrych 2014 (lumbar) and supine norms; those of S1 and L4-T12 fit 103
 SPIDER slices, as detected (S1 19 degrees, its lower plate 0.61 of the upper one).
 Endplate concavity: PMC3481085 (1.5 mm below a vertebra, 0.7 mm above).
+Arches: pedicles after Zindrick et al., Spine 12 (1987) 160, and Panjabi 1991-1992 (cervical); transverse spans after
+Panjabi 1991-1992; facets after Panjabi et al., Spine 18 (1993) 1298, and Masharawi et al., Spine 29 (2004) 1755; all
+rounded. Spinous processes and laminae: textbook shapes, their lengths set beside real lumbar MRI.
 """
 
 from __future__ import annotations
@@ -57,9 +60,51 @@ TABLE: dict[str, dict[str, float]] = {
 }
 """Level name -> column -> value, mm and degrees."""
 
+ARCH_COLUMNS = (
+    "name", "pedicle_width", "pedicle_height", "transverse_span", "spinous_reach", "spinous_drop", "spinous_height",
+    "lamina_height", "joint_spacing", "facet_deg",
+)  # fmt: skip
+
+ARCH_ROWS = (
+    # Pedicle width and height, transverse processes tip to tip; of the spinous process its tip's distance behind the
+    # body's back wall and below the body's middle, and its height; lamina height; distance of the two facet joints with
+    # the vertebra above, and how far they are turned from facing straight backwards; mm, degrees.
+    ("S1", 14.0, 16.0, 100.0, 24.0, 10.0, 14.0, 14.0, 44.0, 38.0),
+    ("L5", 17.5, 14.5, 90.0, 31.0, 13.0, 15.0, 16.0, 37.0, 46.0),
+    ("L4", 12.9, 14.6, 80.0, 37.0, 16.0, 20.0, 20.0, 32.5, 54.0),
+    ("L3", 10.3, 14.6, 85.0, 39.0, 17.5, 23.0, 22.0, 29.5, 60.0),
+    ("L2", 8.9, 15.0, 77.0, 38.0, 18.0, 23.0, 23.0, 27.0, 63.0),
+    ("L1", 8.7, 15.4, 71.0, 36.0, 18.0, 21.0, 23.0, 26.0, 62.0),
+    ("T12", 7.6, 15.8, 48.0, 33.0, 18.0, 17.0, 22.0, 25.0, 20.0),
+    ("T11", 7.8, 16.0, 52.0, 33.0, 20.0, 14.0, 21.0, 25.0, 10.0),
+    ("T10", 6.6, 15.0, 58.0, 34.0, 25.0, 11.0, 20.0, 25.0, 4.0),
+    ("T9", 6.1, 13.8, 59.0, 34.0, 29.0, 9.5, 19.0, 25.0, 0.0),
+    ("T8", 5.9, 12.8, 60.0, 33.0, 32.0, 9.0, 18.5, 25.0, -4.0),
+    ("T7", 5.3, 12.1, 60.0, 33.0, 33.0, 9.0, 18.0, 25.0, -6.0),
+    ("T6", 5.2, 12.0, 61.0, 33.0, 32.0, 9.0, 17.5, 25.0, -8.0),
+    ("T5", 4.8, 11.9, 61.0, 34.0, 29.0, 9.0, 17.0, 25.0, -8.0),
+    ("T4", 4.9, 12.0, 61.0, 35.0, 26.0, 9.0, 16.5, 25.5, -8.0),
+    ("T3", 5.6, 12.0, 63.0, 36.0, 22.0, 9.0, 16.0, 26.0, -8.0),
+    ("T2", 7.0, 11.8, 69.0, 38.0, 17.0, 9.5, 16.0, 28.0, -8.0),
+    ("T1", 7.9, 9.9, 75.0, 40.0, 13.0, 9.5, 15.0, 33.0, -6.0),
+    ("C7", 6.6, 7.5, 66.0, 46.0, 11.0, 9.0, 13.5, 38.0, -4.0),
+    ("C6", 6.0, 7.3, 56.0, 34.0, 9.5, 7.5, 11.0, 39.0, -2.0),
+    ("C5", 5.6, 7.0, 52.0, 27.5, 8.5, 6.5, 10.0, 39.0, 0.0),
+    ("C4", 5.4, 7.4, 50.0, 26.5, 8.0, 6.5, 10.0, 38.5, 0.0),
+    ("C3", 5.6, 7.4, 50.0, 26.5, 8.0, 6.5, 10.5, 38.0, 0.0),
+    ("C2", 7.5, 8.5, 50.0, 35.0, 9.0, 11.0, 12.0, 38.0, 0.0),
+)
+
+ARCH_TABLE: dict[str, dict[str, float]] = {
+    row[0]: dict(zip(ARCH_COLUMNS[1:], row[1:])) for row in ARCH_ROWS  # type: ignore[dict-item]
+}
+"""Level name -> column -> value, mm and degrees, of the bone behind the body."""
+
 # Levels without a row of their own take that of their neighbour.
 TABLE["L6"] = dict(TABLE["L5"])
 TABLE["T13"] = dict(TABLE["T12"])
+ARCH_TABLE["L6"] = dict(ARCH_TABLE["L5"])
+ARCH_TABLE["T13"] = dict(ARCH_TABLE["T12"])
 
 SACRAL_SCALE = np.array([0.82, 0.66, 0.54, 0.44, 0.30, 0.22])
 """Size of S2, S3, S4, S5 and two coccygeal segments relative to S1."""

@@ -8,48 +8,17 @@ plane of it. World frame: LPS, the top of the sacrum near the origin.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from .body_shape import Body
+from .arch import Arch, random_arches
+from .body_shape import Body, Disc
 from .junction import WELL_FORMED_SHARE, Junction, random_junction
 from .pathology import afflict_bodies, afflict_discs
 from .physique import random_habit
 from .posture import random_sacrum, stand
 from .published_sizes import LIVING_FACTOR, LORDOSIS_SHARE, LOWEST_THORACIC_DEG, RIM_SHARE, TABLE, family
-
-
-@dataclass(frozen=True)
-class Disc:
-    """The disc below a vertebra.
-
-    Attributes
-    ----------
-    height : float
-        Height at its middle, mm.
-    angle : float
-        Angle between its plates, rad, positive where the front is higher.
-    degeneration : float
-        0 healthy to 1 collapsed.
-    bulge_front, bulge_back : float
-        How far it stands out of the bodies' line, mm.
-    vacuum : bool
-        Gas in the nucleus.
-    fused : bool
-        Bridged by bone.
-    reach : float
-        Share of the bodies' depth through which the disc reaches; the rest is bone (only between S1 and S2).
-    """
-
-    height: float
-    angle: float
-    degeneration: float = 0.0
-    bulge_front: float = 1.0
-    bulge_back: float = 0.5
-    vacuum: bool = False
-    fused: bool = False
-    reach: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -72,8 +41,12 @@ class SyntheticSpine:
         Seed of the textures and organs, so that neighbouring planes fit together.
     lesions : tuple
         (vertebra index, kind, u, v, w, radius) of marrow lesions; kinds are `Tissue` values.
+    names : tuple of str
+        Of `vertebrae`.
     junction : Junction
         The lumbosacral junction.
+    arches : tuple of Arch
+        The bone behind each of `vertebrae`.
     """
 
     vertebrae: tuple[Body, ...]
@@ -86,6 +59,7 @@ class SyntheticSpine:
     lesions: tuple[tuple[int, int, float, float, float, float], ...] = ()
     names: tuple[str, ...] = field(default=())
     junction: Junction = field(default_factory=Junction)
+    arches: tuple[Arch, ...] = ()
 
     def index(self, name: str) -> int:
         """Return the position of a level in `vertebrae`; raise ValueError if this spine lacks it."""
@@ -145,17 +119,25 @@ def random_spine(
     bodies = stand(rng, bodies, discs, slips)
     girth = float(np.exp(rng.normal(0, 0.08)))
     stenosis = np.exp(rng.normal(0, 0.05, len(names))) * girth * (size / LIVING_FACTOR) ** 0.5
+    sacrum = random_sacrum(rng, bodies[0], junction)
+    habit = {**random_habit(rng), "dens_gap": float(own.uniform(0, 1) ** 2)}
+    seed = int(rng.integers(2**31))
+    shape = np.random.default_rng([seed, 3])
+    bodies = [replace(b, front_power=shape.uniform(1.9, 2.5), back_power=shape.uniform(3.0, 4.5)) for b in bodies]
+    canal_depth = np.array([TABLE[n]["canal_depth"] for n in names]) * stenosis
+    canal_width = np.array([TABLE[n]["canal_width"] for n in names]) * stenosis
     return SyntheticSpine(
         vertebrae=tuple(bodies),
         discs=tuple(discs),
-        sacrum=tuple(random_sacrum(rng, bodies[0], junction)),
-        canal_depth=np.array([TABLE[n]["canal_depth"] for n in names]) * stenosis,
-        canal_width=np.array([TABLE[n]["canal_width"] for n in names]) * stenosis,
-        habit={**random_habit(rng), "dens_gap": float(own.uniform(0, 1) ** 2)},
-        seed=int(rng.integers(2**31)),
+        sacrum=tuple(sacrum),
+        canal_depth=canal_depth,
+        canal_width=canal_width,
+        habit=habit,
+        seed=seed,
         lesions=lesions,
         names=tuple(names),
         junction=junction,
+        arches=random_arches(shape, bodies, discs, canal_depth, canal_width, healthy=healthy),
     )
 
 

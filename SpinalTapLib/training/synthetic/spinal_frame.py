@@ -6,6 +6,7 @@ Soft tissues (canal, cord, muscles, vessels) run along the spine, so they are pa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import ndimage
@@ -111,17 +112,24 @@ def spinal_frame(spine: SyntheticSpine, grid: Grid) -> SpinalFrame:
 
     fields = (levels[below] * (1 - f) + levels[below + 1] * f, mix(0), mix(1))
     shape = (len(rows), len(columns))
-    return SpinalFrame(*(_enlarge(field.reshape(shape), grid.rows, grid.columns) for field in fields))
+    smooth = (ndimage.gaussian_filter(field.reshape(shape), 0.7) for field in fields)
+    return SpinalFrame(*(enlarged(field, grid.rows, grid.columns, COARSE) for field in smooth))
 
 
-def _enlarge(coarse: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Interpolate a coarse field to every pixel."""
-    smooth = ndimage.gaussian_filter(coarse, 0.7)
-    r, c = np.arange(rows, dtype=np.float32) / COARSE, np.arange(columns, dtype=np.float32) / COARSE
-    r0, c0 = r.astype(int), c.astype(int)
-    fr, fc = (r - r0)[:, None], (c - c0)[None, :]
-    line = smooth[r0] * (1 - fr) + smooth[r0 + 1] * fr
-    return (line[:, c0] * (1 - fc) + line[:, c0 + 1] * fc).astype(np.float32)
+def enlarged(coarse: np.ndarray, rows: int, columns: int, step: int) -> np.ndarray:
+    """Interpolate a field given at every `step`-th pixel linearly to a grid of rows x columns, float32."""
+    return _spread(rows, len(coarse), step) @ coarse.astype(np.float32) @ _spread(columns, coarse.shape[1], step).T
+
+
+@lru_cache(maxsize=64)
+def _spread(count: int, known: int, step: int) -> np.ndarray:
+    """Return weights, shape (count, known), of the known values in all; the last one goes on beyond its place."""
+    place = np.minimum(np.arange(count) / step, known - 1)
+    low = np.minimum(place.astype(int), max(known - 2, 0))
+    weights = np.zeros((count, known), np.float32)
+    weights[np.arange(count), low] = 1 - (place - low)
+    weights[np.arange(count), np.minimum(low + 1, known - 1)] += place - low
+    return weights
 
 
 def waves(rng: np.random.Generator, points: np.ndarray, length_mm: float, count: int = 6) -> np.ndarray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from .random_spine import SyntheticSpine
-from .spinal_frame import Grid, SpinalFrame, waves
+from .spinal_frame import Grid, SpinalFrame, enlarged, waves
 from .tissues import Tissue
 
 T = Tissue
@@ -68,25 +68,15 @@ class _Noise:
     def __call__(self, length_mm: float, stretch: float = 1.0) -> np.ndarray:
         points = self._coarse * np.array([1, 1, 1 / stretch], np.float32)
         field = waves(self._rng, points, length_mm * self._scale)
-        fine = _upsample8(field, self._grid.rows, self._grid.columns)
-        return fine
-
-
-def _upsample8(field: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Interpolate a field given at every eighth pixel."""
-    padded = np.pad(field, ((0, 1), (0, 1)), mode="edge")
-    r, c = np.arange(rows, dtype=np.float32) / 8, np.arange(columns, dtype=np.float32) / 8
-    r0, c0 = r.astype(int), c.astype(int)
-    fr, fc = (r - r0)[:, None], (c - c0)[None, :]
-    line = padded[r0] * (1 - fr) + padded[r0 + 1] * fr
-    return (line[:, c0] * (1 - fc) + line[:, c0 + 1] * fc).astype(np.float32)
+        return enlarged(field, self._grid.rows, self._grid.columns, 8)
 
 
 def _back(canvas: np.ndarray, spine: SyntheticSpine, frame: SpinalFrame, noise: _Noise) -> None:
     """Muscle behind the spine, with fatty streaks that run along it."""
     canvas[:] = T.MUSCLE
     streak = noise(14, 5) + 0.6 * noise(7, 3)
-    canvas[streak > 1.9 - 1.8 * spine.habit["streaks"]] = T.MUSCLE_FAT
+    deep = (np.abs(frame.side) < 24) & (frame.back < 52)  # multifidus turns to fat first
+    canvas[streak > 1.9 - (1.8 + 1.6 * deep) * spine.habit["streaks"]] = T.MUSCLE_FAT
     low = frame.level < -0.5
     canvas[low & (noise(40) + 0.5 * noise(15) > 0.6)] = T.FAT
 

@@ -36,7 +36,7 @@ class Tissue(IntEnum):
     BASIVERTEBRAL = 25
     SACRAL_MARROW = 26  # S1 and below
     SACRAL_DISC = 27
-    ENDPLATE = 28  # not painted: it keeps its number, so that canvases and seeds of before stay what they were
+    ENDPLATE = 28  # unused; kept so that stored canvases and random seeds stay valid
     MODIC_1 = 29  # oedema
     MODIC_2 = 30  # fat
     MODIC_3 = 31  # sclerosis

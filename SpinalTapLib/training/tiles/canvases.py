@@ -1,4 +1,4 @@
-"""Canvases: an endless supply of random sagittal slices, drawn anew or kept on disk for later."""
+"""Draw random sagittal slices without end, singly or as stacks of neighbours, and keep them on disk if wanted."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import os
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,13 @@ _NEAR_MIDLINE = 0.45  # share of planes within some 5 mm of the body's middle; t
 _BEYOND = 1.35  # how far planes go, in half widths of the body: what lies beside bodies must be learnt, too
 _THIN = 0.4  # share of planes without thickness, as from 3-D acquisitions
 _THICKNESS_MM = (2.0, 6.5)
+_THIN_APART_MM = (2.5, 4.5)  # between planes of 3-D acquisitions: the detector looks at neighbours about this far away
+_GAP = (1.0, 1.35)  # distance of thick slices, in thicknesses
+_WELL_FORMED = 0.5  # share of spines with a well-formed S1-S2 disc: more than there are, or S2 would be taken for S1
+_OUTERMOST = 0.3  # share of stacks whose first or last slice, which lacks a neighbour, is learnt from as well
 _PIXEL_MM = (0.58, 0.66)
-_FIELDS = ("tissue", "structure", "instance", "pixel_mm", "corners_px", "origin_mm")
+_FIELDS = ("tissue", "structures", "instance", "pixel_mm", "corners_px", "origin_mm", "centres_px", "distance_mm")
+_BESIDE = ("tissue", "instance")  # what is kept of a neighbour
 
 
 def random_canvas(spine: SyntheticSpine, rng: np.random.Generator) -> Canvas:
@@ -32,6 +38,40 @@ def random_canvas(spine: SyntheticSpine, rng: np.random.Generator) -> Canvas:
     beside = rng.normal(0, 5) if rng.random() < _NEAR_MIDLINE else rng.uniform(-far, far)
     thickness = 0.0 if rng.random() < _THIN else float(rng.uniform(*_THICKNESS_MM))
     return canvas_at(spine, body.centre + [beside, 0, 0], thickness, float(rng.uniform(*_PIXEL_MM)))
+
+
+def random_stack(spine: SyntheticSpine, rng: np.random.Generator, slices: int) -> list[Canvas]:
+    """Draw neighbouring slices of a spine, through a random vertebra or beside it, each with those on its two sides.
+
+    Parameters
+    ----------
+    spine : SyntheticSpine
+    rng : numpy.random.Generator
+    slices : int
+        How many; the outermost ones are mostly drawn as neighbours only.
+
+    Returns
+    -------
+    list of Canvas
+        From right to left.
+    """
+    body = spine.vertebrae[_around(spine, rng)]
+    far = _BEYOND * max(body.half_width, 14)
+    beside = rng.normal(0, 5) if rng.random() < _NEAR_MIDLINE else rng.uniform(-far, far)
+    thickness = 0.0 if rng.random() < _THIN else float(rng.uniform(*_THICKNESS_MM))
+    apart = float(rng.uniform(*_GAP)) * thickness if thickness else 0.0
+    apart = apart if apart >= 3.0 else float(rng.uniform(*_THIN_APART_MM))
+    places = beside + apart * (np.arange(slices) - rng.uniform(0, slices - 1))
+    pixel = float(rng.uniform(*_PIXEL_MM))
+    alone: list[Canvas | None] = [canvas_at(spine, body.centre + [x, 0, 0], thickness, pixel) for x in places]
+    together = [
+        replace(canvas, neighbours=(before, after), distance_mm=apart)
+        for before, canvas, after in zip([None, *alone], alone, [*alone[1:], None])
+        if canvas is not None
+    ]
+    ends = rng.random(2) < _OUTERMOST
+    kept = [k for k in range(slices) if slices < 3 or 0 < k < slices - 1 or ends[int(k > 0)]]
+    return [together[k] for k in kept]
 
 
 def canvas_at(spine: SyntheticSpine, place_mm: np.ndarray, thickness_mm: float, pixel_mm: float = 0.62) -> Canvas:
@@ -59,12 +99,15 @@ def _around(spine: SyntheticSpine, rng: np.random.Generator) -> int:
     return int(rng.integers(4, n - 3))
 
 
-def drawn_canvases(rng: np.random.Generator, planes_per_spine: int) -> Iterator[Canvas]:
-    """Yield random planes of random spines, for ever."""
+def drawn_canvases(rng: np.random.Generator, planes_per_spine: int, stacked: bool = False) -> Iterator[Canvas]:
+    """Yield random planes of random spines, for ever: each by itself, or neighbouring ones of a stack."""
     while True:
-        spine = random_spine(rng)
-        for _ in range(planes_per_spine):
-            yield random_canvas(spine, rng)
+        spine = random_spine(rng, well_formed=_WELL_FORMED)
+        if stacked:
+            yield from random_stack(spine, rng, planes_per_spine)
+        else:
+            for _ in range(planes_per_spine):
+                yield random_canvas(spine, rng)
 
 
 class CanvasFolder:
@@ -90,7 +133,11 @@ class CanvasFolder:
         temporary = path.with_suffix(f".{os.getpid()}.part")
         try:
             with temporary.open("wb") as stream:
-                np.savez_compressed(stream, **{field: getattr(canvas, field) for field in _FIELDS})
+                values = {field: getattr(canvas, field) for field in _FIELDS}
+                for k, neighbour in enumerate(canvas.neighbours):
+                    if neighbour is not None:
+                        values.update({f"{field}_{k}": getattr(neighbour, field) for field in _BESIDE})
+                np.savez_compressed(stream, **values)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -108,16 +155,22 @@ class CanvasFolder:
         try:
             with np.load(path, allow_pickle=False) as stored:
                 values = {field: stored[field] for field in _FIELDS}
+                sides = [
+                    {field: stored[f"{field}_{k}"] for field in _BESIDE} if f"{_BESIDE[0]}_{k}" in stored else None
+                    for k in range(2)
+                ]
         except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
             raise ValueError(f"{path} is not a whole canvas ({error}); delete it, it will be drawn again.") from error
-        return Canvas(**{**values, "pixel_mm": float(values["pixel_mm"])})
+        canvas = Canvas(**{**values, **{name: float(values[name]) for name in ("pixel_mm", "distance_mm")}})
+        pair = [None if side is None else replace(canvas, **side) for side in sides]
+        return replace(canvas, neighbours=(pair[0], pair[1]))
 
 
 def kept_canvases(
-    folder: CanvasFolder, rng: np.random.Generator, planes_per_spine: int, enough: int
+    folder: CanvasFolder, rng: np.random.Generator, planes_per_spine: int, enough: int, stacked: bool = False
 ) -> Iterator[Canvas]:
     """Yield canvases of a folder in random order, drawing new ones until the folder holds `enough`."""
-    new = drawn_canvases(rng, planes_per_spine)
+    new = drawn_canvases(rng, planes_per_spine, stacked)
     while True:
         paths = folder.paths()
         if len(paths) < enough:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from ..config import TrainConfig
 from ..synthetic.drawing import Canvas
 from .canvases import CanvasFolder, drawn_canvases, kept_canvases
 from .label_batch import LabelBatch, pack
-from .placement import draw_crop
+from .placement import LabelCrop, draw_crop
 from .tiles import Tiles, joined, make_tiles
 
 _FEW = 2  # tiles made at a time on a CPU: what they need stays in the cache (measured: 14 ms a tile, not 20)
@@ -86,18 +86,22 @@ class TileStream(IterableDataset):
             crops = [draw_crop(pool.pick(rng), rng, self.config.placement) for _ in range(self.config.batch)]
             if self.as_tiles:
                 few = [crops[i : i + _FEW] for i in range(0, len(crops), _FEW)]
-                yield joined([make_tiles(pack(part, int(rng.integers(2**62))), self.config) for part in few])
+                yield joined([make_tiles(self._packed(part, rng), self.config) for part in few])
             else:
-                yield pack(crops, int(rng.integers(2**62)))
+                yield self._packed(crops, rng)
+
+    def _packed(self, crops: Sequence[LabelCrop], rng: np.random.Generator) -> LabelBatch:
+        return pack(crops, int(rng.integers(2**62)), self.config.slices)
 
     def _canvases(self, rng: np.random.Generator) -> Iterator[Canvas]:
         config = self.config
         if self.source is not None:
             return self.source(rng)
         if config.canvas_folder is None:
-            return drawn_canvases(rng, config.planes_per_spine)
+            return drawn_canvases(rng, config.planes_per_spine, config.slices > 1)
         enough = round(config.steps * config.batch / config.tiles_per_canvas)
-        return kept_canvases(CanvasFolder(Path(config.canvas_folder)), rng, config.planes_per_spine, enough)
+        folder = CanvasFolder(Path(config.canvas_folder))
+        return kept_canvases(folder, rng, config.planes_per_spine, enough, config.slices > 1)
 
 
 def make_loader(

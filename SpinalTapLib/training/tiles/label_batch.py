@@ -13,44 +13,55 @@ from .placement import LabelCrop
 
 @dataclass(frozen=True)
 class LabelBatch:
-    """Crops of n tiles, packed.
+    """Crops of n tiles, packed. A tile is one slice, or one with its two neighbours: 1 or 3 images.
 
     Attributes
     ----------
-    tissue : uint8 Tensor, flat
-        All planes of all crops, one after the other.
-    structure, instance : uint8 Tensor, flat
-        Central planes.
-    plane_base, plane_tile : int64 Tensor, shape (planes of all tiles,)
-        Where each plane begins in `tissue`, and the tile that it belongs to (in ascending order).
-    middle_base : int64 Tensor, shape (n,)
-        Where the central plane of each tile begins in `tissue`.
-    base : int64 Tensor, shape (n,)
-        Where each tile begins in `structure` and `instance`.
+    tissue, structures : uint8 Tensor, flat
+        All planes of all images, one after the other; each tile's own slice first, then its neighbours.
+    instance : uint8 Tensor, flat
+        Central planes of all images.
+    plane_base, plane_image : int64 Tensor, shape (planes of all images,)
+        Where each plane begins in `tissue` and `structures`, and the image that it belongs to (in ascending order).
+    middle_base : int64 Tensor, shape (images,)
+        Where the central plane of each image begins in `tissue`.
+    base : int64 Tensor, shape (images,)
+        Where each image begins in `instance`.
     shape : int64 Tensor, shape (n, 2)
-        Rows and columns of each crop.
+        Rows and columns of each tile's crops.
     corners : float32 Tensor, shape (n, vertebrae, 5, 2)
         (row, column) in crop px, NaN where not in the plane and after a crop's last vertebra.
+    centres : float32 Tensor, shape (n, vertebrae, 2)
+        (row, column) of the middle of every body, crop px, NaN after a crop's last vertebra.
     matrix : float32 Tensor, shape (n, 2, 3)
         (row, column, 1) in tile px -> crop px.
+    distances_mm : float32 Tensor, shape (n, images a tile - 1)
+        How far away each neighbour is; 0 where there is none, and its image shows the tile's own slice again.
     seed : int
         Seed for all that is still to be drawn for this batch.
     """
 
     tissue: torch.Tensor
-    structure: torch.Tensor
+    structures: torch.Tensor
     instance: torch.Tensor
     plane_base: torch.Tensor
-    plane_tile: torch.Tensor
+    plane_image: torch.Tensor
     middle_base: torch.Tensor
     base: torch.Tensor
     shape: torch.Tensor
     corners: torch.Tensor
+    centres: torch.Tensor
     matrix: torch.Tensor
+    distances_mm: torch.Tensor
     seed: int
 
     def __len__(self) -> int:
-        return len(self.base)
+        return len(self.shape)
+
+    @property
+    def slices(self) -> int:
+        """Images a tile."""
+        return len(self.base) // len(self)
 
     def to(self, device: torch.device | str) -> LabelBatch:
         """Return the batch on another device."""
@@ -65,28 +76,31 @@ class LabelBatch:
         return replace(self, **{name: function(tensor) for name, tensor in tensors.items()})
 
 
-def pack(crops: Sequence[LabelCrop], seed: int) -> LabelBatch:
-    """Pack crops into one batch."""
-    shapes = np.array([c.structure.shape for c in crops])
-    sizes = shapes.prod(1)
-    planes = np.array([len(c.tissue) for c in crops])
+def pack(crops: Sequence[LabelCrop], seed: int, slices: int = 1) -> LabelBatch:
+    """Pack crops into one batch, with their neighbours where `slices` is 3."""
+    images = [image for crop in crops for image in (crop, *(n or crop for n in crop.neighbours))[:slices]]
+    sizes = np.array([image.instance.size for image in images])
+    planes = np.array([len(image.tissue) for image in images])
     base = np.concatenate(([0], np.cumsum(sizes)[:-1]))
-    plane_tile = np.repeat(np.arange(len(crops)), planes)
-    plane_base = np.concatenate(([0], np.cumsum(sizes[plane_tile])[:-1]))
+    plane_image = np.repeat(np.arange(len(images)), planes)
+    plane_base = np.concatenate(([0], np.cumsum(sizes[plane_image])[:-1]))
     first_plane = np.concatenate(([0], np.cumsum(planes)[:-1]))
     corners = np.full((len(crops), max(1, *(len(c.corners) for c in crops)), 5, 2), np.nan, np.float32)
-    for row, crop in zip(corners, crops):
-        row[: len(crop.corners)] = crop.corners
+    centres = np.full((*corners.shape[:2], 2), np.nan, np.float32)
+    for row, middle, crop in zip(corners, centres, crops):
+        row[: len(crop.corners)], middle[: len(crop.centres)] = crop.corners, crop.centres
     return LabelBatch(
-        torch.from_numpy(np.concatenate([c.tissue.ravel() for c in crops])),
-        torch.from_numpy(np.concatenate([c.structure.ravel() for c in crops])),
-        torch.from_numpy(np.concatenate([c.instance.ravel() for c in crops])),
+        torch.from_numpy(np.concatenate([image.tissue.ravel() for image in images])),
+        torch.from_numpy(np.concatenate([image.structures.ravel() for image in images])),
+        torch.from_numpy(np.concatenate([image.instance.ravel() for image in images])),
         torch.from_numpy(plane_base),
-        torch.from_numpy(plane_tile),
+        torch.from_numpy(plane_image),
         torch.from_numpy(plane_base[first_plane + planes // 2]),
         torch.from_numpy(base),
-        torch.from_numpy(shapes),
+        torch.from_numpy(np.array([crop.instance.shape for crop in crops])),
         torch.from_numpy(corners),
+        torch.from_numpy(centres),
         torch.from_numpy(np.stack([c.matrix for c in crops])),
+        torch.tensor([crop.distances_mm[: slices - 1] for crop in crops], dtype=torch.float32),
         int(seed),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,24 +28,52 @@ class LabelCrop:
     Attributes
     ----------
     tissue : ndarray of uint8, shape (planes, rows, columns)
-    structure, instance : ndarray of uint8, shape (rows, columns)
+    structures : ndarray of uint8, shape (planes, rows, columns)
+    instance : ndarray of uint8, shape (rows, columns)
         Of the central plane.
     corners : ndarray of float32, shape (n, 5, 2)
         (row, column) of four corners and the centroid, px of this crop; NaN where the body is not in the plane.
+    centres : ndarray of float32, shape (n, 2)
+        (row, column) of the middle of every body, seen from the side, px of this crop.
     matrix : ndarray of float32, shape (2, 3)
         (row, column, 1) in tile px -> (row, column) in crop px.
+    neighbours : tuple of LabelCrop or None
+        The same window of the slices on the right and on the left.
+    distances_mm : tuple of float
+        How far away these are; 0 where there is none.
     """
 
     tissue: np.ndarray
-    structure: np.ndarray
+    structures: np.ndarray
     instance: np.ndarray
     corners: np.ndarray
+    centres: np.ndarray
     matrix: np.ndarray
+    neighbours: tuple[LabelCrop | None, LabelCrop | None] = (None, None)
+    distances_mm: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def structure(self) -> np.ndarray:
+        """`Structure` values of the central plane, shape (rows, columns)."""
+        return self.structures[len(self.structures) // 2]
 
 
 def draw_crop(canvas: Canvas, rng: np.random.Generator, config: PlacementConfig) -> LabelCrop:
     """Lay one tile at random on a canvas, near the places where the network has most to learn, and cut it out."""
-    return cut(canvas, tile_matrix(_centre(canvas, rng, config), canvas.pixel_mm, rng, config), config.tile_px)
+    crop = cut(canvas, tile_matrix(_centre(canvas, rng, config), canvas.pixel_mm, rng, config), config.tile_px)
+    return crop if crop.neighbours == (None, None) else _seen_beside(crop, rng, config)
+
+
+def _seen_beside(crop: LabelCrop, rng: np.random.Generator, config: PlacementConfig) -> LabelCrop:
+    """Take a crop's neighbours away now and then, one or both, and exchange right and left in half of the crops."""
+    sides = list(zip(crop.neighbours, crop.distances_mm))
+    draw = rng.random()
+    missing = (True, True) if draw < config.alone else (rng.random() < config.one_sided, False)
+    sides = [(None, 0.0) if gone else side for side, gone in zip(sides, missing)]
+    if rng.random() < 0.5:
+        sides.reverse()
+    (right, left), (right_mm, left_mm) = zip(*sides)
+    return replace(crop, neighbours=(right, left), distances_mm=(right_mm, left_mm))
 
 
 def _centre(canvas: Canvas, rng: np.random.Generator, config: PlacementConfig) -> np.ndarray:
@@ -108,12 +136,20 @@ def cut(canvas: Canvas, matrix: np.ndarray, tile_px: int) -> LabelCrop:
     high = np.ceil(outline.max(0)).astype(int) + _ELASTIC_MARGIN_PX + 1
     shifted = matrix.copy()
     shifted[:, 2] -= low
+    crop = _window_of(canvas, low, high, shifted)
+    right, left = (None if side is None else _window_of(side, low, high, shifted) for side in canvas.neighbours)
+    right_mm, left_mm = (0.0 if side is None else canvas.distance_mm for side in (right, left))
+    return replace(crop, neighbours=(right, left), distances_mm=(right_mm, left_mm))
+
+
+def _window_of(canvas: Canvas, low: np.ndarray, high: np.ndarray, matrix: np.ndarray) -> LabelCrop:
     return LabelCrop(
         _window(canvas.tissue, low, high),
-        _window(canvas.structure, low, high),
+        _window(canvas.structures, low, high),
         _window(canvas.instance, low, high),
         (canvas.corners_px - low).astype(np.float32),
-        shifted,
+        (canvas.centres_px - low).astype(np.float32),
+        matrix,
     )
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, fields
 
 import torch
 
-from ...detection.networks import N_CORNERS, N_HEATMAPS, VECTOR_UNIT_PX
-from ...spine.structures import N_STRUCTURES
+from ...detection.networks import HOME_UNIT_PX, N_CORNERS, N_HEATMAPS, VECTOR_UNIT_PX
+from ...spine.structures import N_STRUCTURES, Structure
 from .placement import SUPERSAMPLING
 
 SIGMA_OF_HEIGHT = 0.09
@@ -36,13 +36,17 @@ class Targets:
     vector_weight : Tensor, shape (n, 4, rows, columns)
         One where the vectors are supervised, else zero.
     structure : Tensor, shape (n, n_structures, rows, columns)
-        Share of each `Structure` in the pixel; the shares sum to one.
+        Share of each `Structure` in the voxel, the slice's thickness included; the shares sum to one.
+    homes : Tensor, shape (n, 2, rows, columns)
+        On arches, the (row, column) offset from the pixel to the middle of its own body, seen from the side, in units
+        of `networks.HOME_UNIT_PX`; NaN elsewhere and where it is not known.
     """
 
     heatmaps: torch.Tensor
     vectors: torch.Tensor
     vector_weight: torch.Tensor
     structure: torch.Tensor
+    homes: torch.Tensor
 
     def to(self, device: torch.device | str) -> Targets:
         """Return the targets on another device."""
@@ -53,20 +57,51 @@ class Targets:
         return Targets(*(getattr(self, f.name).pin_memory() for f in fields(self)))
 
 
-def draw_targets(points: torch.Tensor, structure: torch.Tensor, inside: torch.Tensor) -> Targets:
+def draw_targets(
+    points: torch.Tensor, structure: torch.Tensor, inside: torch.Tensor, owner: torch.Tensor | None = None
+) -> Targets:
     """Draw the targets of a batch.
 
     Parameters
     ----------
     points : Tensor, shape (n, vertebrae, 5, 2)
         (row, column) of the four corners and the centroid of each vertebra, px; NaN where not seen.
-    structure : uint8 Tensor, shape (n, 2 * rows, 2 * columns)
-        `Structure` of each subpixel.
+    structure : uint8 Tensor, shape (planes, 2 * rows, 2 * columns)
+        `Structure` of each subpixel, on one or several planes across each tile's slice.
     inside : bool Tensor, shape (n, rows, columns)
         False where the image is black padding: there is nothing to find there.
+    owner : int64 Tensor, shape (planes,), optional
+        The tile of each plane; left out, there is one plane a tile.
     """
     heatmaps, vectors, weight = _parts(points, inside)
-    return Targets(heatmaps, vectors, weight, _shares(structure, inside))
+    owner = torch.arange(len(inside), device=inside.device) if owner is None else owner
+    n, rows, columns = inside.shape
+    unknown = torch.full((n, 2, rows, columns), float("nan"), device=inside.device)
+    return Targets(heatmaps, vectors, weight, _shares(structure, inside, owner), unknown)
+
+
+def draw_homes(
+    structure: torch.Tensor, instance: torch.Tensor, centres: torch.Tensor, inside: torch.Tensor
+) -> torch.Tensor:
+    """Return `Targets.homes`.
+
+    Parameters
+    ----------
+    structure, instance : uint8 Tensor, shape (n, rows, columns)
+        `Structure` and 1 + index of the vertebra of each pixel, on the slice's central plane.
+    centres : Tensor, shape (n, vertebrae, 2)
+        (row, column) of the middle of every body, px.
+    inside : bool Tensor, shape (n, rows, columns)
+        False where the image is black padding.
+    """
+    n, rows, columns = structure.shape
+    arch = (structure == Structure.ARCH) & (instance > 0) & inside
+    index = (instance.long() - 1).clamp(min=0, max=centres.shape[1] - 1)
+    tile = torch.arange(n, device=structure.device)[:, None, None]
+    line = [torch.arange(length, device=structure.device, dtype=centres.dtype) for length in (rows, columns)]
+    pixel = torch.stack(torch.meshgrid(*line, indexing="ij"), -1)
+    offset = (centres[tile, index] - pixel) / HOME_UNIT_PX
+    return torch.where(arch[..., None], offset, float("nan")).permute(0, 3, 1, 2)
 
 
 def body_sigma(points: torch.Tensor) -> torch.Tensor:
@@ -116,13 +151,16 @@ def _parts(points: torch.Tensor, inside: torch.Tensor) -> tuple[torch.Tensor, to
     return heatmaps, field.view(n, N_CORNERS, 2, rows, columns), weight.view(shape) * inside[:, None]
 
 
-def _shares(structure: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
-    """Return the share of each structure in each pixel; padding is background."""
+def _shares(structure: torch.Tensor, inside: torch.Tensor, owner: torch.Tensor) -> torch.Tensor:
+    """Return the share of each structure in each voxel; padding is background."""
     n, rows, columns = inside.shape
-    shares = torch.zeros((n, N_STRUCTURES, rows, columns), device=inside.device)
-    share = torch.full((n, 1, rows, columns), 1 / SUPERSAMPLING**2, device=inside.device)
+    count = torch.zeros((n * N_STRUCTURES, rows, columns), device=inside.device)
+    one = torch.ones((1, rows, columns), device=inside.device)
+    first = owner * N_STRUCTURES
     for i in range(SUPERSAMPLING):
         for j in range(SUPERSAMPLING):
-            found = structure[:, i::SUPERSAMPLING, j::SUPERSAMPLING] * inside
-            shares.scatter_add_(1, found[:, None].long(), share)
-    return shares
+            found = structure[:, i::SUPERSAMPLING, j::SUPERSAMPLING] * inside[owner] + first[:, None, None]
+            for plane in found:  # one at a time: the planes of a tile write to the same places
+                count.scatter_add_(0, plane[None], one)
+    samples = torch.bincount(owner, minlength=n) * SUPERSAMPLING**2
+    return count.view(n, N_STRUCTURES, rows, columns) / samples[:, None, None, None]

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 
+from ...detection.tiling import network_input
 from ..config import TrainConfig
 from ..images.appearance import View, render
 from ..images.random_numbers import Chance
 from .label_batch import LabelBatch
 from .placement import SUPERSAMPLING
-from .targets import Targets, draw_targets
+from .targets import Targets, draw_homes, draw_targets
 from .warp import Warp, draw_warp
 
 
@@ -22,8 +23,8 @@ class Tiles:
 
     Attributes
     ----------
-    image : Tensor, shape (n, 1, side, side)
-        Normalised tiles.
+    image : Tensor, shape (n, channels, side, side)
+        Normalised tiles, as the network takes them: see `tiling.network_input`.
     targets : Targets
         What the network should answer.
     """
@@ -67,23 +68,36 @@ def joined(parts: Sequence[Tiles]) -> Tiles:
 def make_tiles(batch: LabelBatch, config: TrainConfig) -> Tiles:
     """Make the tiles of a batch of crops, on the crops' device; all chance comes from the batch's seed."""
     chance = Chance(batch.seed, batch.base.device)
-    side = config.placement.tile_px
+    side, k = config.placement.tile_px, batch.slices
     warp = draw_warp(batch, chance, side, config.placement.elastic_px)
     inside = _field_of_view(len(batch), side, config.appearance.border, chance)
+    everywhere = Warp(*(getattr(warp, f.name).repeat_interleave(k, 0) for f in fields(Warp)))
     view = View(
-        tissue=_sampled(batch.tissue, warp, batch.middle_base, SUPERSAMPLING).int(),
-        instance=_sampled(batch.instance, warp, batch.base),
-        points=warp.points,
-        inside=inside,
+        tissue=_sampled(batch.tissue, everywhere.index, batch.middle_base, SUPERSAMPLING).int(),
+        instance=_sampled(batch.instance, everywhere.index, batch.base),
+        points=everywhere.points,
+        inside=inside.repeat_interleave(k, 0),
     )
-    structure = _sampled(batch.structure, warp, batch.base)
-    image = render(batch, warp, view, config.appearance, chance)
-    return Tiles(image, draw_targets(warp.points, structure, inside))
+    structures, owner = _structures(batch, warp)
+    targets = draw_targets(warp.points, structures, inside, owner)
+    middle = _sampled(batch.structures, warp.index, batch.middle_base[::k], SUPERSAMPLING)
+    homes = draw_homes(middle, view.instance[::k, ::SUPERSAMPLING, ::SUPERSAMPLING], warp.centres, inside)
+    targets = replace(targets, homes=homes)
+    image = render(batch, everywhere, view, config.appearance, chance).view(len(batch), k, side, side)
+    image[:, 1:][batch.distances_mm == 0] = 0
+    return Tiles(network_input(image, batch.distances_mm), targets)
 
 
-def _sampled(labels: torch.Tensor, warp: Warp, base: torch.Tensor, stride: int = 1) -> torch.Tensor:
-    """Return the labels under the samples of each tile (every `stride`-th of them), shape (n, side, side)."""
-    index = warp.index[:, ::stride, ::stride] + base[:, None, None]
+def _structures(batch: LabelBatch, warp: Warp) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the structures on all planes of each tile's own slice, (planes, side, side), and the tile of each."""
+    own = batch.plane_image % batch.slices == 0
+    tile = batch.plane_image[own] // batch.slices
+    return _sampled(batch.structures, warp.index[tile], batch.plane_base[own]), tile
+
+
+def _sampled(labels: torch.Tensor, index: torch.Tensor, base: torch.Tensor, stride: int = 1) -> torch.Tensor:
+    """Return the labels under the samples of each image (every `stride`-th of them), shape (n, side, side)."""
+    index = index[:, ::stride, ::stride] + base[:, None, None]
     return labels.index_select(0, index.flatten()).view(index.shape)
 
 

@@ -26,10 +26,13 @@ class Warp:
         For each supersampled pixel the offset of its label inside the tile's crop.
     points : Tensor, shape (n, vertebrae, 5, 2)
         (row, column) of corners and centroid in tile px; NaN where unknown.
+    centres : Tensor, shape (n, vertebrae, 2)
+        (row, column) of the middle of every body in tile px, wherever the slice is.
     """
 
     index: torch.Tensor
     points: torch.Tensor
+    centres: torch.Tensor
 
 
 def draw_warp(batch: LabelBatch, chance: Chance, tile_px: int, elastic_px: float) -> Warp:
@@ -55,7 +58,9 @@ def draw_warp(batch: LabelBatch, chance: Chance, tile_px: int, elastic_px: float
     rows = dense[:, 0].round_().flatten(1).clamp_(min=0).minimum(limit[:, 0])
     columns = dense[:, 1].round_().flatten(1).clamp_(min=0).minimum(limit[:, 1])
     index = rows.mul_(batch.shape[:, 1:]).add_(columns).long().view(-1, side, side)
-    return Warp(index, _inverted(batch, field, low, high))
+    points = torch.cat((batch.corners, batch.centres[:, :, None]), 2)
+    places = _inverted(points, batch.matrix, field, low, high)
+    return Warp(index, places[:, :, :-1], places[:, :, -1])
 
 
 def halved(fine: torch.Tensor) -> torch.Tensor:
@@ -87,13 +92,15 @@ def _elastic(n: int, nodes: int, tile_px: int, elastic_px: float, chance: Chance
     return functional.interpolate(coarse, size=(nodes, nodes), mode="bicubic", align_corners=True)
 
 
-def _inverted(batch: LabelBatch, field: torch.Tensor, low: float, high: float) -> torch.Tensor:
-    """Return the batch's points in tile px: solve ``linear (t + d(t)) + offset = point`` for t."""
-    flat = batch.corners.flatten(1, 2) - batch.matrix[:, None, :, 2]
-    inside = torch.linalg.solve(batch.matrix[:, :, :2], flat.transpose(1, 2)).transpose(1, 2)
+def _inverted(
+    points: torch.Tensor, matrix: torch.Tensor, field: torch.Tensor, low: float, high: float
+) -> torch.Tensor:
+    """Return points, crop px, in tile px: solve ``linear (t + d(t)) + offset = point`` for t."""
+    flat = points.flatten(1, 2) - matrix[:, None, :, 2]
+    inside = torch.linalg.solve(matrix[:, :, :2], flat.transpose(1, 2)).transpose(1, 2)
     position = inside
     for _ in range(_INVERSION_STEPS):
         unit = ((position - low) / (high - low) * 2 - 1).nan_to_num(0.0)
         here = functional.grid_sample(field, unit.flip(-1)[:, None], padding_mode="border", align_corners=True)
         position = inside - here[:, :, 0].transpose(1, 2)
-    return position.view_as(batch.corners)
+    return position.view_as(points)

@@ -1,5 +1,7 @@
 """The contact sheet: synthetic tiles on the left, real slices on the right."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -7,7 +9,7 @@ import SimpleITK as sitk
 from SpinalTapLib.training.config import load_config
 from SpinalTapLib.training.experiments.contact_sheet import real_tiles, synthetic_tiles, write_contact_sheet
 
-TINY = load_config("tiny")
+TINY = replace(load_config("tiny"), pool_canvases=1, planes_per_spine=1)  # one drawn plane serves all the tiles
 SIDE = TINY.placement.tile_px
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from SpinalTapLib.training.synthetic.body_shape import Body, Capsule, body_distance, capsule_distance, corners_in_plane
+from SpinalTapLib.training.synthetic.body_shape import Body, body_distance, corners_in_plane
 from SpinalTapLib.training.synthetic.posture import rotation
 from SpinalTapLib.training.synthetic.random_spine import random_spine
 
@@ -65,9 +65,17 @@ def test_corners_move_with_the_body():
     assert np.allclose(points, expected, atol=1e-6)
 
 
-def test_a_capsule_out_of_reach_of_the_plane_is_skipped():
-    rod = Capsule((10, 0, 0), (12, 0, 5), 2.0, 3.0)
-    far, near = np.zeros(5), np.full(5, 11.0)
-    assert capsule_distance(rod, far, np.zeros(5), np.zeros(5)) is None
-    inside = capsule_distance(rod, near, np.zeros(5), np.full(5, 2.5))
-    assert inside is not None and (inside > 0).all()
+def test_the_back_wall_is_hollow_and_the_body_is_waisted_all_around():
+    body = replace(BOX, kidney=2.0, waist=2.0)
+    half = np.array([0.0, body.height / 2 - 1.5])  # at mid height, near the upper plate
+
+    def reach(u: float, direction: float, w: float) -> float:
+        v = np.linspace(0, 30, 3001) * direction
+        return float(np.abs(v[body_distance(body, np.full_like(v, u), v, np.full_like(v, w)) > 0]).max())
+
+    assert reach(0.0, 1.0, 0.0) < reach(8.0, 1.0, 0.0) - 0.5
+    for u, direction in ((0.0, -1.0), (8.0, 1.0)):
+        assert reach(u, direction, half[0]) < reach(u, direction, half[1]) - 0.5
+    wide = np.linspace(0, 40, 4001)
+    width = [wide[body_distance(body, wide, np.zeros_like(wide), np.full_like(wide, w)) > 0].max() for w in half]
+    assert width[0] < width[1] - 1

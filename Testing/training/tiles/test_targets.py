@@ -7,14 +7,14 @@ import pytest
 import torch
 from drawn_canvas import boxes_canvas
 
-from SpinalTapLib.detection.networks import VECTOR_UNIT_PX
+from SpinalTapLib.detection.networks import HOME_UNIT_PX, VECTOR_UNIT_PX
 from SpinalTapLib.spine.structures import Structure
 from SpinalTapLib.training.config import TrainConfig, config_from_dict
 from SpinalTapLib.training.images.random_numbers import Chance
 from SpinalTapLib.training.synthetic.drawing import Canvas
 from SpinalTapLib.training.tiles.label_batch import pack
 from SpinalTapLib.training.tiles.placement import cut, draw_crop, tile_matrix
-from SpinalTapLib.training.tiles.targets import VECTOR_REACH, body_sigma, draw_targets
+from SpinalTapLib.training.tiles.targets import VECTOR_REACH, body_sigma, draw_homes, draw_targets
 from SpinalTapLib.training.tiles.tiles import make_tiles
 from SpinalTapLib.training.tiles.warp import draw_warp, halved
 
@@ -93,11 +93,11 @@ def test_points_beyond_the_tile_unseen_or_in_padding_are_dropped():
 
 def test_structure_shares_are_the_mean_of_the_subpixels():
     rng = np.random.default_rng(3)
-    fine = rng.integers(0, 7, (2, 2 * SIDE, 2 * SIDE)).astype(np.uint8)
+    fine = rng.integers(0, 8, (2, 2 * SIDE, 2 * SIDE)).astype(np.uint8)
     inside = torch.ones(2, SIDE, SIDE, dtype=torch.bool)
     inside[1, :, 50:] = False
     shares = draw_targets(torch.full((2, 1, 5, 2), float("nan")), torch.from_numpy(fine), inside).structure.numpy()
-    naive = np.stack([(fine == v).reshape(2, SIDE, 2, SIDE, 2).mean((2, 4)) for v in range(7)], 1)
+    naive = np.stack([(fine == v).reshape(2, SIDE, 2, SIDE, 2).mean((2, 4)) for v in range(8)], 1)
     assert np.allclose(shares[0], naive[0])
     assert np.allclose(shares[1, :, :, :50], naive[1, :, :, :50])
     assert (shares[1, 0, :, 50:] == 1).all()
@@ -186,3 +186,43 @@ def test_tiles_gather_where_the_anchors_are():
         middle = crop.matrix[:, :2] @ np.full(2, (SIDE - 1) / 2) + crop.matrix[:, 2]
         nearest = np.linalg.norm(crop.corners[:, 4] - middle, axis=1).argmin()
         assert nearest <= 2
+
+
+def test_shares_are_the_mean_over_the_planes_of_a_thick_slice():
+    rng = np.random.default_rng(4)
+    fine = torch.from_numpy(rng.integers(0, 8, (4, 2 * SIDE, 2 * SIDE)).astype(np.uint8))
+    inside = torch.ones(2, SIDE, SIDE, dtype=torch.bool)
+    points = torch.full((2, 1, 5, 2), float("nan"))
+    owner = torch.tensor([0, 0, 0, 1])
+    shares = draw_targets(points, fine, inside, owner).structure
+    single = draw_targets(points.repeat(2, 1, 1, 1), fine, inside.repeat(2, 1, 1)).structure
+    assert torch.allclose(shares[0], single[:3].mean(0)) and torch.equal(shares[1], single[3])
+
+
+def test_arches_point_to_the_middle_of_their_own_body():
+    structure = torch.full((1, 8, 8), int(Structure.ARCH), dtype=torch.uint8)
+    structure[0, 0] = Structure.BODY
+    instance = torch.ones(1, 8, 8, dtype=torch.uint8)
+    instance[0, 4:] = 2
+    instance[0, 7] = 0
+    inside = torch.ones(1, 8, 8, dtype=torch.bool)
+    inside[0, :, 7] = False
+    centres = torch.tensor([[[-10.0, 20.0], [40.0, 20.0]]])
+    homes = draw_homes(structure, instance, centres, inside)
+    assert homes[0, :, 2, 3].tolist() == [(-10 - 2) / HOME_UNIT_PX, (20 - 3) / HOME_UNIT_PX]
+    assert homes[0, :, 5, 3].tolist() == [(40 - 5) / HOME_UNIT_PX, (20 - 3) / HOME_UNIT_PX]
+    known = homes.isfinite().all(1)[0]
+    assert not known[0].any() and not known[7].any() and not known[:, 7].any() and known[1:7, :7].all()
+
+
+def test_the_way_home_is_bent_with_the_tile():
+    canvas = boxes_canvas()
+    labels = np.where(canvas.structures == Structure.BODY, np.uint8(Structure.ARCH), canvas.structures)
+    canvas = replace(canvas, structures=labels)
+    config = plain(elastic_px=5.0)
+    matrix = tile_matrix(canvas.corners_px[2, 4], canvas.pixel_mm, np.random.default_rng(1), config.placement)
+    targets = make_tiles(pack([cut(canvas, matrix, SIDE)], 3), config).targets
+    row, column = np.argwhere(targets.homes[0].isfinite().all(0).numpy()).T
+    ends = targets.homes[0].numpy()[:, row, column] * HOME_UNIT_PX + (row, column)
+    places = np.unique(ends.round(1), axis=1)
+    assert 1 <= places.shape[1] <= 6  # all pixels of one box lead to one place

@@ -1,0 +1,294 @@
+"""Score the outlines of whole vertebrae, arches, discs and the dural sac in volumes with reference masks.
+
+Two kinds of folder are read: stacks as ``NNN_image.nii.gz`` with ``NNN_classes.nii.gz`` (1 whole vertebra, 2 disc,
+3 dural sac) and ``NNN_bodies.nii.gz`` (bodies numbered from the lowest upwards), and phantoms as
+``spinaltap phantom --arches`` writes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import ndimage
+
+from ...bodies.segmentation import Bodies, separate_bodies
+from ...bodies.solids import Solid
+from ...detection.linking import link
+from ...scans.reader import read_image
+from ...scans.resampling import working_volume
+from ...scans.volume import SagittalVolume, load_volume
+from ...spine import levels
+from ...spine.structures import Structure
+from .bootstrap import Estimate, ratio
+from .cases import subject_of
+from .overlap import dice
+from .protocol import plain
+from .reference import sagittal_labels
+from .regularity import BALL_MM, irregularity
+from .tables import markdown_table
+
+if TYPE_CHECKING:
+    from ...detection.detector import Detections, PartDetector
+
+STRUCTURES = ("bodies", "vertebrae", "arches", "discs", "canal")
+MOST_REMOVED, MOST_FILLED = 0.08, 0.02
+"""Of a regular body an opening removes at most this share of its volume, and a closing adds at most this one."""
+
+_WHOLE, _DISC, _SAC = 1, 2, 3  # of NNN_classes.nii.gz
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """A scan with its true masks, all on the scan's grid, (slice, row, column).
+
+    Attributes
+    ----------
+    volume : SagittalVolume
+    bodies : ndarray of int
+        0, or the number of the body, ascending from the lowest one upwards.
+    vertebrae, discs, canal : ndarray of bool
+        Whole vertebrae with their arches; discs; the dural sac.
+    synthetic : bool
+    """
+
+    volume: SagittalVolume
+    bodies: np.ndarray
+    vertebrae: np.ndarray
+    discs: np.ndarray
+    canal: np.ndarray
+    synthetic: bool
+
+    @property
+    def masks(self) -> dict[str, np.ndarray]:
+        """The mask of each of `STRUCTURES`."""
+        bodies = self.bodies > 0
+        arches = self.vertebrae & ~bodies
+        return dict(zip(STRUCTURES, (bodies, self.vertebrae, arches, self.discs, self.canal)))
+
+
+@dataclass(frozen=True)
+class VolumeScore:
+    """What was measured in one scan.
+
+    Attributes
+    ----------
+    name, subject : str
+    dice : dict of str to float
+        For each of `STRUCTURES`, in 3-D; NaN where reference and prediction have none.
+    removed, filled : tuple of float
+        For each body that no upper, lower, front or back edge cuts: see `regularity.irregularity`.
+    """
+
+    name: str
+    subject: str
+    dice: dict[str, float]
+    removed: tuple[float, ...] = ()
+    filled: tuple[float, ...] = ()
+
+    @property
+    def regular(self) -> int:
+        """How many bodies are regular."""
+        return sum(r <= MOST_REMOVED and f <= MOST_FILLED for r, f in zip(self.removed, self.filled))
+
+
+@dataclass(frozen=True)
+class VolumeEvaluation:
+    """The figures of a folder; all of its scans are real, or all are synthetic."""
+
+    scores: tuple[VolumeScore, ...]
+    synthetic: bool
+
+    def dice(self, structure: str) -> Estimate:
+        """Return the mean Dice of a structure over the scans that have it."""
+        known = [score for score in self.scores if np.isfinite(score.dice[structure])]
+        return ratio([s.dice[structure] for s in known], [1.0] * len(known), [s.subject for s in known])
+
+    def regular(self) -> Estimate:
+        """Return the share of regular bodies."""
+        return ratio(
+            [float(s.regular) for s in self.scores],
+            [float(len(s.removed)) for s in self.scores],
+            [s.subject for s in self.scores],
+        )
+
+    def markdown(self) -> str:
+        """Return the table: one line a structure, and one about regularity."""
+        kind = "synthetic" if self.synthetic else "real"
+        rows = [[f"{len(self.scores)} {kind} scans", "3-D Dice"]]
+        rows += [[structure.capitalize(), self.dice(structure).words(3)] for structure in STRUCTURES]
+        removed = [x for s in self.scores for x in s.removed]
+        filled = [x for s in self.scores for x in s.filled]
+        text = markdown_table(rows) + "\nIn brackets: 95 % interval, bootstrapped by subject.\n"
+        if removed:
+            text += (
+                f"\n{len(removed)} bodies: a ball of {BALL_MM:g} mm leaves out {np.mean(removed):.1%} of a body (worst "
+                f"{max(removed):.1%}) and fills {np.mean(filled):.1%} (worst {max(filled):.1%}). Regular (at most "
+                f"{MOST_REMOVED:.0%} and {MOST_FILLED:.0%}): {self.regular().words(3)}.\n"
+            )
+        return text
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all figures and what was measured in each scan, ready for ``json.dumps``."""
+        return {
+            "synthetic": self.synthetic,
+            "dice": {structure: plain(asdict(self.dice(structure))) for structure in STRUCTURES},
+            "regular": plain(asdict(self.regular())),
+            "scans": [{**asdict(score), "dice": plain(score.dice)} for score in self.scores],
+        }
+
+
+def evaluate_volumes(
+    folder: str | Path,
+    detector: PartDetector,
+    slice_mm: float | None = None,
+    progress: Callable[[float, str], None] | None = None,
+) -> VolumeEvaluation:
+    """Segment every scan of a folder and compare it with its masks.
+
+    Parameters
+    ----------
+    folder : path
+        See the module.
+    detector : PartDetector
+    slice_mm : float, optional
+        Average the slices to about this distance first; the answer is compared on the scan's own grid all the same.
+    progress : callable, optional
+        Called with the fraction done and the scan's name.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds no such scan, or a file can't be read or lies on another grid.
+    """
+    names = find_volumes(folder)
+    scores = []
+    for i, name in enumerate(names):
+        if progress is not None:
+            progress(i / len(names), name)
+        reference = read_reference(folder, name)
+        scores.append(score_volume(reference, detector, slice_mm, name))
+    return VolumeEvaluation(tuple(scores), reference.synthetic)
+
+
+def find_volumes(folder: str | Path) -> list[str]:
+    """Return the names of the scans of a folder that have masks; raise ValueError if there is none."""
+    folder = Path(folder)
+    stacks = sorted(path.name[: -len("_image.nii.gz")] for path in folder.glob("*_image.nii.gz"))
+    stacks = [name for name in stacks if (folder / f"{name}_classes.nii.gz").is_file()]
+    phantoms = sorted(path.name[: -len("_labels.nii.gz")] for path in folder.glob("phantom-*_labels.nii.gz"))
+    if stacks and phantoms:
+        raise ValueError(f"{folder} holds phantoms and real stacks; evaluate them apart, in folders of their own.")
+    if not stacks and not phantoms:
+        raise ValueError(
+            f"There is no NAME_image.nii.gz with NAME_classes.nii.gz, and no phantom with labels, in {folder}."
+        )
+    return stacks or phantoms
+
+
+def read_reference(folder: str | Path, name: str) -> Reference:
+    """Read one scan of a folder with its masks; for errors see `evaluate_volumes`."""
+    folder = Path(folder)
+    if not (folder / f"{name}_image.nii.gz").is_file():
+        return _phantom(folder, name)
+    volume = load_volume(folder / f"{name}_image.nii.gz")
+    classes = _on_grid(folder / f"{name}_classes.nii.gz", volume)
+    bodies = _on_grid(folder / f"{name}_bodies.nii.gz", volume)
+    return Reference(volume, bodies, classes == _WHOLE, classes == _DISC, classes == _SAC, synthetic=False)
+
+
+def _phantom(folder: Path, name: str) -> Reference:
+    volume = load_volume(folder / f"{name}.nii.gz")
+    labels = _on_grid(folder / f"{name}_labels.nii.gz", volume)
+    if not (labels > levels.ARCH_BASE).any():
+        raise ValueError(f"{folder / name} has no arches: draw it with 'spinaltap phantom --arches'.")
+    order = {level.value: i for i, level in enumerate(levels.LEVELS, start=1)}
+    bodies = np.zeros(labels.shape, np.int32)
+    for value, place in order.items():
+        if value != levels.level("S1").value:  # its wings and back are the sacrum's
+            bodies[labels == value] = place
+    discs = (labels > levels.DISC_BASE) & (labels < levels.ARCH_BASE)
+    whole = (bodies > 0) | (labels > levels.ARCH_BASE)
+    return Reference(volume, bodies, whole, discs, labels == levels.CANAL_VALUE, synthetic=True)
+
+
+def _on_grid(path: Path, volume: SagittalVolume) -> np.ndarray:
+    """Return a label map on its scan's grid."""
+    labels, matrix = sagittal_labels(read_image(path).image, str(path))
+    if labels.shape != volume.array.shape or not np.allclose(matrix, volume.matrix, atol=0.01):
+        raise ValueError(f"{path} does not lie on the grid of its scan.")
+    return labels
+
+
+def score_volume(reference: Reference, detector: PartDetector, slice_mm: float | None, name: str) -> VolumeScore:
+    """Segment one scan and compare it with its masks."""
+    volume = reference.volume
+    seen = volume if slice_mm is None else working_volume(volume, float(volume.spacing_mm[1]), slice_mm)
+    detections = detector.detect(working_volume(seen))
+    candidates = link(detections)
+    found = separate_bodies(detections, candidates, volume, "all")
+    known = _labelled(found, reference)
+    masks = predicted_masks(found, known, detections, volume)
+    solids = [found.solids[j] for j in known if not _is_cut(found.index == j + 1)]
+    shares = [_irregularity(solid, volume) for solid in solids if solid is not None]
+    return VolumeScore(
+        name,
+        subject_of(name),
+        {key: dice(mask, reference.masks[key]) for key, mask in masks.items()},
+        tuple(removed for removed, _ in shares),
+        tuple(filled for _, filled in shares),
+    )
+
+
+def _labelled(found: Bodies, reference: Reference) -> list[int]:
+    """Return the candidates that count: all but those beyond the lowest and the highest body of the reference."""
+    rows = [np.argwhere(reference.bodies == b)[:, 1].mean() for b in np.unique(reference.bodies) if b]
+    counted = []
+    for j in range(found.count):
+        mine = found.index == j + 1
+        if not mine.any():
+            continue
+        hit = reference.bodies[mine]
+        row = np.argwhere(mine)[:, 1].mean()
+        if hit.any() or min(rows) < row < max(rows):
+            counted.append(j)
+    return counted
+
+
+def predicted_masks(
+    found: Bodies, known: list[int], detections: Detections, volume: SagittalVolume
+) -> dict[str, np.ndarray]:
+    """Return the mask of each of `STRUCTURES`, on the volume's grid."""
+    bodies = np.isin(found.index, [j + 1 for j in known])
+    near = {j for k in known for j in (k - 1, k)}
+    discs = np.isin(found.index, [found.count + 1 + j for j in near if 0 <= j < found.count - 1])
+    canal = found.index == len(found.solids)
+    arches = _arches(detections, volume) & (found.index == 0)
+    return dict(zip(STRUCTURES, (bodies, bodies | arches, arches, discs, canal)))
+
+
+def _arches(detections: Detections, volume: SagittalVolume) -> np.ndarray:
+    """Return where the mask says arch, on the volume's grid."""
+    change = np.linalg.inv(detections.working.matrix) @ volume.matrix
+    share = detections.probabilities[:, Structure.ARCH].astype(np.float32)
+    there = ndimage.affine_transform(share, change[:3, :3], change[:3, 3], volume.array.shape, order=1, mode="nearest")
+    return there > 0.5
+
+
+def _is_cut(mask: np.ndarray) -> bool:
+    """Whether the upper, lower, front or back edge of the image cuts a body; its sides may be cut."""
+    return bool(mask[:, [0, -1]].any() or mask[:, :, [0, -1]].any())
+
+
+def _irregularity(solid: Solid, volume: SagittalVolume) -> tuple[float, float]:
+    """Return a solid's irregularity inside the scan's width, on a grid of 1 mm."""
+    spacing = volume.spacing_mm
+    box = solid.bounds(volume.matrix, volume.array.shape)
+    shape = tuple(max(1, round((s.stop - s.start) * float(mm))) for s, mm in zip(box, spacing))
+    matrix = volume.matrix @ np.diag([*(1 / spacing), 1.0])
+    start = np.array([s.start - 0.5 for s in box]) + 0.5 / spacing
+    matrix[:3, 3] = volume.matrix[:3, :3] @ start + volume.matrix[:3, 3]
+    return irregularity(solid.sample(matrix, shape) > 0, BALL_MM)
