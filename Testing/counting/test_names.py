@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from SpinalTapLib.counting.names import N_CLASSES, NOTHING, SACRUM, STEP_SIZES, name_column, place_classes
+from SpinalTapLib.counting.names import LOWEST, N_CLASSES, NOTHING, SACRUM, STEP_SIZES, name_column, place_classes
 from SpinalTapLib.spine import levels
 
 S1, C2 = 0, len(levels.COMMON) - 1
@@ -37,9 +37,9 @@ def test_each_row_of_the_posterior_is_a_distribution():
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
-def test_where_nothing_speaks_for_a_level_all_are_about_equal(n):
+def test_where_nothing_speaks_for_a_level_none_is_probable(n):
     names = name_column(np.zeros((n, N_CLASSES)), _apart(n))
-    assert names.probability.max() < 0.1
+    assert names.probability.max() < 0.25
 
 
 def test_a_weak_vertebra_is_named_by_its_neighbours():
@@ -102,7 +102,7 @@ def test_25_vertebrae_have_a_t13_and_23_no_t12():
 
 
 def test_two_readings_of_one_picture_are_told_with_their_odds():
-    evidence = np.logaddexp(_seen(S1, 1, 2, sure=9.0), _seen(SACRUM, S1, 1, sure=9.0) - np.log(2) / 3)
+    evidence = np.logaddexp(_seen(S1, 1, 2, sure=9.0), _seen(SACRUM, S1, 1, sure=9.0) + np.log(LOWEST["S1"] / 2) / 3)
     names = name_column(evidence, _apart(3))
     assert names.best == ("S1", "L5", "L4") and 0.55 < names.probability[0] < 0.8
     other = names.others[0]

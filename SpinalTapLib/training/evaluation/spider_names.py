@@ -133,17 +133,15 @@ def make_namer(model: str, ladder: str, levels: str, device: str = "cpu") -> Nam
     from ...detection.linking import link
     from ...detection.weights import load_network
     from ...scans.resampling import WORKING_PIXEL_MM
-    from ...spine.confidence import calibrated, calibration_of
 
-    parts, card = load_network(model, device, pixel_mm=WORKING_PIXEL_MM)
+    parts, _ = load_network(model, device, pixel_mm=WORKING_PIXEL_MM)
     detector, rungs, views = PartDetector(parts, device), load_network(ladder)[0], load_network(levels)
 
     def name(volume: SagittalVolume) -> Sequence[Vertebra]:
         detections = detector.detect(volume)
-        candidates = calibrated(link(detections), calibration_of(card))
         working = detections.working
         return label(
-            candidates, working=working, look=LadderLook(rungs, working), levels_look=LevelLook(*views, working)
+            link(detections), working=working, look=LadderLook(rungs, working), levels_look=LevelLook(*views, working)
         ).vertebrae
 
     return name
