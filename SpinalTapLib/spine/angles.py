@@ -1,4 +1,4 @@
-"""Curves of the spine: lordosis, kyphosis, sacral slope and the largest coronal angle."""
+"""Angles of the whole spine: lordosis, kyphosis, sacral slope and the largest coronal angle."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 from .vertebra import Spine, Vertebra
 
 CORONAL_FLAG_DEG = 10.0
-"""Coronal angles from here on are named in the report: the convention for a curve worth following (Scoliosis Research
-Society), and twice the 5 degrees by which readings by hand differ (arXiv 2403.12115)."""
+"""Least coronal angle that the report points out, degrees: the threshold for scoliosis of the Scoliosis Research
+Society, and twice the 5 degrees by which manual readings differ (arXiv 2403.12115)."""
 
 _LEAST_FOR_CORONAL = 5
 _STIFFNESS = 1.0
-# Weight of the third differences against the centroids' own scatter. With 1 mm of scatter a straight spine of 24
-# shows 3 degrees on average (6 at most of 50); arcs keep their angle, an S over the whole spine gains 4 %.
+# Weight of the penalty on third differences. With 1 mm of scatter in the centroids, a straight spine of 24 vertebrae
+# shows 3 degrees on average (6 at most in 50 trials); arcs keep their angle, an S over the whole spine gains 4 %.
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Curve:
         ``"lumbar_lordosis"``, ``"thoracic_kyphosis"``, ``"cervical_lordosis"``, ``"sacral_slope"`` or
         ``"coronal_curve"``.
     upper, lower : str
-        The levels whose plates, or tilts, are compared.
+        The levels whose endplates or tilts are compared.
     angle_deg : float
-        The angle; lordosis and kyphosis are positive the way a healthy spine bends.
+        The angle; lordosis and kyphosis are positive in the direction in which a healthy spine bends.
     """
 
     name: str
@@ -41,30 +41,37 @@ class Curve:
 
     @property
     def levels(self) -> str:
-        """The levels in words, such as ``"L1-S1"``."""
+        """The levels as text, such as ``"L1-S1"``."""
         return self.upper if self.upper == self.lower else f"{self.upper}-{self.lower}"
 
     @property
     def title(self) -> str:
-        """The name in words, such as ``"Lumbar lordosis"``."""
+        """The name as text, such as ``"Lumbar lordosis"``."""
         return self.name.replace("_", " ").capitalize()
 
 
 def upper_plate(vertebra: Vertebra) -> np.ndarray:
-    """Return the upper plate, from anterior to posterior, shape (3,), LPS, mm."""
+    """Return the vector along the upper endplate, from anterior to posterior, shape (3,), LPS, mm."""
     return vertebra.corners_lps_mm[1] - vertebra.corners_lps_mm[0]
 
 
 def lower_plate(vertebra: Vertebra) -> np.ndarray:
-    """Return the lower plate, from anterior to posterior, shape (3,), LPS, mm."""
+    """Return the vector along the lower endplate, from anterior to posterior, shape (3,), LPS, mm."""
     return vertebra.corners_lps_mm[2] - vertebra.corners_lps_mm[3]
 
 
 def signed_angle_deg(first: np.ndarray, second: np.ndarray, left: np.ndarray) -> float:
-    """Return the angle from `first` to `second` in the plane across `left`, degrees, -180 to 180.
+    """Return the angle from `first` to `second` in the plane perpendicular to `left`, degrees, -180 to 180.
 
-    Plates run from front to back. Then the angle is positive where the front of the upper one and the front of
-    the lower one gape: lordotic.
+    With `first` the upper and `second` the lower endplate, both from anterior to posterior, the angle is positive
+    where the endplates diverge anteriorly (lordosis).
+
+    Parameters
+    ----------
+    first, second : ndarray, shape (3,)
+        Vectors, LPS, of any length above zero.
+    left : ndarray, shape (3,)
+        Unit vector to the patient's left, LPS.
     """
     first = first - (first @ left) * left
     second = second - (second @ left) * left
@@ -73,8 +80,9 @@ def signed_angle_deg(first: np.ndarray, second: np.ndarray, left: np.ndarray) ->
 
 _Plate = Callable[[Vertebra], np.ndarray]
 _SAGITTAL: tuple[tuple[str, tuple[tuple[str, _Plate, str, _Plate], ...], float], ...] = (
-    # name; ways to measure it, the first possible one counts; sign. Lordosis L1-S1 and kyphosis T4-T12 are the
-    # usual choices (PMC6680033; White and Panjabi), cervical lordosis C2-C7 between lower plates.
+    # Name; definitions in order of preference, of which the first possible one is used; sign. Lordosis L1-S1 and
+    # kyphosis T4-T12 are the usual choices (PMC6680033; White and Panjabi), cervical lordosis C2-C7 is measured
+    # between lower endplates.
     ("cervical_lordosis", (("C2", lower_plate, "C7", lower_plate),), 1.0),
     ("thoracic_kyphosis", (("T4", upper_plate, "T12", lower_plate), ("T5", upper_plate, "T12", lower_plate)), -1.0),
     ("lumbar_lordosis", (("L1", upper_plate, "S1", upper_plate), ("L1", upper_plate, "L5", lower_plate)), 1.0),
@@ -82,7 +90,7 @@ _SAGITTAL: tuple[tuple[str, tuple[tuple[str, _Plate, str, _Plate], ...], float],
 
 
 def spine_curves(spine: Spine) -> tuple[Curve, ...]:
-    """Return every curve that the named levels allow, from the neck down, the coronal one last.
+    """Return every angle that can be measured between the named levels, from the neck down, the coronal one last.
 
     The coronal angle needs no names, only five vertebrae or more.
     """
@@ -104,7 +112,7 @@ def spine_curves(spine: Spine) -> tuple[Curve, ...]:
 
 
 def sacral_slope_deg(sacrum: Vertebra) -> float:
-    """Return the angle of S1's upper plate with the world's anterior-posterior axis, degrees, lying on the back."""
+    """Return the angle between S1's upper endplate and the patient's anterior-posterior axis, supine, degrees."""
     plate = upper_plate(sacrum)
     return float(np.degrees(np.arctan2(plate[2], plate[1])))
 
@@ -112,10 +120,10 @@ def sacral_slope_deg(sacrum: Vertebra) -> float:
 def coronal_curve(vertebrae: Sequence[Vertebra]) -> Curve | None:
     """Return the largest coronal angle between two vertebrae, or None for fewer than five.
 
-    The centroids are seen from the front (across the mean left and the mean upward direction of the bodies) and
-    smoothed (see `coronal_tilts_deg`). The angle between the two most opposite tilts is that of Cobb's
-    perpendiculars for a spine whose plates stand across its curve. From centroids, so an estimate: the plates
-    themselves are not seen on sagittal slices.
+    The centroids are projected onto the coronal plane (spanned by the mean left and the mean upward direction of the
+    bodies) and smoothed (see `coronal_tilts_deg`). The angle between the two most opposite tilts equals the Cobb angle
+    if the endplates are perpendicular to the spine's curve. It is an estimate, because sagittal slices do not show the
+    coronal tilt of the endplates.
     """
     if len(vertebrae) < _LEAST_FOR_CORONAL:
         return None
@@ -125,10 +133,10 @@ def coronal_curve(vertebrae: Sequence[Vertebra]) -> Curve | None:
 
 
 def coronal_tilts_deg(vertebrae: Sequence[Vertebra]) -> np.ndarray:
-    """Return how far the spine leans to the left at each vertebra, degrees, shape (n,), for three vertebrae or more.
+    """Return the tilt of the spine to the left at each vertebra, degrees, shape (n,), for three vertebrae or more.
 
-    The centroids' sideways positions are smoothed with a penalty on their third differences (Whittaker, Proc Edinb
-    Math Soc 41, 1923; Eilers, Anal Chem 75, 2003), which leaves a circular bend as it is.
+    The lateral positions of the centroids are smoothed with a penalty on their third differences (Whittaker, Proc
+    Edinb Math Soc 41, 1923; Eilers, Anal Chem 75, 2003), which leaves a circular bend unchanged.
     """
     left = np.sum([v.left for v in vertebrae], axis=0)
     left /= np.linalg.norm(left)

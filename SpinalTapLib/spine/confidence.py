@@ -1,8 +1,8 @@
-"""Turn a detector's score into a probability of being right, and that into one of three words.
+"""Convert a detector's score into a probability, and a probability into one of three words.
 
-The calibration belongs to the weights: its two numbers stand in the model card, under ``"calibration"``.
-``spinaltap experiment calibration`` fits them (see `training.experiments.calibration`) on scans that the network has
-never seen.
+The calibration belongs to the weights: its two parameters are stored in the model card, under ``"calibration"``.
+``spinaltap experiment calibration`` fits them (see `training.experiments.calibration`) on scans that the network was
+not trained on.
 """
 
 from __future__ import annotations
@@ -13,37 +13,38 @@ from math import isfinite, tanh
 from typing import Any
 
 SURE, LIKELY = 0.9, 0.6
-"""Confidence from which on a level is called sure, or likely; below, it is to be checked."""
+"""Least confidence of a level that is called sure, and of one that is called likely; below, it must be checked."""
 
 DOUBTFUL = 0.1
-"""Another count with more than this probability is told to the user; where there is one, no name is sure."""
+"""Probability above which another count is shown to the user; if there is one, no name is called sure."""
 
 WORDS = ("sure", "likely", "check")
-"""The words for a confidence, the best first; the same in the panel, the report and the documents."""
+"""The words for a confidence, the highest first; the same in the panel, the report and the documentation."""
 
 HIGHEST = 0.99
-"""No calibrated confidence is higher: the few hundred vertebrae of a calibration can't show more."""
+"""Upper limit of a calibrated confidence: a calibration on a few hundred vertebrae cannot support a higher one."""
 
 CARD_KEY = "calibration"
-"""Key of the model card; what stands there has ``offset`` and ``slope``, and says what they were fitted on."""
+"""Key of the calibration in the model card: a mapping with ``offset``, ``slope`` and the data they were fitted on."""
 
 
 def word(confidence: float) -> str:
-    """Return one of `WORDS` for a confidence of 0-1, rounded as it is shown: 0.90 is always "sure"."""
+    """Return one of `WORDS` for a confidence of 0-1, rounded to two digits as displayed: 0.90 is always "sure"."""
     shown = round(confidence, 2)
     return WORDS[0] if shown >= SURE else WORDS[1] if shown >= LIKELY else WORDS[2]
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """A logistic curve (Platt, 1999): the share of vertebrae with a score that are right.
+    """A logistic curve (Platt, 1999): the fraction of vertebrae with a given score that are correct.
 
     Attributes
     ----------
     offset : float
         Log-odds at a score of 0.
     slope : float
-        Log-odds gained from a score of 0 to one of 1; above zero, so that a better score is never a worse chance.
+        Increase of the log-odds from a score of 0 to a score of 1; above zero, so that the probability never falls
+        with the score.
 
     Examples
     --------
@@ -61,7 +62,7 @@ class Calibration:
             )
 
     def __call__(self, score: float) -> float:
-        """Return the probability that belongs to a score of 0-1, at most `HIGHEST`."""
+        """Return the probability for a score of 0-1, at most `HIGHEST`."""
         return min((1 + tanh((self.offset + self.slope * float(score)) / 2)) / 2, HIGHEST)
 
 
@@ -71,7 +72,7 @@ def calibration_of(card: Mapping[str, Any]) -> Calibration | None:
     Raises
     ------
     ValueError
-        If what stands there is no calibration.
+        If the entry is not a valid calibration.
     """
     entry = card.get(CARD_KEY)
     if entry is None:
@@ -79,4 +80,7 @@ def calibration_of(card: Mapping[str, Any]) -> Calibration | None:
     try:
         return Calibration(float(entry["offset"]), float(entry["slope"]))
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"The calibration in the card of {card.get('name')} can't be used ({error}).") from error
+        raise ValueError(
+            f"The calibration in the model card of {card.get('name')} can't be used ({error}); install SpinalTap "
+            "again, or calibrate these weights again."
+        ) from error

@@ -1,4 +1,4 @@
-"""The one table of vertebral levels: order, label value, colour and SNOMED CT code.
+"""The table of vertebral levels: order, label value, colour and SNOMED CT code.
 
 Label values follow the VerSe convention (Sekuboyina et al., Med Image Anal 73, 2021). SNOMED CT
 codes are those of the anatomical structures; levels without a code of their own carry the code
@@ -44,12 +44,12 @@ class Level:
 
     @property
     def meaning(self) -> str:
-        """The name in words, such as ``"L5 vertebra"``."""
+        """The name as text, such as ``"L5 vertebra"``."""
         return f"{self.name} vertebra"
 
 
 # Seven colours that colour-blind readers can tell apart (Okabe and Ito, 2008), assigned in a fixed order: sacral and
-# lumbar levels as they are, thoracic ones lighter, cervical ones darker, so that no two regions share a colour.
+# lumbar levels unchanged, thoracic ones lighter, cervical ones darker, so that no two regions share a colour.
 # A level has the same colour in every scan.
 _PALETTE = (
     (230, 159, 0),
@@ -94,9 +94,8 @@ _ROWS = (  # from the bottom up
 )
 
 
-
 def _colour(place: int, name: str) -> tuple[int, int, int]:
-    """Return the colour of the level at a place in the rows."""
+    """Return the colour of the level called `name` at position `place` of `_ROWS`."""
     red, green, blue = _PALETTE[place % len(_PALETTE)]
     if name[0] == "T":
         return tuple(round(c + (255 - c) * _LIGHTER) for c in (red, green, blue))  # type: ignore[return-value]
@@ -108,7 +107,7 @@ def _colour(place: int, name: str) -> tuple[int, int, int]:
 LEVELS: tuple[Level, ...] = tuple(
     Level(name, value, code, _colour(i, name)) for i, (name, value, code) in enumerate(_ROWS)
 )
-"""All known levels, from the bottom up, the supernumerary L6 and T13 included."""
+"""All known levels, from the bottom up, including the supernumerary L6 and T13."""
 
 COMMON: tuple[str, ...] = tuple(level.name for level in LEVELS if level.name not in ("L6", "T13", "C1"))
 """The 24 levels of a spine with the usual count, from S1 up to C2."""
@@ -137,7 +136,7 @@ def level_of_value(value: int) -> Level | None:
 
 
 def label_name(value: int) -> str:
-    """Return the words for any label value: ``"L5"``, ``"L4-L5"`` (disc), ``"Spinal canal"``, ``"Vertebra 3"``."""
+    """Return the name of any label value: ``"L5"``, ``"L4-L5"`` (disc), ``"Spinal canal"``, ``"Vertebra 3"``."""
     if value == CANAL_VALUE:
         return "Spinal canal"
     if value == SACRUM_VALUE:
@@ -153,12 +152,12 @@ def label_name(value: int) -> str:
 
 
 def unanchored_value(position: int) -> int:
-    """Return the label value of the `position`-th vertebra from the bottom (0 = lowest) where no level is known."""
+    """Return the label value of a vertebra without a level, by its position from the bottom (0 = lowest)."""
     return UNANCHORED_BASE + 1 + position
 
 
 def disc_value(value_above: int) -> int:
-    """Return the label value of the disc under the vertebra with label `value_above`."""
+    """Return the label value of the disc below the vertebra with label `value_above`."""
     return DISC_BASE + value_above
 
 

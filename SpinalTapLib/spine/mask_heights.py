@@ -1,4 +1,4 @@
-"""Measure heights of bodies and gaps between them on the label map, around the mid-slice."""
+"""Measure the heights of bodies and the gaps between them on the label map, around the mid-slice."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 from .vertebra import Vertebra
 
 FIFTH = 0.2
-"""Part of a body's depth over which a height is averaged: several pixels even where one is 1.6 mm wide."""
+"""Fraction of a body's depth over which a height is averaged: several pixels wide even at 1.6 mm a pixel."""
 AVERAGED_MM = 2.0
-"""Slices this close to the mid-slice are averaged: only that one in 4 mm stacks, five in 1 mm isotropic scans."""
+"""Distance from the mid-slice up to which slices are averaged: one slice in 4 mm stacks, five in 1 mm scans."""
 
-_LEAST_SINE = 0.2  # of the angle between depth and height; a smaller one is no body
+_LEAST_SINE = 0.2  # of the angle between the depth and the height of a body; below it, the corners are degenerate
 
 
 class BodyMasks:
-    """The bodies of a label map, in millimetres within their slices.
+    """Measurements of the bodies in a label map, in mm within the slices.
 
     Parameters
     ----------
@@ -34,15 +34,15 @@ class BodyMasks:
         self._pixel_mm = self._spacing[1:]
 
     def height_mm(self, vertebra: Vertebra, part: float = 0.5) -> float | None:
-        """Return the mean extent of a body's mask over a fifth of its depth, mm, or None without a mask.
+        """Return the mean height of a body's mask over a fifth of its depth, mm, or None without a mask.
 
         Parameters
         ----------
         vertebra : Vertebra
-            C2 has no height here: its mask holds the dens.
+            None is returned for C2, whose mask includes the dens.
         part : float
-            Where the middle of that fifth is, from the anterior wall (0) to the posterior one (1). The extent is
-            taken along the body's upward direction.
+            Position of the middle of that fifth, from the anterior wall (0) to the posterior wall (1). The height is
+            measured along the body's upward direction.
         """
         if vertebra.level == "C2":
             return None
@@ -59,15 +59,15 @@ class BodyMasks:
         return float(np.mean(found)) if found else None
 
     def gap_mm(self, upper: Vertebra, lower: Vertebra) -> float | None:
-        """Return the mean gap between two bodies' masks over the middle fifth of their plates, mm, or None.
+        """Return the mean gap between two bodies' masks over the middle fifth of their endplates, mm, or None.
 
-        The gap is taken across the bisector of the two plates that face each other.
+        The gap is measured perpendicular to the bisector of the two facing endplates.
         """
         above, below = self._in_plane_mm(upper.corners_lps_mm), self._in_plane_mm(lower.corners_lps_mm)
         plate_above, plate_below = above[2] - above[3], below[1] - below[0]
         lengths = np.linalg.norm(plate_above), np.linalg.norm(plate_below)
         back = plate_above / max(lengths[0], 1e-9) + plate_below / max(lengths[1], 1e-9)
-        up = np.array([-back[1], back[0]]) / max(float(np.linalg.norm(back)), 1e-9)  # superior is against the rows
+        up = np.array([-back[1], back[0]]) / max(float(np.linalg.norm(back)), 1e-9)  # rows run downwards
         middle = (above[2:].mean(0) + below[:2].mean(0)) / 2
         half = FIFTH / 2 * float(np.mean(lengths))
         ends = above.mean(0) - middle, below.mean(0) - middle
@@ -80,15 +80,15 @@ class BodyMasks:
         return float(np.mean(gaps)) if gaps else None
 
     def _in_plane_mm(self, points_lps_mm: np.ndarray) -> np.ndarray:
-        """Return (row, column) positions in the slice plane, mm."""
+        """Return (row, column) positions in the slice plane, mm, shape (..., 2), of LPS points, shape (..., 3)."""
         return self._index(points_lps_mm)[..., 1:] * self._pixel_mm
 
     def _index(self, points_lps_mm: np.ndarray) -> np.ndarray:
-        """Return (slice, row, column) as fractions."""
+        """Return fractional (slice, row, column), shape (..., 3), of LPS points, shape (..., 3)."""
         return points_lps_mm @ self._to_index[:3, :3].T + self._to_index[:3, 3]
 
     def _central_slices(self, vertebra: Vertebra) -> Iterator[np.ndarray]:
-        """Yield the label slices at a vertebra's mid-slice, shape (row, column)."""
+        """Yield the label slices around a vertebra's mid-slice (see `AVERAGED_MM`), shape (row, column)."""
         middle = round(float(self._index(vertebra.corners_lps_mm)[:, 0].mean()))
         reach = int(AVERAGED_MM / self._spacing[0] + 1e-6)
         for k in range(max(middle - reach, 0), min(middle + reach, len(self._labels) - 1) + 1):
@@ -103,15 +103,15 @@ class BodyMasks:
         half: float,
         ends: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> float:
-        """Return the mean length of `mask` along `up`, mm, over a strip about `centre`, `half` wide to either side.
+        """Return the mean length of `mask` along `up`, mm, in a strip around `centre`, `half` wide to either side.
 
-        The strip runs along `up` and is measured along `back` (need not be at right angles). Pixels that the strip's
-        edges cut count in part, which makes the mean exact for masks along the grid. With `ends`, offsets from
-        `centre`, the strip stops at right angles to it at those points.
+        The strip runs along `up`, and its width is measured along `back`, which need not be perpendicular to `up`.
+        Pixels cut by the strip's edges count in part, so the mean is exact for masks along the grid. With `ends`,
+        offsets from `centre`, the strip ends at those two points, perpendicular to `up`.
         """
         back, up = back / np.linalg.norm(back), up / np.linalg.norm(up)
         basis = np.column_stack([back, up])
-        area = abs(float(np.linalg.det(basis)))  # of the unit parallelogram: 1 where the two are at right angles
+        area = abs(float(np.linalg.det(basis)))  # of the unit parallelogram: 1 where the two are perpendicular
         if area < _LEAST_SINE:
             return 0.0
         to_strip = np.linalg.inv(basis)
@@ -124,9 +124,9 @@ class BodyMasks:
         return float(weight.sum() * self._pixel_mm.prod() / (2 * half * area))
 
     def _share(self, inside_mm: np.ndarray, gradient: np.ndarray) -> np.ndarray:
-        """Return which part of each pixel lies inside an edge, given how far inside its centre is.
+        """Return the fraction of each pixel that lies inside an edge, from the distance of its centre to the edge.
 
-        `gradient` is that of the distance over (row, column) mm, shape (2,).
+        `inside_mm` is positive inside; `gradient`, shape (2,), is its gradient over (row, column) mm.
         """
         width = float(np.abs(gradient) @ self._pixel_mm)
         return np.clip(inside_mm / width + 0.5, 0, 1)

@@ -1,4 +1,4 @@
-"""Measure heights, discs, offsets and angles of named bodies; each with its formula and source.
+"""Measure heights, discs, offsets and angles of vertebral bodies.
 
 Measurements of one vertebra (keys of `Vertebra.measurements`; a disc belongs to the vertebra above it):
 
@@ -9,25 +9,27 @@ height_anterior_mm        distance of the anterior corners, upper to lower (Ha)
 height_posterior_mm       distance of the posterior corners (Hp)
 height_middle_mm          mean extent of the mask, along the body's upward direction, over the middle fifth
                           of its depth (Hm); absent without a mask
-depth_mm                  mean length of the upper and the lower plate
+depth_mm                  mean length of the upper and the lower endplate
 wedge_ratio               Ha / Hp
 biconcavity_ratio         Hm / the same extent over a fifth of the depth near the posterior wall (at 85 %); both
-                          from the mask, so that a corner beside the mask's edge is no loss of height
+                          from the mask, so that a corner off the mask's edge does not look like a height loss
 crush_ratio               Hp / mean Hp of the two neighbours; absent without both
-wedge_angle_deg           from the upper to the lower plate; positive where the front is the taller side
-disc_height_anterior_mm   offset of the anterior corners of the two plates that face each other, across the
-                          bisector of the plates (Frobin et al., Clin Biomech 12(S1), 1997)
+wedge_angle_deg           from the upper to the lower endplate; positive where the anterior side is taller
+disc_height_anterior_mm   distance of the anterior corners of the two facing endplates, perpendicular to the
+                          bisector of the endplates (Frobin et al., Clin Biomech 12(S1), 1997)
 disc_height_posterior_mm  the same at the posterior corners
-disc_height_middle_mm     mean gap between the two masks over the middle fifth; without masks the corners' mean
+disc_height_middle_mm     mean gap between the two masks over the middle fifth; without masks, the mean of the
+                          anterior and the posterior disc height
 disc_height_index         mean of the three / mean height of the two bodies
-disc_angle_deg            from the lower plate above to the upper plate below; positive where open in front
-slip_mm                   distance by which the posterior inferior corner stands in front of the posterior
-                          superior corner of the vertebra below, along that one's upper plate (Meyerding's way)
-slip_percent              slip in per cent of that plate's length
+disc_angle_deg            from the lower endplate above to the upper endplate below; positive where the disc
+                          space opens anteriorly
+slip_mm                   distance by which the posterior inferior corner lies anterior to the posterior superior
+                          corner of the vertebra below, along the upper endplate of that vertebra (after Meyerding)
+slip_percent              slip in per cent of the length of that endplate
 ========================  ==============================================================================
 
-Angles are taken in the mean sagittal plane of the bodies concerned, so a tilted or turned scan changes nothing.
-These are measurements, not findings: the flags name a measured value and the range it lies in.
+Angles are measured in the mean sagittal plane of the bodies concerned, so a tilted or rotated scan does not change
+them. These are measurements, not findings: the flags state a measured value and the range it lies in.
 """
 
 from __future__ import annotations
@@ -43,26 +45,26 @@ from .notes import Note, notes_in
 from .vertebra import Spine, Vertebra
 
 HEIGHT_LOSS_RANGES = ((40.0, "severe"), (25.0, "moderate"), (20.0, "mild"))
-"""Least height loss in per cent, and the word for it (Genant et al., J Bone Miner Res 8:1137, 1993)."""
+"""Least height loss, per cent, and its grade (Genant et al., J Bone Miner Res 8:1137, 1993)."""
 SLIP_FLAG_MM = 3.0
-"""Offsets from here on are named; smaller ones are within the error of corners (about 1 mm each)."""
+"""Least offset that gets a flag; smaller ones are within the error of the corners (about 1 mm each)."""
 
 _NO_HEIGHT_FLAGS = ("S1", "C1", "C2", "C3", "C4", "C5", "C6", "C7")
-# The grades were defined on T4-L4. Cervical bodies of 11-14 mm turn one millimetre of corner error into 8 %.
-_NEAR_POSTERIOR_WALL = 0.85  # of the depth: behind the concave part of the plates, before the rounded rim
-_LEAST_UNNAMED_MM = 15.0  # posterior height that tells a body without a level from a cervical one
-_NOT_NEIGHBOURS = ("S1", "C2", "C1")  # whose posterior heights say nothing about the next body's
+# The grades were defined on T4-L4. In cervical bodies of 11-14 mm, a corner error of one millimetre makes 8 %.
+_NEAR_POSTERIOR_WALL = 0.85  # of the depth: posterior to the concave part of the endplates, anterior to the rounded rim
+_LEAST_UNNAMED_MM = 15.0  # least posterior height of a body without a level that is taken to be below the neck
+_NOT_NEIGHBOURS = ("S1", "C2", "C1")  # levels whose posterior heights do not predict those of their neighbours
 
 
 def measure_spine(spine: Spine, matrix: np.ndarray | None = None) -> Spine:
-    """Return the spine with `measurements` and measured `flags` of every vertebra; those of before are replaced.
+    """Return the spine with new `measurements` and measured `flags` for every vertebra, in place of earlier ones.
 
     Parameters
     ----------
     spine : Spine
         Vertebrae from the bottom up.
     matrix : ndarray, shape (4, 4), optional
-        (slice, row, column, 1) of the spine's label map to LPS mm: with both the middle heights too.
+        (slice, row, column, 1) of the spine's label map to LPS mm. The middle heights need both matrix and label map.
     """
     masks = BodyMasks(spine.label_map, matrix) if matrix is not None and spine.label_map is not None else None
     return replace(spine, vertebrae=measure(spine.vertebrae, masks))
@@ -74,7 +76,7 @@ def measure(vertebrae: Sequence[Vertebra], masks: BodyMasks | None = None) -> tu
     measured = []
     for i, vertebra in enumerate(vertebrae):
         values = dict(own[i])
-        apart = Note.MISSING_BELOW in vertebra.flags  # nothing between it and the one below is a disc
+        apart = Note.MISSING_BELOW in vertebra.flags  # the space below it is not a single disc
         if i > 0 and not apart:
             values |= measure_disc(vertebra, vertebrae[i - 1], own[i], own[i - 1], masks)
         crush = _crush_ratio(vertebrae, own, i)
@@ -116,13 +118,13 @@ def measure_disc(
     lower_values: dict[str, float],
     masks: BodyMasks | None = None,
 ) -> dict[str, float]:
-    """Return the disc, offset and segment measurements between two neighbours (see the module's table)."""
+    """Return the disc, slip and angle measurements between two neighbours (see the module's table)."""
     left = upper.left + lower.left
     left = left / np.linalg.norm(left)
     above_posterior, above_anterior = upper.corners_lps_mm[2], upper.corners_lps_mm[3]
     below_anterior, below_posterior = lower.corners_lps_mm[0], lower.corners_lps_mm[1]
     above, below = above_posterior - above_anterior, upper_plate(lower)
-    across = np.cross(left, _unit(_unit(above) + _unit(below)))  # up, at right angles to the bisector
+    across = np.cross(left, _unit(_unit(above) + _unit(below)))  # upwards, perpendicular to the bisector
     anterior = float(across @ (above_anterior - below_anterior))
     posterior = float(across @ (above_posterior - below_posterior))
     middle = masks.gap_mm(upper, lower) if masks else None
@@ -151,7 +153,7 @@ def _mean_height(values: dict[str, float]) -> float:
 
 
 def _crush_ratio(vertebrae: Sequence[Vertebra], own: Sequence[dict[str, float]], i: int) -> float | None:
-    """Compare a posterior height with the mean of both neighbours, in which the growth down the spine cancels."""
+    """Return a posterior height over the mean of both neighbours (which cancels the growth down the spine), or None."""
     if not 0 < i < len(vertebrae) - 1:
         return None
     if any(vertebrae[k].level in _NOT_NEIGHBOURS for k in (i - 1, i, i + 1)):
@@ -194,10 +196,15 @@ def _is_measured(flag: str) -> bool:
 
 
 def height_loss(values: dict[str, float]) -> tuple[str, float, str] | None:
-    """Return where the largest height loss is, how much (per cent), and the word for its range; None below 20 %.
+    """Return the place, the amount (per cent) and the grade of the largest height loss, or None below 20 %.
 
-    Anterior and middle heights are compared with the posterior one of the same body, the posterior one with
-    the neighbours', as in Genant's semiquantitative grades (see `HEIGHT_LOSS_RANGES`).
+    The anterior and the middle height are compared with the posterior height of the same body, the posterior height
+    with those of the neighbours, as in Genant's semiquantitative grading (see `HEIGHT_LOSS_RANGES`).
+
+    Parameters
+    ----------
+    values : dict of str to float
+        Measurements of one vertebra.
     """
     ratios = {"anterior": "wedge_ratio", "middle": "biconcavity_ratio", "posterior": "crush_ratio"}
     losses = {place: 100 * (1 - values[key]) for place, key in ratios.items() if key in values}

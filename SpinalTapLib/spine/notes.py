@@ -1,6 +1,6 @@
-"""Vocabulary of notes on a vertebra and of warnings that other code must recognise.
+"""Vocabulary of the notes on a vertebra, and of the warnings that other code must recognise.
 
-`Vertebra.flags` holds texts, as the files do. `Note.of` says which note a text is, so that no code searches for words:
+`Vertebra.flags` holds texts, as the files do. `Note.of` finds the note of a text, so that no code searches for words:
 
 >>> Note.of("3.2 mm forward offset on S1") is Note.OFFSET
 True
@@ -16,9 +16,9 @@ from string import Formatter
 
 
 class Note(str, Enum):
-    """A note on one vertebra; its value is the text, with a field in braces for each value in it."""
+    """A note on one vertebra; its value is the text, with a replacement field for each number or name in it."""
 
-    # What the detector saw.
+    # The detection.
     ONE_SLICE = "seen in one slice only"
     CUT = "cut by the edge of the image"
     CORNER_ESTIMATED = "corner estimated"
@@ -48,27 +48,27 @@ class Note(str, Enum):
 
     @classmethod
     def of(cls, text: str) -> Note | None:
-        """Return which note a text is, whatever values it holds, or None if it is none."""
+        """Return the note of a text, whatever values are filled in, or None if the text is not a note."""
         return next((note for note in cls if _pattern(note).fullmatch(text)), None)
 
     @property
     def means_unsure_corners(self) -> bool:
-        """Whether not all corners of the body were seen, so that its measurements say little."""
+        """Whether corners of the body were cut off or estimated, so that its measurements are unreliable."""
         return self in (Note.CUT, Note.CORNER_ESTIMATED)
 
     @property
     def means_disagreement(self) -> bool:
-        """Whether the detector and the ladder do not agree on the vertebra."""
+        """Whether the detector and the ladder disagree on the vertebra."""
         return self in (Note.ONE_END, Note.ONE_METHOD, Note.LADDER_ONLY)
 
     @property
     def is_measured(self) -> bool:
-        """Whether the note comes from the measurements, which are made anew after each count."""
+        """Whether the note comes from the measurements, which are repeated after each count."""
         return self in (Note.HEIGHT_LOSS, Note.OFFSET)
 
 
 def notes_in(flags: Iterable[str]) -> tuple[Note, ...]:
-    """Return the notes among the texts of `Vertebra.flags`, in their order; other texts are left out."""
+    """Return the notes among the texts of `Vertebra.flags`, in the same order; other texts are left out."""
     return tuple(note for note in map(Note.of, flags) if note is not None)
 
 
@@ -83,7 +83,7 @@ LEVELS_UNKNOWN_IN_PANEL = (
     "from the bottom up. "
     'Choose a vertebra whose level you know and say which it is ("This is ..."), or drag the S1 box onto S1.'
 )
-"""The same for those who have a table and a box to drag."""
+"""The same warning as the panel words it, where there are a table and a box to drag."""
 
 
 @cache

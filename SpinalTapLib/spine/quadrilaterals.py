@@ -9,8 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 _SAMPLES = 12
+"""Sample points along each side."""
 _INSET = 0.06
-"""Sample points keep this fraction of the side away from the edge, where partial volume blurs every class."""
+"""Distance of the sample points from the edges, as a fraction of the side: at the edges, partial volume blurs every
+class."""
 
 
 def _sample_weights() -> np.ndarray:
@@ -29,13 +31,13 @@ def sample_points(corners: np.ndarray) -> np.ndarray:
 
 
 def area(corners: np.ndarray) -> np.ndarray:
-    """Return the area, (...); negative where the corners run the wrong way round."""
+    """Return the area, (...), in the square of the corners' unit; negative where the corners run anticlockwise."""
     one, two = corners[..., 2, :] - corners[..., 0, :], corners[..., 3, :] - corners[..., 1, :]
     return (one[..., 1] * two[..., 0] - one[..., 0] * two[..., 1]) / 2
 
 
 def is_convex(corners: np.ndarray) -> np.ndarray:
-    """Return, (...), whether every corner turns the right way: convex, not crossed, not mirrored."""
+    """Return whether each quadrilateral, (...), is convex, not self-crossing and not mirrored."""
     edge = np.roll(corners, -1, axis=-2) - corners
     following = np.roll(edge, -1, axis=-2)
     return (edge[..., 1] * following[..., 0] - edge[..., 0] * following[..., 1] > 0).all(-1)
@@ -66,12 +68,12 @@ def up(corners: np.ndarray) -> np.ndarray:
 
 
 def contains(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Return, (..., n), which of the points, (..., n, 2), lie inside convex quadrilaterals."""
+    """Return which of the points, (..., n, 2), lie inside convex quadrilaterals, (..., n)."""
     edge = np.roll(corners, -1, axis=-2) - corners
     offset = points[..., :, None, :] - corners[..., None, :, :]
     return (edge[..., None, :, 1] * offset[..., 0] - edge[..., None, :, 0] * offset[..., 1] >= 0).all(-1)
 
 
 def overlap(corners: np.ndarray) -> np.ndarray:
-    """Return, (n, n), the part of the j-th of n quadrilaterals that the i-th covers, at [i, j]."""
+    """Return the fraction of quadrilateral j, of n, that quadrilateral i covers, at [i, j] of shape (n, n)."""
     return contains(corners[:, None], sample_points(corners)[None]).mean(-1)

@@ -1,4 +1,4 @@
-"""Segments: the name, colour and codes that a label value carries into Slicer, DICOM and mesh files."""
+"""Name, colour and codes of a label value, as written to Slicer, DICOM and mesh files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from . import levels
 
 TERMINOLOGY = "SpinalTap vertebrae"
-"""Name of the terminology that ships in Resources/Terminology."""
+"""Name of the terminology in Resources/Terminology."""
 ANATOMY_TERMINOLOGY = "Anatomic codes - DICOM master list"
 CATEGORY = ("SCT", "123037004", "Anatomical Structure")
 
@@ -21,7 +21,7 @@ CANAL_COLOUR = (235, 225, 190)
 
 @dataclass(frozen=True)
 class Segment:
-    """What one label value stands for.
+    """The structure that a label value stands for.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class Segment:
     colour : tuple of int
         Red, green, blue, 0-255.
     code, meaning : str
-        SNOMED CT code and its words.
+        SNOMED CT code and its meaning.
     """
 
     value: int
@@ -43,12 +43,12 @@ class Segment:
 
     @property
     def identifier(self) -> str:
-        """The name in letters, digits, ``-`` and ``_`` only."""
+        """The name with every character but letters, digits and ``-`` replaced by ``_``."""
         return "".join(c if c.isalnum() or c == "-" else "_" for c in self.name)
 
     @property
     def terminology_entry(self) -> str:
-        """The seven parts of Slicer's ``TerminologyEntry`` tag: context, category, type, its modifier, anatomy."""
+        """The seven parts of Slicer's ``TerminologyEntry`` tag: contexts, category, type, region and modifiers."""
         kind = "^".join(("SCT", self.code, self.meaning))
         return "~".join((TERMINOLOGY, "^".join(CATEGORY), kind, "^^", ANATOMY_TERMINOLOGY, "^^", "^^"))
 
@@ -61,14 +61,14 @@ def segments_in(label_map: np.ndarray) -> tuple[Segment, ...]:
 
 
 def segment_of(value: int, present: Collection[int] = ()) -> Segment:
-    """Return what a label value stands for.
+    """Return the segment of a label value.
 
     Parameters
     ----------
     value : int
         A value of the table in `levels`.
     present : collection of int
-        All values of the label map: a disc is named by the vertebra above it and the next one below that is there.
+        All values of the label map: a disc is named after the vertebra above it and the next lower one present.
     """
     known = levels.level_of_value(value)
     if known is not None:
@@ -78,7 +78,7 @@ def segment_of(value: int, present: Collection[int] = ()) -> Segment:
         return Segment(value, levels.label_name(value), CANAL_COLOUR, levels.CANAL_CODE, "Spinal canal")
     if value > levels.DISC_BASE:
         return Segment(value, _disc_name(value, present), DISC_COLOUR, levels.DISC_CODE, "Intervertebral disc")
-    # Without a level, neighbours still need different colours: those of the levels, from the lowest up.
+    # Vertebrae without a level take the levels' colours from the bottom up, so that neighbours differ.
     colour = levels.LEVELS[(value - levels.UNANCHORED_BASE) % len(levels.LEVELS)].colour
     return Segment(value, levels.label_name(value), colour, levels.GENERIC_VERTEBRA_CODE, "Vertebra")
 
@@ -93,7 +93,7 @@ def _disc_name(value: int, present: Iterable[int]) -> str:
 
 
 def _order(value: int) -> tuple[int, int]:
-    """Return a sorting key: vertebrae from the bottom up, then discs from the bottom up, then the canal."""
+    """Return a sort key: vertebrae from the bottom up, then discs from the bottom up, then the canal."""
     if value == levels.CANAL_VALUE:
         return 2, 0
     if value > levels.DISC_BASE:

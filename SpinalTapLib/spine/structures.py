@@ -1,4 +1,4 @@
-"""Classes of the part network's mask: names and order, readable without PyTorch."""
+"""Classes of the part network's mask and their order; importable without PyTorch."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 
 
 class Structure(IntEnum):
-    """A class of the mask: the position on the class axis of every probability array.
+    """A class of the mask; its value is the index on the class axis of every probability array.
 
-    The order belongs to the trained weights: add new classes at the end.
+    The trained weights depend on the order: add new classes at the end.
     """
 
     BACKGROUND = 0
@@ -19,23 +19,23 @@ class Structure(IntEnum):
     C2 = 3
     DISC = 4
     CANAL = 5
-    SACRUM = 6  # S2 and below, and what the sacrum has beside and behind the body of S1
-    ARCH = 7  # the bone behind the bodies: pedicles, laminae and all processes; older networks do not know it
+    SACRUM = 6  # S2 and below, and the lateral and posterior parts of the sacrum at the level of S1
+    ARCH = 7  # the posterior elements: pedicles, laminae and all processes; older networks lack this class
 
 
 N_STRUCTURES = len(Structure)
 
 BODY_CLASSES = slice(Structure.BODY, Structure.C2 + 1)
-"""The classes of vertebral bodies, S1 and C2 included, on the class axis."""
+"""The classes of vertebral bodies, including S1 and C2, on the class axis."""
 
 
 def with_all_structures(values: np.ndarray, axis: int) -> np.ndarray:
-    """Return values per class with zeros for the classes that an older network, or an older file, does not know.
+    """Return values padded with zeros for the classes that an older network or file lacks.
 
     Parameters
     ----------
     values : ndarray
-        Of any shape; at most `N_STRUCTURES` long along `axis`.
+        One entry for each class along `axis`, at most `N_STRUCTURES`; any other axes.
     axis : int
         The class axis.
     """

@@ -1,4 +1,4 @@
-"""Rows of the results table, warnings and one-sentence summary of a spine."""
+"""Rows of the results table, warnings, and one-sentence summaries of a spine."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Row:
     Attributes
     ----------
     index : int
-        Position of the vertebra in ``Session.result.spine.vertebrae`` (0 = lowest); what `Session.pin_level` takes.
+        Position of the vertebra in ``Session.result.spine.vertebrae`` (0 = lowest); argument of `Session.pin_level`.
     level : str
-        ``"L5"``, or ``"Vertebra 3"`` where the count has no anchor; what `Session.jump_to` takes.
+        ``"L5"``, or ``"Vertebra 3"`` where the count has no anchor; argument of `Session.jump_to`.
     colour : tuple of int
         Red, green, blue, 0-255: the segment's colour.
     confidence : float
@@ -29,7 +29,7 @@ class Row:
     height_mm : float
         Height of the body, mm.
     note : str
-        Flags in plain words, or an empty text.
+        The flags, separated by semicolons, or an empty string.
     """
 
     index: int
@@ -42,7 +42,7 @@ class Row:
 
 
 def rows_of(spine: Spine) -> tuple[Row, ...]:
-    """Return the table's rows, from the top of the image down."""
+    """Return the rows of the results table, from the top of the image down."""
     rows = [
         Row(
             index=i,
@@ -59,7 +59,7 @@ def rows_of(spine: Spine) -> tuple[Row, ...]:
 
 
 def warnings_of(spine: Spine) -> tuple[str, ...]:
-    """Return the spine's warnings in the panel's words, and one that lists the vertebrae to check."""
+    """Return the spine's warnings as the panel words them, and one that lists the vertebrae to check."""
     warnings = list(spine.warnings)
     if spine.anchor == "none" and spine.vertebrae:
         warnings = [LEVELS_UNKNOWN_IN_PANEL, *(text for text in warnings if text != LEVELS_UNKNOWN)]
@@ -80,9 +80,9 @@ def summary(spine: Spine) -> str:
 
 
 def source_sentence(spine: Spine) -> str:
-    """Say in one line what the levels rest on and how sure they are.
+    """Return in one line what the levels were counted from, and their probability.
 
-    ``"Counted from S1 (cut by the edge): 96 %"``, or where another count is probable ``"S1 or L5? 71 : 29"``.
+    Examples: ``"Counted from S1 (cut by the edge): 96 %"``, or, if another count is probable, ``"S1 or L5? 71 : 29"``.
     """
     if not spine.vertebrae:
         return "No vertebra was found"
@@ -106,12 +106,12 @@ def source_sentence(spine: Spine) -> str:
 
 
 def _percent(probability: float) -> int:
-    """Return whole percents; certainty is not claimed."""
+    """Return a probability of 0-1 in whole per cent, at most 99: certainty is never claimed."""
     return min(round(100 * probability), 99)
 
 
 def count_words(spine: Spine) -> str:
-    """Say how many vertebrae there are and from where to where: ``"7 vertebrae, T12–S1"``."""
+    """Return the number of vertebrae and their range, such as ``"7 vertebrae, T12–S1"``; empty without vertebrae."""
     if not spine.vertebrae:
         return ""
     count = f"{len(spine.vertebrae)} vertebra{'e' if len(spine.vertebrae) > 1 else ''}"

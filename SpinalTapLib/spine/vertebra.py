@@ -10,7 +10,7 @@ import numpy as np
 from . import levels
 
 CORNERS = ("superior_anterior", "superior_posterior", "inferior_posterior", "inferior_anterior")
-"""The corner order of every ``(4, ...)`` array in the library: around the body, from superior anterior."""
+"""Order of the corners in every ``(4, ...)`` array of the library: around the body, starting at superior anterior."""
 
 
 @dataclass(frozen=True)
@@ -24,23 +24,23 @@ class Vertebra:
     label_value : int
         Value in the label map.
     confidence : float
-        Probability, 0-1, that the vertebra is there and its level is right.
+        Probability, 0-1, that the vertebra exists and its level is correct.
     centroid_lps_mm : ndarray, shape (3,)
-        Centroid of the body's volume, LPS, mm; of its corners where no body was outlined.
+        Centroid of the body's volume, LPS, mm; of its corners if the body was not outlined.
     corners_lps_mm : ndarray, shape (4, 3)
         Corners on the vertebra's own mid-slice, in the order of `CORNERS`, LPS, mm.
     slices : tuple of int
         Indices of the slices of the `SagittalVolume` (right to left) that show the body.
     measurements : mapping of str to float
-        Named measurements; the unit is the end of the name (``"height_anterior_mm"``).
+        Named measurements; the name ends in the unit (``"height_anterior_mm"``).
     flags : tuple of str
         Short notes in plain English: the texts of `notes.Note`.
     candidate : int or None
-        Which candidate of the evidence it is (`Candidate.number`); None where only the count showed it, and in results
-        that were stored without it.
+        Its candidate in the evidence (`Candidate.number`); None for a vertebra that only the count estimated, and in
+        stored results that lack it.
     level_probability : float or None
         Probability, 0-1, of its most probable level, given that it is a vertebra; below 0.5 `level` is None. None in
-        results of versions that did not tell.
+        stored results that lack it.
     """
 
     level: str | None
@@ -56,23 +56,23 @@ class Vertebra:
 
     @property
     def name(self) -> str:
-        """What people call it: the level, or ``"Vertebra 3"`` (from the bottom up) where the level is not known."""
+        """The level, or ``"Vertebra 3"`` (numbered from the bottom up) if the level is not known."""
         return self.level or levels.label_name(self.label_value)
 
     @property
     def short_name(self) -> str:
-        """The name for a picture: ``"L5"``, or ``"3"`` where the level is not known."""
+        """The name for pictures: ``"L5"``, or ``"3"`` if the level is not known."""
         return self.name.split()[-1]
 
     @property
     def up(self) -> np.ndarray:
-        """Unit vector, shape (3,), LPS, from the lower to the upper endplate's middle."""
+        """Unit vector from the middle of the lower endplate to that of the upper endplate, shape (3,), LPS."""
         vector = self.corners_lps_mm[:2].mean(0) - self.corners_lps_mm[2:].mean(0)
         return vector / max(float(np.linalg.norm(vector)), 1e-9)
 
     @property
     def left(self) -> np.ndarray:
-        """Unit vector, shape (3,), LPS, across the body's own sagittal plane, to the patient's left."""
+        """Unit vector perpendicular to the body's sagittal plane, to the patient's left, shape (3,), LPS."""
         c = self.corners_lps_mm
         vector = np.cross(c[1] - c[0] + c[2] - c[3], c[0] + c[1] - c[2] - c[3])
         return vector / max(float(np.linalg.norm(vector)), 1e-9)
@@ -85,14 +85,14 @@ class Vertebra:
 
     @property
     def depth_mm(self) -> float:
-        """Mean of the upper and the lower endplate's anterior-posterior length, mm."""
+        """Mean of the anterior-posterior lengths of the upper and the lower endplate, mm."""
         c = self.corners_lps_mm
         return float(np.linalg.norm(c[0] - c[1]) + np.linalg.norm(c[3] - c[2])) / 2
 
 
 @dataclass(frozen=True)
 class SeedBox:
-    """A box drawn around one vertebra, from which the levels are counted.
+    """A box around one vertebra, from which the levels are counted.
 
     Attributes
     ----------
@@ -133,11 +133,11 @@ class Alternative:
     Attributes
     ----------
     index : int
-        Position in `Spine.vertebrae`, 0 the lowest.
+        Position in `Spine.vertebrae` (0 = lowest) of a vertebra that tells this count from the present one.
     level : str
-        The level that this vertebra would have.
+        The level of that vertebra in this count.
     probability : float
-        Of this count, 0-1.
+        Probability of this count, 0-1.
     """
 
     index: int
@@ -147,15 +147,16 @@ class Alternative:
 
 @dataclass(frozen=True)
 class Spine:
-    """A result: vertebrae from the bottom up, and what they were counted from.
+    """A result: the vertebrae, what their levels were counted from, and the label map.
 
     Attributes
     ----------
     vertebrae : tuple of Vertebra
         From the bottom up.
     anchor : str
-        What the names rest on: ``"S1"`` or ``"C2"``, which is in view, ``"pinned"`` by the user, ``"estimated"`` from
-        the shapes of the vertebrae where neither end is in view, or ``"none"`` where no name is probable enough.
+        What the names are counted from: ``"S1"`` or ``"C2"``, which is in view; ``"pinned"``, a level set by the user;
+        ``"estimated"``, the shapes of the vertebrae, with neither end in view; or ``"none"``, if no name is probable
+        enough.
     label_map : ndarray, shape (slice, row, column), or None
         Label values on the `SagittalVolume`'s grid.
     seed : SeedBox or None
@@ -163,16 +164,16 @@ class Spine:
     warnings : tuple of str
         Plain sentences for the user.
     seconds : mapping of str to float
-        Wall-clock seconds a stage.
+        Wall-clock seconds of each stage.
     model : mapping of str to str
         ``name`` and ``sha256`` of the part network; ``levels`` and ``levels_sha256`` of the level network; ``ladder``
-        and ``ladder_sha256`` of the ladder, where it was used.
+        and ``ladder_sha256`` of the ladder, if it was used.
     device : str
         Device that the network ran on.
     evidence : object
-        The kept detections that make a reseed possible without running the detector again.
+        The detections (`evidence.Evidence`), from which the levels can be counted again without the detector.
     earlier : Spine or None
-        The answer before the last change of levels, so that it can be taken back.
+        The result before the last change of levels, for undo.
     alternatives : tuple of Alternative
         Other counts with a probability of 0.02 or more, the most probable first.
     """
@@ -190,7 +191,7 @@ class Spine:
     alternatives: tuple[Alternative, ...] = ()
 
     def __getitem__(self, level: str) -> Vertebra:
-        """Return the vertebra of that level; raise KeyError if it was not found."""
+        """Return the vertebra of a level; raise KeyError if there is none."""
         for vertebra in self.vertebrae:
             if vertebra.level == level:
                 return vertebra
