@@ -1,4 +1,4 @@
-"""Check whether a volume is suitable for segmentation: refuse it in one sentence, or warn."""
+"""Check whether a volume is suitable for segmentation; refuse it with an error, or warn."""
 
 from __future__ import annotations
 
@@ -7,81 +7,87 @@ import numpy as np
 from .orientation import SourceGrid
 
 PIXEL_RANGE_MM = (0.3, 1.6)
-"""Distances between rows and between columns that the detector was made for."""
+"""Pixel spacings (rows, columns), mm, that the detector was trained for."""
 SLICE_RANGE_MM = (0.5, 8.0)
-"""Distances between slices that the detector was made for."""
+"""Slice distances, mm, that the detector was trained for."""
 COARSEST_PIXEL_MM = 6.0
-"""Beyond this a vertebral body is at most three rows high, too few to find its corners."""
+"""Largest accepted pixel spacing: above it, a vertebral body is at most three rows high, too few to find corners."""
 COARSEST_SLICE_MM = 20.0
-"""Beyond this a vertebral body can lie between two slices."""
+"""Largest accepted slice distance: above it, a vertebral body can lie between two slices."""
 FINEST_MM = 0.02
-"""No clinical scanner resolves less than this: the header's unit must be wrong."""
+"""Smallest accepted spacing: no clinical scanner is finer, so below it the header's unit must be wrong."""
 LARGEST_TILT_DEGREES = 30.0
-"""Slices tilted further than this out of the sagittal plane cut a vertebral body askew."""
+"""Tilt out of the sagittal plane above which a warning is given: such slices cut the vertebral bodies obliquely."""
 LARGEST_VALUE = 1e18
-"""Largest magnitude whose square still fits in float32; beyond it a voxel counts as not a number."""
+"""Largest accepted magnitude, whose square still fits in float32; larger voxel values are treated as NaN."""
 LOOKED_SLICES = 16
-"""About so many slices are looked at to tell a label map."""
+"""Approximate number of slices that are examined to recognise a label map."""
 MOST_LABELS = 512
-"""A label map has at most so many values; those of this program stay below."""
+"""Most distinct values of a label map; those that SpinalTap writes have fewer."""
 SAME_AS_NEIGHBOURS = 0.6
-"""Share of a label map's voxels that equal the next ones in the row and in the column. Bodies have 0.9, discs five
-pixels high 0.7; a scan enlarged four times without smoothing has 0.56."""
+"""Fraction of foreground voxels that equal their next neighbours in the row and in the column, above which an array is
+a label map. Bodies have 0.9, discs five pixels high 0.7; a scan enlarged four times without smoothing has 0.56."""
 AIR_HU = (-1100, -900)
-"""Hounsfield units of air."""
+"""Range of air in Hounsfield units."""
 LOWEST_HU = -5000
-"""Below the padding values of CT scanners."""
+"""Lowest value of a CT in Hounsfield units, including the padding values of scanners."""
 LEAST_AIR, LEAST_BONE_HU = 0.02, 200
-"""Every CT has some air around or in the body, and bone."""
+"""Least fraction of air, and least maximum (bone), of a CT."""
 MAX_VOXELS = 1_000_000_000
-"""About 4 GB as float32; a header that promises more is taken to be damaged."""
+"""About 4 GB as float32; a header with more voxels is taken to be damaged."""
 
 
 def check_size(size: tuple[int, ...], name: str) -> None:
-    """Raise ValueError unless `size` (voxels along each axis, any order) is that of a 3-D volume."""
+    """Raise ValueError unless `size` (voxels along each axis, in any order) is that of a 3-D volume."""
     extents = " x ".join(str(extent) for extent in size)
     if len(size) > 3 and max(size[3:]) > 1:
         raise ValueError(f"{name} has {len(size)} dimensions ({extents}); give one 3-D volume, such as one time point.")
     if len(size) < 3 or sorted(size[:3])[1] == 1:
-        raise ValueError(f"{name} holds a single slice ({extents} voxels) that does not say where it lies.")
+        raise ValueError(
+            f"{name} holds a single slice ({extents} voxels) without a position in the body; give a stack of slices."
+        )
     if min(size[:3]) < 1:
-        raise ValueError(f"{name} holds no voxels ({extents}).")
+        raise ValueError(f"{name} holds no voxels ({extents}); export the scan again.")
     if np.prod([float(extent) for extent in size]) > MAX_VOXELS:
-        raise ValueError(f"{name} claims {extents} voxels, too many for a spine scan; its header may be damaged.")
+        raise ValueError(
+            f"{name} claims {extents} voxels, too many for a spine scan; its header may be damaged, so copy or export "
+            "the scan again."
+        )
 
 
 def check_slices(grid: SourceGrid, name: str) -> list[str]:
-    """Return a warning about a single sagittal slice; raise ValueError about a single slice of another plane."""
+    """Return a warning if there is a single sagittal slice; raise ValueError if there is one of another plane."""
     if min(grid.size) > 1:
         return []
     if grid.shape[0] > 1:
         plane = "axial" if grid.shape[1] == 1 else "coronal"
         raise ValueError(
-            f"{name} holds a single slice, and that is {plane}; give a stack of slices, or a sagittal one."
+            f"{name} holds a single {plane} slice; give a stack of slices, or a sagittal slice."
         )
     return [
-        "This is a single sagittal slice: names, outlines and heights are of use where it passes through the middle of "
-        "the spine; volumes mean nothing, and no surfaces are written."
+        "This is a single sagittal slice: names, outlines and heights are useful where it passes through the middle of "
+        "the spine; volumes are meaningless, and no surfaces are written."
     ]
 
 
 def check_resolution(grid: SourceGrid, name: str) -> list[str]:
-    """Judge the distances between slices, rows and columns, and the tilt of the slices.
+    """Check the distances between slices, rows and columns, and the tilt of the slices.
 
     Returns
     -------
     list of str
-        One sentence for each thing that is outside the supported range but can be tried.
+        One warning for each property that is outside the supported range but acceptable.
 
     Raises
     ------
     ValueError
-        If the volume is too coarse to be read in sagittal slices, or its spacing is absurd.
+        If the volume is too coarse to be read in sagittal slices, or its spacing is impossibly small.
     """
     slice_mm, row_mm, column_mm = (grid.spacing[axis] for axis in grid.axes)
     if min(grid.spacing) < FINEST_MM:
         raise ValueError(
-            f"{name} has voxels {min(grid.spacing):.3g} mm apart, absurdly close; check its header's unit."
+            f"{name} has voxels {min(grid.spacing):.3g} mm apart, which no scanner resolves; check the unit of length "
+            "in its header."
         )
     for stack, where, spacing in (("an axial", "head to foot", row_mm), ("a coronal", "front to back", column_mm)):
         if spacing > COARSEST_PIXEL_MM:
@@ -92,7 +98,7 @@ def check_resolution(grid: SourceGrid, name: str) -> list[str]:
     if slice_mm > COARSEST_SLICE_MM:
         raise ValueError(
             f"{name} has {slice_mm:.3g} mm between its sagittal slices, so far apart that a vertebra can lie between "
-            f"two of them (at most {COARSEST_SLICE_MM:g} mm)."
+            f"two of them (at most {COARSEST_SLICE_MM:g} mm); use a series with thinner slices."
         )
     return _range_warnings(slice_mm, row_mm, column_mm) + _tilt_warnings(grid)
 
@@ -102,12 +108,12 @@ def _range_warnings(slice_mm: float, row_mm: float, column_mm: float) -> list[st
     if not all(PIXEL_RANGE_MM[0] * 0.99 <= pixel <= PIXEL_RANGE_MM[1] * 1.01 for pixel in (row_mm, column_mm)):
         warnings.append(
             f"The sagittal pixels measure {row_mm:.3g} x {column_mm:.3g} mm, outside the {PIXEL_RANGE_MM[0]:g} to "
-            f"{PIXEL_RANGE_MM[1]:g} mm that SpinalTap was made for; check the result with care."
+            f"{PIXEL_RANGE_MM[1]:g} mm that SpinalTap was made for; check the result carefully."
         )
     if not SLICE_RANGE_MM[0] * 0.99 <= slice_mm <= SLICE_RANGE_MM[1] * 1.01:
         warnings.append(
             f"The sagittal slices are {slice_mm:.3g} mm apart, outside the {SLICE_RANGE_MM[0]:g} to "
-            f"{SLICE_RANGE_MM[1]:g} mm that SpinalTap was made for; check the result with care."
+            f"{SLICE_RANGE_MM[1]:g} mm that SpinalTap was made for; check the result carefully."
         )
     return warnings
 
@@ -117,30 +123,33 @@ def _tilt_warnings(grid: SourceGrid) -> list[str]:
     tilt = float(np.degrees(np.arccos(min(cosine, 1.0))))
     if tilt <= LARGEST_TILT_DEGREES:
         return []
-    return [f"The slices nearest to sagittal are tilted {tilt:.0f} degrees out of the sagittal plane."]
+    return [
+        f"The slices closest to sagittal are tilted {tilt:.0f} degrees out of the sagittal plane; check the result "
+        "carefully."
+    ]
 
 
 def clean_intensities(array: np.ndarray, name: str) -> tuple[np.ndarray, list[str]]:
-    """Turn voxel values into contiguous finite float32, with the background where there is no number.
+    """Convert voxel values to contiguous finite float32; voxels without a usable number become background.
 
     Parameters
     ----------
     array : ndarray, shape (slice, row, column)
         Any integer, float or boolean type; not changed.
     name : str
-        What to call the volume in error messages.
+        Name of the volume in error messages.
 
     Returns
     -------
     array : ndarray, float32, same shape
         A copy; voxels that were NaN, infinite or beyond `LARGEST_VALUE` hold the lowest finite value.
     warnings : list of str
-        One sentence if there were any.
+        One warning if there were such voxels.
 
     Raises
     ------
     ValueError
-        If the type is not real numbers, more than half of the voxels are no number, or all are equal.
+        If the type is not real numbers, more than half of the voxels are NaN or infinite, or all voxels are equal.
     """
     if array.dtype.kind not in "biuf":
         raise ValueError(
@@ -154,22 +163,25 @@ def clean_intensities(array: np.ndarray, name: str) -> tuple[np.ndarray, list[st
         bad = ~(np.abs(clean) <= LARGEST_VALUE)
         count = int(bad.sum())
         if 2 * count > bad.size:
-            raise ValueError(f"{name} has no usable number in {count / bad.size:.0%} of its voxels (NaN or infinite).")
+            raise ValueError(
+                f"{name} has no usable number in {count / bad.size:.0%} of its voxels (NaN or infinite); export the "
+                "scan again."
+            )
         if count:
             clean[bad] = clean[~bad].min()
             warnings.append(f"{count} voxels were NaN or infinite and were taken as background.")
     if clean.min() == clean.max():
         raise ValueError(
-            f"{name} is constant: every voxel has the value {clean.flat[0]:g}, so there is nothing to see."
+            f"{name} is constant: every voxel has the value {clean.flat[0]:g}; check that it is the right scan."
         )
     return clean, warnings
 
 
 def is_label_map(array: np.ndarray) -> bool:
-    """Tell from its values whether an array, shape (slice, row, column), names structures instead of showing grey.
+    """Return whether an array, shape (slice, row, column), is a label map rather than a scan, judging by its values.
 
-    Away from the most frequent value, a label map's voxels nearly all have the value of their neighbours; in a scan
-    noise makes nearly all of them different.
+    Outside the most frequent value (the background), nearly all voxels of a label map equal their neighbours; in a
+    scan, noise makes nearly all of them differ.
     """
     looked = array[:: max(1, len(array) // LOOKED_SLICES)]
     values, counts = np.unique(looked, return_counts=True)
@@ -182,7 +194,7 @@ def is_label_map(array: np.ndarray) -> bool:
 
 
 def about_hounsfield(array: np.ndarray) -> list[str]:
-    """Return a warning if values, of any shape, are those of a CT: Hounsfield units, with air near -1000."""
+    """Return a warning if the values, of any shape, look like those of a CT: Hounsfield units, with air near -1000."""
     air = np.mean((array >= AIR_HU[0]) & (array <= AIR_HU[1]))
     if array.min() > AIR_HU[1] or array.min() < LOWEST_HU or air < LEAST_AIR or array.max() < LEAST_BONE_HU:
         return []

@@ -1,7 +1,7 @@
-"""Check that the lengths that a DICOM file gives for its values are possible.
+"""Check that the value lengths in a DICOM file are possible.
 
-GDCM, and pydicom inside sequences, set aside as much memory as a length asks for before they look whether the file
-holds it: one wrong bit in a header can ask for 4 GB. The layout of elements is that of DICOM PS3.5, chapter 7.
+GDCM, and pydicom inside sequences, allocate as much memory as a length field asks for before they check whether the
+file is that long: one wrong bit in a header can ask for 4 GB. The layout of elements follows DICOM PS3.5, chapter 7.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _LONG = {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b
 """Value representations whose length takes four bytes, after two that are reserved."""
 _IMPLICIT, _BIG_ENDIAN, _DEFLATED = b"1.2.840.10008.1.2", b"1.2.840.10008.1.2.2", b"1.2.840.10008.1.2.1.99"
 _MOST_ELEMENTS = 5000
-"""More are not looked at; the fields of one image come long before."""
+"""Most elements that are read; the attributes of one image come long before."""
 
 
 def has_possible_lengths(path: Path) -> bool:
-    """Return whether no value in a DICOM file's header claims to be longer than the whole file.
+    """Return whether every value in a DICOM file's header claims at most the length of the whole file.
 
-    The header is followed up to the pixels, or to something that is not understood.
+    The header is read up to the pixel data, or up to the first element that cannot be parsed.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -40,15 +40,15 @@ def has_possible_lengths(path: Path) -> bool:
 
 
 def _lengths(file: BinaryIO) -> Iterator[int]:
-    """Yield the length of one value after the other, up to the pixels; undefined ones are left out.
+    """Yield the length of each value up to the pixel data, except undefined lengths.
 
-    One undefined length comes where the first elements make no sense.
+    If the file meta information cannot be parsed, yield one undefined length, which is never possible.
     """
     syntax = b""
     while _peek(file, 2) == _META_GROUP:  # always little-endian, and explicit
         element = _read_element(file, "<", explicit=True)
         if element is None:
-            yield _UNDEFINED  # GDCM would take the rest for something else, and its text for lengths
+            yield _UNDEFINED  # GDCM would misread the rest, and take text for lengths
             return
         tag, _, length = element
         yield length
@@ -69,7 +69,7 @@ def _lengths(file: BinaryIO) -> Iterator[int]:
         place = file.tell()
         if length != _UNDEFINED:
             yield length
-        # What is inside a sequence or an item comes next; other values are stepped over.
+        # Descend into sequences and items; skip all other values.
         inside = tag[0] == _ITEM_GROUP or kind == b"SQ" or length == _UNDEFINED
         file.seek(place if inside else place + length)
 
@@ -81,7 +81,7 @@ def _peek(file: BinaryIO, count: int) -> bytes:
 
 
 def _read_element(file: BinaryIO, order: str, explicit: bool) -> tuple[tuple[int, int], bytes, int] | None:
-    """Return tag, value representation (empty where it is not given) and length; None if that can't be one."""
+    """Return tag, value representation (empty if implicit) and length of an element; None if it is not valid."""
     head = file.read(8)
     if len(head) < 8:
         return None

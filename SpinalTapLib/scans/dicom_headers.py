@@ -1,7 +1,7 @@
-"""DICOM headers: the pictures of a file or folder, where each lies, and what kind it is. Read with pydicom.
+"""Read the DICOM headers of a file or folder with pydicom: geometry, series and kind of each image.
 
-A picture is one slice: a file, or one frame of a multi-frame file (enhanced MR), whose position, orientation, echo
-and rescaling are its own.
+Each image is one slice: a file, or one frame of a multi-frame file (enhanced MR), which has a position, orientation,
+echo and rescaling of its own.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _MR_STORAGE = (b"1.2.840.10008.5.1.4.1.1.4\0", b"1.2.840.10008.5.1.4.1.1.4.1\0")
-"""SOP classes of MR and enhanced MR images, as they stand in a file (DICOM PS3.6, Table A-1)."""
+"""SOP class UIDs of MR and enhanced MR images, as bytes of a file (DICOM PS3.6, Table A-1)."""
 _NOT_SCANS = (
     "1.2.840.10008.5.1.4.1.1.66.4",  # segmentation
     "1.2.840.10008.5.1.4.1.1.66.7",  # label map segmentation
     "1.2.840.10008.5.1.4.1.1.481.2",  # RT dose
 )
-"""SOP classes that have pixels, but those of no scan (DICOM PS3.6, Table A-1)."""
+"""SOP classes that have pixels but are not scans (DICOM PS3.6, Table A-1)."""
 _START_BYTES = 1024
 _TAGS = (
     "SOPClassUID", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "Modality", "ImageType", "EchoTime",
@@ -47,20 +47,20 @@ _NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 
 @dataclass(frozen=True, eq=False)
 class DicomSlice:
-    """What the header says about one picture.
+    """The header of one slice.
 
     Attributes
     ----------
     path : Path
         The file.
     frame : int
-        Which frame of the file, from 0.
+        Index of the frame in the file, from 0.
     uid, number, description, modality, image_type : str
-        Of the series; ``image_type`` with backslashes, as in the file. Empty where the file has none.
+        Attributes of the series; ``image_type`` with backslashes, as in the file. Empty if the file lacks them.
     echo_ms : float
         Echo time, ms; 0 if not given.
     order : tuple
-        Sorts pictures in the order in which they were taken.
+        Sort key: the order of acquisition.
     size : tuple of int
         Columns, rows.
     spacing : tuple of float
@@ -72,13 +72,13 @@ class DicomSlice:
     direction : ndarray, shape (3, 3)
         Columns: unit vectors along a row, down a column, and along the normal, LPS.
     components : int
-        Values in a pixel; more than one in a colour picture.
+        Values per pixel; more than one in a colour image.
     rescale : tuple of float
         Slope and intercept from stored to real values.
     file_rescale : tuple of float
-        Those of the file's first frame, which GDCM applies to every frame.
+        Slope and intercept of the file's first frame, which GDCM applies to every frame.
     missing : tuple of str
-        What the header does not say, though a volume needs it: names of DICOM attributes.
+        Names of the DICOM attributes that a volume needs and the header lacks.
     """
 
     path: Path
@@ -103,16 +103,16 @@ class DicomSlice:
 
 @dataclass(frozen=True)
 class DicomFiles:
-    """What was found.
+    """The DICOM files found in a folder.
 
     Attributes
     ----------
     slices : list of DicomSlice
-        Pictures of any series; what was taken first comes first.
+        Slices of any series, in the order of acquisition.
     damaged : list of Path
-        Files that should hold an MR image, but can't be read.
+        Files of MR images that can't be read.
     others : dict of Path to str
-        DICOM files that are no scan, and what they are: ``"RT Plan"``.
+        DICOM files that are not scans, and their kind, such as ``"RT Plan"``.
     """
 
     slices: list[DicomSlice] = field(default_factory=list)
@@ -121,7 +121,7 @@ class DicomFiles:
 
 
 def whole_number(text: str) -> int:
-    """Return the whole number that a text holds, or one that sorts last if it holds none."""
+    """Return the integer in a text, or one that sorts last if the text is not an integer."""
     try:
         return int(text)
     except ValueError:
@@ -129,12 +129,12 @@ def whole_number(text: str) -> int:
 
 
 def scan_folder(folder: Path) -> DicomFiles:
-    """Find the pictures in a folder and its sub-folders."""
+    """Find the DICOM files in a folder and its sub-folders."""
     return _read_files(Path(root) / name for root, _, names in os.walk(folder) for name in names)
 
 
 def scan_series(path: Path) -> DicomFiles:
-    """Find the pictures of a file, and those beside it that are of its series."""
+    """Find the slices of a file, and those of the same series in its folder."""
     own = _read_files([path])
     if not own.slices:
         return own
@@ -144,9 +144,9 @@ def scan_series(path: Path) -> DicomFiles:
 
 
 def is_dicom(path: Path) -> bool:
-    """Tell from its first bytes whether a file is DICOM; whether it holds an image is another question.
+    """Return whether a file is DICOM, judging by its first bytes; it need not hold an image.
 
-    It has the mark at 128 or, where an old writer left that out, begins with an element of group 2 or 8.
+    A DICOM file has the prefix ``DICM`` at byte 128 or, without a preamble, begins with an element of group 2 or 8.
     """
     return _is_marked(_start(path))
 
@@ -157,7 +157,7 @@ def _is_marked(start: bytes) -> bool:
 
 def _start(path: Path) -> bytes:
     try:
-        if not path.is_file():  # a pipe would never end
+        if not path.is_file():  # reading a pipe would never end
             return b""
         with path.open("rb") as file:
             return file.read(_START_BYTES)
@@ -169,7 +169,7 @@ def _start(path: Path) -> bytes:
 def _read_files(paths: Iterable[Path]) -> DicomFiles:
     found = DicomFiles()
     with quiet_readers(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom's, about values that break the standard without harm
+        warnings.simplefilter("ignore")  # from pydicom, about harmless deviations from the standard
         for path in paths:
             check_name(path)
             start = _start(path)
@@ -181,7 +181,7 @@ def _read_files(paths: Iterable[Path]) -> DicomFiles:
 
 
 def _read_file(path: Path, start: bytes, found: DicomFiles) -> None:
-    """Add what one DICOM file holds to what was found."""
+    """Add the contents of one DICOM file to `found`."""
     from pydicom import dcmread
 
     kind = ""
@@ -203,7 +203,7 @@ def _read_file(path: Path, start: bytes, found: DicomFiles) -> None:
 
 
 def _kind(header: Dataset) -> str:
-    """Return what a file is if it is no scan, such as ``"RT Plan"``; else an empty text."""
+    """Return the kind of a file that is not a scan, such as ``"RT Plan"``, or an empty string for a scan."""
     uid = header.get("SOPClassUID")
     if uid not in _NOT_SCANS and "Rows" in header and "Columns" in header:
         return ""
@@ -211,7 +211,7 @@ def _kind(header: Dataset) -> str:
 
 
 def _pixel_bytes(header: Dataset) -> int:
-    """Return how many bytes of pixels the header promises; 0 where compression leaves it open."""
+    """Return the number of bytes of pixel data that the header promises; 0 if compressed, which leaves it open."""
     if header.file_meta.get("TransferSyntaxUID", _NATIVE[0]) not in _NATIVE:
         return 0
     bits = int(header.get("BitsAllocated") or 0) * int(header.get("SamplesPerPixel") or 1)
@@ -219,28 +219,28 @@ def _pixel_bytes(header: Dataset) -> int:
 
 
 def _pictures(path: Path, header: Dataset) -> Iterator[DicomSlice]:
-    """Yield the pictures of a file."""
+    """Yield the slices of a file."""
     frames = int(header.get("NumberOfFrames") or 1)
     own = header.get("PerFrameFunctionalGroupsSequence") or [None] * frames
     shared = next(iter(header.get("SharedFunctionalGroupsSequence") or ()), None)
     if len(own) != frames:
-        raise ValueError(f"{frames} frames, but {len(own)} descriptions of a frame")
+        raise ValueError(f"{path} has {frames} frames, but functional groups for {len(own)}.")
     first = _Groups(header, own[0], shared, frames).rescale
     for number, group in enumerate(own):
         yield _picture(path, header, number, _Groups(header, group, shared, frames), first)
 
 
 class _Groups:
-    """Where the values of one frame are looked for: its own functional groups, the shared ones, then the header.
+    """Look up the attributes of one frame: in its own functional groups, the shared ones, then the header.
 
-    (DICOM PS3.3, C.7.6.16.) The position of a frame among several is its own alone.
+    See DICOM PS3.3, C.7.6.16. In a multi-frame file, the position is never taken from the header.
     """
 
     def __init__(self, header: Dataset, own: Dataset | None, shared: Dataset | None, frames: int) -> None:
         self._header, self._groups, self._frames = header, [g for g in (own, shared) if g is not None], frames
 
     def value(self, group: str, name: str, plain: str | None = None) -> Any:
-        """Return the value of an attribute in a functional group, or the header's own (called `plain`), or None."""
+        """Return an attribute of a functional group, or else of the header (where it is called `plain`), or None."""
         for place in self._groups:
             for item in place.get(group) or ():
                 if item.get(name) is not None:
@@ -248,7 +248,7 @@ class _Groups:
         return self._header.get(plain or name)
 
     def numbers(self, group: str, name: str, count: int) -> np.ndarray | None:
-        """Return so many finite numbers, or None."""
+        """Return an attribute that has `count` finite numbers, shape (count,), or None."""
         if self._frames > 1 and name == "ImagePositionPatient" and not any(group in g for g in self._groups):
             return None
         value = self.value(group, name)
@@ -259,7 +259,7 @@ class _Groups:
 
     @property
     def rescale(self) -> tuple[float, float]:
-        """Slope and intercept."""
+        """Slope and intercept from stored to real values."""
         slope, intercept = (
             self.value("PixelValueTransformationSequence", name) for name in ("RescaleSlope", "RescaleIntercept")
         )
@@ -299,7 +299,7 @@ def _picture(path: Path, header: Dataset, frame: int, groups: _Groups, file_resc
 
 
 def _axes(cosines: np.ndarray) -> np.ndarray:
-    """Return the directions of a row, of a column and of the normal as columns; zeros where there is none."""
+    """Return the unit vectors of a row, a column and the normal as columns, (3, 3), LPS; zeros for a null vector."""
     along, down = cosines[:3], cosines[3:]
     axes = np.stack([along, down, np.cross(along, down)], 1)
     lengths = np.linalg.norm(axes, axis=0)
@@ -311,7 +311,7 @@ def _joined(value: Any) -> str:
 
 
 def _text(header: Dataset, name: str) -> str:
-    """Return a value as printable text; where no character set is given, UTF-8 if it can be that, else Latin-1."""
+    """Return a value as printable text; without a character set, decode it as UTF-8 if valid, else as Latin-1."""
     from pydicom.tag import Tag
 
     tag = Tag(name)

@@ -1,4 +1,4 @@
-"""Choose, from all series in a DICOM folder, the one that looks most like a sagittal spine MR."""
+"""Choose the series of a DICOM folder that is most likely a sagittal spine MR."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from .dicom_headers import whole_number
 from .dicom_stacks import DicomStack
 
 SAGITTAL_COSINE = 0.7
-"""Slices whose normal is within 45 degrees of left-right are sagittal."""
+"""Least cosine between the normal of sagittal slices and the left-right axis (within 45 degrees)."""
 ENOUGH_SLICES = 12
-"""So many sagittal slices cover the vertebral bodies: beyond it, a longer view of the spine counts for more."""
+"""Number of sagittal slices that cover the vertebral bodies; above it, the height of the field of view decides."""
 
 _PLANNING_WORDS = ("LOC", "SCOUT", "SURVEY", "PLAN", "3PL", "SMARTBRAIN")
-"""Beginnings of words in a description or image type that tell a localizer."""
+"""Word beginnings in the description or image type of a localizer."""
 _OTHER_PARTS = {"P": "phase", "PHASE": "phase", "R": "real", "REAL": "real", "I": "imaginary", "IMAGINARY": "imaginary"}
-"""Words of an image type that tell another part of the complex signal than its magnitude."""
+"""Words in the image type of a part of the complex signal other than its magnitude."""
 _DERIVED_WORDS = {"ADC", "FA", "TRACE", "TRACEW", "SUB", "SUBTRACTION", "MIP", "PROJECTION", "PHASE", "MAP", "REPORT"}
-"""Words in a description or image type that tell a picture computed from others."""
+"""Words in the description or image type of an image computed from others."""
 _INDEX = "stack"
-"""Word before the index of a stack: a bare number is that of a series."""
+"""Prefix of the index of a stack; a number without it is that of a series."""
 _LISTED = 12
+"""Most stacks that a message lists."""
 
 
 def choose_series(stacks: list[DicomStack], series: str | int | None, where: str) -> tuple[DicomStack, list[str]]:
@@ -31,24 +32,24 @@ def choose_series(stacks: list[DicomStack], series: str | int | None, where: str
     Parameters
     ----------
     stacks : list of DicomStack
-        All that were found.
+        All stacks that were found.
     series : str or int, optional
-        Its index as the messages print it (``"stack2"``), or the instance UID, number or description (whole, or else
-        a part) that its series must have.
+        Index of the stack as in the messages (``"stack2"``), or instance UID, number or description of its series; a
+        part of the description will do if no series has it as a whole.
     where : str
-        What to call the folder in error messages.
+        Name of the folder in error messages.
 
     Returns
     -------
     stack : DicomStack
-        The one that fits best.
+        The best match.
     warnings : list of str
-        Which one it was, if there were several; and what is odd about it.
+        Which stack was taken if there were several, and a warning if it is not MR.
 
     Raises
     ------
     ValueError
-        If there is none, or none that `series` names.
+        If there is no stack, or `series` does not match any.
     """
     if not stacks:
         raise ValueError(f"{where} holds no DICOM image; give a folder of DICOM files, or an image file itself.")
@@ -70,7 +71,7 @@ def choose_series(stacks: list[DicomStack], series: str | int | None, where: str
 
 
 def _named(stacks: list[DicomStack], wanted: str) -> list[DicomStack]:
-    """Return the stacks that a user's word means, by the first rule that fits any."""
+    """Return the stacks that match the user's choice, by the first rule that matches any."""
     index = re.fullmatch(rf"{_INDEX}\s*(\d+)", wanted, re.IGNORECASE)
     if index and 1 <= int(index[1]) <= len(stacks):
         return [stacks[int(index[1]) - 1]]
@@ -89,7 +90,7 @@ def _named(stacks: list[DicomStack], wanted: str) -> list[DicomStack]:
 
 
 def _score(stack: DicomStack) -> tuple:
-    """What makes a stack fit, the weightiest first."""
+    """Return the sort key of a stack, the most important criterion first; the largest is the best."""
     words = _words(stack)
     return (
         stack.is_volume,
@@ -121,12 +122,12 @@ def _plane(stack: DicomStack) -> str:
 
 
 def _parts(stack: DicomStack) -> set[str]:
-    """Return which parts of the complex signal a stack shows, if not its magnitude: ``{"phase"}``."""
+    """Return the parts of the complex signal that a stack shows, such as ``{"phase"}``; empty for the magnitude."""
     return {_OTHER_PARTS[word] for word in stack.first.image_type.upper().split("\\") if word in _OTHER_PARTS}
 
 
 def _describe(stack: DicomStack, stacks: list[DicomStack]) -> str:
-    """Return what a stack is, with what tells it from others of its series."""
+    """Describe a stack in words, including what distinguishes it from the others of its series."""
     siblings = [other for other in stacks if other.first.uid == stack.first.uid]
     told = [
         stack.first.modality or "modality unknown",
@@ -142,7 +143,7 @@ def _describe(stack: DicomStack, stacks: list[DicomStack]) -> str:
 
 
 def _told_apart(texts: list[str], own: int) -> list[str]:
-    """Return one's own text if the others' are different."""
+    """Return the text at index `own`, in a list; an empty list if all texts are equal."""
     return [texts[own]] if len(set(texts)) > 1 else []
 
 
@@ -156,7 +157,7 @@ def _kind(stack: DicomStack) -> tuple:
 
 
 def _list(listed: list[DicomStack], stacks: list[DicomStack]) -> str:
-    """Return stacks in words, each with its index among all."""
+    """Describe a list of stacks in words, each with its index among all stacks."""
     named = [f"{_INDEX}{stacks.index(stack) + 1}: {_describe(stack, stacks)}" for stack in listed]
     more = [f"and {len(named) - _LISTED} more"] if len(named) > _LISTED else []
     return ", ".join(named[:_LISTED] + more)

@@ -1,4 +1,4 @@
-"""DICOM stacks: which pictures belong together, and how they become one volume."""
+"""Sort DICOM slices into stacks, and read a stack as one volume."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ logger = logging.getLogger(__name__)
 
 IMAGE_READER = "GDCMImageIO"
 SAME_DIRECTION = 0.02
-"""Slices of one stack differ by less in every direction cosine (about a degree)."""
+"""Largest difference of the direction cosines within a stack (about a degree)."""
 SAME_STACK_MM = 20.0
-"""Slices of one stack start within this of each other in their plane; the stations of a whole spine don't."""
+"""Largest in-plane distance of the origins within a stack; the stations of a whole spine are further apart."""
 SAME_PLACE_MM = 0.05
-"""Pictures closer than this along their normal show the same slice (phases, repetitions)."""
+"""Distance along the normal below which two images show the same slice (phases, repetitions)."""
 SHEAR_MM = 2.0
-"""Slices that are shifted further than this against each other in their plane don't fit a rectangular grid."""
+"""In-plane shift between slices above which they do not fit a rectangular grid."""
 SHEAR_PIXELS = 0.5
-"""Shift in pixels beyond which the user is told."""
+"""In-plane shift between slices, in pixels, above which a warning is given."""
 UNEVEN_SHARE = 0.1
-"""Share of the slice distance that a slice may be off its even place before the user is told."""
+"""Deviation from even slice positions, as a fraction of the slice distance, above which a warning is given."""
 SINGLE_SLICE_MM = 4.0
-"""Thickness of a single slice that does not give its own, as usual for a sagittal spine."""
+"""Slice thickness assumed for a single slice without one: the usual one of a sagittal spine."""
 MISPLACED_MM = 3.0
-"""A slice further than this off its even place would put a vertebra where it is not."""
+"""Deviation from even slice positions above which vertebrae would be misplaced, so the stack is refused."""
 
 _MISSING = {
     "ImagePositionPatient": "where each of its slices lies",
@@ -44,51 +44,51 @@ _MISSING = {
 
 @dataclass(frozen=True, eq=False)
 class DicomStack:
-    """Pictures of one series that can become one volume.
+    """Slices of one series that can become one volume.
 
     Attributes
     ----------
     stations : tuple of tuple of DicomSlice
-        Parallel slices that lie over each other, along their normal: one such group, or those of several overlapping
-        stations of a spine.
+        One group of parallel slices, sorted along their normal, or one for each of several overlapping stations of a
+        spine.
     """
 
     stations: tuple[tuple[DicomSlice, ...], ...]
 
     @property
     def first(self) -> DicomSlice:
-        """The first picture, whose series stands for all."""
+        """The first slice; its series attributes are those of all."""
         return self.stations[0][0]
 
     @property
     def pictures(self) -> tuple[DicomSlice, ...]:
-        """All pictures."""
+        """All slices, station by station."""
         return tuple(picture for station in self.stations for picture in station)
 
     @property
     def slices(self) -> int:
-        """Number of slices (of the station that has most)."""
+        """Number of slices (of the station with the most)."""
         return max(len(station) for station in self.stations)
 
     @property
     def is_mosaic(self) -> bool:
-        """Whether each picture shows a whole volume, tile by tile (Siemens)."""
+        """Whether each image shows a whole volume as tiles (Siemens mosaic)."""
         return "MOSAIC" in self.first.image_type.upper().split("\\")
 
     @property
     def is_volume(self) -> bool:
-        """Whether the pictures can make a volume of grey values."""
+        """Whether the slices can make a volume of grey values."""
         return self.slices > 1 and self.first.components == 1 and not self.first.missing and not self.is_mosaic
 
     @property
     def height_mm(self) -> float:
-        """How far the pictures reach from head to foot, mm."""
+        """Extent from head to foot, mm."""
         low, high = self.reach_mm
         return high - low
 
     @property
     def reach_mm(self) -> tuple[float, float]:
-        """The lowest and the highest place of the first slices, mm towards the head."""
+        """Lowest and highest position of the stations' first slices along the superior axis, mm."""
         ends = [
             station[0].origin[2] + station[0].direction[2, :2] @ (corner * np.array(station[0].spacing))
             for station in self.stations
@@ -99,25 +99,25 @@ class DicomStack:
 
     @property
     def title(self) -> str:
-        """How to name the stack to the user, such as ``series 3 'T2 SAG'``."""
+        """Name of the stack in messages, such as ``series 3 'T2 SAG'``."""
         name = f"series {self.first.number or self.first.uid or '?'} '{self.first.description or 'no description'}'"
         return f"{len(self.stations)} stations of {name}" if len(self.stations) > 1 else name
 
 
 def stacks_of(pictures: list[DicomSlice]) -> list[DicomStack]:
-    """Sort pictures into stacks.
+    """Sort slices into stacks.
 
     Parameters
     ----------
     pictures : list of DicomSlice
-        Of any series, in the order in which they were taken.
+        Slices of any series, in the order of acquisition.
 
     Returns
     -------
     list of DicomStack
-        By series number. Pictures of a series are apart where they differ in size, direction, station, echo or kind
-        (magnitude, phase, ...), or show the same slice again. Overlapping stations also come as one stack, which
-        stands before them.
+        By series number. A series is split where its slices differ in size, direction, station, echo or kind
+        (magnitude, phase, ...), or show the same slice again. Overlapping stations additionally make one combined
+        stack, which precedes them.
     """
     groups: dict[str, list[list[DicomSlice]]] = {}
     for picture in pictures:
@@ -136,7 +136,7 @@ def stacks_of(pictures: list[DicomSlice]) -> list[DicomStack]:
 
 
 def _lie_together(picture: DicomSlice, first: DicomSlice) -> bool:
-    """Return whether a picture can be a slice of the stack that starts with `first`."""
+    """Return whether a slice can belong to the stack that starts with `first`."""
     shift = (picture.origin - first.origin) @ first.direction[:, :2]
     return (
         (picture.size, picture.components, picture.image_type, picture.echo_ms, picture.missing)
@@ -148,7 +148,7 @@ def _lie_together(picture: DicomSlice, first: DicomSlice) -> bool:
 
 
 def _layers(pictures: list[DicomSlice]) -> list[tuple[DicomSlice, ...]]:
-    """Sort parallel pictures along their normal; those that show the same slice again go to further layers."""
+    """Sort parallel slices along their normal; repetitions of a slice go to further layers."""
     if pictures[0].missing:
         return [tuple(pictures)]
     normal = pictures[0].direction[:, 2]
@@ -164,14 +164,14 @@ def _layers(pictures: list[DicomSlice]) -> list[tuple[DicomSlice, ...]]:
 
 
 def read_stack(stack: DicomStack, where: str) -> tuple[sitk.Image, list[str]]:
-    """Read the pictures of a stack as one volume.
+    """Read the slices of a stack as one volume.
 
     Parameters
     ----------
     stack : DicomStack
         From `stacks_of`.
     where : str
-        What to call it in error messages.
+        Name of the stack in error messages.
 
     Returns
     -------
@@ -183,8 +183,8 @@ def read_stack(stack: DicomStack, where: str) -> tuple[sitk.Image, list[str]]:
     Raises
     ------
     ValueError
-        If it is colour, a mosaic, a single slice, does not say where its slices lie, has slices missing or shifted,
-        or its pixels can't be read.
+        If it is colour, a mosaic or a single slice, lacks the geometry of its slices, has slices missing or shifted,
+        or its pixel data can't be read.
     """
     _check(stack, where)
     images, warnings = [], []
@@ -200,10 +200,10 @@ def read_stack(stack: DicomStack, where: str) -> tuple[sitk.Image, list[str]]:
 
 def _check(stack: DicomStack, where: str) -> None:
     if stack.first.components > 1:
-        raise ValueError(f"{where} holds colour pictures; give a series of grey values.")
+        raise ValueError(f"{where} holds colour images; give a series of grey values.")
     if stack.is_mosaic:
         raise ValueError(
-            f"{where} holds mosaics, which show all slices as tiles of one picture; export the series as single "
+            f"{where} holds mosaics, which show all slices as tiles of one image; export the series as single "
             "slices or as enhanced MR."
         )
     if stack.first.missing:
@@ -218,7 +218,7 @@ def _check(stack: DicomStack, where: str) -> None:
 
 
 def _check_places(station: tuple[DicomSlice, ...], where: str) -> list[str]:
-    """Judge whether slices lie one over the other, evenly."""
+    """Return warnings about slices that are slightly shifted or unevenly spaced; raise ValueError if badly so."""
     warnings = []
     first = station[0]
     origins = (np.array([picture.origin for picture in station]) - first.origin) @ first.direction
@@ -232,8 +232,8 @@ def _check_places(station: tuple[DicomSlice, ...], where: str) -> list[str]:
         )
     if shift > SHEAR_PIXELS * min(first.spacing):
         warnings.append(
-            f"The slices are shifted against each other in their plane, by up to {shift:.2g} mm; the volume is put "
-            "together as if they were not, so positions may be off by as much."
+            f"The slices are shifted against each other in their plane, by up to {shift:.2g} mm; the volume ignores "
+            "this, so positions may be off by as much."
         )
     if off > MISPLACED_MM:
         raise ValueError(
@@ -248,7 +248,7 @@ def _check_places(station: tuple[DicomSlice, ...], where: str) -> list[str]:
 
 
 def _read_station(station: tuple[DicomSlice, ...], where: str) -> sitk.Image:
-    """Read parallel slices; the distance between them is that from the first to the last, shared out evenly."""
+    """Read parallel slices as an image; their distance is that from the first to the last, divided evenly."""
     files: dict[Path, np.ndarray] = {}
     planes = []
     for picture in station:
@@ -256,7 +256,10 @@ def _read_station(station: tuple[DicomSlice, ...], where: str) -> sitk.Image:
             files[picture.path] = _pixels(picture.path, where)
         array = files[picture.path]
         if picture.frame >= len(array) or array.shape[1:] != picture.size[::-1]:
-            raise ValueError(f"{where} can't be read: the pixels of {picture.path} do not fit its header.")
+            raise ValueError(
+                f"{where} can't be read: the pixel data of {picture.path} do not match its header; copy or export the "
+                "series again."
+            )
         planes.append(_rescaled(array[picture.frame], picture))
     first, last = station[0], station[-1]
     image = sitk.GetImageFromArray(np.stack(planes))
@@ -268,20 +271,21 @@ def _read_station(station: tuple[DicomSlice, ...], where: str) -> sitk.Image:
 
 
 def _pixels(path: Path, where: str) -> np.ndarray:
-    """Return the pixels of a file as GDCM decodes and rescales them, shape (frame, row, column)."""
+    """Return the pixel data of a file as GDCM decodes and rescales them, shape (frame, row, column)."""
     try:
         with quiet_readers():
             array = sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO=IMAGE_READER))
     except RuntimeError as error:
         logger.debug("Reading %s failed: %s", path, error)
         raise ValueError(
-            f"{where} can't be read: {path} is damaged, cut short or compressed in an unusual way."
+            f"{where} can't be read: {path} is damaged, cut short or compressed in an unsupported way; export the "
+            "series again, uncompressed if possible."
         ) from error
     return array if array.ndim == 3 else array[None]
 
 
 def _rescaled(plane: np.ndarray, picture: DicomSlice) -> np.ndarray:
-    """Return a frame's real values; GDCM has applied the rescaling of the file's first frame."""
+    """Return a frame's real values: undo the rescaling of the file's first frame, which GDCM applied, if it differs."""
     if picture.rescale == picture.file_rescale:
         return plane
     slope, intercept = picture.file_rescale

@@ -1,4 +1,4 @@
-"""DICOM stations: the overlapping stacks of a whole spine, composed into one volume."""
+"""Find the overlapping DICOM stations of a whole spine, and compose them into one volume."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import SimpleITK as sitk
 from .dicom_headers import DicomSlice
 
 LEAST_OVERLAP_MM = 5.0
-"""Stations that overlap by less can't be matched in intensity; they stay apart."""
+"""Least overlap of two stations; with less, their intensities can't be matched, and they stay separate."""
 MOST_OVERLAP = 0.8
-"""Stacks that share more than this part of their height show the same place twice: those are no stations."""
+"""Largest overlap of two stations, as a fraction of the height; above it, two stacks show the same region twice."""
 LARGEST_TURN_COSINE = 0.966
-"""Stations are turned against each other by less than 15 degrees, as they follow the curve of a spine."""
+"""Least cosine between the axes of two stations: less than 15 degrees, as they follow the curve of the spine."""
 _GAINS = (0.2, 5.0)
 """Range of the factor that matches the intensities of two stations."""
 _EDGE = 0.05
-"""Parts of a voxel that a corner may lie outside before the grid grows."""
+"""Fraction of a voxel by which a corner may lie outside the grid before the grid is enlarged."""
 
 Station = tuple[DicomSlice, ...]
 
 
 def chains_of_stations(stacks: Sequence[Station]) -> list[tuple[Station, ...]]:
-    """Find stacks of one series that continue each other from head to foot.
+    """Find the stacks of one series that continue each other from head to foot.
 
     Parameters
     ----------
     stacks : sequence of tuple of DicomSlice
-        Of one series, each along its normal.
+        Stacks of one series, each sorted along its normal.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def chains_of_stations(stacks: Sequence[Station]) -> list[tuple[Station, ...]]:
 
 
 def _continues(below: Station, above: Station) -> bool:
-    """Return whether one station goes on where another ends: same kind of picture, some overlap."""
+    """Return whether one station continues another: same kind of image, suitable overlap."""
     a, b = above[0], below[0]
     (low, high), (other_low, other_high) = _reach(above), _reach(below)
     overlap = min(high, other_high) - max(low, other_low)
@@ -64,7 +64,7 @@ def _continues(below: Station, above: Station) -> bool:
 
 
 def _reach(station: Station) -> tuple[float, float]:
-    """Return the lowest and the highest place, mm towards the head, of a station's middle slice."""
+    """Return the lowest and the highest position of a station's middle slice along the superior axis, mm."""
     middle = station[len(station) // 2]
     edges = middle.direction[2, :2] * np.array(middle.spacing) * middle.size
     ends = middle.origin[2] + np.array([0, edges[0], edges[1], edges.sum()])
@@ -82,16 +82,16 @@ def composed(stations: Sequence[sitk.Image]) -> tuple[sitk.Image, str]:
     Parameters
     ----------
     stations : sequence of sitk.Image
-        From the head down, each overlapping the next.
+        Stations from the head down, each overlapping the next.
 
     Returns
     -------
     image : sitk.Image
-        float32, on the first station's grid, enlarged. In an overlap the stations are blended, each the less the
-        nearer its upper or lower edge; every station's intensities are scaled to those of the one above. Voxels that
-        no station shows hold the lowest value.
+        float32, on the first station's grid, enlarged. Overlapping stations are blended with weights that fall towards
+        the upper and lower edge of each; the intensities of each station are scaled to those of the station above.
+        Voxels outside all stations hold the lowest value.
     warning : str
-        How many there were, and where the seams are.
+        The number of stations, and the positions of the seams.
     """
     grid = _common_grid(stations)
     vertical = _vertical_axis(stations[0])
@@ -116,12 +116,12 @@ def composed(stations: Sequence[sitk.Image]) -> tuple[sitk.Image, str]:
 
 
 def _vertical_axis(image: sitk.Image) -> int:
-    """Return which axis of an image (0, 1, 2) runs most nearly from head to foot."""
+    """Return the axis of an image (0, 1, 2) that is closest to the head-foot direction."""
     return int(np.abs(np.reshape(image.GetDirection(), (3, 3))[2]).argmax())
 
 
 def _common_grid(stations: Sequence[sitk.Image]) -> sitk.Image:
-    """Return an empty image with the first station's axes and spacing that all stations lie in."""
+    """Return an empty image with the first station's axes and spacing that encloses all stations."""
     first = stations[0]
     corners = []
     for station in stations:
@@ -139,7 +139,7 @@ def _common_grid(stations: Sequence[sitk.Image]) -> sitk.Image:
 
 
 def _on_grid(station: sitk.Image, grid: sitk.Image, vertical: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return a station's values on a grid, and their weights: 0 outside, growing from its upper and lower edge."""
+    """Return a station's values on a grid, and their weights: 0 outside, rising from its upper and lower edge."""
     count = station.GetSize()[vertical]
     ramp = np.minimum(np.arange(count) + 1, count - np.arange(count)).astype(np.float32)
     shape = [1, 1, 1]
@@ -156,14 +156,14 @@ def _on_grid(station: sitk.Image, grid: sitk.Image, vertical: int) -> tuple[np.n
 
 
 def _gain(above: np.ndarray, below: np.ndarray) -> float:
-    """Return the factor that brings a station's values in the overlap to those of the one above (least squares)."""
+    """Return the factor that scales a station's values in the overlap to those of the one above (least squares)."""
     power = float((below.astype(float) ** 2).sum())
     gain = float((above.astype(float) * below).sum()) / power if power > 0 else 1.0
     return float(np.clip(gain, *_GAINS))
 
 
 def _heights(grid: sitk.Image, both: np.ndarray) -> tuple[float, float]:
-    """Return the lowest and the highest place of an overlap, mm towards the head."""
+    """Return the lowest and the highest position of an overlap along the superior axis, mm."""
     indices = np.argwhere(both)
     if not len(indices):
         return 0.0, 0.0

@@ -1,6 +1,7 @@
-"""What ITK refuses, repairs or overlooks without a word in a NIfTI file: NIfTI-2, rounded axes, two positions, NaN.
+"""Check NIfTI headers, and repair what ITK refuses, changes or ignores silently.
 
-Offsets are those of nifti1.h and nifti2.h (https://nifti.nimh.nih.gov/pub/dist/src/).
+This covers NIfTI-2, rounded axes, a qform and an sform that differ, and NaN. Header offsets are those of nifti1.h and
+nifti2.h (https://nifti.nimh.nih.gov/pub/dist/src/).
 """
 
 from __future__ import annotations
@@ -25,53 +26,53 @@ _CHUNK_BYTES = 1 << 20
 _HEADER_BYTES, _HEADER_2_BYTES = 348, 540
 _MAGIC, _MAGIC_2 = (b"n+1", b"ni1"), (b"n+2", b"ni2")
 _LABEL_INTENT = 1002
-"""NIFTI_INTENT_LABEL: the values are names of structures."""
+"""NIFTI_INTENT_LABEL: the values are labels of structures."""
 ROUNDED_TOLERANCE = 0.035
-"""Largest cosine between two axes of an sform (2 degrees) that is put down to rounded numbers."""
+"""Largest cosine between two axes of an sform (2 degrees off perpendicular) that is attributed to rounding."""
 ROUNDED_DEGREES = 0.5
-"""Turn to the nearest right-angled axes beyond which the user is told."""
+"""Rotation to the nearest perpendicular axes above which a warning is given."""
 SAME_POSITION_MM = 1.0
-"""The two positions that a file can give are the same if no corner of the volume moves further than this."""
+"""Largest distance between a corner of the volume by qform and by sform at which the two count as equal."""
 _FLOATS = {16: "f4", 64: "f8"}
-"""Data types that can hold what is not a number, by their code."""
+"""Data types that can hold NaN or infinity, by their NIfTI code."""
 
 
 @dataclass(frozen=True)
 class NiftiHeader:
-    """The fields of a NIfTI header that matter here, as they stand in the file.
+    """The fields of a NIfTI header that matter here, as stored in the file.
 
     Attributes
     ----------
     path : Path
-        The file that was asked for.
+        The file that was requested.
     voxel_file : Path
-        The file that holds the voxels: the same, or the ``.img`` of a pair.
+        The file that holds the voxels: the same file, or the ``.img`` file of a pair.
     order : str
         Byte order, ``"<"`` or ``">"``.
     magic : bytes
         ``n+1`` or ``n+2`` for one file, ``ni1`` or ``ni2`` for a pair; empty for Analyze 7.5.
     intent : int
-        What the values are.
+        Intent code: the meaning of the values.
     type_code, bits : int
-        Data type of a voxel, and its size.
+        Data type of a voxel, and its size in bits.
     sizes : tuple of int
         Number of dimensions, then seven sizes.
     pixel_sizes : tuple of float
-        Distance between voxels along the first three axes.
+        Distance between voxels along the first three axes, in the file's unit.
     offset : float
-        Where the voxels start, bytes.
+        Position of the first voxel in `voxel_file`, bytes.
     codes : tuple of int
-        Kind of the qform and of the sform; 0 for none.
+        Codes of the qform and of the sform; 0 for none.
     sform : ndarray, shape (3, 4)
-        Voxel index to RAS.
+        Voxel index (i, j, k, 1) to RAS.
     quaternion, shift : tuple of float
         b, c, d of the qform's rotation, and the position of the first voxel, RAS.
     handedness : float
-        ``pixdim[0]``: negative where the qform's third axis is mirrored.
+        ``pixdim[0]``: negative if the qform's third axis is mirrored.
     scale : tuple of float
         Slope and intercept from stored to real values.
     units : int
-        Units of space and time.
+        Code of the units of space and time.
     """
 
     path: Path
@@ -94,17 +95,17 @@ class NiftiHeader:
 
     @property
     def is_second(self) -> bool:
-        """Whether it is NIfTI-2, which ITK does not know."""
+        """Whether the file is NIfTI-2, which ITK does not support."""
         return self.magic in _MAGIC_2
 
     @property
     def is_label_map(self) -> bool:
-        """Whether the file says that its values are names of structures."""
+        """Whether the file declares its values to be labels of structures."""
         return self.intent == _LABEL_INTENT
 
     @property
     def qform(self) -> np.ndarray:
-        """Voxel index to RAS by the qform, shape (3, 4)."""
+        """The qform's matrix from voxel index (i, j, k, 1) to RAS, shape (3, 4)."""
         b, c, d = self.quaternion
         a = np.sqrt(max(0.0, 1 - b * b - c * c - d * d))
         turn = np.array(
@@ -119,12 +120,12 @@ class NiftiHeader:
 
 
 def stored_bytes(path: Path) -> int:
-    """Return how many bytes a file holds, once decompressed if it is gzipped.
+    """Return the size of a file, bytes, after decompression if it is gzipped.
 
     Raises
     ------
     ValueError
-        If the gzip stream is cut short or damaged. (ITK fills what is missing with zeros.)
+        If the gzip stream is cut short or damaged (ITK would fill the missing part with zeros).
     """
     with path.open("rb") as file:
         if file.read(2) != _GZIP_MAGIC:
@@ -146,7 +147,7 @@ def stored_bytes(path: Path) -> int:
 
 
 def is_nifti(path: Path) -> bool:
-    """Tell from its header whether a file is NIfTI, whatever it is called and whether it is gzipped or not."""
+    """Return whether a file is NIfTI, gzipped or not, judging by its header and not by its name."""
     start = _start(path)
     return start[344:347] in _MAGIC or start[4:7] in _MAGIC_2
 
@@ -171,7 +172,7 @@ def read_header(path: Path) -> NiftiHeader:
         return struct.unpack_from(order + kind, content, offset)
 
     magic = content[4:7] if second else content[344:347]
-    # nifti_io never takes voxels from inside the header, whatever the offset says.
+    # Like nifti_io, never take voxels from inside the header, whatever the offset says.
     offset = field(("f", 108), ("q", 168))[0]
     handedness, *pixel_sizes = field(("4f", 76), ("4d", 104))
     return NiftiHeader(
@@ -196,7 +197,7 @@ def read_header(path: Path) -> NiftiHeader:
 
 
 def check_header(header: NiftiHeader, total_bytes: int) -> list[str]:
-    """Check a header, and that the file is as long as the header says.
+    """Check a header, and check that the file is as long as the header says.
 
     Parameters
     ----------
@@ -213,24 +214,24 @@ def check_header(header: NiftiHeader, total_bytes: int) -> list[str]:
     Raises
     ------
     ValueError
-        If the file is Analyze 7.5, is shorter than promised, or has spacings or axes that can't be.
+        If the file is Analyze 7.5, is shorter than the header says, or has invalid spacings or axes.
     """
     path = header.path
     if not header.magic:
         raise ValueError(f"{path} is an Analyze 7.5 file, which does not say which side is left; convert it to NIfTI.")
     dimensions = min(max(header.sizes[0], 1), 7)
     promised = header.bits // 8
-    for extent in header.sizes[1 : 1 + dimensions]:  # in Python's own integers, which don't overflow
+    for extent in header.sizes[1 : 1 + dimensions]:  # Python integers do not overflow
         promised *= max(extent, 1)
     if not 0 <= header.offset <= total_bytes or int(header.offset) + promised > total_bytes:
         raise ValueError(
-            f"{path} is cut short: its header promises {promised} bytes of voxels, and the file holds {total_bytes} "
+            f"{path} is cut short: its header promises {promised} bytes of voxels, but the file holds {total_bytes} "
             "bytes in all; copy or download it again."
         )
     if not all(np.isfinite(size) and size > 0 for size in header.pixel_sizes[:dimensions]):
         numbers = " x ".join(f"{size:g}" for size in header.pixel_sizes[:dimensions])
         raise ValueError(
-            f"{path} has a voxel spacing of {numbers} mm, and every spacing must be above zero; repair its header."
+            f"{path} has a voxel spacing of {numbers} mm, but every spacing must be above zero; repair its header."
         )
     return _check_axes(header)
 
@@ -259,8 +260,8 @@ def _check_axes(header: NiftiHeader) -> list[str]:
         turn = float(np.degrees(np.arccos(np.clip((axes * nearest_axes(axes)).sum(0), -1, 1))).max())
         if turn > ROUNDED_DEGREES:
             warnings.append(
-                f"The file's axes are up to {turn:.1f} degrees off right angles; the nearest right-angled ones were "
-                "taken, so positions may be off towards the edges of the image."
+                f"The file's axes are up to {turn:.1f} degrees off right angles; the nearest perpendicular axes were "
+                "used, so positions may be off towards the edges of the image."
             )
     elif not warnings:
         warnings += _compare_positions(header)
@@ -269,26 +270,26 @@ def _check_axes(header: NiftiHeader) -> list[str]:
 
 def _sform_axes(header: NiftiHeader) -> tuple[np.ndarray, np.ndarray]:
     """Return the sform's unit axes as columns, RAS, and their lengths, mm."""
-    steps = header.sform[:, :3].astype(float)  # wide enough for the square of any number in the file
+    steps = header.sform[:, :3].astype(float)  # float64, in which the square of any float32 is finite
     lengths = np.linalg.norm(steps, axis=0)
     return steps / np.where(np.isfinite(lengths) & (lengths > 0), lengths, 1), lengths
 
 
 def nearest_axes(axes: np.ndarray) -> np.ndarray:
-    """Return the right-angled unit axes, as columns, shape (3, 3), that are nearest to others (polar decomposition)."""
+    """Return the perpendicular unit axes nearest to `axes`, as columns, shape (3, 3) (polar decomposition)."""
     u, _, v = np.linalg.svd(axes)
     return u @ v
 
 
 def _compare_positions(header: NiftiHeader) -> list[str]:
-    """Compare the two positions that a file gives; warn where they differ, refuse where one mirrors the other."""
+    """Compare qform and sform; return a warning if they differ, raise ValueError if one mirrors the other."""
     qform = header.qform
     if not np.isfinite(qform).all():
         return []
     if np.linalg.det(qform[:, :3]) * np.linalg.det(header.sform[:, :3]) < 0:
         raise ValueError(
             f"{header.path} gives two positions of which one mirrors the other (its qform and its sform), so left and "
-            "right can't be told; repair its header."
+            "right can't be told apart; repair its header."
         )
     corners = np.array(list(np.ndindex(2, 2, 2))) * (np.maximum(header.sizes[1:4], 1) - np.ones(3))
     apart = np.linalg.norm(corners @ (qform - header.sform)[:, :3].T + (qform - header.sform)[:, 3], axis=1).max()
@@ -299,22 +300,22 @@ def _compare_positions(header: NiftiHeader) -> list[str]:
     turn = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
     return [
         f"The file gives two positions, qform and sform, that differ by {turn:.0f} degrees and by up to {apart:.0f} "
-        f"mm; {{taken}} was taken, as 3D Slicer does, and programs that take the other one show the result elsewhere."
+        f"mm; {{taken}} was used, as 3D Slicer does, and programs that use the other one show the result elsewhere."
     ]
 
 
 def position_taken(header: NiftiHeader, last: np.ndarray) -> str:
-    """Return which of a file's two positions a reader has taken, from the last voxel's place, shape (3,), LPS, mm."""
+    """Return which of qform and sform a reader used, from the position of the last voxel, shape (3,), LPS, mm."""
     index = np.append(np.maximum(header.sizes[1:4], 1) - np.ones(3), 1)
     apart = [np.linalg.norm(form @ index - np.asarray(last) * [-1, -1, 1]) for form in (header.qform, header.sform)]
     return "the qform" if apart[0] < apart[1] else "the sform"
 
 
 def readable_copy(header: NiftiHeader, folder: Path) -> Path | None:
-    """Write a file that ITK can't read as it is as a plain NIfTI-1 file; return its path, or None if there is no need.
+    """Write a plain NIfTI-1 copy of a file that ITK can't read; return its path, or None if no copy is needed.
 
-    There is need where it is NIfTI-2, is gzipped without saying so in its name, or has axes that are not exactly at
-    right angles and no other position; these are replaced by the nearest ones.
+    A copy is needed if the file is NIfTI-2, if it is gzipped but its name does not say so, or the reverse, or if it has
+    only an sform whose axes are not exactly perpendicular; these are replaced by the nearest perpendicular axes.
     """
     axes, _ = _sform_axes(header)
     rounded = header.codes[0] <= 0 < header.codes[1] and np.abs(axes.T @ axes - np.eye(3)).max() > 1e-6
@@ -322,7 +323,10 @@ def readable_copy(header: NiftiHeader, folder: Path) -> Path | None:
     if not (header.is_second or rounded or zipped):
         return None
     if max(header.sizes) > np.iinfo(np.int16).max:
-        raise ValueError(f"{header.path} is too large along one axis ({max(header.sizes)} voxels) for a spine scan.")
+        raise ValueError(
+            f"{header.path} is too large along one axis ({max(header.sizes)} voxels) for a spine scan; crop it, or "
+            "check its header."
+        )
     copy = folder / "copy.nii"
     with copy.open("wb") as file, _opened(header.voxel_file) as voxels:
         file.write(_plain_header(header, nearest_axes(axes) * header.pixel_sizes if rounded else header.sform[:, :3]))
@@ -332,7 +336,7 @@ def readable_copy(header: NiftiHeader, folder: Path) -> Path | None:
 
 
 def _plain_header(header: NiftiHeader, steps: np.ndarray) -> bytes:
-    """Return the header of a NIfTI-1 file, with these steps of the sform."""
+    """Return the bytes of a NIfTI-1 header whose sform has the columns `steps`, shape (3, 3), RAS."""
     content = bytearray(_HEADER_BYTES + 4)
     sform = np.column_stack([steps, header.sform[:, 3]]).ravel()
     for offset, kind, values in (
@@ -352,17 +356,17 @@ def _plain_header(header: NiftiHeader, steps: np.ndarray) -> bytes:
 
 
 def numberless_voxels(header: NiftiHeader) -> np.ndarray:
-    """Find the voxels that are NaN or infinite, for which nifti_io puts zero.
+    """Find the voxels that are NaN or infinite, which nifti_io replaces by zero.
 
     Parameters
     ----------
     header : NiftiHeader
-        A header that `check_header` has let pass.
+        A header accepted by `check_header`.
 
     Returns
     -------
     ndarray, bool, shape (k, j, i)
-        True where there is no number; of size 0 if the data type can't hold such.
+        True where the value is NaN or infinite; of size 0 if the data type can't hold such values.
     """
     if header.type_code not in _FLOATS:
         return np.zeros(0, bool)
@@ -378,7 +382,7 @@ def numberless_voxels(header: NiftiHeader) -> np.ndarray:
 
 
 def _partner(path: Path, have: str, want: str) -> Path:
-    """Return the other file of a ``.hdr`` and ``.img`` pair, or the path itself."""
+    """Return the file with ending `want` that forms a pair with `path`, which ends in `have`, or the path itself."""
     for tail in (have, have + ".gz"):
         if path.name.lower().endswith(tail):
             stem = path.name[: -len(tail)]

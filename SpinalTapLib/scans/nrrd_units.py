@@ -1,4 +1,4 @@
-"""The unit of length of a NRRD file, which ITK passes over."""
+"""Read the unit of length of an NRRD file, which ITK ignores."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from pathlib import Path
 
 _MM = {"mm": 1.0, "millimeter": 1.0, "um": 1e-3, "\u00b5m": 1e-3, "\u03bcm": 1e-3, "micrometer": 1e-3, "microns": 1e-3,
        "nm": 1e-6, "cm": 10.0, "m": 1e3}  # fmt: skip
-"""Millimetres in a unit, by its names in ``space units`` (https://teem.sourceforge.net/nrrd/format.html)."""
+"""Millimetres per unit, by its name in ``space units`` (https://teem.sourceforge.net/nrrd/format.html)."""
 _HEADER_BYTES = 1 << 16
 
 
 def nrrd_unit_mm(path: Path) -> float:
-    """Return how many millimetres one unit of a NRRD file's positions is; 1 if it does not say.
+    """Return the millimetres per unit of an NRRD file's positions; 1 if the file does not state a unit.
 
     Raises
     ------
     ValueError
-        If the unit is unknown, or the axes have different ones.
+        If the unit is unknown, or the axes have different units.
     """
     with path.open("rb") as file:
         header = re.split(rb"\r?\n\r?\n", file.read(_HEADER_BYTES))[0].decode("utf-8", "replace")
@@ -28,7 +28,7 @@ def nrrd_unit_mm(path: Path) -> float:
         return 1.0
     if len(units) > 1 or not units <= _MM.keys():
         raise ValueError(
-            f"{path} gives its positions in {' and '.join(sorted(units))}, and only one known unit of length, such as "
+            f"{path} gives its positions in {' and '.join(sorted(units))}, but only one known unit of length, such as "
             "mm or um, can be read; convert its header to mm."
         )
     return _MM[units.pop()]

@@ -1,4 +1,4 @@
-"""SourceGrid: where an input's voxels lie, and how its axes become (slice, row, column)."""
+"""SourceGrid: the voxel grid of an input, and the mapping of its axes to (slice, row, column)."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from itertools import permutations
 import numpy as np
 
 ORTHONORMAL_TOLERANCE = 0.01
-"""Largest cosine between two axes (0.6 degrees) that is put down to rounding in a header."""
+"""Largest cosine between two axes (0.6 degrees off perpendicular) that is attributed to rounding in a header."""
 
-# World axis (LPS) and sign that (slice, row, column) run along: right to left, superior to inferior,
-# anterior to posterior.
+# World axis (LPS) and direction of (slice, row, column): right to left, superior to inferior, anterior to posterior.
 _WORLD_AXES = (0, 2, 1)
 _WORLD_SIGNS = (1.0, -1.0, 1.0)
 
 
 @dataclass(frozen=True)
 class SourceGrid:
-    """The voxel grid of an input, as ITK describes it, and its way into the sagittal frame.
+    """The voxel grid of an input, as ITK describes it, and the mapping of its axes to the sagittal frame.
 
     Attributes
     ----------
@@ -31,9 +30,9 @@ class SourceGrid:
     direction : tuple of float
         Direction cosines, nine numbers, row by row; the columns are the axes i, j, k in LPS.
     axes : tuple of int
-        Which of i, j, k (0, 1, 2) becomes slice, row and column.
+        The input's axis (0, 1, 2 for i, j, k) that becomes slice, row and column.
     flips : tuple of bool
-        Whether slice, row, column run against that axis.
+        Whether slice, row and column run against that axis.
     """
 
     size: tuple[int, int, int]
@@ -62,12 +61,12 @@ class SourceGrid:
         return matrix
 
     def to_sagittal(self, array: np.ndarray) -> np.ndarray:
-        """Turn an array (k, j, i), as ITK stores it, into (slice, row, column); a view, no copy."""
+        """Reorder an array (k, j, i), as ITK stores it, to (slice, row, column); returns a view, no copy."""
         turned = array.transpose([2 - axis for axis in self.axes])
         return turned[tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)]
 
     def from_sagittal(self, array: np.ndarray) -> np.ndarray:
-        """Turn an array (slice, row, column) into (k, j, i), as ITK stores it; a contiguous array."""
+        """Reorder an array (slice, row, column) to (k, j, i), as ITK stores it; returns a contiguous array."""
         turned = array[tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)]
         return np.ascontiguousarray(turned.transpose(np.argsort([2 - axis for axis in self.axes])))
 
@@ -79,20 +78,19 @@ def sagittal_grid(
     direction: tuple[float, ...],
     name: str,
 ) -> SourceGrid:
-    """Find, from the geometry alone, which axis of an input runs along slices, rows and columns.
+    """Return the grid of an input, with its axes mapped to slices, rows and columns from the geometry alone.
 
     Parameters
     ----------
     size, spacing, origin, direction
         As in `SourceGrid`.
     name : str
-        What to call the input in error messages.
+        Name of the input in error messages.
 
     Returns
     -------
     SourceGrid
-        With the `axes` and `flips` whose summed cosines with left, inferior and posterior are the
-        largest.
+        With the `axes` and `flips` that maximise the sum of the cosines with left, inferior and posterior.
 
     Raises
     ------
@@ -104,7 +102,7 @@ def sagittal_grid(
 
     def fit(axes: tuple[int, ...]) -> tuple[float, float]:
         total = sum(abs(cosines[ours, theirs]) for ours, theirs in enumerate(axes))
-        # At 45 degrees two axes fit equally well: the coarser one is the direction the scan was sliced in.
+        # At 45 degrees two axes fit equally well: the one with the larger spacing is the slice direction.
         return round(float(total), 6), spacing[axes[0]]
 
     slice_axis, row_axis, column_axis = max(permutations(range(3)), key=fit)
@@ -120,7 +118,7 @@ def check_geometry(
     if not (np.isfinite(spacing).all() and min(spacing) > 0):
         numbers = " x ".join(f"{value:g}" for value in spacing)
         raise ValueError(
-            f"{name} has a voxel spacing of {numbers} mm, and every spacing must be above zero; repair its header."
+            f"{name} has a voxel spacing of {numbers} mm, but every spacing must be above zero; repair its header."
         )
     if not (np.isfinite(origin).all() and np.isfinite(direction).all()):
         raise ValueError(f"{name} has a position or direction that is not a number; repair its header.")
@@ -133,16 +131,16 @@ def check_geometry(
 
 
 def grid_of_matrix(shape: tuple[int, ...], matrix: np.ndarray, name: str) -> SourceGrid:
-    """Describe an array of that shape, whose own axes `matrix` maps to LPS mm, as ITK would.
+    """Return the grid of an array from its affine matrix, as ITK would describe it.
 
     Parameters
     ----------
     shape : tuple of int
-        Shape (a, b, c) of the array; ITK's i, j, k are its axes from the last to the first.
+        Shape (a, b, c) of the array; i, j, k of ITK are its axes from the last to the first.
     matrix : ndarray, shape (4, 4)
         (a, b, c, 1) to LPS mm at voxel centres.
     name : str
-        What to call the array in error messages.
+        Name of the array in error messages.
 
     Raises
     ------

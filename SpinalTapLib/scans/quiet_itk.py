@@ -1,4 +1,4 @@
-"""Keep the C++ image readers' own messages off the user's terminal."""
+"""Suppress the messages that the C and C++ image readers print to the terminal."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 STDERR = 2
-"""File descriptor that ITK, GDCM and nifti_io write their messages to, below Python's `sys.stderr`."""
+"""File descriptor of standard error, to which ITK, GDCM and nifti_io write directly, bypassing `sys.stderr`."""
 
 _one_at_a_time = threading.Lock()
 
 
 @contextmanager
 def quiet_readers() -> Iterator[None]:
-    """Drop whatever C or C++ code writes to standard error inside the `with` block.
+    """Discard whatever C or C++ code writes to standard error inside the `with` block.
 
-    Switching off ITK's warnings is not enough: nifti_io, MetaIO and GDCM print past ITK. A read that
-    fails is told by an exception or found by our own checks, so nothing that the user needs is lost.
-    Where the process has no standard error (a windowed program), this does nothing.
+    Switching off ITK's warnings is not enough: nifti_io, MetaIO and GDCM print without ITK. A failed read raises an
+    exception or is found by the checks of this package, so no information is lost. In a process without standard
+    error (a windowed program), this does nothing.
 
     Notes
     -----
-    The redirection holds for the whole process, so keep what stands inside short.
+    The redirection affects the whole process, so keep the block short.
     """
     with _one_at_a_time:
         with suppress(OSError, ValueError, AttributeError):

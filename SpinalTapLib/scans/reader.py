@@ -1,4 +1,4 @@
-"""Read a path as one 3-D image of grey values, or say in one sentence why that is not possible."""
+"""Read a file or folder as one 3-D image of grey values, or raise an error that says why this is not possible."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ _READERS = {"NiftiImageIO": "NIfTI", "NrrdImageIO": "NRRD", "MetaImageIO": "Meta
 
 @dataclass(frozen=True)
 class Reading:
-    """What was read.
+    """An image and its description.
 
     Attributes
     ----------
     image : sitk.Image
-        Three dimensions, one real number a voxel.
+        Three dimensions, one real number per voxel.
     name : str
-        Short name: the file's without its ending, or the DICOM series' description.
+        Short name: the file's name without its suffix, or the description of the DICOM series.
     where : str
         The path, for messages.
     warnings : tuple of str
         Plain sentences for the user.
     is_label_map : bool
-        Whether the file says that its values are names of structures.
+        Whether the file declares its values to be labels of structures.
     is_dicom : bool
-        Whether it was DICOM, which names its modality.
+        Whether the source is DICOM, which states its modality.
     """
 
     image: sitk.Image
@@ -70,15 +70,15 @@ def read_image(path: Path, series: str | int | None = None) -> Reading:
     Parameters
     ----------
     path : Path
-        File or folder. One DICOM file stands for its whole series in that folder.
+        File or folder. A single DICOM file stands for its whole series in the same folder.
     series : str or int, optional
-        The DICOM series to take: instance UID, number or description.
+        The DICOM series to read: instance UID, number or description.
 
     Raises
     ------
     ValueError
-        In one sentence, if the path is missing, unreadable, of another format, cut short, damaged, or
-        not one 3-D image of grey values with a sound geometry.
+        If the path is missing, unreadable, of another format, cut short or damaged, or is not one 3-D image of grey
+        values with a valid geometry.
     """
     check_name(path)
     _check_access(path)
@@ -97,25 +97,28 @@ def read_image(path: Path, series: str | int | None = None) -> Reading:
     elif reader_name in _READERS:
         image, labels, more = _read_text_header(path, reader_name)
     else:
-        raise ValueError(f"{path} is not a NIfTI, NRRD, MetaImage or DICOM file, or it is damaged or cut short.")
+        raise ValueError(
+            f"{path} is not a NIfTI, NRRD, MetaImage or DICOM file, or it is damaged or cut short; give a scan in one "
+            "of these formats."
+        )
     return Reading(image, _stem(path), str(path), tuple(warnings + more), is_label_map=labels)
 
 
 def _check_access(path: Path) -> None:
     try:
         exists = path.exists()
-    except (OSError, ValueError) as error:  # too long a name, a zero byte, or a folder that may not be entered
-        raise ValueError(f"{path} can't be reached: {error}.") from error
+    except (OSError, ValueError) as error:  # a name too long, a null byte, or a folder without access
+        raise ValueError(f"{path} can't be reached ({error}); check the path and its permissions.") from error
     if not exists:
         raise ValueError(f"There is no file or folder at {path}; check the path.")
     if not (path.is_file() or path.is_dir()):
-        raise ValueError(f"{path} is neither a file nor a folder.")
+        raise ValueError(f"{path} is neither a file nor a folder; give a scan's file or folder.")
     if not os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0)):
         raise ValueError(f"{path} may not be read by this user; change its permissions.")
 
 
 def _read_nifti(path: Path, total_bytes: int) -> tuple[sitk.Image, bool, list[str]]:
-    """Return the image, whether it says that it is a label map, and warnings."""
+    """Return the image, whether the file declares a label map, and warnings."""
     header = read_header(path)
     if header.voxel_file != path:
         total_bytes = stored_bytes(header.voxel_file)
@@ -136,7 +139,7 @@ def _read_nifti(path: Path, total_bytes: int) -> tuple[sitk.Image, bool, list[st
 
 
 def _read_text_header(path: Path, reader_name: str) -> tuple[sitk.Image, bool, list[str]]:
-    """Read NRRD or MetaImage; return the image, whether it says that it is a label map, and warnings."""
+    """Read an NRRD or MetaImage file; return the image, whether the file declares a label map, and warnings."""
     image = _read_file(path, reader_name)
     if reader_name != "NrrdImageIO":
         return image, False, []
@@ -148,9 +151,9 @@ def _read_text_header(path: Path, reader_name: str) -> tuple[sitk.Image, bool, l
 
 
 def _read_file(path: Path, reader_name: str, given: Path | None = None) -> sitk.Image:
-    """Read the header, check it, and only then the voxels; a damaged header could ask for any amount of memory.
+    """Read the header, check it, and then read the voxels; a damaged header could ask for any amount of memory.
 
-    Messages name the file that the user has given.
+    Error messages name the file `given` by the user, if it is not `path` itself.
     """
     given = given or path
     reader = sitk.ImageFileReader()
@@ -184,32 +187,33 @@ def _check_information(reader: sitk.ImageFileReader, path: Path) -> None:
 
 
 def _explain(path: Path, format_name: str, error: str) -> str:
-    """Put ITK's message, several lines of which only a programmer can make use, into one sentence."""
+    """Return one plain sentence for an error message of ITK."""
     if "orthonormal" in error or "determinant" in error:
         return f"{path} has a direction matrix that is not orthonormal; resample it onto perpendicular axes first."
     if "pacing" in error:
         return f"{path} has a voxel spacing that is not above zero; repair its header."
     return (
-        f"{path} can't be read as {format_name}: it is damaged, cut short, lacks a data file or is of an unusual kind."
+        f"{path} can't be read as {format_name}: it is damaged, cut short, lacks its data file or is of an unsupported "
+        "kind; copy or convert it again."
     )
 
 
 def series_files(path: Path, series: str | int | None = None) -> tuple[Path, ...]:
-    """Return the DICOM files that `read_image` makes an image of, in the order of their slices.
+    """Return the DICOM files that `read_image` reads, in the order of their slices.
 
     Raises
     ------
     ValueError
-        In one sentence, if the path is missing or unreadable, or is no DICOM file or folder.
+        If the path is missing or unreadable, is not a DICOM file or folder, or was composed of several stations.
     """
     _check_access(path)
     if not path.is_dir() and not is_dicom(path):
-        raise ValueError(f"{path} is neither a DICOM file nor a folder of such files.")
+        raise ValueError(f"{path} is neither a DICOM file nor a folder; give the DICOM files of the scan.")
     stack, _ = _stack(path, scan_folder(path) if path.is_dir() else scan_series(path), series)
     if len(stack.stations) > 1:
         raise ValueError(
-            f"{path} was composed of {len(stack.stations)} stations, which no file can refer to as one series; choose "
-            "a single station when the scan is segmented."
+            f"{path} is composed of {len(stack.stations)} stations, which a file cannot refer to as one series; "
+            "segment a single station instead."
         )
     return tuple(dict.fromkeys(picture.path for picture in stack.pictures))
 
@@ -218,10 +222,13 @@ def _stack(path: Path, found: DicomFiles, series: str | int | None) -> tuple[Dic
     stacks = stacks_of(found.slices)
     if not stacks and found.others:
         kinds = ", ".join(sorted(set(found.others.values())))
-        raise ValueError(f"{path} holds no DICOM image that can be read as a scan, but: {kinds}; give the MR series.")
+        raise ValueError(f"{path} holds no DICOM image that can be read as a scan, only {kinds}; give the MR series.")
     if not stacks and (found.damaged or path.is_file()):
-        raise ValueError(f"{path} holds no DICOM image that can be read; its files are damaged or cut short.")
-    if path.is_file():  # it stands for the stack that it belongs to
+        raise ValueError(
+            f"{path} holds no DICOM image that can be read: its files are damaged or cut short; copy or export them "
+            "again."
+        )
+    if path.is_file():  # a single file stands for its stack
         stacks = [stack for stack in stacks if any(picture.path == path for picture in stack.pictures)]
     return choose_series(stacks, series, str(path))
 
@@ -230,7 +237,8 @@ def _read_dicom(path: Path, found: DicomFiles, series: str | int | None) -> Read
     stack, warnings = _stack(path, found, series)
     if found.damaged:
         warnings.append(
-            f"Left out, as damaged or cut short: {len(found.damaged)} of the DICOM files, such as {found.damaged[0]}."
+            f"DICOM files that are damaged or cut short were left out: {len(found.damaged)}, such as "
+            f"{found.damaged[0]}."
         )
     where = f"{path} ({stack.title})"
     image, more = read_stack(stack, where)

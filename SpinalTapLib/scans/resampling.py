@@ -1,4 +1,4 @@
-"""The working volume: every scan at one resolution, for the detector."""
+"""Resample a scan to the working volume, the resolution of the detector."""
 
 from __future__ import annotations
 
@@ -10,45 +10,46 @@ from scipy.sparse import csr_matrix
 from .volume import SagittalVolume
 
 WORKING_PIXEL_MM = 1.0
-"""Pixel edge that the networks are trained at: a lumbar body is about 27 pixels high, a cervical one 13."""
+"""Pixel size that the networks are trained at: a lumbar body is about 27 pixels high, a cervical one 13."""
 MIN_SLICE_MM = 2.0
-"""Thinner slices are averaged: the networks were trained on 2-D acquisitions, with their signal-to-noise."""
+"""Least slice distance; thinner slices are averaged, because the networks were trained on 2-D acquisitions with their
+higher signal-to-noise ratio."""
 
 _SLACK = 0.025
-"""Slices may be this part thinner than asked for: 1.98 mm for 2 mm is no reason to average."""
+"""Fraction by which slices may be thinner than the minimum without averaging, such as 1.98 mm instead of 2 mm."""
 
 
 def working_volume(
     volume: SagittalVolume, pixel_mm: float = WORKING_PIXEL_MM, min_slice_mm: float = MIN_SLICE_MM
 ) -> SagittalVolume:
-    """Resample a volume to square pixels in the sagittal plane and to slices that are not too thin.
+    """Resample a volume to square pixels in the sagittal plane, and average slices that are too thin.
 
     Parameters
     ----------
     volume : SagittalVolume
-        Any resolution.
+        A scan of any resolution.
     pixel_mm : float
         Edge of the new pixels, mm.
     min_slice_mm : float
-        Thinner slices are averaged to slices about this far apart, mm.
+        Least slice distance, mm; thinner slices are averaged to about this distance.
 
     Returns
     -------
     SagittalVolume
-        The same orientation, name and warnings; its matrix puts every point where it was in LPS. Its
-        `source` is None, or unchanged where nothing had to be resampled.
+        The same orientation, name and warnings; every point keeps its LPS position. Its `source` is None, or that of
+        `volume` if no resampling was needed.
 
     Raises
     ------
     ValueError
-        If a wanted resolution is not above zero.
+        If a requested resolution is not above zero.
 
     Notes
     -----
-    The averaged slices share the old ones' whole width out evenly, an old slice on the border of two counting in part
-    in each: so the same anatomy stored with other slices gives nearly the same working volume. In the plane the grid
-    is centred on the old one. Pixels are weighted with a cubic kernel (Keys, IEEE Trans ASSP 29(6), 1981), widened
-    when shrinking so that no detail is aliased.
+    The new slices divide the whole width of the old ones evenly; an old slice on the border of two new ones counts in
+    part in each. Thus the same anatomy stored with other slices gives nearly the same working volume. In the plane,
+    the new grid is centred on the old one. Pixels are weighted with a cubic kernel (Keys, IEEE Trans ASSP 29(6), 1981),
+    which is widened for downsampling to avoid aliasing.
     """
     if not (pixel_mm > 0 and min_slice_mm > 0):
         raise ValueError(
@@ -75,7 +76,7 @@ def working_volume(
 
 
 def _mean_slice(array: np.ndarray, start: float, end: float) -> np.ndarray:
-    """Return the mean slice between two places, counted in slices from the first one's edge."""
+    """Return the mean of the slices between two positions, in slices from the outer edge of the first one."""
     first, last = int(start + 1e-6), int(np.ceil(end - 1e-6))
     if last - first == 1:
         return array[first]
@@ -85,7 +86,7 @@ def _mean_slice(array: np.ndarray, start: float, end: float) -> np.ndarray:
 
 
 def _axis(count: int, spacing_mm: float, pixel_mm: float) -> tuple[int, float, float]:
-    """Return the new count, and the old index of new index 0 and the step, so that the centres coincide."""
+    """Return the new pixel count, the old index of new pixel 0, and the step, for two grids with a common centre."""
     step = pixel_mm / spacing_mm
     if abs(step - 1) * count < 1e-3:  # less than a thousandth of a pixel over the whole image
         return count, 0.0, 1.0
@@ -94,7 +95,7 @@ def _axis(count: int, spacing_mm: float, pixel_mm: float) -> tuple[int, float, f
 
 
 def _weights(count: int, new_count: int, first: float, step: float) -> csr_matrix:
-    """Return the (new_count, count) weights of old pixels in new ones; the outermost pixels go on beyond the edge."""
+    """Return the weights of old pixels in new ones, (new_count, count); edge pixels are repeated beyond the edge."""
     width = max(step, 1.0)
     centres = first + step * np.arange(new_count)
     reach = int(np.ceil(2 * width))
@@ -109,7 +110,7 @@ def _weights(count: int, new_count: int, first: float, step: float) -> csr_matri
 
 
 def _keys(distance: np.ndarray) -> np.ndarray:
-    """Keys' cubic convolution kernel with a = -1/2."""
+    """Return Keys' cubic convolution kernel with a = -1/2 at a distance in pixels."""
     x = np.abs(distance)
     near = (1.5 * x - 2.5) * x * x + 1
     far = ((-0.5 * x + 2.5) * x - 4) * x + 2

@@ -13,7 +13,7 @@ def bilinear(images: np.ndarray, points: np.ndarray) -> np.ndarray:
     ----------
     images : ndarray, shape (rows, columns) or (n, rows, columns)
     points : ndarray, shape (..., 2)
-        (row, column), px; pixel centres are whole numbers. Beyond the outermost pixels the nearest value is taken.
+        (row, column), px; pixel centres are whole numbers. Outside the image, the nearest pixel is used.
 
     Returns
     -------

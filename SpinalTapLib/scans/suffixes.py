@@ -1,21 +1,21 @@
-"""The endings of image file names: the one list, for reading, batch and evaluation."""
+"""Suffixes of image files."""
 
 from __future__ import annotations
 
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr.gz", ".hdr")
-"""Files that stand for an image of their own: NIfTI, NRRD, MetaImage."""
+"""Suffixes of files that each represent one image: NIfTI, NRRD, MetaImage."""
 
 _PARTS = (".img.gz", ".img", ".dcm", ".ima")
-"""Files that hold voxels, but stand for an image only together with others."""
+"""Suffixes of files that hold voxels, but represent an image only together with other files."""
 
 
 def is_image_name(name: str) -> bool:
-    """Return whether a file's name is that of a NIfTI, NRRD or MetaImage file. DICOM is told by content alone."""
+    """Return whether a file name is that of a NIfTI, NRRD or MetaImage file; DICOM is recognised by content only."""
     return name.lower().endswith(IMAGE_SUFFIXES)
 
 
 def without_suffix(name: str) -> str:
-    """Return a file's name or path without the ending of an image, if it has one and is more than that.
+    """Return a file name or path without the suffix of an image; a name that is only a suffix stays as it is.
 
     >>> without_suffix("Spine scan.1.nii.gz")
     'Spine scan.1'

@@ -1,4 +1,4 @@
-"""SagittalVolume: a scan as (slice, row, column) in the sagittal frame, and where it lies in the body."""
+"""SagittalVolume: a scan as an array (slice, row, column) in the sagittal frame, with its affine matrix to LPS."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from .reader import read_image
 
 @dataclass(frozen=True, eq=False)
 class SagittalVolume:
-    """A scan, turned (never resampled) so that its axes run along the sagittal frame.
+    """A scan whose axes are reordered (never resampled) to the sagittal frame.
 
     Attributes
     ----------
     array : ndarray, shape (slice, row, column), float32
-        Finite grey values; slices from right to left, rows from superior to inferior, columns from
-        anterior to posterior, each as nearly as the input's own axes allow.
+        Finite grey values; slices from right to left, rows from superior to inferior, columns from anterior to
+        posterior, as closely as the input's axes allow.
     matrix : ndarray, shape (4, 4)
         (slice, row, column, 1) to LPS mm at voxel centres.
     name : str
-        What to call the scan in messages and files.
+        Name of the scan in messages and files.
     source : SourceGrid or None
-        The input's own grid; None for a volume that was resampled or made by hand.
+        The input's own grid; None for a volume that was resampled or created by hand.
     warnings : tuple of str
         Plain sentences for the user.
 
@@ -57,27 +57,27 @@ class SagittalVolume:
         return np.linalg.norm(self.matrix[:3, :3], axis=0)
 
     def to_lps(self, index: np.ndarray) -> np.ndarray:
-        """Return the LPS position, mm, shape (..., 3), of (slice, row, column), shape (..., 3), fractions allowed."""
+        """Return LPS positions, mm, shape (..., 3), of (slice, row, column), shape (..., 3), fractional or not."""
         return np.asarray(index, dtype=float) @ self.matrix[:3, :3].T + self.matrix[:3, 3]
 
     def to_index(self, points_lps: np.ndarray) -> np.ndarray:
-        """Return (slice, row, column), shape (..., 3), as fractions, of LPS positions in mm, shape (..., 3)."""
+        """Return fractional (slice, row, column) indices, shape (..., 3), of LPS positions in mm, shape (..., 3)."""
         offsets = np.asarray(points_lps, dtype=float) - self.matrix[:3, 3]
         return offsets @ np.linalg.inv(self.matrix[:3, :3]).T
 
     def to_source(self, array: np.ndarray) -> sitk.Image:
-        """Turn an array on this volume's grid into an image in the input's own geometry.
+        """Convert an array on this volume's grid to an image in the input's own geometry.
 
         Parameters
         ----------
         array : ndarray, shape (slice, row, column)
-            Labels or grey values; the shape of this volume. Booleans become uint8, float16 float32.
+            Labels or grey values, of this volume's shape. Booleans become uint8, float16 becomes float32.
 
         Returns
         -------
         sitk.Image
-            With exactly the size, spacing, origin and direction of the input. Without a `source`, the
-            image's k, j, i are slice, row and column.
+            With exactly the size, spacing, origin and direction of the input. Without a `source`, the image's axes
+            k, j, i are slice, row and column.
 
         Raises
         ------
@@ -86,7 +86,10 @@ class SagittalVolume:
         """
         array = np.asarray(array)
         if array.shape != self.array.shape:
-            raise ValueError(f"An array of shape {array.shape} does not lie on a volume of shape {self.array.shape}.")
+            raise ValueError(
+                f"An array of shape {array.shape} does not fit a volume of shape {self.array.shape}; give one on the "
+                "volume's grid."
+            )
         grid = self.source or self._own_grid()
         stored = {np.dtype(bool): np.uint8, np.dtype(np.float16): np.float32}.get(array.dtype, array.dtype)
         image = sitk.GetImageFromArray(grid.from_sagittal(array.astype(stored, copy=False)))
@@ -104,17 +107,17 @@ class SagittalVolume:
 
 
 def load_volume(path: str | Path, series: str | int | None = None) -> SagittalVolume:
-    """Read a scan and turn it into the sagittal frame, without resampling it.
+    """Read a scan and reorder its axes to the sagittal frame, without resampling.
 
     Parameters
     ----------
     path : str or Path
-        A NIfTI, NRRD or MetaImage file, a DICOM folder (searched with its sub-folders), or one DICOM
-        file, which stands for its whole series in that folder.
+        A NIfTI, NRRD or MetaImage file, a DICOM folder (searched with its sub-folders), or one DICOM file, which
+        stands for its whole series in the same folder.
     series : str or int, optional
-        DICOM only: the series to take, by instance UID, number or description, or one stack of slices, by the
-        index that a message gives (``"stack2"``). Without it, the one
-        that looks most like a sagittal spine MR is taken, and a warning says which.
+        DICOM only: the series to read, by instance UID, number or description, or one stack of slices, by the index
+        that a message gives (``"stack2"``). Without it, the series that is most likely a sagittal spine MR is read,
+        and a warning says which one.
 
     Returns
     -------
@@ -124,8 +127,8 @@ def load_volume(path: str | Path, series: str | int | None = None) -> SagittalVo
     Raises
     ------
     ValueError
-        In one sentence, if there is nothing at `path`, or it can't be read as one 3-D volume of grey
-        values that is fine enough to be seen in sagittal slices, or it is a label map.
+        If `path` does not exist, can't be read as one 3-D volume of grey values that is fine enough for sagittal
+        slices, or is a label map.
     """
     reading = read_image(Path(path), series)
     image = reading.image
@@ -135,15 +138,14 @@ def load_volume(path: str | Path, series: str | int | None = None) -> SagittalVo
     volume = _volume(sitk.GetArrayViewFromImage(image), grid, reading.where)
     if reading.is_label_map or is_label_map(volume.array):
         raise ValueError(
-            f"{reading.where} is a label map, whose values name structures, not a scan; give the scan that it was made "
-            "from."
+            f"{reading.where} is a label map, not a scan; give the scan that it was made from."
         )
     modality = [] if reading.is_dicom else about_hounsfield(volume.array)
     return replace(volume, name=reading.name, warnings=(*reading.warnings, *modality, *volume.warnings))
 
 
 def volume_from_array(array: np.ndarray, matrix: np.ndarray, name: str = "volume") -> SagittalVolume:
-    """Turn an array, whose axes may run any way, into the sagittal frame, without resampling it.
+    """Reorder an array with axes in any direction to the sagittal frame, without resampling.
 
     Parameters
     ----------
@@ -152,18 +154,17 @@ def volume_from_array(array: np.ndarray, matrix: np.ndarray, name: str = "volume
     matrix : ndarray, shape (4, 4)
         (a, b, c, 1) to LPS mm at voxel centres, in the order of the array's own axes.
     name : str
-        What to call the scan in messages and files.
+        Name of the scan in messages and files.
 
     Returns
     -------
     SagittalVolume
-        Its `to_source` gives images whose array has the axes of `array`.
+        Its `to_source` returns images whose array has the axes of `array`.
 
     Raises
     ------
     ValueError
-        In one sentence, if array and matrix are not those of one 3-D volume of grey values that is
-        fine enough to be seen in sagittal slices.
+        If array and matrix are not those of one 3-D volume of grey values that is fine enough for sagittal slices.
     """
     array = np.asarray(array)
     check_size(array.shape, name)
@@ -172,7 +173,7 @@ def volume_from_array(array: np.ndarray, matrix: np.ndarray, name: str = "volume
 
 
 def _volume(stored: np.ndarray, grid: SourceGrid, name: str) -> SagittalVolume:
-    """Check and turn an array as stored, shape (k, j, i)."""
+    """Check an array as stored, shape (k, j, i), and return it as a volume in the sagittal frame."""
     about_slices = check_slices(grid, name)
     about_resolution = check_resolution(grid, name)
     array, about_values = clean_intensities(grid.to_sagittal(stored), name)

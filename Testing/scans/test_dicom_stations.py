@@ -42,7 +42,7 @@ def test_the_seams_are_told_and_the_single_stations_can_be_chosen(tmp_path):
     middle = load_volume(tmp_path, "stack3")
     assert middle.array.shape == (SLICES, 90, COLUMNS)
     assert middle.to_lps([0, 0, 0])[2] == pytest.approx(TOP_MM - 70 * PIXEL_MM)
-    with pytest.raises(ValueError, match="was composed of 3 stations"):
+    with pytest.raises(ValueError, match="is composed of 3 stations"):
         series_files(tmp_path)
     assert len(series_files(tmp_path, "stack3")) == SLICES
 

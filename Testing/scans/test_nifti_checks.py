@@ -210,7 +210,7 @@ def test_two_positions_that_disagree_are_told_with_the_one_that_was_taken(tmp_pa
     volume, (warning,) = load_volume(path), told(path)
     assert "differ by 0 degrees and by up to 78 mm" in warning if move == "moved" else "differ by 25 degrees" in warning
     last = np.array(volume.to_source(volume.array).TransformIndexToPhysicalPoint([6, 13, 10])) * [-1, -1, 1]
-    said = steps @ [6, 13, 10] + shift if "the sform was taken" in warning else [9.2, 3.4, 39.0]
+    said = steps @ [6, 13, 10] + shift if "the sform was used" in warning else [9.2, 3.4, 39.0]
     np.testing.assert_allclose(last, said, atol=1e-3)
 
 

@@ -121,7 +121,7 @@ def test_to_source_keeps_the_type_and_refuses_another_shape():
     assert volume.to_source(volume.array > 500).GetPixelID() == sitk.sitkUInt8
     assert volume.to_source(volume.array.astype(np.uint16)).GetPixelID() == sitk.sitkUInt16
     assert volume.to_source(volume.array.astype(np.float16)).GetPixelID() == sitk.sitkFloat32
-    with pytest.raises(ValueError, match=r"shape \(5, 12, 8\) does not lie on a volume of shape \(5, 12, 9\)"):
+    with pytest.raises(ValueError, match=r"shape \(5, 12, 8\) does not fit a volume of shape \(5, 12, 9\)"):
         volume.to_source(volume.array[..., 1:])
 
 
@@ -190,11 +190,11 @@ def sheared() -> np.ndarray:
         (anatomy(), MATRIX * np.nan, r"needs a finite 4 x 4 matrix"),
         (anatomy(), sheared(), r"direction matrix that is not orthonormal"),
         (anatomy(), MATRIX[:, [0, 1, 1, 3]], r"direction matrix that is not orthonormal"),
-        (anatomy(), scaled(3, 0, 1), r"voxel spacing of 1 x 0 x 3 mm, and every spacing must be above zero"),
+        (anatomy(), scaled(3, 0, 1), r"voxel spacing of 1 x 0 x 3 mm, but every spacing must be above zero"),
         (anatomy(), scaled(3, 7, 1), r"an axial stack with 7 mm between slices from head to foot.*at most 6 mm"),
         (anatomy(), scaled(3, 1, 6.5), r"a coronal stack with 6.5 mm between slices from front to back"),
         (anatomy(), scaled(25, 1, 1), r"25 mm between its sagittal slices"),
-        (anatomy(), scaled(3, 0.001, 0.001), r"absurdly close; check its header's unit"),
+        (anatomy(), scaled(3, 0.001, 0.001), r"which no scanner resolves; check the unit"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_refused_in_one_sentence(array, matrix, sentence):
