@@ -1,1 +1,1 @@
-"""Sagittal slices to candidate vertebrae."""
+"""Detection: from sagittal slices to candidate vertebrae."""

@@ -1,7 +1,8 @@
-"""Select the bodies that together make one spine, in order.
+"""Select the bodies that form one spine, in order.
 
-Dynamic programming finds the best path from body to body: each body adds its score, and each step costs more the less
-it resembles a step up a spine. Bodies off the best path are false: a bladder, a skin fold, a round organ.
+Dynamic programming finds the best path from body to body: each body adds its score, and each step has a cost that
+grows with its difference from a usual step up a spine. Bodies off the best path are false positives: a bladder, a
+skin fold, a round organ.
 """
 
 from __future__ import annotations
@@ -11,34 +12,36 @@ from dataclasses import dataclass
 import numpy as np
 
 FREE_TURN_DEGREES = 30.0
-"""A step may leave a body's own axis by this much at no cost: a slip of a third of the depth makes 20 degrees."""
+"""Angle between a step and the axis of either body up to which there is no cost; a slip of a third of the depth makes
+20 degrees."""
 
 TURN_COST = 1 / 30
 """Cost of each further degree, at either end of a step."""
 
 USUAL_STEP = 1.35
-"""Distance of neighbouring centroids, in mean heights of the two bodies."""
+"""Usual distance of neighbouring centroids, in mean heights of the two bodies."""
 
 LEAST_STEP = (0.75, 0.95)
-"""Steps shorter than the first are impossible (bodies do not share bone); below the second they cost."""
+"""Steps shorter than the first are impossible (bodies do not overlap); steps shorter than the second have a cost."""
 
 MISSING_COST = 0.4
 """Cost of each body that a step skips."""
 
 FREE_SIZE_RATIO = 1.6
-"""Neighbours may differ in size (square root of the area) by this factor at no cost."""
+"""Ratio of the sizes (square root of the area) of neighbours up to which there is no cost."""
 
 SIZE_COST = 2.0
-"""Cost of each further e-fold."""
+"""Cost of each further factor of e."""
 
 
 @dataclass(frozen=True, eq=False)
 class FollowedBodies:
-    """Bodies followed through the slices, in the frame of the slices: (across, row, column), mm; rows run down.
+    """Bodies followed through the slices, in the frame of the slices: (across, row, column), mm; rows run downwards.
 
     Attributes
     ----------
     centroids : ndarray, shape (n, 3)
+        mm.
     up : ndarray, shape (n, 3)
         Unit axes from the lower to the upper endplate.
     heights, depths : ndarray, shape (n,)
@@ -55,12 +58,12 @@ class FollowedBodies:
 
 
 def missing_between(bodies: FollowedBodies) -> np.ndarray:
-    """Return how many bodies would fit between each two, (n, n), rounded; meaningful for true steps only."""
+    """Return the number of bodies that fit between each pair, (n, n), rounded; meaningful for actual steps only."""
     return np.maximum(np.rint(_ratios(bodies) / USUAL_STEP) - 1, 0)
 
 
 def step_costs(bodies: FollowedBodies) -> np.ndarray:
-    """Return the cost of going up from body i to body j at [i, j]; infinite where j is not above i."""
+    """Return the costs, (n, n), of a step from body i up to body j at [i, j]; infinite where j is not above i."""
     step = bodies.centroids[None] - bodies.centroids[:, None]
     length = np.maximum(np.linalg.norm(step, axis=-1), 1e-9)
     cost = np.zeros_like(length)
@@ -73,12 +76,12 @@ def step_costs(bodies: FollowedBodies) -> np.ndarray:
     size = np.log(bodies.heights * bodies.depths) / 2
     change = np.abs(size[None] - size[:, None]) / (1 + missing)
     cost += SIZE_COST * np.maximum(change - np.log(FREE_SIZE_RATIO), 0)
-    # Rows run down, so that a body above has the smaller one.
+    # Rows run downwards, so the upper body has the smaller row.
     return np.where((ratio >= impossible) & (step[..., 1] < 0), cost, np.inf)
 
 
 def backbone(bodies: FollowedBodies) -> np.ndarray:
-    """Return the indices of the bodies that make the spine, from the bottom up.
+    """Return the indices of the bodies that form the spine, from the bottom up.
 
     Parameters
     ----------
@@ -87,7 +90,7 @@ def backbone(bodies: FollowedBodies) -> np.ndarray:
     Returns
     -------
     ndarray of int
-        The path with the largest sum of scores less costs; empty only if there are no bodies.
+        The path with the largest sum of scores minus costs; empty only if there are no bodies.
     """
     n = len(bodies.scores)
     if n == 0:
@@ -110,6 +113,6 @@ def backbone(bodies: FollowedBodies) -> np.ndarray:
 
 
 def _ratios(bodies: FollowedBodies) -> np.ndarray:
-    """Return the distances of the centroids in mean heights of the two bodies, (n, n)."""
+    """Return the distances of the centroids, in mean heights of the two bodies, (n, n)."""
     distance = np.linalg.norm(bodies.centroids[None] - bodies.centroids[:, None], axis=-1)
     return distance / np.maximum((bodies.heights[None] + bodies.heights[:, None]) / 2, 1e-9)

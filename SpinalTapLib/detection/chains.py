@@ -1,7 +1,7 @@
-"""Follow each body from slice to slice.
+"""Follow each vertebral body from slice to slice.
 
-Positions are (row, column) in mm, so that distances are those of the LPS frame; `across` is the position of the slice
-along the normal of the slices, mm.
+Positions are (row, column) in mm, so distances equal those in LPS; `across` is the position of a slice along the
+slice normal, mm.
 """
 
 from __future__ import annotations
@@ -16,47 +16,49 @@ from scipy.optimize import linear_sum_assignment
 from ..spine import quadrilaterals as quads
 
 MISFIT_LIMIT = 0.55
-"""Two outlines are of one body only if they are closer than this part of its height; neighbours are at 1.2 or more."""
+"""Largest misfit, in body heights, of two outlines of the same body; outlines of neighbours have 1.2 or more."""
 
 SIDEWAYS_WEIGHT = 0.6
-"""Weight of an offset along the depth: towards the sides a body gets shallower, and its centre moves back."""
+"""Weight of an offset along the depth: towards its sides, a body is less deep and its centre lies further back."""
 
 SIZE_WEIGHT = 0.25
-"""Cost of one e-fold of difference in size."""
+"""Cost of a size difference by a factor of e."""
 
 CRUSHED_HEIGHT = 0.4
-"""A body's height counts as at least this part of its depth, or a crushed body would fit nothing."""
+"""Least height of a body, as a fraction of its depth; without this limit, the outlines of a crushed body would not
+match."""
 
 GAP_MM = 10.0
-"""A body may be missed over this distance (always over one slice) and still be followed."""
+"""Distance over which a body may be missed and still be followed (one slice is always allowed)."""
 
 FAR_GAP_MM, FAR_MISFIT_LIMIT = 25.0, 0.35
-"""Over up to this distance, half of a body's width, two fragments still become one body if they fit this well."""
+"""Distance (half of a body's width) up to which two fragments are joined if their misfit is below the second value."""
 
 DRIFT_REACH_MM = 45.0
-"""The drift of a body is estimated together with those of its neighbours, weighted by a Gaussian of this width:
-tilt changes over four vertebrae or more, single drifts are noisy."""
+"""Width of the Gaussian weights with which the drifts of neighbouring bodies are combined: tilt changes over four
+vertebrae or more, and single drifts are noisy."""
 
 MAX_DRIFT = 1.2
-"""Largest credible drift, mm a mm across: the coronal tilt of 50 degrees at the end of a very severe curve."""
+"""Largest plausible drift, mm per mm across: a coronal tilt of 50 degrees, at the end of a very severe curve."""
 
 _ROUNDS = 3
+"""Iterations of matching and drift estimation."""
 
 
 @dataclass(frozen=True, eq=False)
 class Outlines:
-    """All bodies in all slices.
+    """The outlines of all bodies in all slices.
 
     Attributes
     ----------
     slices : ndarray, shape (n,), int
-        Slice index.
+        Slice index of each outline.
     corners : ndarray, shape (n, 4, 2)
-        (row, column), mm.
+        (row, column), mm, in the order of `vertebra.CORNERS`.
     centroids : ndarray, shape (n, 2)
         (row, column), mm.
     slice_mm : float
-        Distance of neighbouring slices.
+        Distance of neighbouring slices, mm.
     """
 
     slices: np.ndarray
@@ -66,31 +68,31 @@ class Outlines:
 
     @cached_property
     def across(self) -> np.ndarray:
-        """Position of each outline's slice, mm, shape (n,)."""
+        """Position of each outline's slice along the slice normal, mm, shape (n,)."""
         return self.slices * self.slice_mm
 
     @cached_property
     def depths(self) -> np.ndarray:
-        """mm, shape (n,)."""
+        """Depth of each outline, mm, shape (n,)."""
         return quads.depth(self.corners)
 
     @cached_property
     def heights(self) -> np.ndarray:
-        """mm, shape (n,); crushed bodies count as higher than they are."""
+        """Height of each outline, mm, shape (n,), at least `CRUSHED_HEIGHT` times its depth."""
         return np.maximum(quads.height(self.corners), CRUSHED_HEIGHT * self.depths)
 
     @cached_property
     def up(self) -> np.ndarray:
-        """Unit axes (row, column), shape (n, 2)."""
+        """Unit axis (row, column) from the lower to the upper endplate, shape (n, 2)."""
         return quads.up(self.corners)
 
 
 def follow(outlines: Outlines) -> tuple[list[np.ndarray], np.ndarray]:
     """Follow every body through the slices.
 
-    The outlines of neighbouring slices are matched one to one, so that no chain has two in one slice. The first round
-    expects bodies to stay where they are; the next ones expect them to drift as the first has found that they and
-    their neighbours do, which is what keeps them apart in scoliosis.
+    The outlines of neighbouring slices are matched one to one, so no chain has two outlines in one slice. The first
+    round assumes that bodies do not move from slice to slice; each further round assumes the drifts that the round
+    before estimated from each body and its neighbours, which keeps bodies apart in scoliosis.
 
     Parameters
     ----------
@@ -101,7 +103,7 @@ def follow(outlines: Outlines) -> tuple[list[np.ndarray], np.ndarray]:
     chains : list of ndarray of int
         Indices of the outlines of each body, slice by slice.
     drifts : ndarray, shape (n, 2)
-        Expected movement of each outline, (row, column) mm for each mm across.
+        Expected movement of each outline, (row, column), mm per mm across.
     """
     drifts = np.zeros_like(outlines.centroids)
     chains: list[np.ndarray] = []
@@ -112,7 +114,7 @@ def follow(outlines: Outlines) -> tuple[list[np.ndarray], np.ndarray]:
 
 
 def misfit(outlines: Outlines, one: np.ndarray, two: np.ndarray, drifts: np.ndarray) -> np.ndarray:
-    """Return how badly outlines fit together as one body, shape (len(one), len(two)); see `MISFIT_LIMIT`.
+    """Return the misfit of each pair of outlines as one body, shape (len(one), len(two)); see `MISFIT_LIMIT`.
 
     Parameters
     ----------
@@ -120,7 +122,7 @@ def misfit(outlines: Outlines, one: np.ndarray, two: np.ndarray, drifts: np.ndar
     one, two : ndarray of int
         Indices of outlines.
     drifts : ndarray, shape (n, 2)
-        Expected movement of every outline, mm a mm.
+        Expected movement of every outline, (row, column), mm per mm across.
     """
     centroids, across, up = outlines.centroids, outlines.across, outlines.up
     depth, height = outlines.depths, outlines.heights
@@ -137,7 +139,7 @@ def misfit(outlines: Outlines, one: np.ndarray, two: np.ndarray, drifts: np.ndar
 
 
 def smooth_drifts(outlines: Outlines, chains: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the expected movement at every outline, (n, 2): the weighted median of the chains' slopes around it."""
+    """Return the expected movement of every outline, (n, 2): the weighted median of the slopes of nearby chains."""
     long = [chain for chain in chains if len(chain) > 1]
     if not long:
         return np.zeros_like(outlines.centroids)
@@ -150,7 +152,7 @@ def smooth_drifts(outlines: Outlines, chains: Sequence[np.ndarray]) -> np.ndarra
 
 
 def _slope(across: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Return the median of the slopes between all pairs, (2,) (Theil and Sen): one bad outline does not turn it."""
+    """Return the Theil-Sen slope, (2,): the median over all pairs, which is robust against single bad outlines."""
     i, j = np.triu_indices(len(across), 1)
     return np.median((positions[j] - positions[i]) / (across[j] - across[i])[:, None], axis=0)
 
@@ -164,7 +166,7 @@ def _weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def _links(outlines: Outlines, drifts: np.ndarray) -> np.ndarray:
-    """Return for each outline the index of the same body's next one, or -1: neighbouring slices first, then gaps."""
+    """Return for each outline the next outline of the same body, or -1; adjacent slices are linked first, then gaps."""
     n = len(outlines.slices)
     following, followed = np.full(n, -1), np.zeros(n, bool)
     near = max(2, int(GAP_MM / outlines.slice_mm))
@@ -183,7 +185,7 @@ def _links(outlines: Outlines, drifts: np.ndarray) -> np.ndarray:
 
 
 def _chains(following: np.ndarray) -> list[np.ndarray]:
-    """Return the chains that the links make, each from its first outline on."""
+    """Return the chains of linked outlines, each from its first outline on."""
     first = np.setdiff1d(np.arange(len(following)), following)
     chains = []
     for start in first:

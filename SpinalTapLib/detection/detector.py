@@ -20,18 +20,18 @@ __all__ = ["Detections", "PartDetector", "PartMaps", "SliceVertebra"]
 STAGE = "detect"
 
 NEIGHBOUR_MM = 3.6
-"""About how far the neighbours are that the network looks at: nearer ones show nearly the same."""
+"""Approximate distance of the neighbouring slices in the network's input; closer slices add little information."""
 
 
 class PartDetector:
-    """Finds the vertebrae in every slice of a volume.
+    """Detector of the vertebrae in every slice of a volume.
 
     Parameters
     ----------
     network : nn.Module
         A trained `PartNetwork`.
     device : torch.device or str
-        Where it runs.
+        Device that the network runs on.
 
     Examples
     --------
@@ -46,7 +46,7 @@ class PartDetector:
     def part_maps(
         self, image: np.ndarray, neighbours: Sequence[np.ndarray | None] = (), distance_mm: float = 0.0
     ) -> PartMaps:
-        """Return the part maps of one slice at 1 mm a pixel; see `PartInference.__call__`."""
+        """Return the part maps of one slice at 1 mm per pixel; see `PartInference.__call__`."""
         return self._inference(image, neighbours, distance_mm)
 
     def detect(
@@ -60,11 +60,11 @@ class PartDetector:
         Parameters
         ----------
         working : SagittalVolume
-            At the working resolution (see `volume.working_volume`).
+            A scan at the working resolution (see `resampling.working_volume`).
         progress : callable, optional
             Called before each slice as ``progress("detect", fraction of the slices done, sentence)``.
         cancelled : callable, optional
-            Asked before each slice.
+            Called before each slice; returns True to stop.
 
         Returns
         -------
@@ -96,7 +96,7 @@ class PartDetector:
         return Detections(working, tuple(vertebrae), probabilities, np.stack(homes) if homes else None)
 
     def _beside(self, working: SagittalVolume, index: int) -> tuple[list[np.ndarray | None], float] | tuple[()]:
-        """Return a slice's neighbours and their distance, mm; nothing where the network does not look at them."""
+        """Return a slice's neighbours and their distance, mm; an empty tuple if the network takes single slices."""
         if not self._inference.sees_neighbours:
             return ()
         slice_mm = float(working.spacing_mm[0])

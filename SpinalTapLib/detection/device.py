@@ -1,4 +1,4 @@
-"""The choice of a device for the networks: processor, NVIDIA card or Apple silicon."""
+"""Choose the device for the networks: processor, NVIDIA card or Apple silicon."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from ..options import DEVICES
 
 MIN_CUDA_MEMORY_BYTES = 1 << 30
-"""Free memory below which `auto` leaves a card alone: the part network and its tiles need about 0.6 GB."""
+"""Least free memory of a card that is used: the part network and its tiles need about 0.6 GB."""
 
 _log = logging.getLogger(__name__)
 
@@ -21,8 +21,8 @@ def choose_device(choice: str = "auto") -> str:
     Parameters
     ----------
     choice : str
-        ``"auto"`` takes an NVIDIA card if it works and has room, then Apple silicon, then the processor.
-        ``"cpu"``, ``"cuda"`` and ``"mps"`` take just that.
+        ``"auto"`` takes an NVIDIA card if it works and has enough free memory, else Apple silicon, else the processor.
+        ``"cpu"``, ``"cuda"`` and ``"mps"`` take exactly that device.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def choose_device(choice: str = "auto") -> str:
 
 
 def describe(device: str) -> str:
-    """Return the device in words, such as ``"cuda (NVIDIA A100)"`` or ``"cpu (4 threads)"``."""
+    """Return a description of the device, such as ``"cuda (NVIDIA A100)"`` or ``"cpu (4 threads)"``."""
     if device == "cuda":
         return f"cuda ({torch.cuda.get_device_name()})"
     if device == "mps":
@@ -56,7 +56,14 @@ def describe(device: str) -> str:
 
 
 def arithmetic(precision: str, device: str) -> torch.dtype | None:
-    """Return the type that a network is trained in: `precision` is ``"auto"``, ``"bf16"`` or ``"fp32"``.
+    """Return the data type of mixed-precision training.
+
+    Parameters
+    ----------
+    precision : str
+        ``"auto"``, ``"bf16"`` or ``"fp32"``.
+    device : str
+        ``"cpu"``, ``"cuda"`` or ``"mps"``.
 
     Returns
     -------
@@ -69,19 +76,19 @@ def arithmetic(precision: str, device: str) -> torch.dtype | None:
         return None
     if device == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else None
-    # On processors that must emulate it, half precision is slower than single.
+    # On processors that emulate it, half precision is slower than single precision.
     has_bf16 = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return torch.bfloat16 if has_bf16 is not None and has_bf16() else None
 
 
 def _why_not(device: str) -> str | None:
-    """Return why the device can't be used, or None if it can."""
+    """Return the reason why a device can't be used, or None if it can."""
     if device == "mps":
         return None if torch.backends.mps.is_available() else "PyTorch sees no Apple silicon"
     if not torch.cuda.is_available():
         built = torch.version.cuda is not None
         return "PyTorch sees no NVIDIA card" if built else "this build of PyTorch is for the processor only"
-    try:  # a card may be listed and yet not be usable: driver too old, card too old for this build, in exclusive use
+    try:  # a listed card may be unusable: driver too old, card too old for this build, in exclusive use
         torch.zeros(1, device="cuda").cpu()
         free, _ = torch.cuda.mem_get_info()
     except RuntimeError as error:
@@ -93,7 +100,7 @@ def _why_not(device: str) -> str | None:
 
 
 def processor_count() -> int:
-    """Return how many processor cores this process may use."""
+    """Return the number of processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""Group parts into vertebrae: each corner joins the centroid that its vector points at."""
+"""Group parts into vertebrae: each corner is assigned to the centroid that its vector points to."""
 
 from __future__ import annotations
 
@@ -14,32 +14,33 @@ from .part_maps import PartMaps, SliceVertebra
 from .peaks import CENTROID_THRESHOLD, CORNER_THRESHOLD, find_peaks, kept_apart
 
 JOIN_LIMIT = 0.5
-"""A corner's vector may miss the centroid by this part of its own length (half the body's diagonal)."""
+"""Largest distance between a corner's target and a centroid, as a fraction of the vector's length (half the body's
+diagonal)."""
 
 DUPLICATE_DISTANCE = 0.8
-"""Centroids closer than this many half diagonals lie in one body; those of neighbours are 1.7 apart, even where a
-body has collapsed."""
+"""Distance, in half diagonals, below which two centroids lie in one body; those of neighbours are 1.7 apart, even
+where a body has collapsed."""
 
 DUPLICATE_OVERLAP = 0.3
-"""Two quadrilaterals of which one covers more than this part of the other are one body."""
+"""Fraction of a quadrilateral that another covers above which the two are one body."""
 
 MAX_TILT_DEGREES = 100.0
-"""A body's upper side points at most this far from straight up; S1 may lie nearly flat."""
+"""Largest angle between a body's upward axis and the image's vertical; S1 may lie nearly horizontal."""
 
 AREA_RANGE_MM2 = (45.0, 2600.0)
-"""From a child's C5 to a large man's L4 with spurs, both with a margin of a third."""
+"""Area of a body: from a child's C5 to a large man's L4 with osteophytes, both with a margin of a third."""
 
 ASPECT_RANGE = (0.4, 6.0)
 """Depth over height: from C2 with its dens to a crushed lumbar body."""
 
 MAX_SIDE_RATIO = 4.0
-"""Opposite sides differ at most by this factor: S1's lower side is about half its upper one, crushed wedges less."""
+"""Largest ratio of opposite sides: S1's upper side is about twice its lower one; crushed wedges have a larger ratio."""
 
 MIN_EVIDENCE = 0.4
-"""Least mean probability, inside the quadrilateral, that the mask head gives to a body, S1 or C2."""
+"""Least mean probability of a body, S1 or C2 inside the quadrilateral, according to the mask."""
 
 STRONG_EVIDENCE = 0.75
-"""The same for a vertebra of which only two corners were seen."""
+"""The same for a vertebra of which only two corners were detected."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +52,9 @@ class CornerParts:
     kinds : ndarray, shape (m,), int
         Index into `vertebra.CORNERS`.
     positions, targets : ndarray, shape (m, 2)
-        Where the corner is and where its vector points at, (row, column), px.
+        Position of the corner, and the point that its vector points to, (row, column), px.
     scores : ndarray, shape (m,)
+        Height of the peak, 0-1.
     """
 
     kinds: np.ndarray
@@ -67,14 +69,14 @@ class CornerParts:
 
 
 def group(maps: PartMaps, slice_index: int = 0) -> tuple[SliceVertebra, ...]:
-    """Return the vertebrae of one slice, the surest first.
+    """Return the vertebrae of one slice, by falling score.
 
     Parameters
     ----------
     maps : PartMaps
-        At 1 mm a pixel.
+        Part maps at 1 mm per pixel.
     slice_index : int
-        Kept with every vertebra.
+        Index of the slice, stored with every vertebra.
     """
     parts = corner_parts(maps)
     peaks = find_peaks(maps.heatmaps[CENTROID], CENTROID_THRESHOLD)
@@ -82,7 +84,7 @@ def group(maps: PartMaps, slice_index: int = 0) -> tuple[SliceVertebra, ...]:
     kept = one_a_body(centroids, parts)
     centroids, scores = centroids[kept], scores[kept]
     members = join(centroids, parts)
-    # Where no centroid was seen, three corners that agree may stand in for it; two may not.
+    # Without a detected centroid, three corners with a common target suffice; two do not.
     enough = (members >= 0).sum(1) >= np.where(scores > 0, 2, 3)
     centroids, scores, members = centroids[enough], scores[enough], members[enough]
     if not len(centroids):
@@ -93,9 +95,9 @@ def group(maps: PartMaps, slice_index: int = 0) -> tuple[SliceVertebra, ...]:
 
 
 def corner_parts(maps: PartMaps) -> CornerParts:
-    """Return the corner peaks of a slice, and where their vectors point at.
+    """Return the corner peaks of a slice and the targets of their vectors.
 
-    The target is the mean over 3 x 3 pixels, each with its own vector: noise shrinks to a third.
+    Each target is the mean over 3 x 3 pixels, each with its own vector, which reduces the noise to a third.
     """
     peaks = [find_peaks(maps.heatmaps[k], CORNER_THRESHOLD) for k in range(N_CORNERS)]
     kinds = np.repeat(np.arange(N_CORNERS), [len(p) for p in peaks])
@@ -108,13 +110,13 @@ def corner_parts(maps: PartMaps) -> CornerParts:
 
 
 def misses(centroids: np.ndarray, parts: CornerParts) -> np.ndarray:
-    """Return, (centroids, corners), by how much of the limit each vector misses each centroid; 1 is just allowed."""
+    """Return the distance from each corner's target to each centroid, (centroids, corners), in units of the limit."""
     distance = np.linalg.norm(centroids[:, None] - parts.targets[None], axis=-1)
     return distance / np.maximum(JOIN_LIMIT * parts.reach, 1.0)
 
 
 def add_orphans(centroids: np.ndarray, scores: np.ndarray, parts: CornerParts) -> tuple[np.ndarray, np.ndarray]:
-    """Return the centroids and, with score 0, the targets of the corners that point at none of them."""
+    """Return the centroids and scores, extended by the targets of corners that match no centroid, with score 0."""
     miss = misses(centroids, parts)
     orphans = ~(miss <= 1).any(0)
     order = np.argsort(-parts.scores[orphans], kind="stable")
@@ -123,10 +125,16 @@ def add_orphans(centroids: np.ndarray, scores: np.ndarray, parts: CornerParts) -
 
 
 def one_a_body(centroids: np.ndarray, parts: CornerParts) -> np.ndarray:
-    """Return the indices of the centroids, sorted by falling score, without those in the body of an earlier one.
+    """Return the indices of the centroids without those in the body of a better one.
 
-    The size of a body is the median length of the vectors that point near its centroid; a centroid that no vector
-    points at has no size, and cannot push another one out.
+    The size of a body is the median length of the vectors that point near its centroid; a centroid without vectors
+    has size 0 and excludes no other.
+
+    Parameters
+    ----------
+    centroids : ndarray, shape (n, 2)
+        (row, column), px, by falling score.
+    parts : CornerParts
     """
     miss = misses(centroids, parts)
     size = np.array([np.median(parts.reach[row <= 1]) if (row <= 1).any() else 0.0 for row in miss])
@@ -135,7 +143,7 @@ def one_a_body(centroids: np.ndarray, parts: CornerParts) -> np.ndarray:
 
 
 def join(centroids: np.ndarray, parts: CornerParts) -> np.ndarray:
-    """Give each corner to the centroid that its vector lands closest to, and each centroid its best of each kind.
+    """Assign each corner to the centroid closest to its target, and keep the best corner of each kind per centroid.
 
     Parameters
     ----------
@@ -146,7 +154,7 @@ def join(centroids: np.ndarray, parts: CornerParts) -> np.ndarray:
     Returns
     -------
     ndarray, shape (n, 4), int
-        Index of the corner of each kind, -1 where there is none within the limit.
+        Index of the corner of each kind, -1 if there is none within the limit.
     """
     members = np.full((len(centroids), N_CORNERS), -1)
     if not len(centroids) or not len(parts.kinds):
@@ -154,7 +162,7 @@ def join(centroids: np.ndarray, parts: CornerParts) -> np.ndarray:
     miss = misses(centroids, parts)
     owner = miss.argmin(0)
     closest = miss[owner, np.arange(len(owner))]
-    # Written from the worst to the best, so that the best of those that want one place stays.
+    # Assign from the worst to the best, so that the best corner of a kind overwrites the others.
     order = np.argsort(-(closest - parts.scores), kind="stable")
     order = order[closest[order] <= 1]
     members[owner[order], parts.kinds[order]] = order
@@ -162,7 +170,7 @@ def join(centroids: np.ndarray, parts: CornerParts) -> np.ndarray:
 
 
 def without_misfits(centroids: np.ndarray, parts: CornerParts, members: np.ndarray) -> np.ndarray:
-    """Return the members, (n, 4), without the corner that points worst at its centroid, where all four make no body."""
+    """Return the members, (n, 4), less the corner with the worst target where all four make no plausible body."""
     whole = np.flatnonzero((members >= 0).all(1))
     if not len(whole):
         return members
@@ -177,8 +185,8 @@ def without_misfits(centroids: np.ndarray, parts: CornerParts, members: np.ndarr
 def complete(centroids: np.ndarray, parts: CornerParts, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the corners of each vertebra, (n, 4, 2), missing ones rebuilt, and their scores, (n, 4), 0 if rebuilt.
 
-    One missing corner completes the parallelogram of the other three; of two or more, each is the mirror image of
-    the opposite corner about the centroid. NaN where two opposite corners are missing.
+    A single missing corner completes the parallelogram of the other three. If more are missing, each is the opposite
+    corner mirrored at the centroid, or NaN if both opposite corners are missing.
     """
     seen = members >= 0
     if not len(parts.kinds):
@@ -191,7 +199,7 @@ def complete(centroids: np.ndarray, parts: CornerParts, members: np.ndarray) -> 
 
 
 def is_plausible(corners: np.ndarray) -> np.ndarray:
-    """Return, (n,), which quadrilaterals, (n, 4, 2) in px of 1 mm, may be vertebral bodies by their shape alone."""
+    """Return whether each quadrilateral, (n, 4, 2), px of 1 mm, has the shape of a vertebral body, bool, (n,)."""
     upper, posterior, lower, anterior = quads.sides(corners)
     ratio = np.maximum(np.maximum(upper, lower) / np.minimum(upper, lower), 1.0)
     ratio = np.maximum(ratio, np.maximum(posterior, anterior) / np.minimum(posterior, anterior))
@@ -210,7 +218,7 @@ def is_plausible(corners: np.ndarray) -> np.ndarray:
 
 
 def mask_evidence(probabilities: np.ndarray, corners: np.ndarray) -> np.ndarray:
-    """Return the mean probabilities, (n, classes), inside quadrilaterals, (n, 4, 2) px; outside the image, its edge."""
+    """Return the mean probabilities, (n, classes), inside quadrilaterals, (n, 4, 2), px; edge pixels are repeated."""
     last = np.array(probabilities.shape[1:]) - 1
     pixels = np.clip(np.rint(quads.sample_points(corners)).astype(int), 0, last)
     return probabilities[:, pixels[..., 0], pixels[..., 1]].mean(-1).T
@@ -250,7 +258,7 @@ def _vertebrae(
 
 
 def _apart(corners: np.ndarray) -> np.ndarray:
-    """Return indices of the quadrilaterals that overlap with no earlier kept one."""
+    """Return the indices of the quadrilaterals that do not overlap with an earlier one that is kept."""
     covered = quads.overlap(corners)
     covered = np.maximum(covered, covered.T)
     return kept_apart(covered > DUPLICATE_OVERLAP)

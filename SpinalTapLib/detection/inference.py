@@ -21,24 +21,24 @@ from .tiling import OVERLAP_PX, TILE_PX, Blender, Window, network_input, normali
 _log = logging.getLogger(__name__)
 
 CPU_BATCH, GPU_BATCH = 2, 16
-"""Tiles a forward pass. On a processor more gain nothing, and a cancel would have to wait longer."""
+"""Tiles per forward pass. On a processor, more would not be faster, and cancelling would take longer."""
 
 HALF_HEATMAP_TOLERANCE = 0.05
-"""Half precision is kept only if no heatmap or mask probability moves by more than this on the scan itself: a quarter
-of the lowest peak that counts, and about 0.05 px in the position of a peak."""
+"""Largest change of a heatmap or mask probability by half precision, measured on the scan itself, at which half
+precision is used: a quarter of the lowest peak threshold, and about 0.05 px in the position of a peak."""
 
 _VECTORS = slice(N_HEATMAPS, N_PARTS)
 _MASK = slice(N_PARTS, OUTPUT_CHANNELS)
 
 
 def has_fast_bfloat16() -> bool:
-    """Return whether this processor multiplies bfloat16 natively (AVX-512 BF16 or AMX); elsewhere it is slower."""
+    """Return whether this processor computes bfloat16 natively (AVX-512 BF16 or AMX); emulation would be slower."""
     probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
 
 
 def fused(network: PartNetwork) -> PartNetwork:
-    """Return a copy in evaluation mode whose batch normalisations are folded into the convolutions before them."""
+    """Return a copy in evaluation mode with the batch normalisations folded into the preceding convolutions."""
     network = copy.deepcopy(network).eval()
     for block in (*network.down, *network.up):
         layers = cast(nn.Sequential, block)
@@ -50,20 +50,20 @@ def fused(network: PartNetwork) -> PartNetwork:
 
 
 class PartInference:
-    """Runs a part network over whole images, tile by tile.
+    """Inference of a part network over whole images, tile by tile.
 
     Parameters
     ----------
     network : nn.Module
-        A `PartNetwork`, or anything else that turns (n, channels, rows, columns) into (n, outputs, rows, columns).
+        A `PartNetwork`, or another module that maps (n, channels, rows, columns) to (n, outputs, rows, columns).
     device : torch.device or str
-        Where it runs.
+        Device that the network runs on.
 
     Notes
     -----
-    On processors with native bfloat16 the convolutions run in it, which takes half the time. The first tile of the
-    first image is run both ways; unless they agree (`HALF_HEATMAP_TOLERANCE`), everything runs in single precision.
-    Networks that do not tell all structures apart (older ones) give those that they lack probability 0.
+    On processors with native bfloat16 the convolutions run in bfloat16, which takes half the time. The first tile of
+    the first image is run in both precisions; if they differ by more than `HALF_HEATMAP_TOLERANCE`, everything runs in
+    single precision. Structures that an older network lacks get probability 0.
     """
 
     def __init__(self, network: nn.Module, device: torch.device | str = "cpu") -> None:
@@ -73,12 +73,12 @@ class PartInference:
         network = fused(network) if isinstance(network, PartNetwork) else network.eval()
         self._network = network.to(self.device)
         self._half: bool | None = None if self.device.type == "cpu" and has_fast_bfloat16() else False
-        if self.device.type != "mps":  # there it is not faster, and some operations lack it
+        if self.device.type != "mps":  # on MPS, this is no faster, and some operations do not support it
             self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
     def sees_neighbours(self) -> bool:
-        """Whether the network looks at the two neighbouring slices as well."""
+        """Whether the network's input includes the two neighbouring slices."""
         return self._neighbours > 0
 
     def __call__(
@@ -89,12 +89,12 @@ class PartInference:
         Parameters
         ----------
         image : ndarray, shape (rows, columns)
-            Raw intensities at 1 mm a pixel.
+            Raw intensities at 1 mm per pixel.
         neighbours : sequence of ndarray or None
-            Slices on the two sides, of the same shape; None (or nothing at all) where there is none. A network that
-            looks at one slice does not use them.
+            The slices on the two sides, of the same shape; None (or an empty sequence) where there is none. Ignored by
+            a network for single slices.
         distance_mm : float
-            Lateral distance from the slice to each neighbour.
+            Lateral distance from the slice to each neighbour, mm.
         """
         windows = tile_grid(image.shape, TILE_PX, OVERLAP_PX)
         tiles = self._inputs(image, neighbours, distance_mm, windows)
@@ -120,7 +120,7 @@ class PartInference:
 
     @torch.inference_mode()
     def _run(self, tiles: torch.Tensor) -> np.ndarray:
-        """Return the maps of a few tiles, (n, channels, rows, columns), mask classes as probabilities."""
+        """Return the maps of a few tiles, (n, channels, rows, columns), with mask classes as probabilities."""
         if self._half is None:
             self._half = self._half_is_good(tiles[:1])
         return self._forward(tiles, self._half)
@@ -146,20 +146,20 @@ class PartInference:
 
 
 def _normalised(image: np.ndarray, windows: Sequence[Window]) -> torch.Tensor:
-    """Return an image's tiles, (n, rows, columns)."""
+    """Return the normalised tiles of an image, (n, rows, columns)."""
     return normalise_tiles(
         torch.from_numpy(np.stack([np.ascontiguousarray(image[window], dtype=np.float32) for window in windows]))
     )
 
 
 def _empty_maps(channels: int, shape: torch.Size) -> np.ndarray:
-    """Return the maps of a tile that shows nothing: background everywhere."""
+    """Return the maps of an empty tile: background everywhere."""
     maps = np.zeros((channels, *shape), np.float32)
     maps[_MASK][Structure.BACKGROUND] = 1.0
     return maps
 
 
 def _part_maps(maps: np.ndarray) -> PartMaps:
-    """Return blended maps, (21 or 23, rows, columns), by their meaning."""
+    """Return blended maps, (21 or 23, rows, columns), split by kind."""
     homes = maps[OUTPUT_CHANNELS:] if len(maps) > OUTPUT_CHANNELS else None
     return PartMaps(maps[:N_HEATMAPS], maps[_VECTORS].reshape(-1, 2, *maps.shape[1:]), maps[_MASK], homes)

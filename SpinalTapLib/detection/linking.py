@@ -1,4 +1,4 @@
-"""Link the vertebrae of neighbouring slices to vertebrae in three dimensions."""
+"""Link the vertebrae of neighbouring slices into vertebrae in three dimensions."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ MIN_EXTENT_MM, MIN_EXTENT_OF_DEPTH = 8.0, 0.45
 """Least lateral extent: 8 mm, or 45 % of the depth if that is smaller (cervical bodies of children)."""
 
 THICK_SLICE_MM = 5.0
-"""From this slice distance on, a narrow body may be seen in one slice only."""
+"""Slice distance from which a body may appear in a single slice only, so that no lateral extent is required."""
 
 CENTRAL_PART = 0.5
-"""Corners are taken from this part of a body's slices, the ones around its middle, and from three at least."""
+"""Fraction of a body's slices, around its middle, from which the corners are taken; at least three slices."""
 
 FULL_EXTENT_MM = 16.0
 """Lateral extent from which a body's score counts in full."""
@@ -30,12 +30,12 @@ STANDING_COST = 0.2
 """Least score, weighted by lateral extent over `FULL_EXTENT_MM`, of a body that is added to an end of the spine."""
 
 EDGE_MM = 2.0
-"""Corners this close to the border of the image belong to a body that may be cut."""
+"""Distance of a corner from the border of the image below which the body may be cut off."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Fit:
-    """A chain of outlines moved to its middle; (row, column), mm."""
+    """A body fitted to a chain of outlines, in its middle slice; positions are (row, column), mm."""
 
     members: tuple[SliceVertebra, ...]
     across: float
@@ -52,7 +52,7 @@ class _Fit:
 
     @property
     def up(self) -> np.ndarray:
-        """Unit axis of the body as (across, row, column): in the slice from the corners, across it from the drift."""
+        """Unit axis of the body, (across, row, column): in the slice from the corners, across slices from the drift."""
         row, column = quads.up(self.corners)
         axis = np.array([-(row * self.drift[0] + column * self.drift[1]), row, column])
         return axis / np.linalg.norm(axis)
@@ -68,8 +68,8 @@ def link(detections: Detections) -> tuple[Candidate, ...]:
     Returns
     -------
     tuple of Candidate
-        Bodies seen over too small a width, and those that do not fit into the spine, are left out. A centre lies
-        half-way between the outermost slices that show the body; `centring.recentred` finds it more exactly.
+        Without bodies of too small a lateral extent and those that do not fit the spine. Each centre lies half-way
+        between the outermost slices that show the body; `centring.recentred` refines it.
     """
     working = detections.working
     slice_mm, *pixel_mm = (float(v) for v in working.spacing_mm)
@@ -92,7 +92,7 @@ def link(detections: Detections) -> tuple[Candidate, ...]:
 
 
 def _is_wide(fit: _Fit, working: SagittalVolume) -> bool:
-    """Return whether a body is seen over enough width to stand at an end of the spine."""
+    """Return whether the lateral extent of a body is large enough for an end of the spine."""
     slice_mm = float(working.spacing_mm[0])
     if slice_mm >= THICK_SLICE_MM:
         return True
@@ -103,16 +103,16 @@ def _is_wide(fit: _Fit, working: SagittalVolume) -> bool:
 def _without_narrow_ends(way: np.ndarray, wide: list[bool]) -> np.ndarray:
     """Return the path from its first to its last wide body.
 
-    Between two wide bodies a narrow one is kept: most of it was missed. At the ends there is no evidence for it.
+    A narrow body between two wide ones is kept, as most of it was probably missed; at the ends it has no such support.
     """
     places = [i for i, k in enumerate(way) if wide[k]]
     return way[places[0] : places[-1] + 1] if places else way[:0]
 
 
 def _fit(members: tuple[SliceVertebra, ...], outlines: Outlines, drifts: np.ndarray, chain: np.ndarray) -> _Fit:
-    """Return one body, its central outlines moved to its middle and averaged robustly.
+    """Return one body: the median of its central outlines, each moved to the middle slice along the drift.
 
-    The centre is that of two estimates with errors of their own: the centroid's peak and the corners' middle.
+    The centre is the mean of two estimates with independent errors: the centroid's peak and the mean of the corners.
     """
     across = outlines.across[chain]
     middle = (across[0] + across[-1]) / 2
@@ -133,18 +133,18 @@ def _fit(members: tuple[SliceVertebra, ...], outlines: Outlines, drifts: np.ndar
 
 
 def _seen(members: list[SliceVertebra]) -> np.ndarray:
-    """Return which corners were seen rather than rebuilt, (n, 4)."""
+    """Return which corners were detected rather than rebuilt, bool, (n, 4)."""
     return np.array([[name not in m.rebuilt for name in CORNERS] for m in members])
 
 
 def _median_of_seen(corners: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Return the median, (4, 2), of each corner over the slices that show it, or over all where none does."""
+    """Return the median of each corner, (4, 2), over the slices that show it, or over all slices if none does."""
     use = seen | ~seen.any(0)
     return np.nanmedian(np.where(use[..., None], corners, np.nan), axis=0)
 
 
 def _bodies(fits: list[_Fit]) -> FollowedBodies:
-    """Return the fitted bodies as `backbone` takes them, with a lower score for narrow ones."""
+    """Return the fitted bodies as the input of `backbone`, with reduced scores for narrow ones."""
     corners = np.array([f.corners for f in fits]).reshape(-1, 4, 2)
     return FollowedBodies(
         centroids=np.array([[f.across, *f.centroid] for f in fits]).reshape(-1, 3),
@@ -156,7 +156,7 @@ def _bodies(fits: list[_Fit]) -> FollowedBodies:
 
 
 def _candidate(fit: _Fit, detections: Detections, gap: bool) -> Candidate:
-    """Return a fitted body in LPS, with its flags."""
+    """Return a fitted body as a candidate in LPS, mm, with its flags."""
     working = detections.working
     spacing = working.spacing_mm
     mid_slice = int(np.clip(np.rint(fit.across / spacing[0]), 0, len(working.array) - 1))
@@ -176,7 +176,7 @@ def _candidate(fit: _Fit, detections: Detections, gap: bool) -> Candidate:
 
 
 def _flags(fit: _Fit, size_mm: np.ndarray, gap: bool) -> tuple[str, ...]:
-    """Return the notes on one body; `size_mm` is the height and the width of the slices."""
+    """Return the notes on one body; `size_mm`, shape (2,), is the height and width of the slices, mm."""
     cut = (fit.corners < EDGE_MM).any() or (fit.corners > size_mm - EDGE_MM).any()
     rebuilt = (~_seen(list(fit.central))).mean(0).max() > 0.5
     notes = {

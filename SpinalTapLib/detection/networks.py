@@ -1,4 +1,4 @@
-"""The networks: images in, part maps out. Plain PyTorch modules that know nothing of files or millimetres."""
+"""The neural networks, as plain PyTorch modules: part network, ladder network and level network."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ CENTROID = 4
 """Index of the centroid among the heatmaps; 0-3 are the corners in the order of `vertebra.CORNERS`."""
 
 VECTOR_UNIT_PX = 16.0
-"""One unit of the vector outputs, px: about half a lumbar body, so that targets are near one."""
+"""One unit of the vector outputs, px: about half a lumbar body, so that targets are close to 1."""
 
 N_PARTS = N_HEATMAPS + 2 * N_CORNERS
-"""Output channels before those of the mask: heatmaps and vectors."""
+"""Number of output channels before those of the mask: heatmaps and vectors."""
 OUTPUT_CHANNELS = N_PARTS + N_STRUCTURES
 HOME_UNIT_PX = 32.0
-"""One unit of the two outputs that lead from an arch to its body, px: about the distance between the two."""
+"""One unit of the two outputs that point from an arch to its body, px: about the distance between the two."""
 
 OLD_STRUCTURES = 7
-"""Networks whose cards do not say otherwise know the first seven structures, without arches, and look at one slice."""
+"""Number of structures of networks whose cards do not give it: all but arches, from single slices."""
 DEFAULT_WIDTHS = (16, 32, 64, 128, 192)
 
 
 def _double_convolution(n_in: int, n_out: int) -> nn.Sequential:
-    """Return two rounds of 3 x 3 convolution, batch normalisation and ReLU (the VGG block)."""
+    """Return a VGG block: two rounds of 3 x 3 convolution, batch normalisation and ReLU."""
     layers: list[nn.Module] = []
     for n in (n_in, n_out):
         layers += [nn.Conv2d(n, n_out, 3, padding=1, bias=False), nn.BatchNorm2d(n_out), nn.ReLU(inplace=True)]
@@ -38,7 +38,7 @@ def _double_convolution(n_in: int, n_out: int) -> nn.Sequential:
 
 
 def _initialise(module: nn.Module) -> None:
-    """Draw the weights of one convolution after He et al. (2015); leave other modules as they are."""
+    """Initialise the weights of a convolution after He et al. (2015); leave other modules unchanged."""
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         if module.bias is not None:
@@ -46,10 +46,10 @@ def _initialise(module: nn.Module) -> None:
 
 
 class PartNetwork(nn.Module):
-    """U-Net in VGG style with batch normalisation that finds the parts of every vertebra in a sagittal tile.
+    """U-Net of VGG blocks with batch normalisation that detects the parts of every vertebra in a sagittal tile.
 
-    Each level holds two 3 x 3 convolutions; levels are joined by 2 x 2 max-pooling on the way down and by
-    bilinear up-sampling and concatenation on the way up. One 1 x 1 convolution makes all outputs.
+    Each level has two 3 x 3 convolutions; levels are connected by 2 x 2 max-pooling on the way down and by bilinear
+    up-sampling and concatenation on the way up. One 1 x 1 convolution computes all outputs.
 
     Parameters
     ----------
@@ -57,15 +57,15 @@ class PartNetwork(nn.Module):
         Channels of each level, finest first. The number of levels sets the multiple that sides are padded to
         (16 px for five levels).
     slices : int
-        1, or 3 where it looks at the two neighbouring slices as well.
+        1, or 3 if the input includes the two neighbouring slices.
     structures : int
-        How many of `spine.structures.Structure` its mask tells apart, from the first one on.
+        Number of mask classes: the first ones of `spine.structures.Structure`.
     homes : bool
-        Whether it also says, on arches, where the body of the same vertebra lies.
+        Whether it also outputs, on arches, the offset to the body of the same vertebra.
 
     Notes
     -----
-    `forward` takes a tensor of shape (n, 2 * slices - 1, rows, columns), z-scored, at 1 mm a pixel, of any size: see
+    `forward` takes a tensor of shape (n, 2 * slices - 1, rows, columns), z-scored, at 1 mm per pixel, of any size: see
     `tiling.network_input`. It returns (n, 13 + structures, rows, columns), or two channels more: see `split_output`.
     """
 
@@ -79,8 +79,8 @@ class PartNetwork(nn.Module):
         super().__init__()
         if slices not in (1, 3) or not 2 <= structures <= N_STRUCTURES or (homes and structures < N_STRUCTURES):
             raise ValueError(
-                f"A part network looks at 1 or 3 slices and tells 2-{N_STRUCTURES} structures apart (all of them where "
-                f"it gives arches their bodies); got {slices} slices and {structures} structures."
+                f"A part network takes 1 or 3 slices and has 2-{N_STRUCTURES} structures (all {N_STRUCTURES} of them "
+                f"if it assigns arches to bodies); got {slices} slices and {structures} structures."
             )
         if len(widths) < 2 or any(w < 1 for w in widths):
             raise ValueError(f"A part network needs two or more positive level widths; got {tuple(widths)}.")
@@ -92,7 +92,7 @@ class PartNetwork(nn.Module):
         self.up = nn.ModuleList(_double_convolution(a + b, a) for a, b in zip(w[:-1], w[1:]))
         self.head = nn.Conv2d(w[0], N_PARTS + self.structures + 2 * self.homes, 1)
         self.apply(_initialise)
-        # The head is linear and its targets are small: start near zero, not at He's gain for ReLU.
+        # The head is linear and its targets are small, so start near zero rather than with He's gain for ReLU.
         nn.init.normal_(self.head.weight, std=0.01)
 
     @property
@@ -105,7 +105,7 @@ class PartNetwork(nn.Module):
 
     @property
     def multiple_px(self) -> int:
-        """Sides that are multiples of this need no padding, px."""
+        """Multiple, px, that the sides of the input are padded to."""
         return 2 ** (len(self.widths) - 1)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
@@ -119,8 +119,8 @@ class PartNetwork(nn.Module):
         for i in reversed(range(len(self.up))):
             x = functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
             x = self.up[i](torch.cat((skips[i], x), dim=1))
-        # Positions are read off the heatmaps to a fraction of a pixel: the last, cheap step stays in full precision
-        # even where the rest runs in half.
+        # Peaks are located to a fraction of a pixel, so the last, cheap layer stays in single precision even if the
+        # others run in half precision.
         with torch.autocast(x.device.type, enabled=False):
             return self.head(x[..., :rows, :columns].to(self.head.weight.dtype))
 
@@ -133,29 +133,30 @@ def _padded(image: torch.Tensor, multiple: int) -> torch.Tensor:
 
 
 def split_output(output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None]:
-    """Cut the output of a `PartNetwork` into its kinds of maps (views, no copy).
+    """Split the output of a `PartNetwork` by kind (views, no copy).
 
     Parameters
     ----------
-    output : Tensor, shape (n, 20, 21 or 23, rows, columns)
+    output : Tensor, shape (n, channels, rows, columns)
+        With 20, 21 or 23 channels.
 
     Returns
     -------
     heatmaps : Tensor, shape (n, 5, rows, columns)
-        Corners in the order of `vertebra.CORNERS`, then the centroid; raw, peaks near one.
+        Corners in the order of `vertebra.CORNERS`, then the centroid; raw outputs with peaks near 1.
     vectors : Tensor, shape (n, 4, 2, rows, columns)
-        For each corner (row, column) offset from the pixel to the centroid of the corner's vertebra, in units of
+        For each corner, (row, column) offset from the pixel to the centroid of the corner's vertebra, in units of
         `VECTOR_UNIT_PX`. Meaningful near a corner only.
     logits : Tensor, shape (n, structures, rows, columns)
-        Mask classes in the order of `spine.structures.Structure`, before the soft-max; older networks lack the last.
+        Mask classes in the order of `spine.structures.Structure`, before the softmax; older networks lack the last.
     homes : Tensor, shape (n, 2, rows, columns), or None
         (row, column) offset from the pixel to the middle of the body that an arch belongs to, in units of
-        `HOME_UNIT_PX`; None if the network does not say.
+        `HOME_UNIT_PX`; None if the network lacks this output.
 
     Raises
     ------
     ValueError
-        If the tensor does not have four axes and as many channels as a part network can have.
+        If the tensor does not have four axes, or its number of channels is not one of a part network.
     """
     known = (N_PARTS + OLD_STRUCTURES, OUTPUT_CHANNELS, OUTPUT_CHANNELS + 2)
     if output.ndim != 4 or output.shape[1] not in known:
@@ -169,26 +170,26 @@ def split_output(output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torc
 
 
 LADDER_CHANNELS = 4
-"""Inputs of the ladder: the slice through the current vertebra, its two neighbours, and the vertebra as a mask."""
+"""Input channels of the ladder: slice through the current vertebra, its two neighbours, mask of the vertebra."""
 RUNG_OUTPUTS = 2 * N_CORNERS + 2
-"""What the ladder says of one neighbour: four corners (row, column), the lateral shift, and whether it is there."""
+"""Outputs of the ladder for one neighbour: four corners (row, column), lateral shift, and logit of its presence."""
 
 
 class LadderNetwork(nn.Module):
-    """Small VGG that looks at one vertebra in its own frame and finds the next one, above and below.
+    """Small VGG network that takes one vertebra in its own frame and locates the next one above and below.
 
     Parameters
     ----------
     widths : sequence of int
         Channels of each level; every level halves the sides.
     side_px : int
-        Side of the square crop, a multiple of ``2 ** len(widths)``.
+        Side of the square crop, px, a multiple of ``2 ** len(widths)``.
 
     Notes
     -----
     `forward` takes (n, 4, side, side) and returns (n, 2, 10): for the neighbour above and the one below, the four
     corners relative to the crop's centre as (row, column) in units of the current vertebra's size, in the order of
-    `vertebra.CORNERS`, the lateral shift of its middle in the same unit, and a logit: is there a neighbour at all?
+    `vertebra.CORNERS`, the lateral shift of its middle in the same unit, and the logit of its presence.
     """
 
     def __init__(self, widths: Sequence[int] = (16, 32, 48, 64, 96), side_px: int = 96) -> None:
@@ -211,7 +212,7 @@ class LadderNetwork(nn.Module):
         return {"class": type(self).__name__, "widths": list(self.widths), "side_px": self.side_px}
 
     def forward(self, crop: torch.Tensor) -> torch.Tensor:
-        """Return what is seen above and below, (n, 4, side, side) -> (n, 2, 10)."""
+        """Return the outputs for the neighbours above and below, (n, 4, side, side) -> (n, 2, 10)."""
         x = crop
         for block in self.blocks:
             x = functional.max_pool2d(block(x), 2)
@@ -219,23 +220,23 @@ class LadderNetwork(nn.Module):
 
 
 VIEW_CHANNELS = 5
-"""Inputs of the level network: the slice through the candidate, its two neighbours, the candidate as a mask, and
-where there is any image."""
+"""Input channels of the level network: slice through the candidate, its two neighbours, mask of the candidate, and
+mask of the image."""
 VIEW_NUMBERS = 5
-"""What it is told beside them: the candidate's size and tilt, and whether each is known (see `level_view`)."""
+"""Number of scalar inputs: the candidate's size and tilt, and whether each is known (see `level_view`)."""
 LEVEL_CLASSES = 26
-"""S1 up to C2, the sacrum below S1, and no vertebra (see `levels.COMMON`)."""
+"""Number of classes: S1 up to C2, the sacrum below S1, and no vertebra (see `levels.COMMON`)."""
 
 
 class LevelNetwork(nn.Module):
-    """Small VGG that looks at one candidate with its surroundings and says which vertebra it may be.
+    """Small VGG network that classifies the level of one candidate from the candidate and its surroundings.
 
     Parameters
     ----------
     widths : sequence of int
         Channels of each level; every level halves the sides.
     rows, columns : int
-        Sides of the view, multiples of ``2 ** len(widths)``.
+        Sides of the view, px, multiples of ``2 ** len(widths)``.
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""What the detector sees: part maps and vertebrae in one slice, all slices of a volume, bodies in three dimensions."""
+"""Data types of the detector: part maps and vertebrae of one slice, detections of a volume, candidates in 3-D."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..scans.volume import SagittalVolume
 
 @dataclass(frozen=True, eq=False)
 class PartMaps:
-    """What the network sees in one slice, blended over its tiles.
+    """Outputs of the part network for one slice, blended over its tiles.
 
     Attributes
     ----------
@@ -44,11 +44,11 @@ class SliceVertebra:
     centroid : ndarray, shape (2,)
         (row, column), px.
     score : float
-        How sure the parts are, 0-1.
+        Score of its parts and mask, 0-1.
     evidence : ndarray, shape (n_structures,)
         Mean mask probabilities inside the quadrilateral, in the order of `Structure`.
     rebuilt : tuple of str
-        Names of the corners that were not seen but follow from the others.
+        Names of the corners that were not detected but inferred from the others.
     """
 
     slice: int
@@ -61,19 +61,19 @@ class SliceVertebra:
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """What was seen in all slices of a volume.
+    """The detections in all slices of a volume.
 
     Attributes
     ----------
     working : SagittalVolume
-        The volume that the detector looked at; slice indices and pixels refer to it.
+        The working volume; slice indices and pixels refer to it.
     vertebrae : tuple of SliceVertebra
-        Slice by slice from right to left; within a slice the surest first.
+        Slice by slice from right to left; within a slice by falling score.
     probabilities : ndarray, shape (slices, n_structures, rows, columns), float16
         Mask classes in the order of `Structure`.
     homes : ndarray, shape (slices, 2, rows, columns), float16, or None
-        On arches, (row, column) offset to the middle of the body of the same vertebra, px; None if the network does
-        not say.
+        On arches, (row, column) offset to the middle of the body of the same vertebra, px; None if the network lacks
+        this output.
     """
 
     working: SagittalVolume
@@ -89,24 +89,24 @@ class Candidate:
     Attributes
     ----------
     members : tuple of SliceVertebra
-        What was seen of it, slice by slice from right to left, one a slice.
+        Its detections, slice by slice from right to left, one per slice.
     centroid_lps_mm : ndarray, shape (3,)
         Centre of the body, half-way between its sides, LPS, mm.
     corners_lps_mm : ndarray, shape (4, 3)
         Corners in its mid-slice, in the order of `vertebra.CORNERS`, LPS, mm: the median over the central slices,
-        each moved along the body's own tilt.
+        each moved along the body's tilt.
     mid_slice : int
         The slice of the working volume nearest to the centre.
     evidence : ndarray, shape (n_structures,)
         Mean mask probabilities in the central slices, in the order of `Structure`.
     score : float
-        How sure the parts are in the central slices, 0-1.
+        Mean score in the central slices, 0-1; a probability after calibration (`pipeline.calibrated`).
     flags : tuple of str
-        Plain-English notes.
+        Notes in plain English (see `notes.Note`).
     slices : tuple of int
         Slices of the working volume that show it, from right to left.
     raw_score : float or None
-        The score as the detector gave it, where `score` has been made a probability (`pipeline.calibrated`).
+        The detector's score before calibration; None if `score` is not calibrated.
     number : int or None
         Position in `Evidence.candidates`; None for a body that is not part of the evidence.
     """

@@ -7,20 +7,20 @@ from dataclasses import dataclass
 import numpy as np
 
 CORNER_THRESHOLD = 0.20
-"""Least height of a corner's peak. Low, because grouping needs three corners and rejects false ones."""
+"""Threshold of corner peaks. It is low, because grouping needs three corners and rejects false ones."""
 
 CENTROID_THRESHOLD = 0.35
-"""Least height of a centroid's peak: every vertebra starts from one."""
+"""Threshold of centroid peaks: every vertebra starts from one."""
 
 MIN_DISTANCE_PX = 5.0
-"""Peaks of one kind are no closer, px (1 mm each): half the height of the smallest body (C5 of a child)."""
+"""Least distance of peaks of one kind, px of 1 mm: half the height of the smallest body (C5 of a child)."""
 
 MAX_PEAKS = 200
-"""No more than the highest of these are looked at: a slice shows 26 vertebrae at most, and the cost of spacing and
-grouping grows with the square (an image of noise must not take minutes)."""
+"""Most peaks that are used, the highest: a slice shows 26 vertebrae at most, and the cost of spacing and grouping is
+quadratic (an image of noise must not take minutes)."""
 
 _FLOOR = 1e-3
-"""Heatmap values are raised to this before their logarithm is taken."""
+"""Lower limit of heatmap values before their logarithm is taken."""
 
 _STEPS = tuple((r, c) for r in (-1, 0, 1) for c in (-1, 0, 1))
 
@@ -34,7 +34,7 @@ class Peaks:
     positions : ndarray, shape (n, 2)
         (row, column), px, sub-pixel; pixel centres are whole numbers.
     scores : ndarray, shape (n,)
-        Heatmap value at the maximum, cut to 0-1.
+        Heatmap value at the maximum, clipped to 0-1.
     """
 
     positions: np.ndarray
@@ -50,11 +50,11 @@ def find_peaks(heatmap: np.ndarray, threshold: float, min_distance_px: float = M
     Parameters
     ----------
     heatmap : ndarray, shape (rows, columns)
-        Gaussian-like peaks near one on a ground near zero.
+        Gaussian-like peaks near 1 on a background near 0.
     threshold : float
-        Peaks lower than this are left out.
+        Least height of a peak.
     min_distance_px : float
-        Of two peaks closer than this, the lower is left out. Only the `MAX_PEAKS` highest are looked at.
+        Of two peaks closer than this, px, the lower is left out. Only the `MAX_PEAKS` highest are used.
 
     Returns
     -------
@@ -101,7 +101,13 @@ def _local_maxima(heatmap: np.ndarray, threshold: float) -> tuple[np.ndarray, np
 
 
 def _offsets(patches: np.ndarray) -> np.ndarray:
-    """Return where in its pixel each peak lies, (n, 2) within +-0.5: the top of the least-squares quadratic."""
+    """Return the sub-pixel offset of each peak, (n, 2), within +-0.5 px: the maximum of the least-squares quadratic.
+
+    Parameters
+    ----------
+    patches : ndarray
+        The 3 x 3 heatmap values around each peak, row by row, nine for each.
+    """
     p = np.log(np.maximum(patches, _FLOOR)).reshape(-1, 3, 3)
     slope_row, slope_column = (p[:, 2] - p[:, 0]).mean(-1) / 2, (p[:, :, 2] - p[:, :, 0]).mean(-1) / 2
     bend_row = (p[:, 0] - 2 * p[:, 1] + p[:, 2]).mean(-1)
@@ -116,12 +122,12 @@ def _offsets(patches: np.ndarray) -> np.ndarray:
 
 
 def kept_apart(too_close: np.ndarray) -> np.ndarray:
-    """Return the indices of the items, the best first, that are too close to no better one that is kept.
+    """Return the indices of the items to keep: greedily, those not excluded by a better one that is kept.
 
     Parameters
     ----------
     too_close : ndarray of bool, shape (n, n)
-        At [i, j], whether item j, once kept, excludes item i; only j < i matters.
+        The items, from best to worst; at [i, j], whether item j, if kept, excludes item i. Only j < i is used.
     """
     kept: list[int] = []
     for i, excluded_by in enumerate(too_close):

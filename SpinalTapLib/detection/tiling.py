@@ -1,4 +1,4 @@
-"""Cut a slice into overlapping tiles, bring each to common intensities, and blend what comes back."""
+"""Cut a slice into overlapping tiles, normalise their intensities, and blend the resulting maps."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import numpy as np
 import torch
 
 TILE_PX = 352
-"""Longest side of a tile, px (1 mm each). The training tiles are 224 px: up to about 1.5 times that the robust
-statistics of a tile still describe the same mix of tissues, and fewer pixels are computed twice."""
+"""Longest side of a tile, px of 1 mm. The training tiles have 224 px; up to about 1.5 times that, the robust statistics
+of a tile describe the same mix of tissues, and larger tiles mean fewer pixels computed twice."""
 
 OVERLAP_PX = 64
-"""Least overlap of neighbouring tiles, px: more than the tallest vertebra, so that each is whole in one tile."""
+"""Least overlap of neighbouring tiles, px: more than the tallest vertebra, so that each is complete in one tile."""
 
 CLIP_LOW, CLIP_HIGH = 0.005, 0.995
-"""Quantiles that a tile is clipped at: hot pixels, metal and skin flare must not set the scale."""
+"""Quantiles at which a tile is clipped, so that hot pixels, metal and flare at the skin do not set the scale."""
 
 Window = tuple[slice, slice]
 
 
 def _starts(length: int, tile: int, overlap: int) -> tuple[list[int], int]:
-    """Return where tiles start along one axis and how long they are: as few and as short as cover the axis."""
+    """Return the starts and the length of the tiles along one axis: the fewest and shortest that cover it."""
     if length <= tile:
         return [0], length
     n = math.ceil((length - overlap) / (tile - overlap))
@@ -32,7 +32,7 @@ def _starts(length: int, tile: int, overlap: int) -> tuple[list[int], int]:
 
 
 def tile_grid(shape: Sequence[int], tile: int = TILE_PX, overlap: int = OVERLAP_PX) -> list[Window]:
-    """Return windows that together cover an image.
+    """Return windows that cover an image.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def tile_grid(shape: Sequence[int], tile: int = TILE_PX, overlap: int = OVERLAP_
     Returns
     -------
     list of (row slice, column slice)
-        Row by row. All windows have the same size, none larger than the image; they are spread evenly.
+        Row by row. All windows have the same size, at most that of the image, and are evenly spaced.
 
     Raises
     ------
@@ -64,26 +64,25 @@ def tile_grid(shape: Sequence[int], tile: int = TILE_PX, overlap: int = OVERLAP_
 
 
 def normalise_tiles(tiles: torch.Tensor) -> torch.Tensor:
-    """Bring each tile of a batch to zero mean and unit standard deviation after clipping its extremes.
+    """Normalise each tile of a batch to zero mean and unit standard deviation after clipping its extremes.
 
     Training and inference share this function.
 
     Parameters
     ----------
     tiles : Tensor, shape (..., rows, columns)
-        Raw intensities, any real type and device; every (rows, columns) plane is a tile of its own.
+        Raw intensities, any real type and device; every (rows, columns) plane is one tile.
 
     Returns
     -------
     Tensor, float32, the same shape and device
-        Clipped at the tile's 0.5 % and 99.5 % quantiles, then z-scored. A tile that is constant between those
-        quantiles becomes all zeros.
+        Clipped at the tile's 0.5 % and 99.5 % quantiles, then z-scored; all zeros if these quantiles are equal.
     """
     flat = tiles.to(torch.float32).flatten(-2)
     last = flat.shape[-1] - 1
     low = flat.kthvalue(1 + round(CLIP_LOW * last), dim=-1, keepdim=True).values
     high = flat.kthvalue(1 + round(CLIP_HIGH * last), dim=-1, keepdim=True).values
-    # Scaled to 0-1 first, so that huge or tiny intensities lose no digits in the sums below.
+    # Scale to 0-1 first, so that huge or tiny intensities lose no precision in the sums below.
     span = high - low
     unit = ((flat - low) / torch.where(span > 0, span, 1.0)).clamp(0.0, 1.0)
     centred = unit - unit.mean(-1, keepdim=True)
@@ -93,25 +92,25 @@ def normalise_tiles(tiles: torch.Tensor) -> torch.Tensor:
 
 
 DISTANCE_UNIT_MM = 4.0
-"""One unit of the channels that say how far neighbouring slices are, mm: a usual slice distance."""
+"""One unit of the channels with the distances of the neighbouring slices, mm: a usual slice distance."""
 
 
 def network_input(images: torch.Tensor, distances_mm: torch.Tensor) -> torch.Tensor:
-    """Return what a `PartNetwork` looks at: a slice, its neighbours, and how far each of these is away.
+    """Return the input of a `PartNetwork`: a slice, its neighbours, and the distance of each neighbour.
 
     Training and inference share this function.
 
     Parameters
     ----------
     images : Tensor, shape (n, 1 + neighbours, rows, columns)
-        Normalised tiles: the slice itself, then its neighbours, zero where there is none.
+        Normalised tiles: the slice itself, then its neighbours; zero for a missing neighbour.
     distances_mm : Tensor, shape (n, neighbours)
-        Lateral distances, mm; zero where there is none.
+        Lateral distances, mm; zero for a missing neighbour.
 
     Returns
     -------
     Tensor, shape (n, 1 + 2 * neighbours, rows, columns)
-        The images, then one constant channel a neighbour.
+        The images, then one constant channel per neighbour.
     """
     if not distances_mm.shape[1]:
         return images
@@ -120,23 +119,23 @@ def network_input(images: torch.Tensor, distances_mm: torch.Tensor) -> torch.Ten
 
 
 def _ramp(length: int, overlap: int) -> np.ndarray:
-    """Return weights along one side of a tile: one in the middle, a cosine fall towards both ends, never zero."""
+    """Return weights along one side of a tile: 1 in the middle, a cosine ramp towards both ends, never zero."""
     width = max(1, min(overlap, length // 2))
     distance = np.minimum(np.arange(length), np.arange(length)[::-1]) + 0.5
     return (0.5 - 0.5 * np.cos(np.pi * np.clip(distance / width, 0.0, 1.0))).astype(np.float32)
 
 
 class Blender:
-    """The weighted mean of maps that arrive tile by tile.
+    """Weighted mean of overlapping maps, added tile by tile.
 
     Parameters
     ----------
     channels : int
-        Maps a tile.
+        Number of maps per tile.
     shape : (rows, columns)
         Size of the whole image, px.
     overlap : int
-        Width of the cosine ramps, px; the overlap that the tiles were cut with.
+        Width of the cosine ramps, px; the overlap of the tiles.
     """
 
     def __init__(self, channels: int, shape: Sequence[int], overlap: int = OVERLAP_PX) -> None:
@@ -152,5 +151,5 @@ class Blender:
         self._weight[window] += weight
 
     def result(self) -> np.ndarray:
-        """Return the blended maps, (channels, rows, columns) float32; zero where no tile has been."""
+        """Return the blended maps, (channels, rows, columns), float32; zero where no tile was added."""
         return self._sum / np.maximum(self._weight, np.finfo(np.float32).tiny)

@@ -1,4 +1,4 @@
-"""Save network weights with a model card, and verify them against it when they are loaded."""
+"""Save network weights with a model card, and verify the weights against the card on loading."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ CARD_SUFFIX = ".json"
 
 
 def save_network(path: Path | str, network: nn.Module, card: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Write a network's weights, in half precision, and beside them their card.
+    """Write a network's weights, in half precision, with their model card beside them.
 
     Parameters
     ----------
     path : Path or str
-        The weights file; the suffix becomes ``.pt``, the card's ``.json``. Missing folders are made.
-    network : PartNetwork or LadderNetwork
-        On any device, in any precision.
+        The weights file; its suffix is set to ``.pt``, that of the card to ``.json``. Missing folders are created.
+    network : nn.Module
+        One of `networks.NETWORKS`, on any device, in any precision.
     card : mapping, optional
-        Facts for the reader: data recipe, steps, hardware, time, scores. ``name``, ``network`` and ``sha256``
+        Information for the reader: data recipe, steps, hardware, time, scores. ``name``, ``network`` and ``sha256``
         are added.
 
     Returns
@@ -44,9 +44,9 @@ def save_network(path: Path | str, network: nn.Module, card: Mapping[str, Any] |
     Raises
     ------
     ValueError
-        If a weight is not finite in half precision (a training run that has diverged).
+        If a weight is not finite in half precision (the training has diverged).
     OSError
-        If the files cannot be written; then none is left.
+        If the files cannot be written; none is then left behind.
     """
     weights = Path(path).with_suffix(WEIGHTS_SUFFIX)
     state = {name: _halved(name, value) for name, value in network.state_dict().items()}
@@ -72,37 +72,37 @@ def save_network(path: Path | str, network: nn.Module, card: Mapping[str, Any] |
 def load_network(
     name_or_path: Path | str = PARTS_MODEL, device: torch.device | str = "cpu", *, pixel_mm: float | None = None
 ) -> tuple[Any, dict[str, Any]]:
-    """Read a network and its card, and verify that the weights are those that the card describes.
+    """Load a network and its model card, and verify the weights against the card.
 
     Parameters
     ----------
     name_or_path : Path or str
         A name (``"parts"``: ``Resources/Models/parts.pt``) or the path of a ``.pt`` file with its ``.json`` beside it.
     device : torch.device or str
-        Where the network goes.
+        Device that the network is moved to.
     pixel_mm : float, optional
-        Pixel size of the images that it will get; weights trained at another size are refused. None: not checked.
+        Pixel size of the images for this network, mm; weights trained at another size are refused. None: not checked.
 
     Returns
     -------
-    network : PartNetwork or LadderNetwork
-        In single precision and evaluation mode.
+    network : nn.Module
+        One of `networks.NETWORKS`, in single precision and evaluation mode.
     card : dict
         At least ``name``, ``network`` and ``sha256``.
 
     Raises
     ------
     ValueError
-        If the weights or the card are missing or cannot be read, or do not belong together, or were trained at another
-        pixel size.
+        If the weights or the card are missing, unreadable or do not match each other, or if the weights were trained
+        at another pixel size.
     """
     path = _weights_path(name_or_path)
     card = _read_card(path.with_suffix(CARD_SUFFIX))
     trained_mm = card.get("pixel_mm", 1.0)  # older cards lack this key; all those networks were trained at 1 mm
     if pixel_mm is not None and trained_mm != pixel_mm:
         raise ValueError(
-            f"The weights {path} were trained at {trained_mm} mm a pixel, but get {pixel_mm:g} mm a pixel here, so "
-            f"that nothing would have the right size; name weights trained at {pixel_mm:g} mm."
+            f"The weights {path} were trained at {trained_mm} mm a pixel, but are used at {pixel_mm:g} mm a pixel "
+            f"here, where every structure has another size; use weights trained at {pixel_mm:g} mm a pixel."
         )
     content = _read(path, "weights")
     if not are_genuine(content, card):
@@ -115,21 +115,27 @@ def load_network(
     try:
         network.load_state_dict(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
     except (RuntimeError, pickle.UnpicklingError, TypeError, AttributeError, EOFError) as error:
-        raise ValueError(f"The weights {path} do not fit the network that their card names: {error}") from error
+        raise ValueError(
+            f"The weights {path} do not fit the network that their model card describes ({error}); install SpinalTap "
+            "again, or use other weights."
+        ) from error
     return network.float().eval().to(device), card
 
 
 def _halved(name: str, value: torch.Tensor) -> torch.Tensor:
-    """Return a tensor of the state dict in half precision, on the CPU; counters stay whole numbers."""
+    """Return a tensor of the state dict in half precision, on the CPU; integer counters keep their type."""
     value = value.detach().cpu()
     half = value.half() if value.is_floating_point() else value
     if not torch.isfinite(half).all():
-        raise ValueError(f"The weights {name!r} are not finite in half precision: the training has diverged.")
+        raise ValueError(
+            f"The weights {name!r} are not finite in half precision: the training has diverged; train again with a "
+            "lower learning rate."
+        )
     return half.contiguous()
 
 
 def _write_together(files: Mapping[Path, bytes]) -> None:
-    """Write every file under a temporary name, then move all of them to their places; on failure leave none."""
+    """Write every file under a temporary name, then rename all of them; on failure, leave no temporary file."""
     staged = {path: path.with_name(f".{path.name}.{os.getpid()}.part") for path in files}
     try:
         for path, content in files.items():
@@ -142,7 +148,7 @@ def _write_together(files: Mapping[Path, bytes]) -> None:
 
 
 def _weights_path(name_or_path: Path | str) -> Path:
-    """Return the weights file for a name or a path: a bare word is a name."""
+    """Return the weights file of a name or a path; a single word without suffix is a name."""
     path = Path(name_or_path)
     if path.suffix != WEIGHTS_SUFFIX and len(path.parts) == 1:
         return resource_path("Models", path.name + WEIGHTS_SUFFIX)
@@ -154,31 +160,38 @@ def _read(path: Path, what: str) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ValueError(
-            f"The network's {what} cannot be read from {path} ({error.strerror}): install SpinalTap again, or name "
+            f"The network's {what} cannot be read from {path} ({error.strerror}): install SpinalTap again, or use "
             "another weights file."
         ) from error
 
 
 def _read_card(path: Path) -> dict[str, Any]:
-    """Return the card; raise ValueError unless it is JSON with the entries that loading needs."""
+    """Return a model card; raise ValueError unless it is JSON with the entries that loading needs."""
     try:
         card = json.loads(_read(path, "model card"))
     except ValueError as error:
         if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError)):
-            raise ValueError(f"The model card {path} is not valid JSON: {error}") from error
+            raise ValueError(f"The model card {path} is not valid JSON ({error}); install SpinalTap again.") from error
         raise
     if not isinstance(card, dict) or not isinstance(card.get("network"), dict) or "sha256" not in card:
-        raise ValueError(f"The model card {path} does not name a network and the SHA-256 of its weights.")
+        raise ValueError(
+            f"The model card {path} does not name a network and the SHA-256 of its weights; install SpinalTap again."
+        )
     return card
 
 
 def _build(arguments: Mapping[str, Any], path: Path) -> nn.Module:
-    """Return an untrained network as the card describes it."""
+    """Return an untrained network with the arguments of a model card."""
     options = dict(arguments)
     kind = NETWORKS.get(str(options.pop("class", None)))
     if kind is None:
-        raise ValueError(f"The card of {path} names an unknown network {arguments.get('class')!r}.")
+        raise ValueError(
+            f"The model card of {path} names an unknown network {arguments.get('class')!r}; use one of "
+            f"{', '.join(NETWORKS)}."
+        )
     try:
         return kind(**options)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"The card of {path} describes a network that cannot be built: {error}") from error
+        raise ValueError(
+            f"The model card of {path} describes a network that cannot be built ({error}); install SpinalTap again."
+        ) from error

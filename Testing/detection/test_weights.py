@@ -42,7 +42,7 @@ def test_a_saved_network_gives_the_same_maps(saved: Path, a_network: PartNetwork
 def test_weights_taught_at_another_size_of_pixel_are_refused(tmp_path: Path, saved: Path) -> None:
     assert load_network(saved, pixel_mm=1.0)[1]["steps"] == 7
     save_network(tmp_path / "coarse.pt", PartNetwork(WIDTHS), {"pixel_mm": 1.5})
-    with pytest.raises(ValueError, match=r"coarse\.pt were trained at 1\.5 mm a pixel, but get 1 mm") as caught:
+    with pytest.raises(ValueError, match=r"coarse\.pt were trained at 1\.5 mm a pixel, but are used at 1 mm") as caught:
         load_network(tmp_path / "coarse.pt", pixel_mm=1.0)
     assert "\n" not in str(caught.value)
     assert load_network(tmp_path / "coarse.pt", pixel_mm=1.5)[1]["pixel_mm"] == 1.5
