@@ -1,1 +1,1 @@
-"""Masks to outlines, solids and surfaces."""
+"""Bodies: from masks to outlines, solids and surfaces."""

@@ -13,35 +13,35 @@ from ..scans.volume import SagittalVolume
 from .solids import Solid
 
 SMOOTHNESS = 0.3
-"""Weight of the squared second differences of the bodies' middles; see `smooth_middles`. Of 0.1, 0.3 and 1, the one
-with the least error on 20 synthetic scans."""
+"""Weight of the squared second differences of the bodies' centres; see `smooth_middles`. Of 0.1, 0.3 and 1, it gave
+the smallest error on 20 synthetic scans."""
 
 JUMP_MM = 2.0
-"""Middles that lie farther off the smooth line than this lose weight."""
+"""Distance of a centre from the smooth line above which its weight is reduced (Huber)."""
 
 
 def recentred(
     candidates: Sequence[Candidate], solids: Sequence[Solid | None], working: SagittalVolume
 ) -> tuple[Candidate, ...]:
-    """Move each body's centre and corners to the middle of its solid.
+    """Move each body's centre and corners to the middle of its solid across the slices.
 
-    The slices that show a body give its sides to half a slice at best; the mask also says how much of each slice the
-    body fills. The centre is the plane that halves the solid's volume: this hardly depends on how much of the
-    pedicles was taken for body, nor on the position of the slices.
+    The slices that show a body locate its sides to half a slice at best, whereas the mask tells how much of each slice
+    the body fills. The centre is the plane that halves the solid's volume: it hardly depends on how much of the
+    pedicles was included in the body, or on the position of the slices.
 
     Parameters
     ----------
     candidates : sequence of Candidate
         From `linking.link`, from the bottom up.
     solids : sequence of Solid or None
-        Of each of them; more may follow. One without a solid keeps its middle.
+        The solid of each candidate; further ones are ignored. Without a solid, the candidate's own centre is used.
     working : SagittalVolume
-        The volume that the detector looked at.
+        The working volume of the detector.
 
     Returns
     -------
     tuple of Candidate
-        The same bodies; centre and corners have moved along the body's own tilt.
+        The same bodies, with centre and corners moved along the body's tilt.
     """
     if not candidates:
         return ()
@@ -55,11 +55,11 @@ def recentred(
 
 
 def centroid_of(candidate: Candidate, solid: Solid | None, working: SagittalVolume) -> np.ndarray:
-    """Return the centroid of a body, shape (3,), LPS, mm: of its volume within the slices' plane.
+    """Return the centroid of a body, shape (3,), LPS, mm.
 
-    The corners' middle lies in front of it, since the mid-slice shows the body where the canal dents it most. Across
-    the slices the candidate's own middle stays, which `recentred` has smoothed along the spine. Without a solid the
-    candidate's centre is returned.
+    Within the slice plane, it is the centroid of the volume: the mean of the corners lies further anterior, because
+    the mid-slice shows the body where the canal indents it most. Across the slices, it is the candidate's centre,
+    which `recentred` smoothed along the spine. Without a solid, the candidate's centre is returned.
     """
     if solid is None:
         return candidate.centroid_lps_mm
@@ -69,15 +69,15 @@ def centroid_of(candidate: Candidate, solid: Solid | None, working: SagittalVolu
 
 
 def smooth_middles(middles: Sequence[float], extents: Sequence[float]) -> np.ndarray:
-    """Return where across the slices the bodies' middles lie, smoothed along the spine.
+    """Return the positions of the bodies' centres across the slices, smoothed along the spine.
 
-    The sum of the squared residuals, each weighted by the body's width and, after the first round, by how well it fits
-    (Huber), and of the squared second differences is least (Whittaker 1923).
+    The result minimises the sum of the squared residuals, weighted by the body's width and, after the first round, by
+    Huber weights, and of the squared second differences times `SMOOTHNESS` (Whittaker, 1923).
 
     Parameters
     ----------
     middles, extents : sequence of float, length n
-        Middle and width of each body across the slices, mm, from the bottom up.
+        Centre and width of each body across the slices, mm, from the bottom up.
 
     Returns
     -------
@@ -96,15 +96,15 @@ def smooth_middles(middles: Sequence[float], extents: Sequence[float]) -> np.nda
 
 
 def _middle(solid: Solid, working: SagittalVolume) -> float:
-    """Return where across the working slices half of a solid's volume lies to either side, mm."""
-    change = np.linalg.inv(working.matrix) @ solid.matrix  # along the slices' normal, the two grids have one axis
+    """Return the position across the working slices, mm, that halves a solid's volume."""
+    change = np.linalg.inv(working.matrix) @ solid.matrix  # the two grids share the axis across the slices
     volume = (solid.field > 0).sum((1, 2)).cumsum()
     ends = (np.arange(len(volume)) + 0.5) * change[0, 0] + change[0, 3]
     return float(np.interp(volume[-1] / 2, volume, ends)) * float(working.spacing_mm[0])
 
 
 def _leans(candidates: Sequence[Candidate], working: SagittalVolume) -> list[np.ndarray]:
-    """Return by how much each body moves from slice to slice, (row, column) mm a mm across."""
+    """Return the drift of each body from slice to slice, (row, column), mm per mm across."""
     members = [member for candidate in candidates for member in candidate.members]
     slice_mm, *pixel_mm = (float(v) for v in working.spacing_mm)
     outlines = Outlines(
@@ -120,9 +120,9 @@ def _leans(candidates: Sequence[Candidate], working: SagittalVolume) -> list[np.
 
 
 def _moved(candidate: Candidate, shift_mm: float, lean: np.ndarray, working: SagittalVolume) -> Candidate:
-    """Return a body with its centre moved across the slices, and its corners in the slice nearest to it."""
+    """Return a body with its centre moved across the slices, and its corners in the slice nearest to the centre."""
     spacing = working.spacing_mm
-    step = np.array([1.0, *lean]) / spacing  # indices a mm across
+    step = np.array([1.0, *lean]) / spacing  # indices per mm across
     centroid = working.to_index(candidate.centroid_lps_mm) + shift_mm * step
     mid_slice = int(np.clip(np.rint(centroid[0]), 0, len(working.array) - 1))
     corners = working.to_index(candidate.corners_lps_mm) + (mid_slice - candidate.mid_slice) * spacing[0] * step

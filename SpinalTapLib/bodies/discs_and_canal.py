@@ -15,26 +15,27 @@ from .solids import Solid
 from .tracks import Track, soft_step, tracks_of
 
 DISC_REACH = 0.75
-"""A disc may bulge this much of its own height beyond the straight lines between its neighbours' corners."""
+"""Reach of a disc beyond the quadrilateral between the facing endplates, as a fraction of that quadrilateral's
+height."""
 DISC_REACH_MM = 4.0
-"""Least value of that reach."""
+"""Least value of that reach, mm."""
 MAX_GAP = 0.9
-"""Greatest gap between two neighbours, in heights of a body: above it, a vertebra is missing between them."""
+"""Largest gap between two neighbours, in body heights; above it, a vertebra is missing between them."""
 LEAST_DISC_MM3 = 60.0
-"""Smaller pieces are noise: a cervical disc has about 800 mm³, one that has lost half its height still 300."""
+"""Least volume of a disc; smaller pieces are noise. A cervical disc has about 800 mm³, and still 300 mm³ after losing
+half its height."""
 CANAL_REACH_MM = 45.0
-"""Greatest anterior-posterior distance of the canal from the centres of the bodies beside it."""
+"""Largest anterior-posterior distance of the canal from the centres of the bodies at the same height."""
 LEAST_CANAL_MM3 = 1000.0
-"""A piece of the canal apart from the largest one is noise if it is smaller: half the height of a cervical body."""
-
+"""Least volume of a separate piece of the canal, that of half the height of a cervical body; smaller ones are noise."""
 
 
 class _Gap:
-    """A disc's place in one slice: the quadrilateral between two facing endplates."""
+    """The quadrilateral between two facing endplates in one slice, which holds the disc."""
 
     def __init__(self, index: int, lower: np.ndarray, upper: np.ndarray) -> None:
         self.slice = index
-        # In the order of `vertebra.CORNERS`: its top is the lower endplate of the vertebra above it.
+        # In the order of `vertebra.CORNERS`: the upper side is the lower endplate of the vertebra above.
         self.corners = np.stack((upper[3], upper[2], lower[1], lower[0]))
         self.room = float(height(self.corners) / max(float(height(lower) + height(upper)) / 2, 1e-6))
 
@@ -42,7 +43,7 @@ class _Gap:
 def disc_outlines(
     probabilities: np.ndarray, candidates: Sequence[Linked], spacing_mm: np.ndarray
 ) -> tuple[Outline | None, ...]:
-    """Share the mask's discs out among the gaps between neighbouring vertebrae.
+    """Assign the mask's discs to the gaps between neighbouring vertebrae.
 
     Parameters
     ----------
@@ -51,13 +52,13 @@ def disc_outlines(
     candidates : sequence
         Linked vertebrae, from the bottom up.
     spacing_mm : ndarray, shape (3,)
-        Of the working volume.
+        Distances of slices, rows and columns of the working volume, mm.
 
     Returns
     -------
     tuple of Outline or None
-        One for each gap, from the bottom up (one less than candidates); None where no disc is seen, or
-        where the neighbours lie so far apart that a vertebra is missing between them.
+        One for each gap, from the bottom up (one fewer than candidates); None if the mask shows no disc, or if a
+        vertebra is missing between the neighbours.
     """
     shape = (len(probabilities), *probabilities.shape[2:])
     gaps = [_gaps(low, up) for low, up in zip(candidates, candidates[1:])]
@@ -66,14 +67,14 @@ def disc_outlines(
 
 
 def _gaps(lower: Linked, upper: Linked) -> list[_Gap]:
-    """Return the gap in every slice that shows both vertebrae; none where a vertebra is missing between them."""
+    """Return the gap in every slice that shows both vertebrae; an empty list if a vertebra is missing between them."""
     below = {m.slice: m.corners for m in lower.members}
     gaps = [_Gap(m.slice, below[m.slice], np.asarray(m.corners)) for m in upper.members if m.slice in below]
     return gaps if gaps and np.median([gap.room for gap in gaps]) < MAX_GAP else []
 
 
 def _disc(probabilities: np.ndarray, track: Track, spacing_mm: np.ndarray) -> Outline | None:
-    """Return the outline of one disc, or None where the mask shows too little of it."""
+    """Return the outline of one disc, or None if the mask shows too little of it."""
     size = probabilities.shape[2:]
     share = np.zeros(track.window.shape, np.float32)
     for k in range(len(share)):
@@ -92,7 +93,7 @@ def _disc(probabilities: np.ndarray, track: Track, spacing_mm: np.ndarray) -> Ou
 
 
 def _gate(corners: np.ndarray, size: Sequence[int], reach: float) -> np.ndarray:
-    """Return signed distances, px, positive inside, to the gap: its own height and, forwards and backwards, `reach`."""
+    """Return signed distances, px, positive inside, to the gap, extended by `reach` anteriorly and posteriorly."""
     points = np.stack(np.meshgrid(*(np.arange(n) for n in size), indexing="ij"), -1).astype(np.float32)
     middle = corners.mean(0)
     back = corners[1] + corners[2] - corners[0] - corners[3]
@@ -102,7 +103,10 @@ def _gate(corners: np.ndarray, size: Sequence[int], reach: float) -> np.ndarray:
 
 
 def _level_margin(corners: np.ndarray, points: np.ndarray, reach: float) -> np.ndarray:
-    """Return how far points lie inside the band between the two facing endplates, widened for their hollows."""
+    """Return the distance, px, of points into the band between the two facing endplates, widened by `reach`.
+
+    The endplates are concave, so a disc extends beyond the straight lines between their corners.
+    """
     margins = []
     for a, b in ((corners[1], corners[0]), (corners[3], corners[2])):
         edge = (b - a) / max(float(np.linalg.norm(b - a)), 1e-6)
@@ -114,9 +118,9 @@ def _level_margin(corners: np.ndarray, points: np.ndarray, reach: float) -> np.n
 
 
 def canal_solid(probabilities: np.ndarray, candidates: Sequence[Linked], matrix: np.ndarray) -> Solid | None:
-    """Return the spinal canal as the mask shows it, near the vertebrae; None where there is none.
+    """Return the spinal canal near the vertebrae as the mask shows it, or None if there is none.
 
-    The canal is one piece, or several where an artefact or a tight stenosis parts it.
+    The canal is one piece, or several if an artefact or a tight stenosis interrupts it.
 
     Parameters
     ----------
@@ -125,12 +129,12 @@ def canal_solid(probabilities: np.ndarray, candidates: Sequence[Linked], matrix:
     candidates : sequence
         Linked vertebrae.
     matrix : ndarray, shape (4, 4)
-        Working (slice, row, column, 1) to LPS mm.
+        (slice, row, column, 1) of the working volume to LPS mm.
 
     Notes
     -----
-    The canal is a tube that no single direction describes, so its field is the probability itself, joined
-    linearly across the slices, in units of half the slice distance.
+    The canal is a tube without a single direction, so its field is not a distance but the probability less 0.5, times
+    the slice distance, interpolated linearly across the slices.
     """
     members = [m for c in candidates for m in c.members]
     if not members:
@@ -152,7 +156,7 @@ def canal_solid(probabilities: np.ndarray, candidates: Sequence[Linked], matrix:
 
 
 def _canal_pieces(inside: np.ndarray, centres: np.ndarray, spacing: np.ndarray) -> np.ndarray:
-    """Return which voxels of a mask belong to the canal: its largest piece and other large ones, beside the bodies.
+    """Return which voxels of a mask belong to the canal: the largest piece and other large ones, near the bodies.
 
     Parameters
     ----------

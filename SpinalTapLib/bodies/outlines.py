@@ -1,8 +1,8 @@
 """Divide the mask of bone among the vertebrae, slice by slice.
 
-The mask does not tell one body from another; the quadrilaterals of the corners do. A pixel belongs to the vertebra
-whose quadrilateral is nearest, so that fused, touching and slipped bodies are separated midway between their facing
-endplates, however the mask joins them.
+The mask does not distinguish one body from another; the quadrilaterals of the corners do. A pixel belongs to the
+vertebra with the nearest quadrilateral, so fused, touching and slipped bodies are separated midway between their
+facing endplates, even if the mask joins them.
 """
 
 from __future__ import annotations
@@ -20,19 +20,18 @@ from .pieces import CORNERS, FACES
 from .tracks import Track, Window, soft_step, tracks_of
 
 REACH_MM = 4.0
-"""How far a body may bulge beyond the straight lines between its corners (lips, convex front)."""
+"""Largest extent of a body beyond the straight lines between its corners (osteophytes, convex anterior wall)."""
 DENS_MM = 28.0
-"""How far C2 reaches above its corners: the dens, where the mask's own class says so."""
+"""Largest extent of C2 above its corners, for the dens; applied where the mask has the class C2."""
 SIDE_MM = 6.0
-"""How far an upright body may go on sideways past the last slice where its corners were found: corners are marked
-only where a slice shows half of the body's depth or more. One that leans goes on further."""
+"""Lateral extent of an upright body beyond the last slice with corners, as corners are only annotated where a slice
+shows half of the body's depth or more. For a tilted body, it is larger."""
 SIDE_GROWTH_MM = 1.5
-"""Bodies shrink towards their sides: there, a slice may exceed those further in by this much all around."""
+"""Largest growth of a body's contour from a slice to the next lateral one; bodies shrink towards their sides."""
 SPIKE_MM = 3.0
-"""Protrusions thinner than this are removed: the edge of a pedicle, a vessel or noise."""
+"""Thickness below which protrusions are removed: the edge of a pedicle, a vessel or noise."""
 LEAST_COVER = 0.5
-"""Least share of a quadrilateral that the mask must fill; below it, the quadrilateral itself is used."""
-
+"""Least fraction of a quadrilateral that the mask must fill; below it, the quadrilateral itself is used."""
 
 
 class Member(Protocol):
@@ -40,15 +39,15 @@ class Member(Protocol):
 
     @property
     def slice(self) -> int:
-        """Index of the working slice."""
+        """Index of the slice in the working volume."""
 
     @property
     def corners(self) -> np.ndarray:
-        """Shape (4, 2), (row, column), px, in the order of `vertebra.CORNERS`."""
+        """Corners, shape (4, 2), (row, column), px, in the order of `vertebra.CORNERS`."""
 
 
 class Linked(Protocol):
-    """A vertebra in all its slices; `linking.Candidate` is one."""
+    """A vertebra in all its slices; `part_maps.Candidate` is one."""
 
     @property
     def members(self) -> Sequence[Member]:
@@ -62,11 +61,11 @@ class Outline:
     Attributes
     ----------
     probability : ndarray, shape (slices, rows, columns), float32
-        Above 0.5 inside; background beyond the image. The outermost slices are empty.
+        Above 0.5 inside; 0 outside the image. The outermost slices are empty.
     window : Window
-        Where `probability` lies in the working volume.
+        Position of `probability` in the working volume.
     flags : tuple of str
-        Plain notes, such as ``"outline drawn from its corners"``.
+        Notes in plain English, such as ``"outline drawn from its corners"``.
     """
 
     probability: np.ndarray
@@ -77,7 +76,7 @@ class Outline:
 def body_outlines(
     probabilities: np.ndarray, candidates: Sequence[Linked], spacing_mm: np.ndarray
 ) -> tuple[Outline | None, ...]:
-    """Share the mask out among the vertebrae.
+    """Divide the mask among the vertebrae.
 
     Parameters
     ----------
@@ -86,12 +85,12 @@ def body_outlines(
     candidates : sequence
         Linked vertebrae, from the bottom up.
     spacing_mm : ndarray, shape (3,)
-        Between slices, rows and columns of the working volume, mm.
+        Distances of slices, rows and columns of the working volume, mm.
 
     Returns
     -------
     tuple of Outline or None
-        One for each candidate; None where nothing of it was seen.
+        One for each candidate; None if the mask shows nothing of it.
     """
     shape = (len(probabilities), *probabilities.shape[2:])
     found = tracks_of([c.members for c in candidates], shape, spacing_mm, reach_mm=REACH_MM + 3, side_mm=SIDE_MM)
@@ -103,7 +102,7 @@ def body_outlines(
 
 @dataclass(frozen=True, eq=False)
 class _Share:
-    """A vertebra's growing part of the mask, shape of its track's window."""
+    """A vertebra's part of the mask, in its track's window; filled slice by slice."""
 
     track: Track
     probability: np.ndarray
@@ -119,7 +118,7 @@ class _Share:
         return cls(track, np.zeros(track.window.shape, np.float32), is_c2)
 
     def at(self, index: int) -> np.ndarray:
-        """The part in working slice `index`."""
+        """Return the part in working slice `index`, shape (rows, columns); a view."""
         return self.probability[index - self.track.window.first]
 
 
@@ -149,7 +148,7 @@ def _share_slice(maps: np.ndarray, index: int, here: Sequence[_Share]) -> None:
 
 
 def _tidy(raw: _Share, size: tuple[int, ...]) -> Outline | None:
-    """Turn a vertebra's raw share into one piece without holes or leaks; `size` is that of the image."""
+    """Return a vertebra's share as one connected piece without holes or leaks, or None; `size` is that of the image."""
     share, track = raw.probability, raw.track
     flags = _fill_from_corners(share, track, track.window.of_itself(size))
     _stop_leaks(share, track)
@@ -164,14 +163,14 @@ def _tidy(raw: _Share, size: tuple[int, ...]) -> Outline | None:
     piece = _main_piece(share > 0.5, track)
     if piece is None:
         return None
-    # The edge pixels around the piece stay as they are: they say where between the pixels it ends.
+    # Keep the edge pixels around the piece: their probabilities locate the border to parts of a pixel.
     near = ndimage.binary_dilation(ndimage.binary_dilation(piece, CORNERS), FACES)
     share = np.where(near & ((share <= 0.5) | piece), share, 0).astype(np.float32)
     return Outline(share, track.window, flags)
 
 
 def _fill_from_corners(share: np.ndarray, track: Track, image: tuple[slice, slice]) -> tuple[str, ...]:
-    """Where the mask misses a body that its corners show, take the quadrilateral, as far as the image shows it."""
+    """Fill the quadrilateral, inside the image, where the mask misses most of it; return the note on it, if any."""
     cover = {}
     for index in track.seen:
         inside = track.distance(index)[image] < 0
@@ -185,7 +184,7 @@ def _fill_from_corners(share: np.ndarray, track: Track, image: tuple[slice, slic
 
 
 def _stop_leaks(share: np.ndarray, track: Track) -> None:
-    """Past the slices where corners were found, let each show no more than those further in."""
+    """Limit the share in each slice beyond those with corners to that of the next slice further medial."""
     growth = SIDE_GROWTH_MM / track.pixel_mm
     for edge, step in ((track.seen[0], -1), (track.seen[-1], 1)):
         allowed = share[edge - track.window.first]
@@ -203,18 +202,18 @@ def _stop_leaks(share: np.ndarray, track: Track) -> None:
 
 
 def _cut_spikes(probability: np.ndarray, inside: np.ndarray, radius: float) -> None:
-    """Take off what sticks out of a slice's mask and is too thin to hold a disc of that radius, px."""
+    """Remove protrusions of a slice's mask that are too thin to hold a disc of the given radius, px."""
     if not inside.any():
         return
     core = ndimage.distance_transform_edt(inside) > radius
     if not core.any():
-        return  # all of it is thin: the side of a body, cut at a slant
-    opened = ndimage.distance_transform_edt(~core) <= radius + 1  # one more, or corners would be rounded
+        return  # the whole mask is thin: the side of a body, cut obliquely
+    opened = ndimage.distance_transform_edt(~core) <= radius + 1  # one pixel more, so that corners are not rounded
     probability[inside & ~opened] = 0
 
 
 def _main_piece(inside: np.ndarray, track: Track) -> np.ndarray | None:
-    """Return the connected piece that fills the quadrilaterals best, or None."""
+    """Return the connected component that covers most of the quadrilaterals, or None."""
     pieces, count = ndimage.label(inside, CORNERS)
     if count == 0:
         return None

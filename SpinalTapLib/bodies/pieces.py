@@ -1,4 +1,4 @@
-"""Connected pieces of a mask."""
+"""Find connected components of a mask."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import numpy as np
 from scipy import ndimage
 
 FACES, CORNERS = ndimage.generate_binary_structure(3, 1), ndimage.generate_binary_structure(3, 3)
-"""Neighbourhoods of a voxel: the 6 that share a face with it, and all 26."""
+"""Neighbourhoods of a voxel: the 6 neighbours that share a face, and all 26."""
 
 
 def largest_piece(inside: np.ndarray, neighbourhood: np.ndarray = FACES) -> np.ndarray | None:
-    """Return the largest connected piece of a mask, or None if the mask is empty.
+    """Return the largest connected component of a mask, bool, of the same shape, or None if the mask is empty.
 
     Parameters
     ----------
     inside : ndarray of bool, three axes
     neighbourhood : ndarray of bool, shape (3, 3, 3)
-        `FACES` or `CORNERS`: which neighbours count as connected.
+        Connectivity: `FACES` or `CORNERS`.
     """
     pieces, count = ndimage.label(inside, neighbourhood)
     if count == 0:

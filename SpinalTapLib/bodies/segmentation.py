@@ -1,4 +1,4 @@
-"""Segment every vertebral body, disc and the canal: one solid each, and the label map on the input's own grid."""
+"""Segment the vertebral bodies, discs and canal: a solid for each, and the label map on the scan's grid."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from .pieces import largest_piece
 from .solids import Solid, solid_of
 
 _PLANE_MM = 1.0
-"""Voxels thicker than this are looked at in several planes."""
+"""Distance of the planes at which thick voxels are sampled."""
 _THRESHOLDS = (0.4, 0.6)
-"""Range of the share of a voxel from which on it counts: moves a border by a tenth of a pixel at most."""
+"""Range of the filled fraction from which a voxel counts as inside; it moves a border by a tenth of a pixel at most."""
 
 
 @dataclass(frozen=True, eq=False)
 class Bodies:
-    """The shape of every structure, without names: the same for every count of the levels.
+    """The shape of every structure, without names: it does not depend on the count of the levels.
 
     Attributes
     ----------
     index : ndarray of uint16, shape (slice, row, column)
         On the volume's grid: 0, or 1 + position of the structure in `solids`.
     solids : tuple of Solid or None
-        The body of each of the `count` candidates, from the bottom up; then, where asked for, the disc above
-        each of them (`count` - 1), and the canal. None where nothing was found.
+        The body of each of the `count` candidates, from the bottom up; then, if requested, the disc above each of
+        them but the last (`count` - 1), and the canal. None where nothing was found.
     flags : tuple of tuple of str
-        Plain notes on each candidate's body.
+        Notes on each candidate's body, in plain English.
     count : int
         Number of candidates.
     """
@@ -47,12 +47,12 @@ class Bodies:
     count: int
 
     def values(self, values: Sequence[int]) -> tuple[int, ...]:
-        """Return the label value of every structure in `solids`, 0 for one that is not wanted.
+        """Return the label value of every structure in `solids`, 0 for those that are left out.
 
         Parameters
         ----------
         values : sequence of int
-            Each candidate's label value, from the bottom up; 0 leaves it out, and the discs at it.
+            Each candidate's label value, from the bottom up; 0 leaves out the candidate and the discs next to it.
 
         Raises
         ------
@@ -68,7 +68,7 @@ class Bodies:
         return tuple(out)
 
     def label_map(self, values: Sequence[int]) -> np.ndarray:
-        """Return the label map, uint16, (slice, row, column) on the volume's grid; a table look-up.
+        """Return the label map, uint16, (slice, row, column), on the volume's grid, by a table look-up.
 
         Parameters and errors are those of `values`.
         """
@@ -78,23 +78,23 @@ class Bodies:
 def separate_bodies(
     detections: Detections, candidates: Sequence[Linked], volume: SagittalVolume, structures: str = "bodies"
 ) -> Bodies:
-    """Give every candidate its solid, and every voxel of the volume its structure.
+    """Create the solid of every candidate, and assign every voxel of the volume to a structure.
 
     Parameters
     ----------
     detections : Detections
         Mask probabilities of the working volume.
-    candidates : sequence of linking.Candidate
+    candidates : sequence of part_maps.Candidate
         Vertebrae in 3-D, from the bottom up; `members` holds their corners in each working slice.
     volume : SagittalVolume
-        Grid of the answer.
+        The scan; its grid is that of `Bodies.index`.
     structures : str
         One of `options.STRUCTURES`.
 
     Returns
     -------
     Bodies
-        Each body one piece without holes. Costs about 50 ms a body; naming them costs nothing.
+        Each body is one piece without holes. This takes about 50 ms per body.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def separate_bodies(
         discs = disc_outlines(detections.probabilities, candidates, working.spacing_mm)
         solids += [None if o is None else solid_of(o, working.matrix) for o in discs]
         solids.append(canal_solid(detections.probabilities, candidates, working.matrix))
-    in_pieces = range(2 * len(candidates) - 1, len(solids))  # an artefact may part the canal
+    in_pieces = range(2 * len(candidates) - 1, len(solids))  # an artefact may interrupt the canal
     return Bodies(_index_map(solids, volume, in_pieces), tuple(solids), tuple(flags), len(candidates))
 
 
@@ -122,14 +122,14 @@ def _flags_of(solid: Solid | None, working: SagittalVolume) -> tuple[str, ...]:
     change = np.linalg.inv(working.matrix) @ solid.matrix
     inside = np.argwhere(solid.field > 0) @ change[:3, :3].T + change[:3, 3]
     edge = np.array(working.array.shape) - 1
-    # A body that ends within half a voxel of the outermost centres was cut there. Sideways, the first and the
-    # last slice may by chance be where it ends, so only a body that fills them counts: see `_fills_side`.
+    # A body that ends within half a voxel of the outermost voxel centres is cut there. A body may happen to end in the
+    # first or last slice, so laterally it only counts as cut if it fills that slice: see `_fills_side`.
     in_plane = (inside[:, 1:].min(0) < 0.5).any() or (inside[:, 1:].max(0) > edge[1:] - 0.5).any()
     return (Note.CUT,) if in_plane or _fills_side(inside, edge[0]) else ()
 
 
 def _fills_side(inside: np.ndarray, last: int) -> bool:
-    """Return whether a body is as large in the volume's outermost slice as in its own middle, or nearly so."""
+    """Return whether a body is about as large in the volume's first or last slice as in its largest slice."""
     counts = np.bincount(np.clip(np.round(inside[:, 0]), 0, last).astype(int), minlength=last + 1)
     return bool(max(counts[0], counts[-1]) > 0.6 * counts.max())
 
@@ -137,7 +137,7 @@ def _fills_side(inside: np.ndarray, last: int) -> bool:
 def _index_map(
     solids: Sequence[Solid | None], volume: SagittalVolume, in_pieces: Collection[int] = ()
 ) -> np.ndarray:
-    """Return, for every voxel, 1 + position of the solid that it lies in, or 0; each but `in_pieces` is one piece."""
+    """Return, for every voxel, 1 + position of its solid, or 0; solids other than `in_pieces` are kept in one piece."""
     shape = volume.array.shape
     out = np.zeros(shape, np.uint16)
     for position, solid in enumerate(solids):
@@ -158,7 +158,7 @@ def _index_map(
 
 
 def _share(solid: Solid, volume: SagittalVolume, box: tuple[slice, ...]) -> np.ndarray:
-    """Return the share of each voxel in a box of the volume's grid that a solid fills."""
+    """Return the fraction of each voxel, in a box of the volume's grid, that a solid fills."""
     shape = tuple(s.stop - s.start for s in box)
     slice_mm, pixel_mm = float(volume.spacing_mm[0]), float(volume.spacing_mm[1:].mean())
     planes = max(1, round(slice_mm / _PLANE_MM))
@@ -171,13 +171,13 @@ def _share(solid: Solid, volume: SagittalVolume, box: tuple[slice, ...]) -> np.n
 
 
 def _threshold(share: np.ndarray, voxels: float) -> float:
-    """Return the share from which on a voxel belongs to the solid: about a half, and such that the volume is kept."""
+    """Return the fraction from which a voxel belongs to the solid: about a half, chosen to preserve the volume."""
     rank = int(np.clip(round(voxels), 1, share.size))
     return float(np.clip(np.partition(share.ravel(), -rank)[-rank], *_THRESHOLDS)) if share.size else 1.0
 
 
 def _keep_one_piece(part: np.ndarray, label: int) -> None:
-    """Leave one connected piece without holes of a label in a part of the index map, which is changed."""
+    """Reduce a label to its largest connected component, without holes, in a part of the index map (in place)."""
     inside = part == label
     piece = largest_piece(inside)
     if piece is not None:

@@ -4,13 +4,14 @@ Method
 ------
 Shape-based interpolation (Raya and Udupa, IEEE Trans Med Imaging 9(1), 1990) of signed distances, with two additions.
 
-* A slice is thick: where it shows a wall that runs along it or leans against it, the probability says how much of its
-  thickness is filled, and with that where between two slice centres the wall lies. So the distance of a voxel to the
-  nearest wall is the smaller of that in its slice and that across the slices. Bodies that lie oblique to the slices
-  (scoliosis, oblique stacks) come out without steps, and their sides are measured, not guessed. To shift the slices
-  along the vertebra's own axis first, as other methods do, makes that worse: the slice's thickness is not shifted.
-* Across the slices the distances are joined by Akima's cubics (J ACM 17(4), 1970), which don't overshoot, and the
-  whole body is grown or shrunk, by a fraction of a pixel, to the volume that the slices add up to.
+* Slices are thick. Where a wall is parallel or oblique to a slice, the probability tells how much of the slice's
+  thickness is filled, and thus where the wall lies between two slice centres. The distance of a voxel to the nearest
+  wall is therefore the smaller of the distances within its slice and across the slices. Bodies oblique to the slices
+  (scoliosis, oblique stacks) become smooth, and their lateral walls are measured rather than guessed. Shifting the
+  slices along the vertebra's axis first, as other methods do, makes this worse, as the partial volume of a slice does
+  not shift.
+* Across the slices, the distances are interpolated by Akima cubics (J ACM 17(4), 1970), which do not overshoot, and
+  the whole body is grown or shrunk by a fraction of a pixel to the volume that the slices add up to.
 """
 
 from __future__ import annotations
@@ -27,20 +28,20 @@ from .outlines import Outline
 from .pieces import largest_piece
 
 FAR_SLICES = 2.0
-"""Distances across the slices are clipped at this many slice distances: walls further away have no influence."""
+"""Limit of the distances across the slices, in slice distances; walls further away have no influence."""
 MAX_OFFSET_MM = 0.3
-"""Largest shift of the wall that matches the volume to that of the slices."""
+"""Largest shift of the wall to match the volume of the slices."""
 JITTER_MM = 1.2
-"""Width (standard deviation) of the smoothing across the slices: the network sees each slice alone, so that walls
-jitter from one to the next. It has an effect where slices are 2 mm apart, and hardly any at 4 mm."""
+"""Standard deviation of the smoothing across the slices, against jitter of the walls from slice to slice. It has an
+effect at a slice distance of 2 mm, and hardly any at 4 mm."""
 _SURE = 0.05
-"""Probabilities this close to 0 or 1 are set to 0 or 1, so that small ones do not add up to volume."""
+"""Probabilities within this of 0 or 1 are rounded to 0 or 1, so that small ones do not add up to volume."""
 _LEAST_PIXELS = 4
-"""Slices with fewer pixels of a body are ignored as noise."""
+"""Least number of pixels of a body in a slice; slices with fewer are ignored as noise."""
 _PAD = 2
 """Empty slices added at both ends, so that the solid closes there."""
 _SMOOTHING = (0.7, 1.0, 1.5, 2.0, 3.0)
-"""Widths, in voxels, tried in turn to close handles and tunnels."""
+"""Standard deviations, in voxels, of the smoothing that closes handles and tunnels; tried in turn."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,10 +51,10 @@ class Solid:
     Attributes
     ----------
     field : ndarray, shape (a, b, c), float32
-        About the distance to the wall, mm, positive inside; negative on the grid's border. Inside is one
-        piece without hollows or tunnels.
+        Approximate distance to the wall, mm, positive inside; negative on the grid's border. The inside of a body is
+        one piece without cavities or tunnels.
     matrix : ndarray, shape (4, 4)
-        (a, b, c, 1) to LPS mm. The axes need not be at right angles.
+        (a, b, c, 1) to LPS mm. The axes need not be perpendicular.
     """
 
     field: np.ndarray
@@ -61,18 +62,18 @@ class Solid:
 
     @property
     def voxel_mm3(self) -> float:
-        """Volume of the grid's cell, mm³."""
+        """Volume of a voxel of the grid, mm³."""
         return abs(float(np.linalg.det(self.matrix[:3, :3])))
 
     @property
     def volume_mm3(self) -> float:
-        """Volume of the body, mm³, with the voxels at its wall counted in part."""
+        """Volume of the body, mm³; voxels at its wall count in part."""
         steps = np.linalg.norm(self.matrix[:3, :3], axis=0)
         return _filled(self.field, _slope(self.field, steps)) * self.voxel_mm3
 
     @property
     def centroid_lps_mm(self) -> np.ndarray:
-        """Centre of the body's volume, shape (3,), LPS, mm."""
+        """Centroid of the body's volume, shape (3,), LPS, mm."""
         middle = np.argwhere(self.field > 0).mean(0)
         return self.matrix[:3, :3] @ middle + self.matrix[:3, 3]
 
@@ -82,14 +83,14 @@ class Solid:
         Parameters
         ----------
         matrix : ndarray, shape (4, 4)
-            Indices of the other grid to LPS mm.
+            Index of the other grid to LPS mm.
         shape : tuple of int
-            Its shape.
+            Shape of the other grid.
 
         Returns
         -------
         ndarray of that shape, float32
-            Linear between the grid's values; far outside, a large negative number.
+            Linearly interpolated; a large negative number outside this solid's grid.
         """
         change = np.linalg.inv(self.matrix) @ matrix
         outside = -float(np.abs(self.field).max()) - 1
@@ -98,7 +99,15 @@ class Solid:
         )
 
     def bounds(self, matrix: np.ndarray, shape: tuple[int, ...]) -> tuple[slice, ...]:
-        """Return the box of another grid's indices that holds the body, cut to that grid's shape."""
+        """Return the box of indices of another grid that encloses the body, clipped to that grid's shape.
+
+        Parameters
+        ----------
+        matrix : ndarray, shape (4, 4)
+            Index of the other grid to LPS mm.
+        shape : tuple of int
+            Shape of the other grid.
+        """
         inside = np.nonzero(self.field > 0)
         box = np.array([[i.min() - 1, i.max() + 1] for i in inside]) if len(inside[0]) else np.zeros((3, 2))
         corners = np.stack(np.meshgrid(*box, indexing="ij"), -1).reshape(-1, 3)
@@ -110,7 +119,7 @@ class Solid:
 
 
 def solid_of(outline: Outline, matrix: np.ndarray) -> Solid | None:
-    """Join the slices of an outline to a solid.
+    """Reconstruct a solid from the slices of an outline.
 
     Parameters
     ----------
@@ -122,7 +131,7 @@ def solid_of(outline: Outline, matrix: np.ndarray) -> Solid | None:
     Returns
     -------
     Solid or None
-        None where no slice shows more than a few pixels, or the slices together show too little to have an inside.
+        None if no slice shows at least `_LEAST_PIXELS` pixels, or the resulting solid is empty.
     """
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
     shown = np.flatnonzero((outline.probability > 0.5).sum((1, 2)) >= _LEAST_PIXELS)
@@ -144,14 +153,14 @@ def solid_of(outline: Outline, matrix: np.ndarray) -> Solid | None:
 
 
 def _distances(probability: np.ndarray, spacing: np.ndarray) -> np.ndarray:
-    """Return signed distances to the nearest wall, mm, in or across the slices, at slice centres."""
+    """Return signed distances to the nearest wall, mm, within or across the slices, at the slice centres."""
     slice_mm, pixel_mm = float(spacing[0]), float(spacing[1])
     far = FAR_SLICES * slice_mm
     planar = np.stack([np.clip(_planar_distance(p) * pixel_mm, -far, far) for p in probability])
     across = np.minimum(_across(probability, slice_mm, far), _across(probability[::-1], slice_mm, far)[::-1])
     distance = np.where(probability > 0.5, 1, -1) * np.minimum(np.abs(planar), across)
     for away in range(1, _PAD + 1):
-        # Beyond the last slice, beside the body's shadow: the distance to the shadow's edge, half a slice or more away.
+        # Beyond the last slice, outside the body's projection: the distance to the edge of the projection.
         for end, last in ((_PAD - away, _PAD), (away - 1 - _PAD, -1 - _PAD)):
             beside = np.maximum(-planar[last], 0)
             distance[end] = np.where(beside > 0, -np.hypot(beside, (away - 0.5) * slice_mm), distance[end])
@@ -159,7 +168,7 @@ def _distances(probability: np.ndarray, spacing: np.ndarray) -> np.ndarray:
 
 
 def _planar_distance(probability: np.ndarray) -> np.ndarray:
-    """Return the signed distance, px, positive inside, of every pixel to the 0.5 contour, to parts of a pixel."""
+    """Return the signed distance of every pixel to the 0.5 contour, px, positive inside, with sub-pixel precision."""
     inside = probability > 0.5
     if not inside.any():
         return np.full(probability.shape, -np.inf)
@@ -173,10 +182,10 @@ def _planar_distance(probability: np.ndarray) -> np.ndarray:
 
 
 def _across(probability: np.ndarray, slice_mm: float, far: float) -> np.ndarray:
-    """Return the distance, mm, from each slice centre to the next wall in the direction of higher slices.
+    """Return the distance, mm, at most `far`, from each slice centre to the next wall towards higher slices.
 
-    A wall between slices k (inside) and k + 1 stands where the filled parts of the two add up to: at
-    ``p[k] - 0.5 + p[k + 1]`` slice distances from the centre of k.
+    A wall between slice k (inside) and slice k + 1 is placed according to the filled fractions p of the two: at
+    ``p[k] - 0.5 + p[k + 1]`` slice distances from the centre of slice k.
     """
     out = np.full(probability.shape, far, np.float32)
     for k in range(len(probability) - 2, -1, -1):
@@ -189,12 +198,12 @@ def _across(probability: np.ndarray, slice_mm: float, far: float) -> np.ndarray:
 
 
 def _certain(probability: np.ndarray) -> np.ndarray:
-    """Return the probabilities with those near 0 and 1 taken as certain."""
+    """Return the probabilities with those near 0 and 1 rounded; see `_SURE`."""
     return np.where(probability < _SURE, 0, np.where(probability > 1 - _SURE, 1, probability))
 
 
 def _with_volume(field: np.ndarray, steps_mm: np.ndarray, volume_mm3: float) -> np.ndarray:
-    """Return the field, moved so that it holds that volume, as far as `MAX_OFFSET_MM` allows."""
+    """Return the field shifted to enclose a given volume, by `MAX_OFFSET_MM` at most."""
     slope = _slope(field, steps_mm)
     low, high = -MAX_OFFSET_MM, MAX_OFFSET_MM
     for _ in range(8):  # to a thousandth of a millimetre
@@ -204,19 +213,19 @@ def _with_volume(field: np.ndarray, steps_mm: np.ndarray, volume_mm3: float) -> 
 
 
 def _filled(field: np.ndarray, slope: np.ndarray) -> float:
-    """Return how many voxels are inside a field, those at its wall in part."""
+    """Return the number of voxels inside a field; those at its wall count in part."""
     return float(np.clip(field / slope + 0.5, 0, 1).sum())
 
 
 def _slope(field: np.ndarray, steps_mm: np.ndarray) -> np.ndarray:
-    """Return by how much a field changes across a voxel, in the direction in which it changes most."""
+    """Return the change of a field across a voxel in the direction of its gradient, mm, limited from below."""
     changes = np.array(np.gradient(field))
     size = np.sqrt(((changes / steps_mm[:, None, None, None]) ** 2).sum(0))
     return np.maximum(size * np.prod(steps_mm) ** (1 / 3), 0.2 * steps_mm.min()).astype(np.float32)
 
 
 def _one_ball(field: np.ndarray) -> np.ndarray:
-    """Return the field with one piece inside, without hollows or tunnels, as 3-D printing needs it."""
+    """Return the field with an inside of one piece, without cavities or tunnels, as 3-D printing needs it."""
     out = _one_piece(field)
     for width in _SMOOTHING:
         if euler_number(out > 0, connectivity=1) == 1:
@@ -226,7 +235,7 @@ def _one_ball(field: np.ndarray) -> np.ndarray:
 
 
 def _one_piece(field: np.ndarray) -> np.ndarray:
-    """Return the field without small pieces and closed hollows, and with its border outside."""
+    """Return the field reduced to its largest component, without cavities, and negative on the grid's border."""
     inside = field > 0
     inside[[0, -1]] = inside[:, [0, -1]] = inside[:, :, [0, -1]] = False
     piece = largest_piece(inside)

@@ -1,4 +1,4 @@
-"""Make closed triangle meshes of solids, fit for 3-D printing and finite-element meshing."""
+"""Create closed triangle meshes of solids, suitable for 3-D printing and finite-element meshing."""
 
 from __future__ import annotations
 
@@ -12,45 +12,48 @@ from .solids import Solid
 from .triangle_mesh import enclosed_volume, mesh_arrays, poly_data, surface_area, with_normals
 
 EDGE_MM = 0.8
-"""Default length of a triangle's edges."""
+"""Default edge length of the triangles."""
 EDGE_RANGE_MM = (0.3, 3.0)
-"""Edges that can be asked for."""
+"""Accepted edge lengths."""
 MAX_TRIANGLES = 20_000
-"""Default limit for one vertebra."""
+"""Default limit of the number of triangles of a vertebra."""
 _LEAST_TRIANGLES = 100
+"""Smallest accepted limit of the number of triangles."""
 
 PASS_BAND = 0.05
-"""Of the windowed-sinc filter (Taubin et al., 1996): ripples shorter than about eight edges go, the volume stays."""
+"""Pass band of the windowed-sinc filter (Taubin et al., 1996): it removes ripples shorter than about eight edges and
+preserves the volume."""
 ITERATIONS = 20
+"""Iterations of the windowed-sinc filter."""
 MAX_OFFSET_MM = 0.1
-"""Meshing and smoothing wear thin ridges down; the lost volume is restored by an offset of at most this."""
+"""Largest offset that restores the volume lost by meshing and smoothing, which flatten thin ridges."""
 _CLEAR = 0.08
-"""Grid values within this part of an edge of the wall are moved off it: else needle-shaped triangles arise there."""
+"""Least distance of grid values from the wall, as a fraction of the edge length; it avoids needle-shaped triangles."""
 _SHRINK = 1.03
-"""The next try's edges are this much longer than the triangle count asks for."""
+"""Safety factor of the edge length for the next attempt, if there were too many triangles."""
 
 
 def surface_of(solid: Solid | None) -> vtkPolyData | None:
-    """Return the closed surface of a solid (see `body_surface`), or None where there is no solid or nothing in it."""
+    """Return the closed surface of a solid (see `body_surface`), or None if there is no solid or it is empty."""
     return body_surface(solid) if solid is not None and (solid.field > 0).any() else None
 
 
 def body_surface(solid: Solid, edge_mm: float = EDGE_MM, max_triangles: int = MAX_TRIANGLES) -> vtkPolyData:
-    """Make the closed surface of a solid.
+    """Return the closed surface of a solid as a triangle mesh.
 
     Parameters
     ----------
     solid : Solid
         From `segmentation.separate_bodies`.
     edge_mm : float
-        About how long the triangles' edges are, mm; longer where `max_triangles` asks for it.
+        Approximate edge length of the triangles, mm; increased if `max_triangles` requires it.
     max_triangles : int
-        At most so many triangles.
+        Largest number of triangles.
 
     Returns
     -------
     vtkPolyData
-        Triangles only, LPS, mm; closed, manifold, without handles, seen from outside anticlockwise; with point normals.
+        Triangles only, LPS, mm; closed, manifold, without handles, anticlockwise seen from outside; with point normals.
 
     Raises
     ------
@@ -63,7 +66,7 @@ def body_surface(solid: Solid, edge_mm: float = EDGE_MM, max_triangles: int = MA
     if max_triangles < _LEAST_TRIANGLES:
         raise ValueError(f"A surface needs at least {_LEAST_TRIANGLES} triangles; got {max_triangles}.")
     if not (solid.field > 0).any():
-        raise ValueError("There is nothing to make a surface of: the solid is empty.")
+        raise ValueError("There is no surface: the solid is empty.")
     edge = edge_mm
     for _ in range(8):
         points, triangles = _meshed(solid, edge)
@@ -72,12 +75,12 @@ def body_surface(solid: Solid, edge_mm: float = EDGE_MM, max_triangles: int = MA
         elif _is_ball(triangles):
             break
         else:
-            edge *= _SHRINK  # another grid: a tie between voxels that touch at their corners falls otherwise there
+            edge *= _SHRINK  # another grid resolves voxels that touch only at corners differently
     return _finished(points, triangles, solid.volume_mm3)
 
 
 def _meshed(solid: Solid, edge_mm: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return points (n, 3), LPS mm, and triangles (m, 3) of the wall on a grid with cells of that size."""
+    """Return points (n, 3), LPS, mm, and triangles (m, 3) of the wall, contoured on a grid with steps of `edge_mm`."""
     steps = np.linalg.norm(solid.matrix[:3, :3], axis=0)
     counts = np.ceil((np.array(solid.field.shape) - 1) * steps / edge_mm).astype(int) + 1
     factors = (np.array(solid.field.shape) - 1) / np.maximum(counts - 1, 1)
@@ -101,7 +104,7 @@ def _meshed(solid: Solid, edge_mm: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _finished(points: np.ndarray, triangles: np.ndarray, volume_mm3: float) -> vtkPolyData:
-    """Return the mesh smoothed, of the wanted volume, facing outwards, with normals."""
+    """Return the mesh smoothed, offset to the given volume, facing outwards, with normals."""
     if enclosed_volume(points, triangles) < 0:
         triangles = triangles[:, ::-1]
     smoother = vtkWindowedSincPolyDataFilter()
@@ -122,7 +125,7 @@ def _finished(points: np.ndarray, triangles: np.ndarray, volume_mm3: float) -> v
 
 
 def _is_ball(triangles: np.ndarray) -> bool:
-    """Return whether triangles (m, 3) form one closed surface without handles: Euler number 2, no edge left over."""
+    """Return whether triangles (m, 3) form one closed surface without handles: Euler number 2, no open edges."""
     edges = np.sort(triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
     unique, counts = np.unique(edges[:, 0].astype(np.int64) * (int(edges.max()) + 1) + edges[:, 1], return_counts=True)
     return bool((counts == 2).all()) and len(np.unique(triangles)) - len(unique) + len(triangles) == 2

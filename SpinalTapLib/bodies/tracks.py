@@ -1,4 +1,4 @@
-"""Tracks (the corners of a vertebra in every slice) and windows (the box of voxels around them)."""
+"""Tracks, the corners of a vertebra in every slice, and windows, the boxes of voxels around them."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ import numpy as np
 from ..spine.quadrilaterals import depth, height
 
 MAX_SHEAR = 1.0
-"""Steepest lean of a vertebra's side-to-side axis against the slices' normal, mm a mm (45 degrees)."""
+"""Largest tilt of a vertebra's left-right axis against the slice normal, mm per mm (45 degrees)."""
 _BASELINE = 2
-"""Slopes are taken between slices at least this far apart: those of neighbours are mostly noise."""
+"""Least distance, in slices, between which slopes are measured; those of adjacent slices are mostly noise."""
 
 
 def soft_step(distance_px: np.ndarray) -> np.ndarray:
-    """Return the share, 0-1, of a pixel that lies on the positive side of an edge at that signed distance."""
+    """Return the fraction, 0-1, of a pixel on the positive side of an edge, from its signed distance to the edge."""
     return np.clip(distance_px + 0.5, 0, 1)
 
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """A box of voxels of the working volume, part of which may lie outside.
+    """A box of voxels of the working volume; it may extend beyond the volume.
 
     Attributes
     ----------
     first : int
         Working slice of the window's slice 0.
     corner : ndarray of int, shape (2,)
-        (row, column) of its pixel (0, 0).
+        (row, column) of the window's pixel (0, 0) in the working volume.
     shape : tuple of int
         Slices, rows, columns.
     """
@@ -41,17 +41,17 @@ class Window:
     shape: tuple[int, int, int]
 
     def shows(self, index: int) -> bool:
-        """Return whether working slice `index` is among the window's."""
+        """Return whether the window includes working slice `index`."""
         return self.first <= index < self.first + self.shape[0]
 
     def of_image(self, size: Sequence[int]) -> tuple[slice, slice]:
-        """Return the part of an image of that size, (rows, columns), that the window shows."""
+        """Return the window's part of an image of a given size, (rows, columns), as slices of the image."""
         low = np.clip(self.corner, 0, size)
         high = np.clip(self.corner + self.shape[1:], 0, size)
         return slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1]))
 
     def of_itself(self, size: Sequence[int]) -> tuple[slice, slice]:
-        """Return the part of the window that lies in an image of that size."""
+        """Return the part of the window inside an image of a given size, as slices of the window."""
         rows, columns = self.of_image(size)
         down, across = (int(c) for c in self.corner)
         return slice(rows.start - down, rows.stop - down), slice(columns.start - across, columns.stop - across)
@@ -64,17 +64,17 @@ class Track:
     Attributes
     ----------
     window : Window
-        Holds the vertebra with room around it; its outermost slices lie beyond what it may reach.
+        Encloses the vertebra with a margin; its outermost slices lie beyond the vertebra.
     quads : ndarray, shape (slices, 4, 2)
-        Corners in each of the window's slices, (row, column) of the image: found, or carried over from the nearest.
+        Corners in each of the window's slices, (row, column) of the image, px: detected, interpolated or extrapolated.
     seen : tuple of int
-        Working slices in which corners were found, ascending.
+        Working slices in which corners were detected, ascending.
     shear : ndarray, shape (2,)
-        How far the vertebra moves from one slice to the next, px: the lean of its side-to-side axis.
+        Movement of the vertebra from one slice to the next, (row, column), px: the tilt of its left-right axis.
     side : int
-        Slices that the vertebra may show past the outermost ones in which corners were found.
+        Number of slices that the vertebra may extend beyond the outermost ones with detected corners.
     pixel_mm : float
-        Pixel edge.
+        Pixel size, mm.
     """
 
     window: Window
@@ -86,20 +86,20 @@ class Track:
 
     @property
     def middle(self) -> int:
-        """The working slice in the middle of those with corners."""
+        """The middle one of the working slices with detected corners."""
         return self.seen[len(self.seen) // 2]
 
     @cached_property
     def distances(self) -> np.ndarray:
-        """Signed distances, px, negative inside, shape of the window, of its pixels to the corners' outline."""
+        """Signed distances of the window's voxels to the quadrilaterals, px, negative inside, shape of the window."""
         return np.stack([polygon_distance(quad - self.window.corner, self.window.shape[1:]) for quad in self.quads])
 
     def distance(self, index: int) -> np.ndarray:
-        """Return the signed distances in working slice `index`."""
+        """Return the signed distances in working slice `index`, shape (rows, columns)."""
         return self.distances[index - self.window.first]
 
     def taller(self, extra_mm: float) -> Track:
-        """Return the track with room for something that stands on the vertebra."""
+        """Return the track with its window extended upwards by `extra_mm`."""
         extra = int(np.ceil(extra_mm / self.pixel_mm))
         count, rows, columns = self.window.shape
         window = Window(self.window.first, self.window.corner - [extra, 0], (count, rows + extra, columns))
@@ -107,7 +107,7 @@ class Track:
 
 
 def polygon_distance(corners: np.ndarray, size: Sequence[int]) -> np.ndarray:
-    """Return signed distances, shape `size`, px, negative inside, to a polygon with corners (n, 2) as (row, column)."""
+    """Return signed distances to a polygon, px, negative inside, shape `size`; corners (n, 2) are (row, column)."""
     points = np.stack(np.meshgrid(np.arange(size[0]), np.arange(size[1]), indexing="ij"), -1).astype(np.float32)
     nearest = np.full(tuple(size), np.inf, np.float32)
     inside = np.zeros(tuple(size), bool)
@@ -130,20 +130,20 @@ def tracks_of(
     reach_mm: float,
     side_mm: float,
 ) -> tuple[Track | None, ...]:
-    """Return each vertebra's track through a working volume of that shape; None for one without members.
+    """Return each vertebra's track through a working volume; None for a vertebra without members.
 
     Parameters
     ----------
     groups : sequence of sequences
         Each vertebra's members: objects with ``slice`` and ``corners``.
     shape : (slices, rows, columns)
-        Of the working volume.
+        Shape of the working volume.
     spacing_mm : ndarray, shape (3,)
-        Of the working volume.
+        Distances of slices, rows and columns of the working volume, mm.
     reach_mm : float
-        Room to leave around the corners in the plane.
+        Margin around the corners within the slice plane.
     side_mm : float
-        Room to leave past the outermost slices with corners, for a vertebra that does not lean.
+        Margin beyond the outermost slices with corners, for a vertebra without tilt.
     """
     found = [{int(m.slice): np.asarray(m.corners, float) for m in sorted(g, key=lambda m: m.slice)} for g in groups]
     shears = [_shear(quads) for quads in found]
@@ -157,7 +157,7 @@ def tracks_of(
 
 
 def _shear(quads: dict[int, np.ndarray]) -> np.ndarray | None:
-    """Return the middle movement of the corners from slice to slice, px, shape (2,); None where too few are known."""
+    """Return the median movement of the corners from slice to slice, px, shape (2,); None with too few slices."""
     slices = np.array(list(quads))
     one, two = np.nonzero(slices[None, :] - slices[:, None] >= _BASELINE)
     if not len(one):
@@ -183,7 +183,7 @@ def _track(
 
 
 def _side(found: dict[int, np.ndarray], shear: np.ndarray, spacing_mm: np.ndarray, side_mm: float) -> int:
-    """Return how many slices past its outermost corners a vertebra may show: the more, the more its side leans."""
+    """Return the number of slices that a vertebra may extend beyond its outermost corners; it grows with the tilt."""
     corners = found[sorted(found)[len(found) // 2]]
     size = np.array([height(corners), depth(corners)])
     lean_mm = float(np.abs(shear) @ size) / spacing_mm[0] * spacing_mm[1] ** 2
@@ -191,7 +191,7 @@ def _side(found: dict[int, np.ndarray], shear: np.ndarray, spacing_mm: np.ndarra
 
 
 def _corners_at(found: dict[int, np.ndarray], index: int, shear: np.ndarray) -> np.ndarray:
-    """Return the corners, (4, 2), in a slice: found, between two that were found, or carried over from the nearest."""
+    """Return the corners, (4, 2), in a slice: detected, interpolated, or extrapolated along the shear."""
     below = max((k for k in found if k <= index), default=None)
     above = min((k for k in found if k >= index), default=None)
     if below is None or above is None:

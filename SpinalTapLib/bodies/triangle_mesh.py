@@ -27,31 +27,31 @@ def mesh_arrays(surface: vtkPolyData) -> tuple[np.ndarray, np.ndarray]:
     Raises
     ------
     ValueError
-        If the mesh has polygons other than triangles, or none at all.
+        If the mesh is empty or has polygons other than triangles.
     """
     cells = surface.GetPolys()
     if cells.GetNumberOfCells() == 0:
-        raise ValueError("The surface is empty.")
+        raise ValueError("The surface is empty; give a mesh of triangles.")
     if cells.GetMaxCellSize() != 3 or cells.IsHomogeneous() != 3:
-        raise ValueError("The surface has polygons that are not triangles.")
+        raise ValueError("The surface has polygons that are not triangles; triangulate it first.")
     points = vtk_to_numpy(surface.GetPoints().GetData()).astype(np.float64)
     return points, vtk_to_numpy(cells.GetConnectivityArray()).reshape(-1, 3).astype(np.int64)
 
 
 def enclosed_volume(points: np.ndarray, triangles: np.ndarray) -> float:
-    """Return the volume, mm³, inside a closed mesh; negative where its triangles face inwards."""
+    """Return the volume enclosed by a mesh, mm³; negative if its triangles face inwards."""
     corners = (points - points.mean(0))[triangles]
     return float(np.einsum("ij,ij->", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])) / 6)
 
 
 def surface_area(points: np.ndarray, triangles: np.ndarray) -> float:
-    """Return the area, mm², of a mesh."""
+    """Return the surface area of a mesh, mm²."""
     start, one, two = np.moveaxis(points[triangles], 1, 0)
     return float(np.linalg.norm(np.cross(one - start, two - start), axis=1).sum() / 2)
 
 
 def with_normals(surface: vtkPolyData) -> vtkPolyData:
-    """Return a surface, whose triangles face outwards, with normals at its points."""
+    """Return a surface, whose triangles face outwards, with point normals."""
     maker = vtkPolyDataNormals()
     maker.SetInputData(surface)
     maker.SplittingOff()
