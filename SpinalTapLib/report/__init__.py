@@ -1,1 +1,1 @@
-"""The picture of a result, report.png."""
+"""Report: the picture of a result, report.png."""

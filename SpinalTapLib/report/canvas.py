@@ -1,6 +1,6 @@
-"""A picture to draw on with anti-aliased lines, crisp text and images, without a screen or a GPU.
+"""Draw anti-aliased lines, text and images on a picture, without a screen or a GPU.
 
-Pillow draws; VTK writes, because the font inside Pillow lacks dashes, accents and bold letters.
+Lines and images are drawn with Pillow, text with VTK, because Pillow's own font lacks dashes, accents and bold letters.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-# The second import brings the text renderer that the first one hands out.
+# The import of vtkRenderingFreeType registers the renderer that vtkTextRenderer.GetInstance() returns.
 import vtkmodules.vtkRenderingFreeType  # noqa: F401
 from PIL import Image, ImageDraw, ImageFilter
 from vtkmodules.util.numpy_support import vtk_to_numpy
@@ -19,16 +19,16 @@ from vtkmodules.vtkRenderingCore import vtkTextProperty, vtkTextRenderer
 
 Colour = tuple[int, int, int]
 
-_FINER = 8  # lines are drawn this much larger and averaged
-_DPI = 72  # so that a font size is in pixels
-_DESCENT = 0.21  # part of the font size that VTK keeps below the base line
+_FINER = 8  # supersampling factor of lines
+_DPI = 72  # makes font sizes pixels
+_DESCENT = 0.21  # fraction of the font size that VTK leaves below the baseline
 _REPLACEMENT = "?"
-_HALO_PX = 4  # reach of the shadow around words
-_COMPRESSION = 4  # twice as fast as zlib's usual 6, and 3 % larger
+_HALO_PX = 4  # width of the shadow around text
+_COMPRESSION = 4  # twice as fast as zlib's default of 6, with files 3 % larger
 
 
 class Page:
-    """An RGB picture to draw on. Positions are (row, column), px, 0 in the middle of the first pixel.
+    """An RGB picture to draw on. Positions are (row, column), px; 0 is the centre of the first pixel.
 
     Parameters
     ----------
@@ -52,25 +52,39 @@ class Page:
         return self._image.width
 
     def paste(self, image: np.ndarray, top: int, left: int) -> None:
-        """Copy an image, shape (rows, columns) or (rows, columns, 3), 0-255, onto the page; what sticks out is cut."""
+        """Copy an image, shape (rows, columns) or (rows, columns, 3), 0-255, onto the page, clipped at its edges."""
         self._image.paste(Image.fromarray(np.clip(image + 0.5, 0, 255).astype(np.uint8)), (left, top))
 
     def fill(self, top: int, left: int, height: int, width: int, colour: Colour) -> None:
-        """Fill a rectangle."""
+        """Fill a rectangle; arguments in px."""
         self._image.paste(colour, (left, top, left + width, top + height))
 
     def frame(self, top: int, left: int, height: int, width: int, colour: Colour) -> None:
-        """Draw a line, one pixel wide, around an area."""
+        """Draw a line, one pixel wide, around a rectangle; arguments in px."""
         ImageDraw.Draw(self._image).rectangle((left - 1, top - 1, left + width, top + height), outline=colour)
 
     def disc(self, row: float, column: float, radius: float, colour: Colour, alpha: float = 1.0) -> None:
-        """Draw a filled circle."""
+        """Draw a filled circle; arguments in px, `alpha` is its opacity, 0-1."""
         self.line(np.array([[row, column]]), colour, 2 * radius, alpha)
 
     def line(
         self, points: np.ndarray, colour: Colour, width: float = 1.5, alpha: float = 1.0, dash_px: float = 0.0
     ) -> None:
-        """Draw a line through points, shape (n, 2), with round ends; with `dash_px` in dashes of that length."""
+        """Draw a line with round ends.
+
+        Parameters
+        ----------
+        points : ndarray, shape (n, 2)
+            (row, column), px.
+        colour : tuple of int
+            0-255.
+        width : float
+            Line width, px.
+        alpha : float
+            Opacity, 0-1.
+        dash_px : float
+            Length of the dashes, px; 0 for a solid line.
+        """
         points = np.asarray(points, dtype=float)
         pieces = dashes(points, dash_px) if dash_px > 0 else [points]
         reach = width / 2 + 1
@@ -82,7 +96,7 @@ class Page:
         pen = ImageDraw.Draw(cover)
         radius = width * _FINER / 2
         for piece in pieces:
-            fine = np.round((piece - low + 0.5) * _FINER - 0.5)[:, ::-1]  # Pillow cuts fractions off
+            fine = np.round((piece - low + 0.5) * _FINER - 0.5)[:, ::-1]  # Pillow truncates fractions
             if len(fine) > 1:
                 pen.line([*fine.ravel()], 255, round(2 * radius), joint="curve")
             for x, y in fine[[0, -1]]:
@@ -100,24 +114,24 @@ class Page:
         align: str = "left",
         halo: Colour | None = None,
     ) -> float:
-        """Write words whose base line is at row `base`, and return their width, px.
+        """Draw one line of text, and return its width, px.
 
         Parameters
         ----------
         words : str
             One line; characters that the font lacks become question marks.
         base, left : float
-            Base line, and the column where the words begin (or end, or have their middle, as `align` says).
+            Row of the baseline, and column of the text's left end, right end or middle, depending on `align`.
         size : int
             Font size, px.
         colour : tuple of int
             0-255.
         bold : bool
-            Heavier letters.
+            Whether to use bold letters.
         align : str
             ``"left"``, ``"right"`` or ``"middle"``.
         halo : tuple of int, optional
-            Colour of a soft shadow, for words on an image.
+            Colour of a soft shadow, for text on an image.
         """
         mask = text_mask(words, size, bold)
         rows, columns = mask.shape
@@ -133,18 +147,18 @@ class Page:
         return float(columns)
 
     def _blend(self, cover: Image.Image, top: int, left: int, colour: Colour, alpha: float = 1.0) -> None:
-        """Lay a colour over the page as densely as a grey picture says."""
+        """Blend a colour onto the page, with the grey values of `cover` times `alpha` as its opacity."""
         if alpha < 1:
             cover = cover.point([round(alpha * value) for value in range(256)])
         self._image.paste(colour, (left, top), cover)
 
     def rgb(self, height: int | None = None) -> np.ndarray:
-        """Return the picture, or its upper `height` rows, shape (rows, columns, 3), uint8."""
+        """Return the picture, or its first `height` rows, shape (rows, columns, 3), uint8."""
         return np.array(self._image)[:height]
 
 
 def dashes(points: np.ndarray, length_px: float) -> list[np.ndarray]:
-    """Cut a line, shape (n, 2), into dashes of about that length, with gaps as long between them."""
+    """Return the dashes of a line, shape (n, 2), of about `length_px`, separated by gaps of the same length."""
     steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
     position = np.concatenate([[0.0], np.cumsum(steps)])
     count = max(round(position[-1] / (2 * length_px)), 1)
@@ -158,9 +172,9 @@ def dashes(points: np.ndarray, length_px: float) -> list[np.ndarray]:
 
 @lru_cache(maxsize=512)
 def text_mask(words: str, size: int, bold: bool = False) -> np.ndarray:
-    """Return one line of text as coverage, shape (rows, columns), uint8.
+    """Return one line of text as a coverage mask, shape (rows, columns), uint8.
 
-    The base line is at the same height from the bottom for all words of a size.
+    The baseline has the same distance from the bottom for all texts of a size.
     """
     known = "".join(c if c.isspace() or _has_glyph(c) else _REPLACEMENT for c in words)
     return _render(known, size, bold)
@@ -194,7 +208,7 @@ def _render(words: str, size: int, bold: bool) -> np.ndarray:
 
 
 def wrap(words: str, width: int, size: int, lines: int) -> list[str]:
-    """Break words into at most `lines` lines no wider than `width` px; what does not fit ends in an ellipsis."""
+    """Break text into at most `lines` lines no wider than `width` px, and end it in an ellipsis if it is too long."""
     broken: list[str] = []
     for word in words.split():
         longer = f"{broken[-1]} {word}" if broken else word
@@ -209,7 +223,7 @@ def wrap(words: str, width: int, size: int, lines: int) -> list[str]:
 
 
 def shortened(words: str, width: int, size: int, bold: bool = False) -> str:
-    """Return words no wider than `width` px, cut with an ellipsis if need be."""
+    """Return text no wider than `width` px, cut with an ellipsis if necessary."""
     if text_width(words, size, bold) <= width:
         return words
     while words and text_width(words + "…", size, bold) > width:
@@ -218,7 +232,7 @@ def shortened(words: str, width: int, size: int, bold: bool = False) -> str:
 
 
 def png_bytes(rgb: np.ndarray) -> bytes:
-    """Return a picture, shape (rows, columns, 3), uint8, as a PNG file without date or comment."""
+    """Return a picture, shape (rows, columns, 3), uint8, as the bytes of a PNG file without date or comment."""
     file = io.BytesIO()
     Image.fromarray(rgb).save(file, "PNG", compress_level=_COMPRESSION)
     return file.getvalue()

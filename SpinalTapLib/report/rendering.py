@@ -30,25 +30,29 @@ Parts = Sequence[tuple["vtkPolyData", Sequence[int], str]]
 _log = logging.getLogger(__name__)
 
 BACKGROUND = (255, 255, 255)
+"""Default background colour."""
 MARGIN = 1.06
-"""Room around the spine: its extent in the picture times this."""
+"""Extent of the picture as a multiple of the spine's."""
 _PROBE_S = 60.0
+"""Time limit of the child process that tries a render window, seconds."""
 _LETTERS_MM = 9.0
-"""Height of the level names: less than the lowest body, so that they don't run into each other."""
+"""Height of the level names: less than that of the smallest body, so that names do not overlap."""
 _GAP_MM = 4.0
+"""Distance between a body and its name."""
 _NAME_MM = 26.0
-"""Room for a name beside the spine."""
+"""Width reserved for a name beside the spine."""
 _INK, _PALE_INK = (0.25, 0.25, 0.25), (0.85, 0.85, 0.85)
+"""Colours of the names, 0-1, on a light and on a dark background."""
 _FINER = 2
-"""The picture is drawn this much larger and averaged: smooth edges on any graphics driver."""
+"""Supersampling factor, for smooth edges on any graphics driver."""
 
 _ANY_WINDOW = "vtkRenderWindow"
-"""VTK's own choice: the first kind that works. On Linux it tries the screen first, and complains if none is there."""
+"""VTK's default: the first kind of window that works. On Linux it tries a screen first, and warns if there is none."""
 _OFFSCREEN_WINDOWS = ("vtkEGLRenderWindow", "vtkOSOpenGLRenderWindow")
-"""Windows of VTK for Linux that need no screen: they draw on the graphics card, or in memory."""
+"""VTK's render windows for Linux without a screen: on the graphics card, or in memory."""
 
-# Where no kind of window can be had, VTK may end the whole process: so a child process tries first, and says which kind
-# it drew to. Asked for that one, VTK does not try, nor complain about, the others.
+# If no kind of window is available, VTK may end the whole process. Therefore a child process tries first, and prints
+# the kind that it drew to. Requesting that kind directly avoids attempts and warnings for the others.
 _PROBE = """
 import sys
 import vtkmodules.vtkRenderingOpenGL2 as opengl
@@ -69,23 +73,23 @@ def render_surfaces(
     azimuth_deg: float = 35.0,
     background: Sequence[int] = BACKGROUND,
 ) -> np.ndarray | None:
-    """Draw surfaces from the front and the side, the head up.
+    """Render surfaces in an oblique view, with the head up.
 
     Parameters
     ----------
     surfaces : sequence of (vtkPolyData, colour, name)
-        LPS, mm; colour as red, green, blue, 0-255; an empty name is not written.
+        Surfaces in LPS, mm; colour as red, green, blue, 0-255; an empty name is not drawn.
     size : (width, height)
-        Of the picture, pixels.
+        Size of the picture, px.
     azimuth_deg : float
-        Where the viewer stands: 0 in front of the patient, 90 at the patient's left, 180 behind.
+        Direction of the viewer, degrees: 0 anterior, 90 at the patient's left, 180 posterior.
     background : sequence of int
         Red, green, blue, 0-255.
 
     Returns
     -------
     ndarray of uint8, shape (height, width, 3), or None
-        None where there is nothing to draw, or this machine can't render (neither a screen, EGL nor OSMesa).
+        None if there is nothing to draw, or this machine can't render (it has no screen, EGL or OSMesa).
     """
     if not surfaces or not can_render():
         return None
@@ -95,13 +99,13 @@ def render_surfaces(
 
 
 def can_render() -> bool:
-    """Return whether VTK can render here; found out once, in child processes."""
+    """Return whether VTK can render on this machine; tested once, in child processes."""
     return _window_kind() is not None
 
 
 @functools.lru_cache(maxsize=1)
 def _window_kind() -> str | None:
-    """Return the name of the kind of VTK window to draw to here, or None where there is none."""
+    """Return the name of the VTK window class that works on this machine, or None if there is none."""
     if sys.platform != "linux":
         return _ANY_WINDOW
     for kind in (_ANY_WINDOW, *_OFFSCREEN_WINDOWS):
@@ -113,7 +117,7 @@ def _window_kind() -> str | None:
 
 
 def _tried(kind: str) -> str | None:
-    """Return the name of the window that a child process, asked for that kind, could draw to, or None."""
+    """Return the window class that a child process drew to when asked for `kind`, or None if it failed."""
     command = [sys.executable, "-c", _PROBE, kind]
     try:
         done = subprocess.run(
@@ -129,7 +133,7 @@ def _tried(kind: str) -> str | None:
 
 
 def _drawn(surfaces: Parts, size: tuple[int, int], towards: np.ndarray, background: Sequence[int]) -> np.ndarray:
-    """Return the picture as seen from the unit direction `towards`, LPS."""
+    """Return the picture, shape (height, width, 3), seen from the direction `towards`, a unit vector, LPS."""
     right = np.cross((0.0, 0.0, 1.0), towards)
     right = right / max(float(np.linalg.norm(right)), 1e-9)
     up = np.cross(towards, right)
@@ -188,7 +192,7 @@ def _text(words: str, position: np.ndarray, pixels: int, ink: tuple[float, float
 
 
 def _picture(renderer: vtkRenderer, size: tuple[int, int]) -> np.ndarray:
-    """Return what a renderer shows, shape (height, width, 3)."""
+    """Return the picture of a renderer, shape (height, width, 3), uint8."""
     window = getattr(opengl, _window_kind() or _ANY_WINDOW, vtkRenderWindow)()
     window.SetOffScreenRendering(1)
     window.SetMultiSamples(0)

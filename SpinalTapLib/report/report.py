@@ -1,4 +1,4 @@
-"""Draw the report: one picture with both views of the spine, its table, its angles and its surfaces."""
+"""Draw the report: one picture with two views of the spine, the table, the angles and the surfaces."""
 
 from __future__ import annotations
 
@@ -27,33 +27,34 @@ DISCLAIMER = "Research software, not a medical device. Check every level against
 
 _HEADER_PX = 112
 _FOOTER_PX = 46
-_PX_PER_MM = 1.6  # of a whole spine: a C5 of 12 mm is 19 px high, one line of text
+_PX_PER_MM = 1.6  # for a whole spine: a C5 of 12 mm is 19 px high, one line of text
 _VIEW_HEIGHT_PX = (900, 1440)
-_LARGEST_PX_PER_MM = 8.0  # of a small crop, so that pixels stay pixels
+_LARGEST_PX_PER_MM = 8.0  # for a small crop, which larger pixels would not make clearer
 _SIDE_WIDTH_PX = 820
 
 
 def report_png(spine: Spine, volume: SagittalVolume, rendering: np.ndarray | None = None) -> bytes:
-    """Draw the report and return it as the content of a PNG file; see `draw_report`."""
+    """Draw the report and return it as the bytes of a PNG file; see `draw_report`."""
     return png_bytes(draw_report(spine, volume, rendering))
 
 
 def draw_report(spine: Spine, volume: SagittalVolume, rendering: np.ndarray | None = None) -> np.ndarray:
-    """Draw the report. Nothing in it depends on the day or the machine.
+    """Draw the report. It contains no date and nothing else that depends on the machine.
 
     Parameters
     ----------
     spine : Spine
-        Measured (see `measurements.measure_spine`), with its label map on the volume's grid; without a label map
-        the corners are drawn as outlines.
+        With measurements (see `measurements.measure_spine`), and with its label map on the volume's grid; without a
+        label map, the quadrilaterals of the corners are drawn as outlines.
     volume : SagittalVolume
         The scan.
     rendering : ndarray, shape (rows, columns, 3), uint8, optional
-        A picture of the surfaces in 3-D.
+        A 3-D picture of the surfaces.
 
     Returns
     -------
     ndarray, shape (rows, columns, 3), uint8
+        The picture, RGB.
     """
     side, front = _sections(spine, volume)
     front_left = MARGIN_PX + side.image.shape[1] + GAP_PX
@@ -78,7 +79,7 @@ def draw_report(spine: Spine, volume: SagittalVolume, rendering: np.ndarray | No
 
 
 def _sections(spine: Spine, volume: SagittalVolume) -> tuple[Section, Section]:
-    """Return the side and the front view at one scale, which fits the page."""
+    """Return the side and the front view, at a common scale that fits the page."""
     rows_mm = volume.array.shape[1] * volume.spacing_mm[1]
     height = np.clip(_PX_PER_MM * rows_mm, *_VIEW_HEIGHT_PX)
     scale = min(height / rows_mm, _LARGEST_PX_PER_MM)

@@ -1,4 +1,4 @@
-"""Cut the two views of the spine, side and front, along surfaces that follow its bends."""
+"""Sample the two views of the spine, side and front, along surfaces that follow its bends."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from skimage.measure import approximate_polygon, find_contours
 from ..scans.volume import SagittalVolume
 from ..spine.vertebra import Vertebra
 
-# A spine whose centroids stay within one slice, or within this much, is shown on one slice as acquired.
+# Lateral range of the centroids up to which a spine is shown on a single slice as acquired (at least one slice).
 _STRAIGHT_MM = 5.0
-# Blur of a mask before its outline is taken: the steps of 1 mm pixels and of 4 mm slices go, the shape stays.
+# Blur of a mask before its outline is traced: removes the steps of 1 mm pixels and 4 mm slices, preserves the shape.
 _BLUR_MM = 1.0
 _BLUR_VOXELS = 0.35
 _OUTLINE_TOLERANCE_PX = 0.1
-_PAD = 3  # voxels of background about a mask, so that its outline closes and the blur has room
-_MAX_FRONT_MM = 60.0  # half of the widest view from the front: isotropic scans are wider than any spine
-_BESIDE_MM = (75.0, 70.0)  # shown in front of and behind the bodies
-_HALF_PERCENT = (0.5, 99.5)
+_PAD = 3  # voxels of background around a mask, so that its outline is closed and the blur is not cut off
+_MAX_FRONT_MM = 60.0  # half of the largest width of the front view: isotropic scans are wider than any spine
+_BESIDE_MM = (75.0, 70.0)  # width shown anterior and posterior to the bodies
+_HALF_PERCENT = (0.5, 99.5)  # percentiles of the grey values shown as black and white
 
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """A picture of the volume along the spine, with the same millimetres a pixel in both directions.
+    """A picture of the volume along the spine, with square pixels.
 
     Attributes
     ----------
@@ -36,9 +36,9 @@ class Section:
     pixels_per_mm : float
         Scale.
     flat : str
-        What the columns are: ``"column"`` (seen from the side) or ``"slice"`` (seen from the front).
+        The volume's axis along the picture's columns: ``"column"`` (side view) or ``"slice"`` (front view).
     curved : bool
-        Whether the surface bends; if not, the picture is one slice as acquired.
+        Whether the surface is curved; if not, the picture is one slice as acquired.
     """
 
     image: np.ndarray
@@ -47,8 +47,8 @@ class Section:
     curved: bool
     _volume: SagittalVolume
     _surface: _Surface
-    _start: np.ndarray  # (2,): where the picture's pixel (0, 0) is in the flat array
-    _step: np.ndarray  # (2,): pixels of the flat array, a pixel of the picture
+    _start: np.ndarray  # (2,): position of the picture's pixel (0, 0) in the flat array
+    _step: np.ndarray  # (2,): pixels of the flat array per pixel of the picture
 
     def position_of(self, points_lps_mm: np.ndarray) -> np.ndarray:
         """Return (row, column) in the picture, px, shape (..., 2), of points in LPS mm, shape (..., 3)."""
@@ -56,14 +56,14 @@ class Section:
         return (self._volume.to_index(points_lps_mm)[..., [1, across]] - self._start) / self._step
 
     def outlines(self, labels: np.ndarray, value: int) -> list[np.ndarray]:
-        """Return the outline of a label value on the section.
+        """Return the outlines of a label value on the section.
 
         Parameters
         ----------
         labels : ndarray, shape (slice, row, column)
             Label map on the volume's grid.
         value : int
-            Which one.
+            The label value.
 
         Returns
         -------
@@ -85,13 +85,13 @@ class Section:
 
 @dataclass(frozen=True, eq=False)
 class _Surface:
-    """For each row of the volume, where a surface across it lies: a slice (side view) or a column (front view)."""
+    """A surface through the volume: for each row, the position of its slice (side view) or column (front view)."""
 
     place: np.ndarray  # (rows,), fractional slice or column
-    axis: int  # 0: slices, 2: columns
+    axis: int  # axis of `place` in the volume: 0 for slices, 2 for columns
 
     def sample(self, array: np.ndarray, value: int | None = None) -> np.ndarray:
-        """Return the array (or the mask of `value`) on the surface, shape (rows, columns or slices), interpolated."""
+        """Interpolate the array (or the mask of `value`) on the surface; return shape (rows, columns or slices)."""
         array = np.moveaxis(array, self.axis, 0)  # (across, rows, flat) or (across, slices, rows)
         if self.axis == 2:
             array = array.swapaxes(1, 2)
@@ -106,7 +106,7 @@ class _Surface:
 
 
 def _enlarged(mask: np.ndarray, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return a mask enlarged to about the picture's pixels, and how many of its pixels one new pixel is."""
+    """Return a mask enlarged to about the picture's resolution, and the size of a new pixel in old pixels, (2,)."""
     shape = [max(round((n - 1) / s) + 1, n) for n, s in zip(mask.shape, step)]
     zoom = np.array([(n - 1) / (m - 1) for n, m in zip(mask.shape, shape)])
     grid = np.meshgrid(*(np.arange(m) * z for m, z in zip(shape, zoom)), indexing="ij")
@@ -114,9 +114,9 @@ def _enlarged(mask: np.ndarray, step: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def side_section(volume: SagittalVolume, vertebrae: Sequence[Vertebra], pixels_per_mm: float) -> Section:
-    """Return the mid-sagittal picture: one slice as acquired, or where the spine bends sideways a curved surface.
+    """Return the mid-sagittal view: one slice as acquired, or, if the spine bends laterally, a curved surface.
 
-    The surface goes through the centroids and is straightened sideways only: rows and columns keep their place.
+    The surface passes through the centroids and is flattened laterally only: rows and columns keep their positions.
     """
     place = _place_along(volume, vertebrae, 0)
     columns = _columns_shown(volume, vertebrae)
@@ -124,7 +124,7 @@ def side_section(volume: SagittalVolume, vertebrae: Sequence[Vertebra], pixels_p
 
 
 def front_section(volume: SagittalVolume, vertebrae: Sequence[Vertebra], pixels_per_mm: float) -> Section:
-    """Return the picture from the front, patient's right on the left, on a surface through the bodies' middles."""
+    """Return the front view, with the patient's right on the left, on a surface through the centroids."""
     place = _place_along(volume, vertebrae, 2)
     middle = (len(volume.array) - 1) / 2
     if vertebrae:
@@ -140,7 +140,7 @@ def window(values: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def spine_window(volume: SagittalVolume, vertebrae: Sequence[Vertebra]) -> tuple[float, float]:
-    """Return the grey values for black and white: percentiles around the bodies, not of bright fat at the skin."""
+    """Return the grey values shown as black and white: percentiles around the bodies, without subcutaneous fat."""
     array = volume.array
     if vertebrae:
         corners = volume.to_index(np.concatenate([v.corners_lps_mm for v in vertebrae]))
@@ -154,7 +154,7 @@ def spine_window(volume: SagittalVolume, vertebrae: Sequence[Vertebra]) -> tuple
 
 
 def _place_along(volume: SagittalVolume, vertebrae: Sequence[Vertebra], axis: int) -> np.ndarray:
-    """Return, for each row, the slice (axis 0) or column (axis 2) of a smooth line through the centroids."""
+    """Return the slice (axis 0) or column (axis 2) of a smooth line through the centroids, for each row, (rows,)."""
     rows = np.arange(volume.array.shape[1], dtype=float)
     last = volume.array.shape[axis] - 1
     if not vertebrae:
@@ -168,7 +168,7 @@ def _place_along(volume: SagittalVolume, vertebrae: Sequence[Vertebra], axis: in
 
 
 def _increasing(at: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sort by `at` and drop what is within a row of its neighbour, as a function of the row must be."""
+    """Return positions and values sorted by position, without those within 1 row of the one before."""
     order = np.argsort(at)
     at, values = at[order], values[order]
     keep = np.concatenate([[True], np.diff(at) > 1])
@@ -188,14 +188,14 @@ def _columns_shown(volume: SagittalVolume, vertebrae: Iterable[Vertebra]) -> tup
 def _section(
     volume: SagittalVolume, place: np.ndarray, axis: int, shown: tuple[float, float], pixels_per_mm: float
 ) -> Section:
-    """Sample a surface and bring it to square pixels, all its rows and the columns (or slices) `shown`."""
+    """Return the section of a surface, resampled to square pixels: all rows, and the columns (or slices) `shown`."""
     surface = _Surface(place, axis)
     flat = surface.sample(volume.array)
     spacing = volume.spacing_mm[[1, 2 if axis == 0 else 0]]
     step = 1 / (pixels_per_mm * spacing)
     start = np.array([-0.5, shown[0] - 0.5]) + step / 2
     size = np.maximum(np.round((np.array([len(flat), shown[1] - shown[0] + 1])) / step).astype(int), 1)
-    soft = gaussian_filter(flat, np.where(step > 1, 0.4 * step, 0))  # against aliasing where the picture is coarser
+    soft = gaussian_filter(flat, np.where(step > 1, 0.4 * step, 0))  # avoids aliasing if the picture is coarser
     grid = np.meshgrid(*(start[i] + step[i] * np.arange(size[i]) for i in (0, 1)), indexing="ij")
     image = map_coordinates(soft, grid, order=3, mode="nearest")
     return Section(

@@ -1,4 +1,4 @@
-"""Draw the right-hand side of the report: table, angles, notes, 3-D picture."""
+"""Draw the sidebar of the report: table, angles, warnings and 3-D picture."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ _NUMBERS: tuple[tuple[str, str, int], ...] = (  # measurement, heading, right ed
 )
 _CONFIDENCE_LEFT, _NOTES_LEFT = 92, 480
 _CURVE_COLUMNS = 2
-_CURVES_PX = 130  # five angles
+_CURVES_PX = 130  # height of five angles
 _NOTE_LINES, _WARNING_LINES = 3, 4
 
 
 def tallest_sidebar(spine: Spine) -> int:
-    """Return a height, px, that the sidebar of this spine surely fits into."""
+    """Return an upper limit of the height of the sidebar for a spine, px."""
     table = 80 + len(spine.vertebrae) * (_ROW_PX + (_NOTE_LINES - 1) * _LINE_PX)
     warnings = 20 + len(spine.warnings) * (_WARNING_LINES * (_LINE_PX + 1) + 4)
     return table + _CURVES_PX + warnings + LEAST_RENDERING_PX
 
 
 def draw_table(page: Page, top: int, left: int, spine: Spine) -> int:
-    """Draw one row for each vertebra, from the neck down, and return where the table ends."""
+    """Draw the table, one row for each vertebra from the neck down, and return the row (px) below it."""
     lower, upper = top + 32, top + 14
     page.text("Level", lower, left + 20, 13, MUTED)
     page.text("Confidence", lower, left + _CONFIDENCE_LEFT, 13, MUTED)
@@ -76,7 +76,7 @@ def _draw_row(page: Page, top: int, left: int, vertebra: Vertebra) -> int:
 
 
 def draw_curves(page: Page, top: int, left: int, curves: Sequence[Curve]) -> int:
-    """Draw the angles of the whole spine in two columns, and return where they end."""
+    """Draw the angles of the whole spine in two columns, and return the row (px) below them."""
     if not curves:
         return top
     width = SIDEBAR_PX // _CURVE_COLUMNS
@@ -92,7 +92,7 @@ def draw_curves(page: Page, top: int, left: int, curves: Sequence[Curve]) -> int
 
 
 def draw_warnings(page: Page, top: int, left: int, spine: Spine) -> int:
-    """Write the warnings, and return where they end."""
+    """Draw the warnings, and return the row (px) below them."""
     for warning in spine.warnings:
         page.disc(top + 8, left + 4, 3, AMBER)
         for line in wrap(warning, SIDEBAR_PX - 20, 13, _WARNING_LINES):
@@ -103,7 +103,7 @@ def draw_warnings(page: Page, top: int, left: int, spine: Spine) -> int:
 
 
 def draw_rendering(page: Page, top: int, left: int, bottom: int, rendering: np.ndarray) -> None:
-    """Fit a picture, shape (rows, columns, 3), 0-255, into what is left of the sidebar, in its own proportions."""
+    """Draw a picture, shape (rows, columns, 3), 0-255, scaled to the rest of the sidebar at its own aspect ratio."""
     scale = min((bottom - top) / rendering.shape[0], SIDEBAR_PX / rendering.shape[1])
     size = max(round(rendering.shape[1] * scale), 1), max(round(rendering.shape[0] * scale), 1)
     image = np.asarray(Image.fromarray(rendering).resize(size, Image.Resampling.LANCZOS))

@@ -1,4 +1,4 @@
-"""Colours, margins and short names of the report."""
+"""Colours and margins of the report."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ..spine.confidence import WORDS, word
 from .canvas import Colour
 
 BACKGROUND: Colour = (13, 16, 20)
-"""Dark, as reading rooms and workstations are."""
+"""Dark, as in reading rooms and on workstations."""
 BRIGHT: Colour = (232, 236, 241)
 MUTED: Colour = (146, 155, 167)
 RULE: Colour = (45, 52, 62)
@@ -16,10 +16,11 @@ AMBER: Colour = (240, 176, 60)
 MARGIN_PX = 30
 GAP_PX = 14
 
-# Green, orange and vermilion of Okabe and Ito (2008), a little lighter on the dark ground; the words say it too.
+# Green, orange and vermilion of Okabe and Ito (2008), slightly lighter for the dark background. The words carry the
+# same information.
 _CONFIDENCE: dict[str, Colour] = dict(zip(WORDS, ((0, 178, 130), (230, 159, 0), (232, 100, 30))))
 
 
 def confidence_colour(confidence: float) -> Colour:
-    """Return the colour that goes with the word for a confidence of 0-1 (`confidence.word`)."""
+    """Return the colour of the word (`confidence.word`) for a confidence of 0-1."""
     return _CONFIDENCE[word(confidence)]

@@ -21,25 +21,25 @@ from .style import (
 )
 
 CAPTION_PX = 26
-"""Height of the line of words above each picture."""
+"""Height of the caption above each picture."""
 CAPTION_SIZE = 13
-"""Its font size."""
+"""Font size of the caption."""
 
 _LINE_PX = 1.7
-_SHADOW_PX = 3.6  # a dark line below the coloured one, which keeps it visible on bright marrow
+_SHADOW_PX = 3.6  # width of the dark line below the coloured one, for visibility on bright marrow
 _DASH_PX = 5.0
 _NAME_PX = 15  # font size
 _NAME_GAP_PX = 12  # between a body and its name
-_NAME_ROOM_PX = 62  # that a name needs before the bodies, gap and dot included
-_LEAST_PITCH_PX = 16.0  # between two names
+_NAME_ROOM_PX = 62  # width of a name anterior to the bodies, including gap and dot
+_LEAST_PITCH_PX = 16.0  # least distance of two names
 _BAR_MM = (200, 100, 50, 20, 10)
-_BAR_PART = 0.4  # longest scale bar, as a part of the picture's width
+_BAR_PART = 0.4  # largest length of the scale bar, as a fraction of the picture's width
 
 
 def draw_view(
     page: Page, section: Section, top: int, left: int, spine: Spine, grey: tuple[float, float], caption: str
 ) -> None:
-    """Draw a picture with its caption above, the outlines of the bodies, and which side is which."""
+    """Draw a view with its caption, the outlines of the bodies, and the letters of the patient's sides."""
     image = window(section.image, *grey)
     page.text(caption, top + 15, left, CAPTION_SIZE, MUTED)
     top += CAPTION_PX
@@ -56,7 +56,7 @@ def draw_view(
 
 
 def _outlines(section: Section, spine: Spine, vertebra: Vertebra) -> list[np.ndarray]:
-    """Return the closed lines of a body: from the label map, or from the corners where there is none."""
+    """Return the closed outlines of a body, (n, 2) each: from the label map, or from the corners without one."""
     if spine.label_map is not None:
         lines = section.outlines(spine.label_map, vertebra.label_value)
         return [line for line in lines if len(line) > 0.2 * len(lines[0])]
@@ -72,9 +72,9 @@ def _draw_outline(page: Page, line: np.ndarray, vertebra: Vertebra) -> None:
 
 
 def draw_names(page: Page, section: Section, top: int, left: int, vertebrae: Sequence[Vertebra]) -> None:
-    """Write each level's name in front of its body, with a dot for its confidence; names never overlap.
+    """Draw each level's name anterior to its body, with a dot for its confidence; names never overlap.
 
-    Where the picture ends right before the bodies, all names stand behind them.
+    If the picture has too little room anterior to the bodies, all names are drawn posterior to them.
     """
     if not vertebrae:
         return
@@ -85,7 +85,7 @@ def draw_names(page: Page, section: Section, top: int, left: int, vertebrae: Seq
     side = -1 if min(c[:, 1].min() for c in corners) - _NAME_ROOM_PX > left else 1
     for vertebra, quad, row, at in zip(vertebrae, corners, rows, wanted):
         edge = float((side * quad[:, 1]).max() + _NAME_GAP_PX) * side
-        if abs(row - at) > 3:  # the name had to move: show whose it is
+        if abs(row - at) > 3:  # the name was moved: connect it with its body
             start = np.array([(row, edge), (at, float(quad[[0, 3] if side < 0 else [1, 2], 1].mean()))])
             page.line(start, segment_of(vertebra.label_value).colour, 1, alpha=0.8)
         page.disc(row, edge + 4 * side, 4.5, BLACK, alpha=0.6)
@@ -103,7 +103,7 @@ def draw_names(page: Page, section: Section, top: int, left: int, vertebrae: Seq
 
 
 def spread(wanted: np.ndarray, pitch: float) -> np.ndarray:
-    """Return positions as near to `wanted`, shape (n,), as they can be with `pitch` between any two (least squares)."""
+    """Return the positions closest to `wanted`, shape (n,), at least `pitch` apart (least squares)."""
     order = np.argsort(wanted, kind="stable")
     steps = pitch * np.arange(len(wanted))
     placed = np.empty(len(wanted))
@@ -112,7 +112,7 @@ def spread(wanted: np.ndarray, pitch: float) -> np.ndarray:
 
 
 def draw_scale_bar(page: Page, section: Section, top: int, left: int) -> None:
-    """Draw a bar of a round number of millimetres in the lower left corner of a picture."""
+    """Draw a scale bar with a round length in the lower left corner of a view."""
     height, width = section.image.shape
     length_mm = next((mm for mm in _BAR_MM if mm * section.pixels_per_mm <= _BAR_PART * width), _BAR_MM[-1])
     end, row = left + 16 + length_mm * section.pixels_per_mm, top + CAPTION_PX + height - 16.0
