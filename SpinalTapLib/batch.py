@@ -1,4 +1,4 @@
-"""Segment every scan in a folder; one that fails does not stop the others."""
+"""Segment every scan in a folder; a scan that fails does not stop the others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .scans.dicom_headers import is_dicom
 from .scans.suffixes import is_image_name, without_suffix
 
 DONE, EMPTY, BAD, SKIPPED = "done", "no vertebra found", "failed", "already done"
-"""Outcomes of a scan."""
+"""Outcomes of a scan, as written to the summary."""
 
 SUMMARY_NAME = "batch.csv"
 
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Scan:
-    """A scan to segment: its `path` (a file, or a folder of DICOM files), and its result folder's relative `name`."""
+    """A scan to segment: its `path` (a file, or a folder of DICOM files), and the relative `name` of its results."""
 
     path: Path
     name: str
@@ -39,7 +39,27 @@ class Scan:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the summary."""
+    """One line of the summary, ``batch.csv``.
+
+    Attributes
+    ----------
+    scan, folder : str
+        Path of the scan and of its result folder; `folder` is empty if no vertebra was found.
+    outcome : str
+        ``"done"``, ``"no vertebra found"``, ``"failed"`` or ``"already done"``.
+    vertebrae : int
+        Number of vertebrae.
+    levels : str
+        Names of the vertebrae from the bottom up, separated by spaces; label values where levels are not known.
+    anchor : str
+        As `Spine.anchor`.
+    seconds : float
+        Wall-clock seconds.
+    message : str
+        The error, if the scan failed.
+    warnings : tuple of str
+        Plain sentences for the user.
+    """
 
     scan: str
     folder: str
@@ -55,18 +75,18 @@ class Row:
 def find_scans(folder: Path, output: Path | None = None) -> tuple[Scan, ...]:
     """Return the scans in a folder and its sub-folders, in the order of their paths.
 
-    Result folders, and everything below `output`, are left out. A folder of DICOM files is one scan.
+    Result folders and everything below `output` are left out. A folder of DICOM files is one scan.
 
     Raises
     ------
     ValueError
-        If there is no such folder, or no scan in it.
+        If the folder does not exist or has no scan.
     """
     if not folder.is_dir():
-        raise ValueError(f"There is no folder {folder}; batch takes a folder of scans.")
+        raise ValueError(f"There is no folder {folder}; give a folder of scans.")
     paths = list(_walk(folder, output.resolve() if output else None))
     if not paths:
-        raise ValueError(f"There is no scan (NIfTI, NRRD, MetaImage or DICOM) in {folder}.")
+        raise ValueError(f"There is no scan (NIfTI, NRRD, MetaImage or DICOM) in {folder}; give a folder of scans.")
     stems = [_stem(path, folder) for path in paths]
     counts = Counter(stems)
     return tuple(
@@ -75,7 +95,7 @@ def find_scans(folder: Path, output: Path | None = None) -> tuple[Scan, ...]:
 
 
 def _walk(folder: Path, output: Path | None) -> Iterator[Path]:
-    """Yield the scans below a folder; a folder that links lead to twice is looked at once."""
+    """Yield the scans in a folder and its sub-folders; a folder reached twice through links is searched once."""
     seen: set[Path] = set()
     for root, folders, names in os.walk(folder, followlinks=True):
         here = Path(root)
@@ -91,7 +111,7 @@ def _walk(folder: Path, output: Path | None) -> Iterator[Path]:
 
 
 def _stem(path: Path, root: Path) -> str:
-    """Return the relative path without the suffix of an image; the folder's own name for the root itself."""
+    """Return a scan's path relative to `root`, without the suffix of an image; the root's own name for the root."""
     relative = str(path.relative_to(root)) if path != root else root.resolve().name
     return without_suffix(relative) if path.is_file() else relative
 
@@ -104,23 +124,25 @@ class Batch:
     output : Path
         Folder for one result folder per scan, and ``batch.csv``.
     options : Options
-        The same for all scans.
+        Options for all scans.
     surface_format : str
         One of `options.SURFACE_FORMATS`.
     again : bool
-        Also segment scans that already have a result.
+        Whether to segment scans that already have a result.
 
     Raises
     ------
     ValueError
-        If the output folder can't be written, or its ``batch.csv`` is not SpinalTap's.
+        If the output folder can't be written, or it has a ``batch.csv`` that SpinalTap did not write.
     """
 
     def __init__(self, output: Path, options: Options, surface_format: str = "stl", again: bool = False) -> None:
         check_writable(output)
         self.summary = output / SUMMARY_NAME
         if self.summary.exists() and _heading(self.summary) != _table([]).strip():
-            raise ValueError(f"{self.summary} is not SpinalTap's, and would be replaced; choose another output folder.")
+            raise ValueError(
+                f"{self.summary} was not written by SpinalTap, and would be replaced; choose another output folder."
+            )
         self._output = output
         self._options = options
         self._surface_format = surface_format
@@ -130,7 +152,13 @@ class Batch:
     def run(
         self, scan: Scan, progress: ProgressCallback | None = None, cancelled: CancelledCallback | None = None
     ) -> Row:
-        """Segment one scan and bring the summary up to date; a bad scan gives a row, never an exception."""
+        """Segment one scan, update the summary, and return its row; a failure gives a row, not an exception.
+
+        Raises
+        ------
+        Cancelled
+            If `cancelled` returned True.
+        """
         folder = self._output / scan.name
         if (folder / JSON_NAME).is_file() and not self._again:
             row = Row(str(scan.path), str(folder), SKIPPED)
@@ -156,7 +184,7 @@ class Batch:
             )
         except Cancelled:
             raise
-        except Exception as error:  # whatever it is, the other scans are still to come
+        except Exception as error:  # whatever the error, continue with the other scans
             _log.debug("A scan of the batch has failed", exc_info=True)
             return Row(str(scan.path), str(folder), BAD, message=sentence_for(error))
         return Row(
@@ -177,7 +205,7 @@ def _heading(path: Path) -> str:
 
 
 def _table(rows: list[Row]) -> str:
-    """Return the rows as CSV."""
+    """Return the rows as CSV text with a heading."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, [field.name for field in fields(Row)])
     writer.writeheader()

@@ -1,6 +1,7 @@
-"""Corrections by the user: seed box, shift, pin, another count, drop, add, undo.
+"""Corrections by the user: seed box, shift, pin, alternative count, drop, add, undo.
 
-Each kind is one class here: library, command line, panel and result folders all use it. None runs the detector again.
+Each kind of correction is one class, used by library, command line, panel and result folders. No correction runs the
+detector again.
 """
 
 from __future__ import annotations
@@ -23,17 +24,17 @@ if TYPE_CHECKING:
     from .evidence import Evidence
 
 
-# --- what an answer depends on ---------------------------------------------------------------------------------
+# --- inputs of a count -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
 class Edit:
-    """One vertebra dropped, at a point, or one added, from a box.
+    """One vertebra removed from the evidence, given by a point, or added to it, given by a box.
 
     Attributes
     ----------
     dropped_lps_mm : ndarray, shape (3,), or None
-        Centroid of what is no vertebra, LPS, mm.
+        Centroid of a detection that is not a vertebra, LPS, mm.
     added : SeedBox or None
         Box around a vertebra that was missed.
     """
@@ -42,7 +43,7 @@ class Edit:
     added: SeedBox | None = None
 
     def applied(self, evidence: Evidence) -> Evidence:
-        """Return the evidence with this edit made; raise ValueError if it cannot be made."""
+        """Return the evidence with this edit applied; raise ValueError if it does not apply."""
         if self.added is not None:
             return put_in(evidence, self.added)
         return evidence if self.dropped_lps_mm is None else leave_out(evidence, self.dropped_lps_mm)
@@ -50,18 +51,18 @@ class Edit:
 
 @dataclass(frozen=True, eq=False)
 class Count:
-    """Everything besides the detector's evidence that an answer depends on.
+    """The inputs of a count of levels, apart from the detector's evidence.
 
     Attributes
     ----------
     seed : SeedBox or None
-        The box that the levels are counted from; None: from what the detector saw.
+        The box that the levels are counted from; None: from the detections.
     steps : int or None
         As in `Options`.
     method : str
         As in `Options`.
     edits : tuple of Edit
-        In the order in which they were made.
+        Edits in the order in which the user made them.
     """
 
     seed: SeedBox | None = None
@@ -70,47 +71,47 @@ class Count:
     edits: tuple[Edit, ...] = ()
 
     def applied(self, evidence: Evidence) -> Evidence:
-        """Return the detector's evidence with all edits made."""
+        """Return the detector's evidence with all edits applied."""
         for edit in self.edits:
             evidence = edit.applied(evidence)
         return evidence
 
 
 History = tuple[Count, ...]
-"""The counts of a result from its first answer to the present one, which comes last."""
+"""The counts of a result, from the first to the present one."""
 
 
 # --- the kinds of correction -----------------------------------------------------------------------------------
 
 
 class Correction:
-    """One change that the user wants. A new kind is a subclass that defines `count`."""
+    """Base class of the corrections. A new kind is a subclass that defines `count`."""
 
     def count(self, spine: Spine, last: Count) -> Count:
-        """Return the count that follows.
+        """Return the count after this correction.
 
         Parameters
         ----------
         spine : Spine
-            The present answer; its evidence is not needed.
+            The present result; its evidence is not needed.
         last : Count
-            What the present answer depends on.
+            The count of the present result.
 
         Raises
         ------
         ValueError
-            If the correction makes no sense for this answer.
+            If the correction does not apply to this result.
         """
         raise NotImplementedError
 
     def history(self, spine: Spine, history: History) -> History:
-        """Return the counts of a result after this correction; arguments and errors as for `count`."""
+        """Return the history after this correction; arguments and errors as for `count`."""
         return (*history, self.count(spine, history[-1]))
 
 
 @dataclass(frozen=True)
 class Seed(Correction):
-    """Count from a box, or, without one, from what the detector saw."""
+    """Count from a box, or, without one, from the detections."""
 
     box: SeedBox | None = None
 
@@ -121,34 +122,36 @@ class Seed(Correction):
 
 @dataclass(frozen=True)
 class Shift(Correction):
-    """Rename every vertebra so many levels up (1: L5 becomes L4) or down (-1: L5 becomes S1)."""
+    """Shift every level up (1: L5 becomes L4) or down (-1: L5 becomes S1) by a number of steps."""
 
     steps: int
 
     def count(self, spine: Spine, last: Count) -> Count:
-        """Return the count from the lowest vertebra that keeps a level; one shifted beyond S1 is left out."""
+        """Return the count from the lowest vertebra that still has a level; those shifted beyond S1 are skipped."""
         if not self.steps:
             raise ValueError("A shift by 0 changes nothing; shift by 1 (L5 becomes L4) or by -1 (L5 becomes S1).")
         named = [(i, levels.COMMON.index(v.level)) for i, v in enumerate(spine.vertebrae) if v.level in levels.COMMON]
         if not named:
-            raise ValueError("There are no levels to shift yet: first say which level one of the vertebrae is.")
+            raise ValueError("There are no levels to shift yet: set the level of one vertebra first.")
         lowest, place = named[0][0], named[0][1] + int(self.steps)
         lowest, place = lowest + max(-place, 0), max(place, 0)
         if lowest >= len(spine.vertebrae) or place >= len(levels.COMMON):
-            raise ValueError(f"The levels cannot be shifted by {self.steps:+d}: no vertebra would keep one.")
+            raise ValueError(
+                f"The levels cannot be shifted by {self.steps:+d}: no vertebra would keep a level; use fewer steps."
+            )
         return replace(last, seed=box_around(spine.vertebrae[lowest], levels.COMMON[place]))
 
 
 @dataclass(frozen=True)
 class Pin(Correction):
-    """Say that a vertebra is a certain level, and count the others from it.
+    """Set the level of one vertebra, and count the others from it.
 
     Attributes
     ----------
     vertebra : int or str
-        Position from the bottom, from 0, or present name (see `position_of`).
+        Position (0 = lowest) or present name (see `position_of`).
     level : str
-        A name of `levels.LEVELS`.
+        Name of a level in `levels.LEVELS`.
     """
 
     vertebra: int | str
@@ -165,18 +168,18 @@ class Pin(Correction):
 
 @dataclass(frozen=True)
 class TakeAlternative(Correction):
-    """Count the other way that the picture allows.
+    """Switch to an alternative count.
 
     Attributes
     ----------
     number : int
-        Which of `Spine.alternatives`, 1 the most probable.
+        Position in `Spine.alternatives`, starting at 1, the most probable.
     """
 
     number: int = 1
 
     def count(self, spine: Spine, last: Count) -> Count:
-        """Return the count from the vertebra that tells this alternative from the present count."""
+        """Return the count from the vertebra that distinguishes this alternative from the present count."""
         known = len(spine.alternatives)
         if not 1 <= self.number <= known:
             which = f"{known}, numbered from 1 to {known}" if known else "none"
@@ -187,12 +190,12 @@ class TakeAlternative(Correction):
 
 @dataclass(frozen=True)
 class Drop(Correction):
-    """Leave out what is no vertebra, given as for `Pin`."""
+    """Drop a detection that is not a vertebra, given as for `Pin`."""
 
     vertebra: int | str
 
     def count(self, spine: Spine, last: Count) -> Count:
-        """Return the count without it; if the count started from it, it starts from what the detector saw."""
+        """Return the count without it; a count that started from it now starts from the detections."""
         index = position_of(spine, self.vertebra)
         seed = None if _is_seeded(spine, index) else spine.seed
         edit = Edit(dropped_lps_mm=spine.vertebrae[index].centroid_lps_mm)
@@ -212,12 +215,12 @@ class Add(Correction):
 
 @dataclass(frozen=True)
 class Undo(Correction):
-    """Go back to the count before the present one."""
+    """Return to the count before the present one."""
 
     def history(self, spine: Spine, history: History) -> History:
         """Return the history without its last count."""
         if len(history) < 2:
-            raise ValueError("There is nothing to take back: this result has not been changed since it was made.")
+            raise ValueError("There is nothing to undo: this result has not been changed since it was made.")
         return history[:-1]
 
 
@@ -225,21 +228,21 @@ class Undo(Correction):
 
 
 def correct(spine: Spine, correction: Correction, *, options: Options | None = None) -> Spine:
-    """Return a spine with a correction made; `Spine.earlier` of it is the spine before.
+    """Return the spine after a correction; its `Spine.earlier` is the spine before.
 
     Parameters
     ----------
     spine : Spine
-        With its evidence.
+        A result with its evidence.
     correction : Correction
-        Any but `Undo`, for which there is `undo`.
+        Any correction except `Undo`, for which there is `undo`.
     options : Options, optional
-        Only `steps` and `method` matter.
+        Only `steps`, `method`, `ladder` and `levels` are used.
 
     Raises
     ------
     ValueError
-        If the correction cannot be made.
+        If the correction does not apply to this result, or the result has no evidence.
 
     Examples
     --------
@@ -250,14 +253,14 @@ def correct(spine: Spine, correction: Correction, *, options: Options | None = N
 
     count = correction.count(spine, Count(spine.seed))
     if not isinstance(spine.evidence, Evidence):
-        raise ValueError("This result does not hold what a change needs; segment the scan again.")
+        raise ValueError("This result has no evidence (the detections), which a change needs; segment the scan again.")
     return recount(replace(spine, evidence=count.applied(spine.evidence)), spine, count.seed, options)
 
 
 def undo(spine: Spine) -> Spine:
-    """Return the answer before the last correction; raise ValueError if there was none."""
+    """Return the result before the last correction; raise ValueError if there was none."""
     if spine.earlier is None:
-        raise ValueError("There is nothing to take back.")
+        raise ValueError("There is nothing to undo: this result has no correction.")
     return spine.earlier
 
 
@@ -267,8 +270,8 @@ def position_of(spine: Spine, vertebra: int | str) -> int:
     Parameters
     ----------
     vertebra : int or str
-        The position, from 0 at the bottom, or a name: ``"L5"``, and where levels are not known ``"Vertebra 3"`` or the
-        label value, ``"103"``.
+        The position (0 = lowest); or a name, such as ``"L5"``, or, if levels are not known, ``"Vertebra 3"``; or a
+        label value as text, such as ``"103"``.
 
     Raises
     ------
@@ -289,7 +292,7 @@ def position_of(spine: Spine, vertebra: int | str) -> int:
 
 
 def _is_seeded(spine: Spine, index: int) -> bool:
-    """Return True if a vertebra is the one that the count starts from: the nearest to the box."""
+    """Return whether a vertebra is the one that the count starts from: the nearest to the box."""
     if spine.seed is None:
         return False
     distances = [float(np.linalg.norm(v.centroid_lps_mm - spine.seed.center_lps_mm)) for v in spine.vertebrae]
@@ -300,28 +303,33 @@ def _is_seeded(spine: Spine, index: int) -> bool:
 
 
 def leave_out(evidence: Evidence, centroid_lps_mm: np.ndarray) -> Evidence:
-    """Return evidence without the vertebra at a point, shape (3,), LPS, mm.
+    """Return the evidence without the vertebra at a point, shape (3,), LPS, mm.
 
     Raises
     ------
     ValueError
-        If the detector saw none there, or it is the last one.
+        If there is no candidate at the point, or it is the last one.
     """
     found = evidence.index_at(centroid_lps_mm)
     if found is None:
-        raise ValueError("That vertebra was only estimated by the count; it goes when the count changes.")
+        raise ValueError(
+            "That vertebra was not detected but only estimated by the count, so it can't be dropped; change the count "
+            "instead."
+        )
     if len(evidence.ignored | {found}) == len(evidence.candidates):
-        raise ValueError("That is the last vertebra of this result; without it there is nothing to count.")
+        raise ValueError(
+            "That is the last vertebra of this result, so it can't be dropped; without it there is nothing to count."
+        )
     return replace(evidence, ignored=evidence.ignored | {found})
 
 
 def put_in(evidence: Evidence, box: SeedBox) -> Evidence:
-    """Return evidence with one vertebra more, from a box around its body; all bodies are drawn again (a second).
+    """Return the evidence with one more vertebra, from a box around its body; all bodies are segmented again.
 
     Raises
     ------
     ValueError
-        If the box lies outside the scan or on a vertebra that was found.
+        If the box lies outside the scan, or on a vertebra that was already found.
     """
     from .counting.start import in_order
     from .evidence import gather
@@ -336,7 +344,7 @@ def put_in(evidence: Evidence, box: SeedBox) -> Evidence:
 
 
 def _candidate(evidence: Evidence, box: SeedBox) -> Candidate:
-    """Return a box as a candidate: the same upright rectangle in every slice that the box reaches."""
+    """Return a box as a candidate: the same rectangle in every slice within the box."""
     from .counting.rungs import rung_from_points
     from .detection.part_maps import Candidate, SliceVertebra
 

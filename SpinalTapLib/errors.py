@@ -1,4 +1,4 @@
-"""Errors in words: one plain sentence for whatever goes wrong, which says what to do."""
+"""Convert exceptions to one plain sentence that says what to do."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NO_MEMORY = (
 
 
 def sentence_for(error: BaseException) -> str:
-    """Return one sentence for an exception; a ValueError of the library carries its own."""
+    """Return one sentence for an exception; for a ValueError of the library, its own message."""
     if is_memory(error):
         return NO_MEMORY
     if isinstance(error, ModuleNotFoundError):
@@ -39,21 +39,21 @@ def sentence_for(error: BaseException) -> str:
 
 
 def reason(error: OSError) -> str:
-    """Return why a file could not be read or written, as part of a sentence."""
+    """Return the reason why a file could not be read or written, as part of a sentence."""
     return _REASONS.get(error.errno or 0, (error.strerror or str(error)).strip().rstrip(".").lower())
 
 
 def check_name(path: str | Path) -> None:
-    """Raise ValueError if the name of a file or folder is not UTF-8: ITK would end the whole program."""
+    """Raise ValueError if the name of a file or folder is not valid UTF-8, for which ITK would end the process."""
     try:
         os.fspath(path).encode("utf-8")
     except UnicodeEncodeError:
         shown = os.fspath(path).encode("utf-8", "replace").decode("utf-8")
-        raise ValueError(f"The name {shown} has letters that are not UTF-8; rename it.") from None
+        raise ValueError(f"The name {shown} has characters that are not valid UTF-8; rename it.") from None
 
 
 def is_memory(error: BaseException) -> bool:
-    """Return True if memory ran out, on the processor or on a graphics card."""
+    """Return whether an exception means that memory ran out, on the processor or on a graphics card."""
     text = str(error).lower()
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and any(words in text for words in _MEMORY_WORDS)
@@ -61,7 +61,7 @@ def is_memory(error: BaseException) -> bool:
 
 
 def sentence_for_exit(code: int) -> str:
-    """Return one sentence for a worker process that ended by itself, from its return code."""
+    """Return one sentence for a worker process that ended unexpectedly, from its return code."""
     if code == -9:
         return (
             "The segmentation process was killed (signal 9), most likely because the computer ran out of memory: "

@@ -1,4 +1,4 @@
-"""Keep what the detector saw with the result, so that levels can be counted again at once."""
+"""Evidence: the detections and bodies that are kept with a result, so that levels can be counted again quickly."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from .scans.volume import SagittalVolume
 from .spine.vertebra import Vertebra
 
 SAME_PLACE_MM = 0.5
-"""A dropped vertebra whose stored centroid is this near to a candidate's is that candidate."""
+"""Largest distance between a stored point and the centroid of the candidate that it identifies."""
 
 PROBABILITY_STEPS = 255
-"""Number of steps of the stored mask probabilities: one byte, far finer than the network's precision."""
+"""Number of steps of the stored mask probabilities: one byte, much finer than the network's accuracy."""
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """The detections, the vertebrae that they make in three dimensions, and their bodies without names.
+    """The detections of a scan, the candidate vertebrae linked from them, and their bodies, without levels.
 
     Attributes
     ----------
@@ -35,9 +35,9 @@ class Evidence:
     candidates : tuple of Candidate
         From the bottom up, numbered.
     bodies : Bodies
-        One solid for each candidate (and the discs and the canal where asked for).
+        One solid for each candidate (and the discs and the canal if requested).
     structures : str
-        What `bodies` holds: one of `options.STRUCTURES`.
+        The structures in `bodies`: one of `options.STRUCTURES`.
     ignored : frozenset of int
         Candidates that the user has dropped.
     """
@@ -67,10 +67,10 @@ class Evidence:
         return np.array(found).reshape(-1, 3)
 
     def index_at(self, point_lps_mm: np.ndarray) -> int | None:
-        """Return the number of the candidate at a point, shape (3,), LPS, mm, or None.
+        """Return the index of the candidate at a point, shape (3,), LPS, mm, or None.
 
-        Only for what is stored as a point: a vertebra that was dropped. Its centroid was then either the one that the
-        detector saw or that of its body. All others know their candidate (`Vertebra.candidate`).
+        The point is compared with the candidate's detected centre and with its body's centroid. This is only needed
+        for dropped vertebrae, which are stored as points; all others have `Vertebra.candidate`.
         """
         if not self.candidates:
             return None
@@ -80,7 +80,7 @@ class Evidence:
         return nearest if distances[nearest] <= SAME_PLACE_MM else None
 
     def values(self, vertebrae: Sequence[Vertebra]) -> tuple[int, ...]:
-        """Return each candidate's label value, 0 for those that are none of the vertebrae."""
+        """Return the label value of each candidate, 0 for those that are not among the vertebrae."""
         values = [0] * len(self.candidates)
         for vertebra in vertebrae:
             if vertebra.candidate is not None:
@@ -95,9 +95,20 @@ class Evidence:
 def gather(
     volume: SagittalVolume, detections: Detections, candidates: Sequence[Candidate], structures: str = "bodies"
 ) -> Evidence:
-    """Number the candidates, give each its body, and keep everything.
+    """Return the evidence of a scan: number the candidates and segment their bodies.
 
-    The probabilities are rounded first, so that evidence that was stored and read again gives the same bodies.
+    The probabilities are rounded first, so that stored evidence gives the same bodies when it is read again.
+
+    Parameters
+    ----------
+    volume : SagittalVolume
+        The scan.
+    detections : Detections
+        Its detections.
+    candidates : sequence of Candidate
+        From the bottom up.
+    structures : str
+        One of `options.STRUCTURES`.
     """
     detections = replace(detections, probabilities=rounded(detections.probabilities))
     bodies = separate_bodies(detections, candidates, volume, structures)
@@ -106,24 +117,24 @@ def gather(
 
 
 def rounded(probabilities: np.ndarray) -> np.ndarray:
-    """Return probabilities, any shape, in `PROBABILITY_STEPS`, float16."""
+    """Return probabilities, any shape, rounded to `PROBABILITY_STEPS`, float16."""
     return from_steps(to_steps(probabilities))
 
 
 def to_steps(probabilities: np.ndarray) -> np.ndarray:
-    """Return probabilities, (slices, ...), as whole steps, uint8."""
+    """Return probabilities, shape (slices, ...), as integer steps of 1 / `PROBABILITY_STEPS`, uint8."""
     out = np.empty(probabilities.shape, np.uint8)
-    for k, plane in enumerate(probabilities):  # slice by slice: the whole in single precision would be 100s of MB
+    for k, plane in enumerate(probabilities):  # slice by slice: single precision of all would take hundreds of MB
         out[k] = np.rint(np.clip(plane.astype(np.float32), 0, 1) * PROBABILITY_STEPS)
     return out
 
 
 def from_steps(steps: np.ndarray) -> np.ndarray:
-    """Return whole steps, uint8, as probabilities, float16."""
+    """Return integer steps, uint8, as probabilities, float16; the inverse of `to_steps`."""
     table = (np.arange(PROBABILITY_STEPS + 1, dtype=np.float32) / PROBABILITY_STEPS).astype(np.float16)
     return table[steps]
 
 
 def slices_of(label_map: np.ndarray, value: int) -> tuple[int, ...]:
-    """Return the slices, right to left, in which a label map, shape (slice, row, column), has a value."""
+    """Return the slices, from right to left, in which a label map, shape (slice, row, column), has a value."""
     return tuple(int(k) for k in np.flatnonzero((label_map == value).any((1, 2))))

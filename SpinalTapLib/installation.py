@@ -1,4 +1,4 @@
-"""Check what a segmentation needs (packages, weights), without heavy imports and without network.
+"""Check the requirements of a segmentation (packages, weights), without heavy imports and without the internet.
 
 >>> [need.key for need in check_needs() if not need.met]   # doctest: +SKIP
 ['torch']
@@ -18,30 +18,31 @@ from .options import LADDER_MODEL, LEVELS_MODEL, PARTS_MODEL
 from .resources import resource_path
 
 OLDEST_SLICER = (5, 10)
-"""The first 3D Slicer whose Python (3.12) is one that the library is tested on; those before carry 3.9."""
+"""Oldest supported 3D Slicer: the first with Python 3.12, on which the library is tested; older ones have 3.9."""
 
 OLDEST_TORCH = "2.2"
+"""Oldest supported PyTorch."""
 PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "SimpleITK", "vtk", "pydicom")
-"""Python packages that the library runs on, as a report names them."""
+"""Python packages that the library depends on, as listed in reports."""
 
 MODELS = (PARTS_MODEL, LADDER_MODEL, LEVELS_MODEL)
-"""Networks without which nothing can be found."""
+"""Names of the networks that a segmentation needs."""
 
 
 @dataclass(frozen=True)
 class Need:
-    """One thing that must be in place.
+    """One requirement of a segmentation.
 
     Attributes
     ----------
     key : str
         ``"slicer"``, ``"torch"``, ``"weights"``, or the name of a Python package.
     name : str
-        What users call it.
+        Name shown to the user.
     met : bool
-        True if it is there.
+        Whether the requirement is met.
     sentence : str
-        One plain sentence: what is there, or what is missing and what to do.
+        One plain sentence: what is installed, or what is missing and what to do.
     """
 
     key: str
@@ -51,12 +52,12 @@ class Need:
 
 
 def check_needs(slicer_version: tuple[int, int] | None = None) -> tuple[Need, ...]:
-    """Check everything and return the list, met or not.
+    """Check all requirements and return them, whether met or not.
 
     Parameters
     ----------
     slicer_version : tuple of int, optional
-        Major and minor version of the 3D Slicer that runs this, if one does.
+        Major and minor version of the running 3D Slicer, if any.
     """
     found = [_torch(), *(_package(line) for line in _required_packages()), *(_weights(name) for name in MODELS)]
     if slicer_version is not None:
@@ -123,5 +124,5 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def are_genuine(weights: bytes, card: Mapping[str, Any]) -> bool:
-    """Return whether weights are those that their card describes, by the SHA-256 that it gives."""
+    """Return whether the SHA-256 of the content of a weights file is the one in its model card."""
     return hashlib.sha256(weights).hexdigest() == card["sha256"]

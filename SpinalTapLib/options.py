@@ -1,36 +1,36 @@
-"""Options of a run, and the values that each may take: one vocabulary for library, command line and panel."""
+"""Options of a run and their permitted values, for library, command line and panel."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 METHODS = ("fused", "detector", "ladder")
-"""Detector and ladder together, or one of them alone."""
+"""Methods of counting: detector and ladder together, or one of them alone."""
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
-"""Where the networks run: the best device there is, the processor, an NVIDIA card or Apple silicon."""
+"""Devices of the networks: the best one available, the processor, an NVIDIA card or Apple silicon."""
 
 STRUCTURES = ("bodies", "all")
-"""What to segment: vertebral bodies, or also the discs between them and the spinal canal."""
+"""Structures to segment: vertebral bodies, or also the discs and the spinal canal."""
 
 MAX_STEPS = 26
-"""Most vertebrae to name above the first one: S1 to C2 is 23 steps, and T13, L6 and C1 make 26."""
+"""Largest number of vertebrae to name above the first one: S1 to C2 is 23 steps, and T13, L6 and C1 make 26."""
 
 SURFACE_FORMATS = ("stl", "obj", "ply")
 """File formats of surfaces; `files.meshes` has a writer for each."""
 
 PARTS_MODEL, LADDER_MODEL, LEVELS_MODEL = "parts", "ladder", "levels"
-"""Names of the weights of the part network, the ladder and the level network, in Resources/Models."""
+"""Names of the shipped weights of the part network, the ladder and the level network, in Resources/Models."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to run.
+    """Options of a run.
 
     Attributes
     ----------
     steps : int or None
-        Vertebrae to name above the one that the count starts from, at most `MAX_STEPS`; None: as many as there are.
+        Number of vertebrae to name above the one that the count starts from, at most `MAX_STEPS`; None: all.
     method : str
         One of `METHODS`.
     device : str
@@ -47,7 +47,7 @@ class Options:
     Raises
     ------
     ValueError
-        If a value is not one of those listed above.
+        If a value is not permitted.
     """
 
     steps: int | None = None

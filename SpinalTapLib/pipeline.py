@@ -1,4 +1,4 @@
-"""Segment a volume and count its levels: the two entry points `segment_spine` and `reseed_spine`."""
+"""Segment a volume and count its levels: the entry points `segment_spine` and `reseed_spine`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _WEIGHTS = {"prepare": 0.01, "load": 0.01, "detect": 0.68, "link": 0.01, "bodies
 """Expected share of the time of each stage, measured on a lumbar spine on one core."""
 
 EARLIER_BYTES = 256 * 2**20
-"""Memory for the answers that `Spine.earlier` leads to; the last one is always kept."""
+"""Memory limit of the earlier results reachable through `Spine.earlier`; the last one is always kept."""
 
 _log = logging.getLogger(__name__)
 
@@ -52,23 +52,23 @@ def segment_spine(
     Parameters
     ----------
     volume : SagittalVolume
-        From `load_volume` or `volume_from_array`.
+        A scan from `load_volume` or `volume_from_array`.
     seed : SeedBox, optional
-        A box around one vertebra of known level, from which to count.
+        A box around a vertebra of known level, from which the levels are counted.
     options : Options, optional
-        How to run.
+        Options of the run; the defaults if omitted.
     progress, cancelled : callable, optional
         See `progress.ProgressCallback` and `progress.CancelledCallback`.
 
     Returns
     -------
     Spine
-        Without vertebrae if none was found. Its label map lies on the grid of `volume`.
+        The result; without vertebrae if none was found. Its label map is on the grid of `volume`.
 
     Raises
     ------
     ValueError
-        In one sentence: missing weights, a device that is not there, a box with no vertebra in it.
+        If weights are missing, the device is not available, or the box contains no vertebra.
     Cancelled
         If `cancelled` returned True.
 
@@ -113,18 +113,18 @@ def reseed_spine(
     Parameters
     ----------
     spine : Spine
-        An answer of `segment_spine` (or of this function), with its evidence.
+        A result of `segment_spine` or of this function, with its evidence.
     seed : SeedBox or None
-        The box to count from; None counts from what the detector saw.
+        The box to count from; None counts from the detections.
     options : Options, optional
-        Only `steps` and `method` matter.
+        Only `steps`, `method`, `ladder` and `levels` are used.
     progress, cancelled : callable, optional
         As for `segment_spine`.
 
     Raises
     ------
     ValueError
-        If the spine has no evidence, or the box has no vertebra in it.
+        If the spine has no evidence, or the box contains no vertebra.
     Cancelled
         If `cancelled` returned True.
     """
@@ -134,25 +134,27 @@ def reseed_spine(
 def recount(
     changed: Spine, earlier: Spine, seed: SeedBox | None, options: Options | None = None, stages: Stages | None = None
 ) -> Spine:
-    """Count the levels of a changed spine, and keep the answer before the change.
+    """Count the levels of a changed spine, and keep the result before the change for undo.
 
     Parameters
     ----------
     changed : Spine
-        With its evidence.
+        The spine with its changed evidence.
     earlier : Spine
-        What `Spine.earlier` of the new answer will be.
+        The `Spine.earlier` of the new result.
     seed : SeedBox or None
-        The box to count from.
-    options, stages : optional
-        How to run, and whom to tell.
+        The box to count from; None counts from the detections.
+    options : Options, optional
+        As for `reseed_spine`.
+    stages : Stages, optional
+        Stages ``"label"`` and ``"measure"``, for progress and cancelling.
     """
     stages = stages or Stages({"label": 0.5, "measure": 0.5}, None, None)
     return replace(_name(changed, seed, options or Options(), stages), earlier=_as_many_as_fit(earlier))
 
 
 def _as_many_as_fit(spine: Spine) -> Spine:
-    """Return a spine with as many of the answers before it as `EARLIER_BYTES` allow."""
+    """Return a spine with as many of its earlier results as `EARLIER_BYTES` allows."""
     chain: list[Spine] = []
     seen: dict[int, int] = {}
     before: Spine | None = spine
@@ -169,7 +171,7 @@ def _as_many_as_fit(spine: Spine) -> Spine:
 
 
 def _arrays(spine: Spine) -> list[np.ndarray]:
-    """Return the large arrays that an answer holds; answers may share them."""
+    """Return the large arrays of a result; several results may share them."""
     arrays = [] if spine.label_map is None else [spine.label_map]
     if isinstance(spine.evidence, Evidence):
         arrays += [spine.evidence.bodies.index, spine.evidence.detections.probabilities]
@@ -177,9 +179,9 @@ def _arrays(spine: Spine) -> list[np.ndarray]:
 
 
 def calibrated(candidates: Iterable[Candidate], calibration: Calibration | None) -> tuple[Candidate, ...]:
-    """Return candidates whose score is a probability; as they are, where there is no calibration.
+    """Return the candidates with calibrated scores (probabilities), or unchanged without a calibration.
 
-    The detector's own score stays with each, as `Candidate.raw_score`.
+    The detector's own score is kept as `Candidate.raw_score`.
     """
     if calibration is None:
         return tuple(candidates)
@@ -192,7 +194,7 @@ def _detect(
     """Run the detector; if a graphics card runs out of memory, run it again on the processor."""
 
     def progress(stage: str, fraction: float, message: str) -> None:
-        report(fraction, message)  # raises Cancelled, so the detector needs no callback of its own for that
+        report(fraction, message)  # raises Cancelled, so the detector needs no cancelled callback
 
     try:
         return PartDetector(network, device).detect(working, progress), device
@@ -203,10 +205,10 @@ def _detect(
 
 
 def _name(spine: Spine, seed: SeedBox | None, options: Options, stages: Stages) -> Spine:
-    """Give a spine with evidence its vertebrae: levels, label map, measurements."""
+    """Return a spine with evidence completed by its vertebrae: levels, label map and measurements."""
     evidence = spine.evidence
     if not isinstance(evidence, Evidence):
-        raise ValueError("This result does not hold what a recount needs; segment the scan again.")
+        raise ValueError("This result has no evidence (the detections), which a recount needs; segment the scan again.")
     with stages.stage("label", "Counting the levels"):
         working = evidence.detections.working
         look = _look(options, working) if evidence.counted else None
@@ -233,34 +235,34 @@ def _name(spine: Spine, seed: SeedBox | None, options: Options, stages: Stages) 
 
 @lru_cache(maxsize=4)
 def _counting_network(name: str) -> tuple[Any, dict[str, Any]]:
-    """Return a network that counts, and its card, loaded once a process: a recount must not wait for it."""
+    """Return a network used for counting and its card; cached, so that a recount does not load it again."""
     return load_network(name)
 
 
 @lru_cache(maxsize=1)
 def _ladder_look(name: str, working: SagittalVolume) -> LadderLook:
-    """Return the ladder's view of a volume; that of the last one is kept, with all that it has seen, for a recount."""
+    """Return the ladder's view of a volume; the last one is cached, with its network outputs, for recounts."""
     return LadderLook(_counting_network(name)[0], working)
 
 
 @lru_cache(maxsize=1)
 def _levels_look(name: str, working: SagittalVolume) -> LevelLook:
-    """Return the level network's view of a volume, as `_ladder_look`."""
+    """Return the level network's view of a volume; cached like `_ladder_look`."""
     network, card = _counting_network(name)
     return LevelLook(network, card, working)
 
 
 def _look(options: Options, working: SagittalVolume) -> Look | None:
-    """Return the ladder's view of a volume, or None where the detector alone decides."""
+    """Return the ladder's view of a volume, or None if the method uses the detector alone."""
     if options.method == "detector":
         return None
     return _ladder_look(options.ladder, working)
 
 
 def _models(model: Mapping[str, str], options: Options) -> dict[str, str]:
-    """Return the networks of an answer: the part network of `model`, and the ones that this count used.
+    """Return the networks of a result (`Spine.model`): the part network in `model`, and those used by this count.
 
-    What does not say which part network it comes from (a spine taken up from its evidence) stays as it is.
+    An empty `model` (a spine restored from its evidence, whose part network is unknown) stays empty.
     """
     if not model:
         return {}
@@ -273,7 +275,7 @@ def _models(model: Mapping[str, str], options: Options) -> dict[str, str]:
 
 
 def _with_body(vertebra: Vertebra, evidence: Evidence, label_map: np.ndarray) -> Vertebra:
-    """Add what follows from the body: its centroid, the slices that show it, and the notes on its shape."""
+    """Return a vertebra with the properties of its body: centroid, slices that show it, and notes on its shape."""
     vertebra = replace(vertebra, slices=slices_of(label_map, vertebra.label_value))
     if vertebra.candidate is None:
         return vertebra

@@ -1,4 +1,4 @@
-"""Progress and cancelling: what a long run tells its caller, and how the caller stops it."""
+"""Report the progress of a long run to its caller, and let the caller cancel it."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 ProgressCallback = Callable[[str, float, str], None]
-"""Called with the stage's name, the fraction done of the whole run (0-1) and one plain sentence."""
+"""Called with the stage's name, the completed fraction of the whole run (0-1) and one plain sentence."""
 
 CancelledCallback = Callable[[], bool]
-"""Asked between pieces of work; True ends the run with `Cancelled`."""
+"""Called between pieces of work; True stops the run with `Cancelled`."""
 
 
 class Cancelled(Exception):
-    """The caller has asked the run to stop; nothing was written."""
+    """Raised when the caller has cancelled a run; nothing was written."""
 
 
 class Stages:
-    """The stages of one run: their share of the whole, their seconds, and the check for a cancel between them.
+    """The stages of one run: report their progress, measure their time, and check for cancellation.
 
     Parameters
     ----------
     weights : mapping of str to float
-        Expected share of the time for each stage, in the order in which they run; any positive scale.
+        Expected relative time of each stage, in the order in which they run; any positive scale.
     progress : callable, optional
-        See `ProgressCallback`. The fractions that it gets never fall.
+        See `ProgressCallback`. The reported fractions never decrease.
     cancelled : callable, optional
         See `CancelledCallback`.
 
@@ -55,7 +55,7 @@ class Stages:
 
     @contextmanager
     def stage(self, name: str, sentence: str) -> Iterator[Callable[[float, str], None]]:
-        """Run one stage; yields a function that takes the fraction of this stage (0-1) and a sentence.
+        """Run one stage in a `with` block; yield a function that reports its fraction done (0-1) and a sentence.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Find the files that ship beside the code: weights, icons, terminology."""
+"""Find the files that ship with the code: weights, icons, terminology."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _FOLDER = "Resources"
 
 
 def resource_path(*parts: str) -> Path:
-    """Return the path of a file or folder in ``Resources``, wherever the code runs.
+    """Return the path of a file or folder in ``Resources``.
 
-    A wheel carries ``Resources`` inside the package; in the source tree and in 3D Slicer's install folder it stands
-    beside the package.
+    A wheel has ``Resources`` inside the package; in the source tree and in 3D Slicer's install folder it is next to
+    the package.
 
     Parameters
     ----------
@@ -22,18 +22,18 @@ def resource_path(*parts: str) -> Path:
     Returns
     -------
     Path
-        Absolute. The folder ``Resources`` exists; the file itself need not, so that it can be written.
+        Absolute path. The folder ``Resources`` exists; the file need not exist, so that it can be written.
 
     Raises
     ------
     ValueError
-        If there is no ``Resources`` folder, which means that the installation is not complete.
+        If there is no ``Resources`` folder, because the installation is incomplete.
     """
-    # Inside first: beside an installed wheel lies site-packages, where a "Resources" would be somebody else's.
+    # Look inside the package first: next to an installed wheel, a "Resources" folder would belong to another package.
     for root in (_HERE / _FOLDER, _HERE.parent / _FOLDER):
         if root.is_dir():
             return root.joinpath(*parts)
     raise ValueError(
-        f"SpinalTap's {_FOLDER} folder is neither in {_HERE} nor beside it: the installation is not complete; "
+        f"SpinalTap's {_FOLDER} folder is neither in {_HERE} nor next to it: the installation is incomplete; "
         "install SpinalTap again."
     )

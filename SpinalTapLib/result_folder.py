@@ -30,7 +30,7 @@ _DICOM_WENT = f"{DICOM_NAME} showed the earlier levels and was removed; write it
 _SEGMENT_SHARES = {"read": 0.02, "segment": 0.7, "write": 0.28}
 _RESEED_SHARES = {"read": 0.3, "segment": 0.3, "write": 0.4}
 _WRITE_SHARES = {"surfaces": 0.4, "write": 0.6}
-"""Expected shares of the time."""
+"""Expected share of the time of each stage."""
 
 
 def segment_file(
@@ -51,7 +51,7 @@ def segment_file(
     path, series
         As for `load_volume`.
     output : path
-        The result folder; checked before the long work begins.
+        The result folder; checked before the segmentation starts.
     seed, options, progress, cancelled
         As for `segment_spine`.
     surface_format : str
@@ -60,14 +60,14 @@ def segment_file(
     Returns
     -------
     Spine
-        If it has no vertebrae, nothing was written.
+        The result; nothing is written if it has no vertebrae.
 
     Raises
     ------
     ValueError
-        In one sentence, if the scan can't be read, the run can't be done as asked, or the folder can't be written.
+        If the scan can't be read, an option can't be satisfied, or the folder can't be written.
     Cancelled
-        If `cancelled` returned True. As after any other exception, `output` is then as it was.
+        If `cancelled` returned True. As after any other exception, `output` is then unchanged.
     """
     check_output(output, path)
     check_writable(output)
@@ -93,29 +93,34 @@ def reseed_folder(
     progress: ProgressCallback | None = None,
     cancelled: CancelledCallback | None = None,
 ) -> Spine:
-    """Change a result folder and recount its levels, without running the detector.
+    """Apply a correction to a result folder and recount its levels, without running the detector.
 
     Parameters
     ----------
     folder : path
-        Written by `segment_file` (or by this function).
+        A result folder, written by `segment_file` or by this function.
     output : path, optional
-        Where the new result goes; the same folder if not given.
+        Folder for the new result; `folder` if omitted.
     correction : Correction, optional
-        Such as ``Seed(box)`` or ``Undo()``; without it the count starts from what the detector saw.
+        Such as ``Seed(box)`` or ``Undo()``; without it, the levels are counted from the detections.
     scan : path, optional
-        Where the scan is now, if it is no longer where it was.
+        Present path of the scan, if it has moved.
     count : mapping, optional
-        ``steps`` and ``method``, where they shall differ from those of the count before.
+        ``steps`` and ``method``, if they differ from those of the previous count.
     surface_format, progress, cancelled
         As for `segment_file`.
+
+    Returns
+    -------
+    Spine
+        The new result; nothing is written if it has no vertebrae.
 
     Raises
     ------
     ValueError
-        In one sentence, if the folder is no result, the scan is gone or another one, or the correction can't be made.
+        If the folder is not a result folder, the scan is missing or a different one, or the correction does not apply.
     Cancelled
-        If `cancelled` returned True. As after any other exception, `output` is then as it was.
+        If `cancelled` returned True. As after any other exception, `output` is then unchanged.
     """
     folder = Path(folder)
     output = folder if output is None else Path(output)
@@ -142,7 +147,7 @@ def reseed_folder(
 def _counted(
     present: Spine, seen: Evidence, count: Count, progress: ProgressCallback, cancelled: CancelledCallback | None
 ) -> Spine:
-    """Return what the detector saw, counted as `count` says."""
+    """Return a new count of the evidence `seen`, with the edits, seed and options of `count`."""
     options = Options(steps=count.steps, method=count.method)
     stages = Stages({"label": 0.5, "measure": 0.5}, progress, cancelled)
     return recount(replace(present, evidence=count.applied(seen)), present, count.seed, options, stages)
@@ -158,7 +163,7 @@ def _finished(
     history: History,
     evidence: bytes | None = None,
 ) -> Spine:
-    """Write a spine that has vertebrae."""
+    """Write a spine to its result folder, unless it has no vertebrae, and return it with its seconds."""
     spine = replace(spine, seconds={"read": stages.seconds["read"], **spine.seconds})
     if not spine.vertebrae:
         return spine
@@ -181,7 +186,7 @@ def write_folder(
     progress: ProgressCallback | None = None,
     cancelled: CancelledCallback | None = None,
 ) -> Spine:
-    """Make the surfaces of a spine with evidence and write its result folder.
+    """Create the surfaces of a spine with evidence and write its result folder.
 
     Parameters
     ----------
@@ -190,18 +195,18 @@ def write_folder(
     output : path
         The result folder.
     source : mapping, optional
-        What spine.json says about the input besides its name and geometry: its ``path``, its ``series``.
+        Entries of spine.json about the input, besides its name and geometry: its ``path`` and ``series``.
     history : tuple of Count, optional
-        How the spine was counted.
+        The counts of the spine up to the present one.
     evidence : bytes, optional
-        What the detector saw before anything was dropped or added; the spine's own evidence if not given.
+        Content of the evidence file, from before any edit; the spine's own evidence if omitted.
     surface_format, progress, cancelled
         As for `segment_file`.
 
     Returns
     -------
     Spine
-        With the seconds of these two stages as well, and a warning if a DICOM segmentation of an earlier result went.
+        With the seconds of these two stages added, and a warning if an outdated DICOM segmentation was removed.
     """
     had_dicom = (Path(output) / DICOM_NAME).is_file()
     stages = Stages(_WRITE_SHARES, progress, cancelled)
@@ -228,13 +233,13 @@ def write_folder(
             source=source,
             extra=extra,
         )
-    if had_dicom and not (Path(output) / DICOM_NAME).exists():  # said, not stored: it is no property of the spine
+    if had_dicom and not (Path(output) / DICOM_NAME).exists():  # not stored, as it is no property of the spine
         spine = replace(spine, warnings=(*spine.warnings, _DICOM_WENT))
     return replace(spine, seconds={**spine.seconds, **stages.seconds})
 
 
 def _surfaces(spine: Spine) -> Iterator[tuple[int, Any]]:
-    """Give the closed surface of every vertebra that has a body: label value and vtkPolyData, LPS, mm."""
+    """Yield the label value and closed surface (vtkPolyData, LPS, mm) of every vertebra that has a body."""
     evidence = spine.evidence
     if not isinstance(evidence, Evidence):
         return
@@ -245,7 +250,7 @@ def _surfaces(spine: Spine) -> Iterator[tuple[int, Any]]:
 
 
 def _rendering(spine: Spine, surfaces: Mapping[int, Any]) -> np.ndarray | None:
-    """Return a picture of the vertebrae in 3-D for the report, or None where this machine can't draw it."""
+    """Return a 3-D picture of the vertebrae for the report, or None if this machine can't render it."""
     parts = [
         (surfaces[v.label_value], segment_of(v.label_value).colour, v.short_name)
         for v in spine.vertebrae
@@ -258,10 +263,10 @@ def _scan_again(source: Mapping[str, Any], scan: str | Path | None) -> SagittalV
     """Read the scan that a result was made from."""
     path = source.get("path") if scan is None else scan
     if path is None or not Path(path).exists():
-        raise ValueError(f"The scan of this result is no longer at {path}; say where it is now with --input.")
+        raise ValueError(f"The scan of this result is no longer at {path}; give its present path with --input.")
     return load_volume(path, source.get("series"))
 
 
 def _inner(report: Callable[[float, str], None]) -> ProgressCallback:
-    """Return the progress of the pipeline as a part of the whole run's."""
+    """Return a progress callback of the pipeline that reports to a stage of the whole run."""
     return lambda stage, fraction, message: report(fraction, message)

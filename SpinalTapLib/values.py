@@ -1,4 +1,4 @@
-"""The earlier address of the session's data types; `Settings` is `options.Options`."""
+"""Former location of the session's data types; `Settings` is `options.Options`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The documented address of `WorkerLink`, which lives in `worker.link`."""
+"""Public import location of `WorkerLink`, which is defined in `worker.link`."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def test_every_change_can_be_taken_back_step_by_step(answer):
     one = correct(answer, Shift(1), options=ALONE)
     two = correct(one, Drop(0), options=ALONE)
     assert undo(two) is one and undo(undo(two)) is answer
-    with pytest.raises(ValueError, match="nothing to take back"):
+    with pytest.raises(ValueError, match="nothing to undo"):
         undo(answer)
 
 
@@ -115,9 +115,9 @@ def test_impossible_corrections_are_refused_in_words(answer):
         correct(answer, Pin(9, "L3"))
     with pytest.raises(ValueError, match="no vertebral level called 'L9'"):
         Pin(1, "L9")
-    with pytest.raises(ValueError, match="by -6: no vertebra would keep one"):
+    with pytest.raises(ValueError, match="by -6: no vertebra would keep a level"):
         correct(answer, Shift(-6))
-    with pytest.raises(ValueError, match="by \\+40: no vertebra would keep one"):
+    with pytest.raises(ValueError, match="by \\+40: no vertebra would keep a level"):
         correct(answer, Shift(40))
     with pytest.raises(ValueError, match="changes nothing"):
         correct(answer, Shift(0))

@@ -93,13 +93,13 @@ def test_a_new_run_has_nothing_to_take_back(result, scan, block_spine, capsys):
     assert main(["reseed", str(result), "--shift", "1", "--quiet"]) == 0
     assert main(["segment", str(scan), "--output", str(result), "--quiet"]) == 0
     assert main(["reseed", str(result), "--undo", "--quiet"]) == 2
-    assert "nothing to take back" in capsys.readouterr().err
+    assert "nothing to undo" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     "edit, names",
     [
-        (["--undo"], "nothing to take back"),
+        (["--undo"], "nothing to undo"),
         (["--shift", "0"], "changes nothing"),
         (["--shift", "-1"], "nothing lies beyond S1"),
         (["--shift", "99"], "nothing lies beyond S1"),

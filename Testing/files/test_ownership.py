@@ -83,9 +83,9 @@ def test_a_name_that_is_not_utf8_is_refused(scan, tmp_path, capsys):
     odd = os.fsdecode(os.fsencode(tmp_path) + b"/pati\xebnt.nii.gz")
     shutil.copy(scan, odd)
     assert main(["segment", odd, "--output", str(tmp_path / "out")]) == 2
-    assert "not UTF-8; rename it" in capsys.readouterr().err
+    assert "not valid UTF-8; rename it" in capsys.readouterr().err
     assert main(["segment", str(scan), "--output", odd[: -len(".nii.gz")]]) == 2
-    assert "not UTF-8; rename it" in capsys.readouterr().err
+    assert "not valid UTF-8; rename it" in capsys.readouterr().err
 
 
 def test_no_accident_ends_a_batch(scan, tmp_path, capsys, monkeypatch):
@@ -107,7 +107,7 @@ def test_a_summary_of_something_else_is_not_replaced(scan, tmp_path, capsys):
     out.mkdir()
     (out / "batch.csv").write_text("batch,price\n1,2\n")
     assert main(["batch", str(scan.parent), "--output", str(out)]) == 2
-    assert "batch.csv is not SpinalTap's" in capsys.readouterr().err
+    assert "batch.csv was not written by SpinalTap" in capsys.readouterr().err
     assert (out / "batch.csv").read_text() == "batch,price\n1,2\n"
 
 
