@@ -232,7 +232,7 @@ def _name(spine: Spine, seed: SeedBox | None, options: Options, stages: Stages) 
 
 
 @lru_cache(maxsize=4)
-def _counting_network(name: str) -> Any:
+def _counting_network(name: str) -> tuple[Any, dict[str, Any]]:
     """Return a network that counts, and its card, loaded once a process: a recount must not wait for it."""
     return load_network(name)
 
@@ -246,7 +246,8 @@ def _ladder_look(name: str, working: SagittalVolume) -> LadderLook:
 @lru_cache(maxsize=1)
 def _levels_look(name: str, working: SagittalVolume) -> LevelLook:
     """Return the level network's view of a volume, as `_ladder_look`."""
-    return LevelLook(*_counting_network(name), working)
+    network, card = _counting_network(name)
+    return LevelLook(network, card, working)
 
 
 def _look(options: Options, working: SagittalVolume) -> Look | None:

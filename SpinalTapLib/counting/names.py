@@ -277,7 +277,7 @@ class _Chain:
         k = len(self._seen)
         table, came = self._run(np.max)
         ends = np.array([table[i] + self._skip(i + 1, k) for i in range(k)])
-        place, state = np.unravel_index(int(ends.argmax()), ends.shape)
+        place, state = (int(i) for i in np.unravel_index(int(ends.argmax()), ends.shape))
         score, names, missed = float(ends.max()), [""] * k, {}
         while place >= 0:
             names[place] = self.states[state]

@@ -93,8 +93,8 @@ def source_sentence(spine: Spine) -> str:
     doubtful = [other for other in spine.alternatives if other.probability > DOUBTFUL]
     if doubtful:
         called = spine.vertebrae[doubtful[0].index]
-        known = called.level_probability or 0.0
-        return f"{called.name} or {doubtful[0].level}? {_percent(known)} : {_percent(doubtful[0].probability)}"
+        ours = called.level_probability or 0.0
+        return f"{called.name} or {doubtful[0].level}? {_percent(ours)} : {_percent(doubtful[0].probability)}"
     if spine.anchor == "estimated":
         sure = max((v.level_probability or 0.0 for v in spine.vertebrae if v.level), default=0.0)
         return f"Levels estimated from the shapes of the vertebrae (neither S1 nor C2 in view): {_percent(sure)} %"

@@ -157,7 +157,8 @@ def train_levels(
         If the caller has cancelled; the checkpoint is kept.
     """
     torch.manual_seed(config.seed)
-    network = LevelNetwork(config.widths, config.rows, config.columns).to(memory_format=torch.channels_last).train()
+    network = LevelNetwork(config.widths, config.rows, config.columns).train()
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = Average(network, config.ema_decay)
     optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     shown = torch.zeros(LEVEL_CLASSES, dtype=torch.float64)  # how much of each class the examples held

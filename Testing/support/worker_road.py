@@ -43,7 +43,7 @@ def _detector(detector):
     network = SimpleNamespace(cpu=lambda: None), {"name": "blocks", "sha256": "b" * 64}
     return mock.patch.multiple(
         pipeline, PartDetector=detector, load_network=lambda *_, **__: network, _look=lambda *_: None,
-        _levels_look=lambda *_: None, _counting_models=lambda *_: {},
+        _levels_look=lambda *_: None, _counting_network=lambda name: (None, {"name": name, "sha256": "b" * 64}),
     )
 
 
