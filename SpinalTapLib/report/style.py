@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..spine.confidence import WORDS, word
+from ..spine.confidence import WORDS
 from .canvas import Colour
 
 BACKGROUND: Colour = (13, 16, 20)
@@ -20,6 +20,6 @@ GAP_PX = 14
 _CONFIDENCE: dict[str, Colour] = dict(zip(WORDS, ((0, 178, 130), (230, 159, 0), (232, 100, 30))))
 
 
-def confidence_colour(confidence: float) -> Colour:
-    """Return the colour that goes with the word for a confidence of 0-1 (`confidence.word`)."""
-    return _CONFIDENCE[word(confidence)]
+def confidence_colour(word: str) -> Colour:
+    """Return the colour of a word for a confidence (`confidence.WORDS`)."""
+    return _CONFIDENCE[word]
