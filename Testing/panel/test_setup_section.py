@@ -12,6 +12,7 @@ from panel_desk import raising
 from panel_support import click, pythonqt, show, slicer
 
 from SpinalTapLib.installation import Need
+from SpinalTapLib.resources import resource_path
 
 pytest_plugins = ("panel_desk",)
 
