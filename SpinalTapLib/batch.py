@@ -8,7 +8,7 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -20,11 +20,13 @@ from .progress import Cancelled, CancelledCallback, ProgressCallback
 from .result_folder import segment_file
 from .scans.dicom_headers import is_dicom
 from .scans.suffixes import is_image_name, without_suffix
+from .spine.summary import check_sentence
 
 DONE, EMPTY, BAD, SKIPPED = "done", "no vertebra found", "failed", "already done"
 """Outcomes of a scan, as written to the summary."""
 
 SUMMARY_NAME = "batch.csv"
+_HEADING_START = "scan,folder,outcome,"  # of every version's summary
 
 _log = logging.getLogger(__name__)
 
@@ -53,12 +55,14 @@ class Row:
         Names of the vertebrae from the bottom up, separated by spaces; label values where levels are not known.
     anchor : str
         As `Spine.anchor`.
+    confidence, level_probability : float or None
+        The lowest of the vertebrae with a level; None where no level is known.
     seconds : float
         Wall-clock seconds.
     message : str
         The error, if the scan failed.
     warnings : tuple of str
-        Plain sentences for the user.
+        Plain sentences for the user, among them which vertebrae to check.
     """
 
     scan: str
@@ -67,6 +71,8 @@ class Row:
     vertebrae: int = 0
     levels: str = ""
     anchor: str = ""
+    confidence: float | None = None
+    level_probability: float | None = None
     seconds: float = 0.0
     message: str = ""
     warnings: tuple[str, ...] = ()
@@ -139,7 +145,7 @@ class Batch:
     def __init__(self, output: Path, options: Options, surface_format: str = "stl", again: bool = False) -> None:
         check_writable(output)
         self.summary = output / SUMMARY_NAME
-        if self.summary.exists() and _heading(self.summary) != _table([]).strip():
+        if self.summary.exists() and not _heading(self.summary).startswith(_HEADING_START):
             raise ValueError(
                 f"{self.summary} was not written by SpinalTap, and would be replaced; choose another output folder."
             )
@@ -187,6 +193,7 @@ class Batch:
         except Exception as error:  # whatever the error, continue with the other scans
             _log.debug("A scan of the batch has failed", exc_info=True)
             return Row(str(scan.path), str(folder), BAD, message=sentence_for(error))
+        named = [v for v in spine.vertebrae if v.level]
         return Row(
             scan=str(scan.path),
             folder=str(folder) if spine.vertebrae else "",
@@ -194,9 +201,17 @@ class Batch:
             vertebrae=len(spine.vertebrae),
             levels=" ".join(v.level or str(v.label_value) for v in spine.vertebrae),
             anchor=spine.anchor,
+            confidence=_lowest(v.confidence for v in named),
+            level_probability=_lowest(v.level_probability for v in named),
             seconds=round(time.perf_counter() - began, 1),
-            warnings=tuple(spine.warnings),
+            warnings=tuple(filter(None, (*spine.warnings, check_sentence(spine)))),
         )
+
+
+def _lowest(probabilities: Iterable[float | None]) -> float | None:
+    """Return the lowest of the probabilities that are known, to two decimals, or None."""
+    known = [p for p in probabilities if p is not None]
+    return round(min(known), 2) if known else None
 
 
 def _heading(path: Path) -> str:

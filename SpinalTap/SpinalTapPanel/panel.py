@@ -25,6 +25,7 @@ COMMANDS = (
     ("cancelButton", "can_cancel", "cancel"),
     ("resetBoxButton", "can_put_box_on_s1", "put_box_on_s1"),
     ("undoButton", "can_undo", "undo"),
+    ("otherCountButton", "can_take_alternative", "take_alternative"),
 )
 
 
@@ -96,6 +97,7 @@ class Panel:
             self._allow(name, getattr(self._session, can))
         self._allow("exportButton", self._session.can_export)
         self._show_segment_button()
+        self._show_other_count()
         self._show_toggles()
         self._corrections.refresh()
         self._show_warnings()
@@ -124,6 +126,12 @@ class Panel:
         self._ui.segmentButton.visible = not running
         self._ui.cancelButton.visible = running
         self._ui.progressBar.visible = running
+
+    def _show_other_count(self):
+        button, keys = self._ui.otherCountButton, self._ui.otherCountButton.shortcut
+        button.text = self._session.other_count
+        button.shortcut = keys  # a new text takes the shortcut away
+        button.visible = bool(self._session.other_count)
 
     def _show_toggles(self):
         for name, can, shown in (

@@ -83,8 +83,7 @@ class ResultsTable:
             item.setTextAlignment(alignment | qt.Qt.AlignVCenter)
             if icon is not None:
                 item.setIcon(icon)
-            if column == 3:
-                item.setToolTip(row.note)
+            item.setToolTip("\n".join(filter(None, (row.note if column == 3 else "", row.doubt))))
             self._widget.setItem(position, column, item)
 
     def _limit_height(self):

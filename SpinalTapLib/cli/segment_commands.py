@@ -174,7 +174,10 @@ def options_of(arguments: argparse.Namespace) -> Options:
 def _report(spine: Spine, folder: Path, console: Console, as_json: bool) -> int:
     """Show warnings and results; return the exit code."""
     console.clear()
-    for warning in spine.warnings:
+    from ..spine.confidence import word_of
+    from ..spine.summary import check_sentence, summary
+
+    for warning in filter(None, (*spine.warnings, check_sentence(spine))):
         console.warn(warning)
     if not spine.vertebrae:
         console.line(f"spinaltap: no vertebra found; nothing was written to {folder}.")
@@ -183,12 +186,9 @@ def _report(spine: Spine, folder: Path, console: Console, as_json: bool) -> int:
         content = json.loads((folder / "spine.json").read_text(encoding="utf-8"))
         print(json.dumps(content, indent=1))
         return 0
-    from ..spine.confidence import word
-    from ..spine.summary import summary
-
     print(f"{'level':<12} {'confidence':<12} {'height mm':>10}  notes")
     for vertebra in reversed(spine.vertebrae):
-        sure = f"{vertebra.confidence:.2f} {word(vertebra.confidence)}"
+        sure = f"{vertebra.confidence:.2f} {word_of(vertebra, spine)}"
         row = f"{vertebra.name:<12} {sure:<12} {vertebra.height_mm:>10.1f}  {', '.join(vertebra.flags)}"
         print(row.rstrip())
     print(summary(spine))

@@ -7,6 +7,7 @@ import numpy as np
 from .. import __version__
 from ..scans.volume import SagittalVolume
 from ..spine.angles import spine_curves
+from ..spine.confidence import other_count
 from ..spine.summary import count_words, source_sentence
 from ..spine.vertebra import Spine
 from .canvas import Page, png_bytes, shortened
@@ -65,7 +66,7 @@ def draw_report(spine: Spine, volume: SagittalVolume, rendering: np.ndarray | No
     _draw_header(page, spine, volume)
     grey = spine_window(volume, spine.vertebrae)
     draw_view(page, side, _HEADER_PX, MARGIN_PX, spine, grey, _side_caption(side))
-    draw_names(page, side, _HEADER_PX, MARGIN_PX, spine.vertebrae)
+    draw_names(page, side, _HEADER_PX, MARGIN_PX, spine)
     draw_scale_bar(page, side, _HEADER_PX, MARGIN_PX)
     draw_view(page, front, _HEADER_PX, front_left, spine, grey, "Coronal")
     end = draw_table(page, _HEADER_PX - 8, sidebar, spine)
@@ -94,7 +95,7 @@ def _draw_header(page: Page, spine: Spine, volume: SagittalVolume) -> None:
     width = page.width - 2 * MARGIN_PX
     page.text(shortened(volume.name, width - 200, 25, bold=True), 46, MARGIN_PX, 25, BRIGHT, bold=True)
     page.text("SpinalTap", 46, page.width - MARGIN_PX, 18, MUTED, align="right")
-    sure = spine.anchor != "none" and bool(spine.vertebrae)
+    sure = spine.anchor != "none" and bool(spine.vertebrae) and other_count(spine) is None
     used = page.text(source_sentence(spine), 76, MARGIN_PX, 16, BRIGHT if sure else AMBER)
     page.text(count_words(spine), 76, MARGIN_PX + used + 18, 16, MUTED)
     page.text(_model_sentence(spine), 76, page.width - MARGIN_PX, 13, MUTED, align="right")

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from ..spine.angles import CORONAL_FLAG_DEG, Curve
-from ..spine.confidence import word
+from ..spine.confidence import word_of
 from ..spine.segments import segment_of
 from ..spine.vertebra import Spine, Vertebra
 from .canvas import Page, wrap
@@ -52,18 +52,18 @@ def draw_table(page: Page, top: int, left: int, spine: Spine) -> int:
     top += 42
     for vertebra in reversed(spine.vertebrae):
         page.fill(top, left, 1, SIDEBAR_PX, RULE)
-        top = _draw_row(page, top, left, vertebra)
+        top = _draw_row(page, top, left, vertebra, word_of(vertebra, spine))
     page.fill(top, left, 1, SIDEBAR_PX, RULE)
     return top + 26
 
 
-def _draw_row(page: Page, top: int, left: int, vertebra: Vertebra) -> int:
+def _draw_row(page: Page, top: int, left: int, vertebra: Vertebra, confidence: str) -> int:
     base = top + 18
     page.fill(top + 6, left, 14, 10, segment_of(vertebra.label_value).colour)
     page.text(vertebra.short_name, base, left + 20, 15, BRIGHT, bold=vertebra.level is not None)
-    shade = confidence_colour(vertebra.confidence)
+    shade = confidence_colour(confidence)
     page.disc(base - 4.5, left + _CONFIDENCE_LEFT + 4, 4, shade)
-    page.text(word(vertebra.confidence), base, left + _CONFIDENCE_LEFT + 15, _SIZE, shade)
+    page.text(confidence, base, left + _CONFIDENCE_LEFT + 15, _SIZE, shade)
     page.text(f"{vertebra.confidence:.2f}", base, left + 212, 12, MUTED, align="right")
     for key, _, right in _NUMBERS:
         value = vertebra.measurements.get(key)

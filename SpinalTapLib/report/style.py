@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..spine.confidence import WORDS, word
+from ..spine.confidence import WORDS
 from .canvas import Colour
 
 BACKGROUND: Colour = (13, 16, 20)
@@ -21,6 +21,6 @@ GAP_PX = 14
 _CONFIDENCE: dict[str, Colour] = dict(zip(WORDS, ((0, 178, 130), (230, 159, 0), (232, 100, 30))))
 
 
-def confidence_colour(confidence: float) -> Colour:
-    """Return the colour of the word (`confidence.word`) for a confidence of 0-1."""
-    return _CONFIDENCE[word(confidence)]
+def confidence_colour(word: str) -> Colour:
+    """Return the colour of a word for a confidence (one of `confidence.WORDS`)."""
+    return _CONFIDENCE[word]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from scipy.optimize import isotonic_regression
 
-from ..spine.confidence import WORDS, word
+from ..spine.confidence import WORDS, word_of
 from ..spine.segments import segment_of
 from ..spine.vertebra import Spine, Vertebra
 from .canvas import Page
@@ -47,7 +45,7 @@ def draw_view(
     corner = np.array([top, left])
     for vertebra in spine.vertebrae:
         for line in _outlines(section, spine, vertebra):
-            _draw_outline(page, line + corner, vertebra)
+            _draw_outline(page, line + corner, vertebra, word_of(vertebra, spine))
     height, width = image.shape
     page.frame(top, left, height, width, RULE)
     first, second = ("A", "P") if section.flat == "column" else ("R", "L")
@@ -65,17 +63,18 @@ def _outlines(section: Section, spine: Spine, vertebra: Vertebra) -> list[np.nda
     return [section.position_of(np.vstack([vertebra.corners_lps_mm, vertebra.corners_lps_mm[:1]]))]
 
 
-def _draw_outline(page: Page, line: np.ndarray, vertebra: Vertebra) -> None:
-    dash = _DASH_PX if word(vertebra.confidence) == WORDS[-1] else 0.0
+def _draw_outline(page: Page, line: np.ndarray, vertebra: Vertebra, confidence: str) -> None:
+    dash = _DASH_PX if confidence == WORDS[-1] else 0.0
     page.line(line, BLACK, _SHADOW_PX, alpha=0.35)
     page.line(line, segment_of(vertebra.label_value).colour, _LINE_PX, alpha=0.95, dash_px=dash)
 
 
-def draw_names(page: Page, section: Section, top: int, left: int, vertebrae: Sequence[Vertebra]) -> None:
+def draw_names(page: Page, section: Section, top: int, left: int, spine: Spine) -> None:
     """Draw each level's name anterior to its body, with a dot for its confidence; names never overlap.
 
     If the picture has too little room anterior to the bodies, all names are drawn posterior to them.
     """
+    vertebrae = spine.vertebrae
     if not vertebrae:
         return
     corner = np.array([top + CAPTION_PX, left])
@@ -89,7 +88,7 @@ def draw_names(page: Page, section: Section, top: int, left: int, vertebrae: Seq
             start = np.array([(row, edge), (at, float(quad[[0, 3] if side < 0 else [1, 2], 1].mean()))])
             page.line(start, segment_of(vertebra.label_value).colour, 1, alpha=0.8)
         page.disc(row, edge + 4 * side, 4.5, BLACK, alpha=0.6)
-        page.disc(row, edge + 4 * side, 3.3, confidence_colour(vertebra.confidence))
+        page.disc(row, edge + 4 * side, 3.3, confidence_colour(word_of(vertebra, spine)))
         page.text(
             vertebra.short_name,
             row + 0.36 * _NAME_PX,

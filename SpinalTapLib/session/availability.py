@@ -60,6 +60,11 @@ def last_vertebra(state: SessionState) -> str:
     return ""
 
 
+def no_alternative(state: SessionState) -> str:
+    """The picture allows no other count."""
+    return "" if state.result is not None and state.result.spine.alternatives else "No other count is probable."
+
+
 def no_box(state: SessionState, scene: Scene) -> str:
     """There is no S1 box."""
     return "" if state.volume and scene.has_box(state.volume) else "Place the S1 box first."

@@ -13,12 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..corrections import Add, Correction, Count, Drop, Pin, Seed, Shift
+from ..corrections import Add, Correction, Count, Drop, Pin, Seed, Shift, TakeAlternative
 from ..errors import sentence_for
 from ..options import Options
 from ..spine import levels
 from ..spine.boxes import box_for_missed
-from ..spine.summary import Row, rows_of, summary, warnings_of
+from ..spine.summary import Row, other_count_words, rows_of, summary, warnings_of
 from ..spine.vertebra import Vertebra
 from ..worker.exchange import Result
 from . import availability as why
@@ -117,6 +117,14 @@ class Session:
         return warnings_of(self._state.result.spine) if self._state.result is not None else ()
 
     @property
+    def other_count(self) -> str:
+        """What `take_alternative` does where another count has more than 0.1, else an empty text.
+
+        ``"Take the other count: S1 is L5 (29 %)"``.
+        """
+        return other_count_words(self._state.result.spine) if self._state.result is not None else ""
+
+    @property
     def preview(self) -> str:
         """One sentence while the S1 box is dragged ("Let go to make this vertebra S1"), else an empty text."""
         return self._state.preview
@@ -175,6 +183,12 @@ class Session:
         return can(
             "Says which level the chosen vertebra is, and counts the others from it.", why.no_recount(self._state)
         )
+
+    @property
+    def can_take_alternative(self) -> Can:
+        """For `take_alternative`."""
+        against = why.no_recount(self._state), why.no_alternative(self._state)
+        return can("Counts all levels the other way that the picture allows; Undo goes back.", *against)
 
     @property
     def can_drop_vertebra(self) -> Can:
@@ -326,6 +340,11 @@ class Session:
         """Say that the vertebra `index` (see `Row.index`) is `level`, and recount the others from it."""
         require(self.can_pin_level)
         self._correct(Pin(index, level))
+
+    def take_alternative(self, number: int = 1) -> None:
+        """Recount the other way that the picture allows: number 1 of ``result.spine.alternatives`` is the likeliest."""
+        require(self.can_take_alternative)
+        self._correct(TakeAlternative(number))
 
     def drop_vertebra(self, index: int) -> None:
         """Leave out the vertebra `index` (see `Row.index`), which is none, and count again."""

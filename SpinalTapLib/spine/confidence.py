@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite, tanh
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .vertebra import Alternative, Spine, Vertebra
 
 SURE, LIKELY = 0.9, 0.6
 """Least confidence of a level that is called sure, and of one that is called likely; below, it must be checked."""
@@ -32,6 +35,29 @@ def word(confidence: float) -> str:
     """Return one of `WORDS` for a confidence of 0-1, rounded to two digits as displayed: 0.90 is always "sure"."""
     shown = round(confidence, 2)
     return WORDS[0] if shown >= SURE else WORDS[1] if shown >= LIKELY else WORDS[2]
+
+
+def word_of(vertebra: Vertebra, spine: Spine) -> str:
+    """Return the word of `WORDS` for a vertebra of a spine.
+
+    "Sure" also needs a level with a probability of at least `SURE` and no other probable count. Results of older
+    versions have no probabilities; there the confidence alone decides.
+    """
+    known = vertebra.level_probability
+    doubtful = (known is not None and known < SURE) or other_count(spine) is not None
+    words = word(vertebra.confidence)
+    return WORDS[1] if doubtful and words == WORDS[0] else words
+
+
+def other_count(spine: Spine) -> Alternative | None:
+    """Return the most probable other count if it has more than `DOUBTFUL`, else None.
+
+    A level that the user has marked is not in doubt: None there too.
+    """
+    if spine.anchor == "pinned" or not spine.alternatives:
+        return None
+    first = spine.alternatives[0]
+    return first if first.probability > DOUBTFUL else None
 
 
 @dataclass(frozen=True)

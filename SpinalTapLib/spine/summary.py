@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .confidence import DOUBTFUL, WORDS, word
+from .confidence import SURE, WORDS, other_count, word_of
 from .notes import LEVELS_UNKNOWN, LEVELS_UNKNOWN_IN_PANEL, Note, notes_in
 from .segments import segment_of
-from .vertebra import Spine
+from .vertebra import Spine, Vertebra
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class Row:
         Height of the body, mm.
     note : str
         The flags, separated by semicolons, or an empty string.
+    doubt : str
+        One sentence on the probability of the level where it is below 0.9, or an empty string.
     """
 
     index: int
@@ -39,6 +41,7 @@ class Row:
     confidence_words: str
     height_mm: float
     note: str
+    doubt: str = ""
 
 
 def rows_of(spine: Spine) -> tuple[Row, ...]:
@@ -49,13 +52,22 @@ def rows_of(spine: Spine) -> tuple[Row, ...]:
             level=vertebra.name,
             colour=segment_of(vertebra.label_value).colour,
             confidence=vertebra.confidence,
-            confidence_words=word(vertebra.confidence),
+            confidence_words=word_of(vertebra, spine),
             height_mm=vertebra.height_mm,
             note="; ".join(vertebra.flags),
+            doubt=_level_doubt(vertebra),
         )
         for i, vertebra in enumerate(spine.vertebrae)
     ]
     return tuple(rows[::-1])
+
+
+def _level_doubt(vertebra: Vertebra) -> str:
+    """Say how probable the level is where that is below `SURE`."""
+    known = vertebra.level_probability
+    if vertebra.level is None or known is None or known >= SURE:
+        return ""
+    return f"That this is {vertebra.level} has a probability of {_percent(known)} %."
 
 
 def warnings_of(spine: Spine) -> tuple[str, ...]:
@@ -63,11 +75,14 @@ def warnings_of(spine: Spine) -> tuple[str, ...]:
     warnings = list(spine.warnings)
     if spine.anchor == "none" and spine.vertebrae:
         warnings = [LEVELS_UNKNOWN_IN_PANEL, *(text for text in warnings if text != LEVELS_UNKNOWN)]
-    doubtful = [v.name for v in reversed(spine.vertebrae) if word(v.confidence) == WORDS[-1]]
-    if doubtful:
-        which = "it" if len(doubtful) == 1 else "them"
-        warnings.append(f"Check {', '.join(doubtful)}: the program is not sure of {which}.")
-    return tuple(warnings)
+    return tuple(filter(None, (*warnings, check_sentence(spine))))
+
+
+def check_sentence(spine: Spine) -> str:
+    """Name the vertebrae to check: ``"Check L1, L2: the program is not sure of them."``; empty if there is none."""
+    doubtful = [v.name for v in reversed(spine.vertebrae) if word_of(v, spine) == WORDS[-1]]
+    which = "it" if len(doubtful) == 1 else "them"
+    return f"Check {', '.join(doubtful)}: the program is not sure of {which}." if doubtful else ""
 
 
 def summary(spine: Spine) -> str:
@@ -90,11 +105,11 @@ def source_sentence(spine: Spine) -> str:
         return f"Counted from the box drawn around {spine.seed.level}" if spine.seed else "Levels pinned by hand"
     if spine.anchor == "none":
         return "Levels not known: numbered from the bottom up"
-    doubtful = [other for other in spine.alternatives if other.probability > DOUBTFUL]
-    if doubtful:
-        called = spine.vertebrae[doubtful[0].index]
+    other = other_count(spine)
+    if other is not None:
+        called = spine.vertebrae[other.index]
         ours = called.level_probability or 0.0
-        return f"{called.name} or {doubtful[0].level}? {_percent(ours)} : {_percent(doubtful[0].probability)}"
+        return f"{called.name} or {other.level}? {_percent(ours)} : {_percent(other.probability)}"
     if spine.anchor == "estimated":
         sure = max((v.level_probability or 0.0 for v in spine.vertebrae if v.level), default=0.0)
         return f"Levels estimated from the shapes of the vertebrae (neither S1 nor C2 in view): {_percent(sure)} %"
@@ -103,6 +118,20 @@ def source_sentence(spine: Spine) -> str:
     known = None if end is None else end.level_probability
     odds = "" if known is None else f": {_percent(known)} %"
     return f"Counted {'downwards ' if spine.anchor == 'C2' else ''}from {spine.anchor}{cut}{odds}"
+
+
+def other_count_words(spine: Spine) -> str:
+    """Say what taking the most probable other count would do; empty where no other count is probable.
+
+    ``"Take the other count: S1 is L5 (29 %)"``, or ``"Take this count: Vertebra 1 is L5 (45 %)"`` where no
+    level is known yet.
+    """
+    other = other_count(spine)
+    if other is None:
+        return ""
+    which = "this" if spine.anchor == "none" else "the other"
+    name = spine.vertebrae[other.index].name
+    return f"Take {which} count: {name} is {other.level} ({_percent(other.probability)} %)"
 
 
 def _percent(probability: float) -> int:

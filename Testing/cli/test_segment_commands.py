@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,8 +25,25 @@ def test_segment_shows_results_on_stdout_and_progress_on_stderr(scan, tmp_path, 
     assert main(["segment", str(scan), "--output", str(tmp_path / "out")]) == 0
     out, err = capsys.readouterr()
     assert [line.split()[0] for line in lines(out)] == ["level", "L4", "L5", "S1", "3", "Results:"]
-    assert "3 vertebrae, L4 to S1, counted from S1." in out
+    assert "3 vertebrae, L4 to S1. Counted from S1: 99 %." in out
     assert all(re.match(r" *\d+%  [A-Z]", line) for line in lines(err))
+
+
+def test_segment_says_which_vertebrae_to_check_and_calls_none_sure_that_is_in_doubt(result, capsys):
+    from worker_road import in_doubt
+
+    from SpinalTapLib.cli.console import Console
+    from SpinalTapLib.cli.segment_commands import _report
+    from SpinalTapLib.files.result_files import read_result
+
+    spine = in_doubt(read_result(result))
+    doubtful = replace(spine.vertebrae[1], confidence=0.5)
+    spine = replace(spine, vertebrae=(spine.vertebrae[0], doubtful, *spine.vertebrae[2:]))
+    capsys.readouterr()
+    assert _report(spine, result, Console(quiet=True), as_json=False) == 0
+    out, err = capsys.readouterr()
+    assert "sure" not in out and "S1 or L5? 71 : 29" in out
+    assert "Check L5: the program is not sure of it." in err
 
 
 def test_json_prints_spine_json_and_nothing_else(scan, tmp_path, block_spine, capsys):
@@ -65,7 +83,7 @@ def test_warnings_are_plain_sentences_on_stderr(scan, tmp_path, block_spine, cap
     block_spine(**BLOCKS, s1=False)
     assert main(["segment", str(scan), "--output", str(tmp_path / "out"), "--quiet"]) == 0
     (line,) = lines(capsys.readouterr().err)
-    assert re.match(r"Warning: Neither S1 nor C2 .*\.$", line)
+    assert re.match(r"Warning: Too little of the sacrum or of the upper neck is in view.*\.$", line)
 
 
 def test_an_untrained_network_ends_with_3_and_writes_nothing(scan, tmp_path, tiny_weights, capsys):

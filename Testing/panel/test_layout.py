@@ -60,6 +60,7 @@ def test_the_panel_asks_for_no_more_than_320_pixels_at_9_points(desk):
     pythonqt.unwrap(desk.widget).setFont(font)
     desk.ui.setupSection.visible = True
     desk.session.preview = "No vertebra was found there yet. Let go to look once more."
+    desk.session.other_count = "Take this count: Vertebra 12 is T10 (45 %)"
     desk.done(warnings=("A sentence that is a good deal longer than a line. " * 3,))
     process_events()
     # Slicer's module panel takes the hint, not the minimum, as the least width.

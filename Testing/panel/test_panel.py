@@ -122,6 +122,33 @@ def test_filling_the_table_jumps_nowhere_and_keeps_the_chosen_vertebra(desk):
     assert desk.calls()[-1] == ("undo",)
 
 
+# --- another count ---------------------------------------------------------------------------------------------
+
+
+def test_another_probable_count_is_one_click_away_and_otherwise_out_of_sight(desk):
+    desk.done()
+    assert not desk.ui.otherCountButton.visible
+    desk.session.other_count = "Take the other count: S1 is L5 (29 %)"
+    desk.session.tell(Change.RESULT)
+    assert desk.ui.otherCountButton.visible and desk.ui.otherCountButton.enabled
+    assert desk.ui.otherCountButton.text == "Take the other count: S1 is L5 (29 %)"
+    process_events()
+    click(desk.ui.otherCountButton)
+    assert desk.calls()[-1] == ("take_alternative", 1)
+    desk.session.other_count = ""
+    desk.session.tell(Change.RESULT)
+    assert not desk.ui.otherCountButton.visible
+
+
+def test_a_level_that_is_not_sure_is_explained_by_its_tooltips(desk):
+    doubt = "That this is S1 has a probability of 71 %."
+    rows = make_rows()
+    desk.done(rows=(*rows[:-1], rows[-1].__class__(**{**vars(rows[-1]), "doubt": doubt, "note": "small"})))
+    tips = [desk.ui.resultsTable.item(6, column).toolTip() for column in range(4)]
+    assert tips == [doubt, doubt, doubt, f"small\n{doubt}"]
+    assert not desk.ui.resultsTable.item(5, 0).toolTip()
+
+
 # --- the S1 box -------------------------------------------------------------------------------------------------
 
 
@@ -254,7 +281,7 @@ BUTTONS = {
     "segmentButton": "can_segment", "cancelButton": "can_cancel", "showBoxCheckBox": "can_place_box",
     "resetBoxButton": "can_put_box_on_s1", "shiftUpButton": "can_shift_up", "shiftDownButton": "can_shift_down",
     "pinButton": "can_pin_level", "editButton": "can_drop_vertebra", "undoButton": "can_undo",
-    "show3DCheckBox": "can_show_3d", "exportButton": "can_export",
+    "show3DCheckBox": "can_show_3d", "exportButton": "can_export", "otherCountButton": "can_take_alternative",
 }  # fmt: skip
 
 

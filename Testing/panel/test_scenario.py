@@ -144,7 +144,7 @@ def test_shifting_and_pinning_rename_every_vertebra(user):
 def test_export_writes_files_that_are_there(user, tmp_path):
     user.segment()
     click(user.ui.exportButton)
-    assert user.ui.statusLabel.text.startswith("6 file(s) written to")
+    assert user.ui.statusLabel.text.startswith("6 files written to")
     files = sorted((tmp_path / "surfaces").glob("*.stl"))
     assert len(files) == 6 and all(file.stat().st_size > 1000 for file in files)
 

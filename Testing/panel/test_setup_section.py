@@ -12,6 +12,7 @@ from panel_desk import raising
 from panel_support import click, pythonqt, show, slicer
 
 from SpinalTapLib.installation import Need
+from SpinalTapLib.resources import resource_path
 
 pytest_plugins = ("panel_desk",)
 
@@ -97,14 +98,14 @@ def test_torch_comes_through_the_pytorch_extension_and_the_rest_through_slicers_
     packaging = SimpleNamespace(
         load_requirements=lambda path: [Path(path).read_text()],
         pip_ensure=lambda requirements, requester: (
-            done.append((requirements[0].splitlines()[-1], requester)),
+            done.append((requirements[0], requester)),
             _mend(missing, "scikit-image"),
         ),
     )
     monkeypatch.setitem(sys.modules, "PyTorchUtils", SimpleNamespace(PyTorchUtilsLogic=Logic))
     monkeypatch.setattr(slicer, "packaging", packaging, raising=False)
     click(desk.ui.setupInstallButton)
-    assert done == [("torch", ">=2.2"), ("scikit-image>=0.22", "SpinalTap")]
+    assert done == [("torch", ">=2.2"), (resource_path("requirements.txt").read_text(), "SpinalTap")]
     assert not desk.ui.setupSection.visible
 
 

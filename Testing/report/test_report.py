@@ -61,7 +61,7 @@ def test_two_names_that_would_overlap_move_apart_by_the_same_amount():
 @pytest.mark.parametrize("confidence", [1.0, 0.9, 0.89, 0.6, 0.3, 0.0])
 def test_each_word_for_confidence_has_its_colour(confidence):
     typical = {"sure": 0.95, "likely": 0.7, "check": 0.1}[word(confidence)]
-    assert confidence_colour(confidence) == confidence_colour(typical)
+    assert confidence_colour(word(confidence)) == confidence_colour(word(typical))
 
 
 def test_the_header_says_what_the_levels_are_counted_from(measured):

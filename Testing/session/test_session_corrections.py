@@ -14,6 +14,55 @@ from SpinalTapLib.session.state import State
 pytest_plugins = ("scene_fixtures",)
 
 
+@pytest.fixture
+def in_doubt(scene, make_session):
+    """A session whose result is "S1 or L5? 71 : 29"."""
+    session = make_session()
+    session.set_volume(add_blocks(scene, "in doubt").GetID())
+    session.segment()
+    session.wait(60)
+    return session
+
+
+class TestTheOtherCount:
+    def test_is_told_in_the_status_line_and_in_no_row_as_sure(self, in_doubt):
+        assert in_doubt.progress.sentence == "6 vertebrae, L1 to S1. S1 or L5? 71 : 29."
+        assert in_doubt.other_count == "Take the other count: S1 is L5 (29 %)"
+        assert {row.confidence_words for row in in_doubt.rows} == {"likely"}
+        assert in_doubt.rows[-1].doubt == "That this is S1 has a probability of 71 %."
+
+    def test_is_taken_with_one_command_and_taken_back(self, in_doubt):
+        assert in_doubt.can_take_alternative
+        in_doubt.take_alternative()
+        assert in_doubt.wait(60) is State.DONE, in_doubt.failure
+        assert levels_of(in_doubt) == ["T12", "L1", "L2", "L3", "L4", "L5"]
+        assert not in_doubt.other_count
+        in_doubt.undo()
+        assert levels_of(in_doubt) == UP and in_doubt.other_count
+
+    def test_is_still_there_after_saving_and_loading(self, scene, in_doubt, tmp_path, make_session):
+        said = in_doubt.other_count
+        save_bundle(scene, tmp_path / "saved.mrb")
+        in_doubt.set_volume(None)
+        scene.Clear(False)
+        load_bundle(scene, tmp_path / "saved.mrb", tmp_path / "unpacked")
+        session = make_session()
+        session.set_volume(nodes_of(scene, "vtkMRMLScalarVolumeNode")[0].GetID())
+        assert session.other_count == said
+        session.take_alternative()
+        assert session.wait(60) is State.DONE, session.failure
+        assert levels_of(session)[-1] == "L5"
+
+    def test_is_refused_where_there_is_none(self, segmented, in_doubt):
+        session, _ = segmented
+        assert not session.other_count and not session.can_take_alternative
+        with pytest.raises(ValueError, match="No other count is probable"):
+            session.take_alternative()
+        with pytest.raises(ValueError, match="no other count number 2"):
+            in_doubt.take_alternative(2)
+        assert in_doubt.state is State.DONE
+
+
 class TestRelabelling:
     def test_up_and_down(self, segmented):
         session, _ = segmented

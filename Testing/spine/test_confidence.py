@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from spines_by_hand import column, spine_of
 
 from SpinalTapLib import pipeline
 from SpinalTapLib.detection.weights import load_network
 from SpinalTapLib.files.evidence_file import evidence_bytes, read_evidence, read_scores
 from SpinalTapLib.pipeline import calibrated, segment_spine
 from SpinalTapLib.report.style import confidence_colour
-from SpinalTapLib.spine.confidence import HIGHEST, Calibration, calibration_of, word
-from SpinalTapLib.spine.summary import rows_of, warnings_of
+from SpinalTapLib.spine.confidence import HIGHEST, WORDS, Calibration, calibration_of, word, word_of
+from SpinalTapLib.spine.summary import other_count_words, rows_of, source_sentence, warnings_of
+from SpinalTapLib.spine.vertebra import Alternative
 
 WORDS_OF = {
     1: "sure", 0.9: "sure", 0.8951: "sure", 0.8949: "likely", 0.6: "likely", 0.596: "likely", 0.59: "check", 0: "check",
@@ -35,7 +37,52 @@ def test_panel_and_report_use_the_same_words(block_spine):
         one = replace(found, vertebrae=tuple(replace(v, confidence=confidence) for v in found.vertebrae))
         assert {row.confidence_words for row in rows_of(one)} == {word(confidence)}
         assert any("Check" in text for text in warnings_of(one)) == (word(confidence) == "check")
-    assert len({confidence_colour(c) for c in (0.95, 0.7, 0.2)}) == 3
+    assert len({confidence_colour(words) for words in WORDS}) == 3
+
+
+def doubtful_spine(level_probability=0.95, other=0.0, anchor="S1", confidence=0.97):
+    vertebrae = tuple(
+        replace(v, confidence=confidence, level_probability=level_probability) for v in column(("S1", "L5", "L4"))
+    )
+    return spine_of(vertebrae, anchor=anchor, alternatives=(Alternative(0, "L5", other),) if other else ())
+
+
+@pytest.mark.parametrize(
+    ("level_probability", "other", "expected"),
+    [(0.95, 0, "sure"), (None, 0, "sure"), (0.9, 0.1, "sure"), (0.899, 0, "likely"), (0.95, 0.11, "likely")],
+)
+def test_sure_needs_a_probable_level_and_no_other_probable_count(level_probability, other, expected):
+    spine = doubtful_spine(level_probability, other)
+    assert {word_of(v, spine) for v in spine.vertebrae} == {expected}
+    assert {row.confidence_words for row in rows_of(spine)} == {expected}
+
+
+@given(
+    confidence=st.floats(0, 1), level_probability=st.floats(0, 1), other=st.floats(0, 1),
+    anchor=st.sampled_from(("S1", "C2", "estimated", "none")),
+)  # fmt: skip
+def test_a_doubt_never_raises_a_word(confidence, level_probability, other, anchor):
+    spine = doubtful_spine(level_probability, other, anchor, confidence)
+    given_word = word_of(spine.vertebrae[0], spine)
+    assert WORDS.index(given_word) >= WORDS.index(word(confidence))
+    assert given_word != "sure" or (level_probability >= 0.9 and other <= 0.1)
+
+
+def test_a_level_that_is_not_sure_says_how_probable_it_is():
+    doubt = rows_of(doubtful_spine(0.714))[0].doubt
+    assert doubt == "That this is L4 has a probability of 71 %."
+    assert not rows_of(doubtful_spine(0.95))[0].doubt and not rows_of(doubtful_spine(None))[0].doubt
+
+
+def test_another_probable_count_is_offered_in_words():
+    spine = doubtful_spine(0.71, 0.29)
+    assert source_sentence(spine) == "S1 or L5? 71 : 29"
+    assert other_count_words(spine) == "Take the other count: S1 is L5 (29 %)"
+    assert not other_count_words(doubtful_spine(0.9, 0.1))
+    assert not other_count_words(doubtful_spine(0.71, 0.29, anchor="pinned"))
+    nameless = replace(spine.vertebrae[0], level=None, label_value=101)
+    unknown = replace(spine, vertebrae=(nameless,), anchor="none")
+    assert other_count_words(unknown) == "Take this count: Vertebra 1 is L5 (29 %)"
 
 
 @given(offset=st.floats(-1e3, 1e3), slope=st.floats(1e-3, 1e3), one=st.floats(0, 1), other=st.floats(0, 1))

@@ -47,6 +47,7 @@ class FakeSession:
         self.result = None
         self.rows = ()
         self.warnings = ()
+        self.other_count = ""
         self.preview = ""
         self.box_is_shown = False
         self.is_shown_3d = False
@@ -145,6 +146,9 @@ class FakeSession:
 
     def drop_vertebra(self, index):
         self.calls.append(("drop_vertebra", index))
+
+    def take_alternative(self, number=1):
+        self.calls.append(("take_alternative", number))
 
     def show_new_box(self):
         self.calls.append(("show_new_box",))

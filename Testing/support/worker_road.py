@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from unittest import mock
 
@@ -11,6 +12,7 @@ from block_spine import HEIGHT, MARGIN, PITCH, BlockSpine
 
 from SpinalTapLib import pipeline
 from SpinalTapLib.pipeline import Options
+from SpinalTapLib.spine.vertebra import Alternative
 
 __all__ = ["Options", "reseed_spine", "segment_spine"]
 
@@ -24,7 +26,14 @@ def segment_spine(volume, seed=None, *, options=None, progress=None, cancelled=N
     anchored = "no anchor" not in volume.name
     blocks = BlockSpine(count=count, s1=anchored, c2=count == 24 and anchored)
     with _detector(_blind() if "nothing" in volume.name else blocks.detector()):
-        return pipeline.segment_spine(volume, seed, options=options, progress=progress)
+        spine = pipeline.segment_spine(volume, seed, options=options, progress=progress)
+    return in_doubt(spine) if "in doubt" in volume.name else spine
+
+
+def in_doubt(spine):
+    """Return a spine whose lowest vertebra, S1 with 71 %, may as well be L5."""
+    vertebrae = tuple(replace(vertebra, level_probability=0.71) for vertebra in spine.vertebrae)
+    return replace(spine, vertebrae=vertebrae, alternatives=(Alternative(0, "L5", 0.29),))
 
 
 def reseed_spine(spine, seed, *, options=None, progress=None, cancelled=None):
