@@ -152,8 +152,8 @@ def test_a_resume_with_other_settings_is_refused_and_names_them(finished, tmp_pa
     with pytest.raises(ValueError) as caught:
         train(other, tmp_path / "a", resume=finished, source=boxes)
     assert str(caught.value) == (
-        f"The checkpoint {finished} was made with another learning_rate (0.005, not 0.001), loss.mask (0.7, not 0.1); "
-        "resume with the same config."
+        f"The checkpoint {finished} was made with different settings: learning_rate (0.005, not 0.001), "
+        "loss.mask (0.7, not 0.1); resume with the same config."
     )
     assert not (tmp_path / "a").exists()
 
