@@ -276,7 +276,7 @@ def test_canvases_survive_the_disk_and_half_ones_are_refused(tmp_path):
     assert np.array_equal(back.tissue, canvas.tissue) and back.pixel_mm == canvas.pixel_mm
     assert np.array_equal(back.corners_px, canvas.corners_px, equal_nan=True)
     path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(ValueError, match="not a whole canvas"):
+    with pytest.raises(ValueError, match="not a complete canvas"):
         folder.read(path)
 
 
