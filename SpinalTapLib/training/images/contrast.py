@@ -14,8 +14,8 @@ _FAT_T1_MS, _FAT_T2_MS = 343.0, 110.0
 # Subcutaneous fat at 1.5 T (de Bazelaire et al., Radiology 2004: 343 / 58 ms). Turbo spin echo suppresses J-coupling:
 # fat is as bright as with a T2 of about 100 ms.
 
-# Water component: proton density relative to water, T1 ms, T2 ms at 1.5 T; then fat fraction. De Bazelaire 2004 for
-# muscle, marrow and organs; Smith et al. 2008 for the cord; Ruschke et al. 2021 for marrow water and fat; the others are
+# Water component: proton density relative to water, T1 ms, T2 ms at 1.5 T; then fat fraction. De Bazelaire 2004:
+# muscle, marrow and organs; Smith et al. 2008: cord; Ruschke et al. 2021: marrow water and fat; the others are
 # typical textbook values. They are varied widely in every image.
 _PHYSICS: dict[Tissue, tuple[float, float, float, float]] = {
     Tissue.AIR: (0.0, 1000, 50, 0.0),

@@ -160,7 +160,7 @@ class CanvasFolder:
                     for k in range(2)
                 ]
         except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{path} is not a complete canvas ({error}); delete it to have a new one drawn.") from error
+            raise ValueError(f"{path} is not a complete canvas ({error}); delete it to draw a new one.") from error
         canvas = Canvas(**{**values, **{name: float(values[name]) for name in ("pixel_mm", "distance_mm")}})
         pair = [None if side is None else replace(canvas, **side) for side in sides]
         return replace(canvas, neighbours=(pair[0], pair[1]))
