@@ -178,7 +178,7 @@ def test_a_checkpoint_with_unknown_and_missing_settings_still_loads(finished, tm
     path = _older(finished, tmp_path / "older.pt", depth=3, placement={"tile_px": 64, "pixel_mm": 2.0, "zoom": 1})
     assert read_checkpoint(path, quick()).tiles_seen == 48
     assert stored_config(path) == quick()
-    with pytest.raises(ValueError, match=r"another placement\.tile_px \(64, not 96\)"):
+    with pytest.raises(ValueError, match=r"different settings: placement\.tile_px \(64, not 96\)"):
         read_checkpoint(path, replace(quick(), placement=replace(quick().placement, tile_px=96)))
 
 

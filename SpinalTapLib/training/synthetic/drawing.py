@@ -23,8 +23,8 @@ T = Tissue
 
 DISC_PLATE_MM, DISC_EDGE_MM = 0.95, 0.5
 """Margins that experts leave out of a disc: at the endplates, whose cartilage is as dark as the cortical line, and at
-the outermost fibres. On T2-SPACE stacks, their outlines of body and disc are 1.4 mm apart; their discs extend 0.7 mm beyond
-the bodies anteriorly, and end 0.2 mm before them posteriorly."""
+the outermost fibres. On T2-SPACE stacks, their outlines of body and disc are 1.4 mm apart; their discs extend 0.7 mm
+beyond the bodies anteriorly, and end 0.2 mm before them posteriorly."""
 
 
 @dataclass(frozen=True)

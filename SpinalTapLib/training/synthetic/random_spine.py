@@ -1,8 +1,8 @@
 """Draw a random spine in three dimensions, from the coccyx to the skull base, in millimetres.
 
 The spine is built from S1 upwards: sizes are those of `published_sizes.py` times random factors, angles follow
-published supine curvatures, and pathology is drawn by simple rules. `drawing.py` paints any sagittal plane of it. World frame:
-LPS, with the top of the sacrum near the origin.
+published supine curvatures, and pathology is drawn by simple rules. `drawing.py` paints any sagittal plane of it.
+World frame: LPS, with the top of the sacrum near the origin.
 """
 
 from __future__ import annotations
