@@ -20,6 +20,9 @@ from .names import EXTRA, LEAST_CLAIM, SACRUM_NAME, STEP_SIZES, Names, name_colu
 from .rungs import Rung, corners_lps, rung_from_points
 from .start import LADDER_SCORE, in_box, place_of
 
+LEAST_RANGE = 0.25
+"""Where no name is claimed, the most likely range is told from this probability on."""
+
 
 @dataclass(frozen=True)
 class Labelling:
@@ -360,7 +363,7 @@ def _missed(names: Names, kept: Sequence[int], place: int) -> str:
 def _unknown(names: Names) -> tuple[str, ...]:
     """Return that the levels are not known, and the most probable of them."""
     levelled = [name for name in names.best if _is_level(name)]
-    if not levelled or not names.counts or names.counts[0].probability <= DOUBTFUL:
+    if not levelled or not names.counts or names.counts[0].probability < LEAST_RANGE:
         return (LEVELS_UNKNOWN,)
     odds = round(100 * names.counts[0].probability)
     return LEVELS_UNKNOWN, f"Most likely the vertebrae are {levelled[-1]} to {levelled[0]} ({odds} %)."

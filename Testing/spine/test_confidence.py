@@ -73,13 +73,14 @@ def test_the_card_s_numbers_reach_every_vertebra_and_the_detector_s_own_score_is
     monkeypatch.setattr(pipeline, "load_network", lambda *_, **__: (network, {**card, "calibration": curve}))
     found = segment_spine(spine.volume())
     for before, after in zip(plain.vertebrae, found.vertebrae, strict=True):
-        assert after.confidence == pytest.approx(Calibration(-1.5, 5.0)(before.confidence))
+        score = before.confidence / before.level_probability
+        assert after.confidence == pytest.approx(Calibration(-1.5, 5.0)(score) * after.level_probability)
     (tmp_path / "evidence.npz").write_bytes(evidence_bytes(found.evidence))
     again = read_evidence(tmp_path / "evidence.npz", found.evidence.volume)
     assert [c.score for c in again.candidates] == [c.score for c in found.evidence.candidates]
     centroids, scores = read_scores(tmp_path / "evidence.npz")
     assert np.allclose(centroids, [v.centroid_lps_mm for v in plain.vertebrae])
-    assert np.allclose(scores, [v.confidence for v in plain.vertebrae])
+    assert np.allclose(scores, [v.confidence / v.level_probability for v in plain.vertebrae])
 
 
 def test_every_card_that_ships_has_a_usable_calibration_or_none():
