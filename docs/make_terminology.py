@@ -2,9 +2,9 @@
 
     python docs/make_terminology.py
 
-Slicer's own terminology lists hold only the generic vertebra, so the module ships its own context: one type a
-level, with the colour that the level has everywhere. Levels without a SNOMED CT code of their own (L6, T13 and
-vertebrae whose level is unknown) share the generic one. The format is dcmqi's segment-context schema.
+Slicer's own terminologies contain only the generic vertebra, so the module ships a context of its own with one type per
+level, in the level's colour. Levels without a SNOMED CT code (L6, T13, unknown levels) share the generic code. The
+format is dcmqi's segment-context schema.
 """
 
 from __future__ import annotations
@@ -16,17 +16,11 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "Resources" / "Terminology" / "SpinalTap.term.json"
-CONTEXT_NAME = "SpinalTap vertebrae"
-
-# Colours of what is no level: pale, so that the vertebrae stand out.
-GENERIC_COLOUR = (170, 170, 170)
-DISC_COLOUR = (150, 200, 220)
-CANAL_COLOUR = (235, 225, 190)
 
 
 def terminology() -> dict[str, Any]:
     """Return the terminology as the JSON object that Slicer reads."""
-    from SpinalTapLib.spine import levels
+    from SpinalTapLib.spine import levels, segments
 
     def entry(code: str, meaning: str, label: str, colour: tuple[int, int, int]) -> dict[str, Any]:
         return {
@@ -43,11 +37,11 @@ def terminology() -> dict[str, Any]:
         for level in levels.LEVELS
         if level.code != levels.GENERIC_VERTEBRA_CODE
     ]
-    types.append(entry(levels.GENERIC_VERTEBRA_CODE, "Vertebra", "Vertebra", GENERIC_COLOUR))
-    types.append(entry(levels.DISC_CODE, "Intervertebral disc", "Intervertebral disc", DISC_COLOUR))
-    types.append(entry(levels.CANAL_CODE, "Spinal canal", "Spinal canal", CANAL_COLOUR))
+    types.append(entry(levels.GENERIC_VERTEBRA_CODE, "Vertebra", "Vertebra", segments.GENERIC_COLOUR))
+    types.append(entry(levels.DISC_CODE, "Intervertebral disc", "Intervertebral disc", segments.DISC_COLOUR))
+    types.append(entry(levels.CANAL_CODE, "Spinal canal", "Spinal canal", segments.CANAL_COLOUR))
     return {
-        "SegmentationCategoryTypeContextName": CONTEXT_NAME,
+        "SegmentationCategoryTypeContextName": segments.TERMINOLOGY,
         "@schema": "https://raw.githubusercontent.com/qiicr/dcmqi/master/doc/segment-context-schema.json#",
         "SegmentationCodes": {
             "Category": [

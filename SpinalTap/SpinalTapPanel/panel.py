@@ -47,6 +47,7 @@ class Panel:
         self._said = ""
         self._table = ResultsTable(ui.resultsTable, self._jump, lambda: self._corrections.refresh())
         self._corrections = Corrections(ui, session, self._table, self._give, self._allow)
+        ui.exportFormatSelector.addItems([name.upper() for name in SURFACE_FORMATS])
         ui.exportFolderEdit.filters = ctk.ctkPathLineEdit.Dirs
         if not ui.exportFolderEdit.currentPath:
             ui.exportFolderEdit.currentPath = qt.QStandardPaths.writableLocation(qt.QStandardPaths.DocumentsLocation)

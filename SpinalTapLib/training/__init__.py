@@ -1,1 +1,1 @@
-"""Synthetic spines and the networks trained on them. Nothing outside this folder imports it, but the command line."""
+"""Synthetic spines and the networks trained on them. Outside this folder only the command line imports it."""

@@ -1,4 +1,4 @@
-"""Write and read checkpoints: all that a stopped training run needs to continue, in one file."""
+"""Write and read checkpoints: everything that a stopped training run needs to resume, in one file."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ FREE = frozenset(
         "pool_canvases", "tiles_per_canvas", "planes_per_spine",  # what the machine's memory and cores allow
     }
 )  # fmt: skip
-"""Settings that a resumed run may change: they say how long, where and how often, not what is learnt from what."""
+"""Settings that a resumed run may change: duration, hardware, logging; nothing that the network learns from."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The state of a run.
+    """State of a training run.
 
     Attributes
     ----------
@@ -37,15 +37,15 @@ class Checkpoint:
     minutes : float
         Wall-clock minutes spent, over all parts of the run.
     streams : int
-        Parts of the run so far; each sees tiles of its own.
+        Parts of the run so far; each draws different tiles.
     arguments : dict
-        Of the network.
+        Constructor arguments of the network.
     network, average, optimiser : dict
         State dicts.
     config : dict
         The settings, as plain values.
     tiles : int or None
-        Tiles learnt from so far; None in older checkpoints, which did not count them.
+        Training tiles used so far; None in older checkpoints, which did not count them.
     """
 
     step: int
@@ -60,17 +60,17 @@ class Checkpoint:
 
     @property
     def tiles_seen(self) -> int:
-        """Tiles learnt from so far; for older checkpoints as many as their steps and batch make."""
+        """Training tiles used so far; for older checkpoints, steps x batch size."""
         return self.step * int(self.config.get("batch", TrainConfig.batch)) if self.tiles is None else self.tiles
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint over the last one.
+    """Write a checkpoint, replacing the previous one.
 
     Raises
     ------
     ValueError
-        If it can't be written (a full disk); the last one is then as it was.
+        If it cannot be written, such as on a full disk; the previous checkpoint is then unchanged.
     """
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, **vars(checkpoint)}, buffer)
@@ -78,14 +78,14 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def read_checkpoint(path: Path, config: TrainConfig) -> Checkpoint:
-    """Read a checkpoint that a run with this config can go on from.
+    """Read a checkpoint that a run with this config can resume from.
 
     Parameters
     ----------
     path : Path
         The file, or the folder that holds it.
     config : TrainConfig
-        May differ from the checkpoint's in the settings of `FREE` alone.
+        May differ from the checkpoint's config only in the settings listed in `FREE`.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def read_checkpoint(path: Path, config: TrainConfig) -> Checkpoint:
     slices = checkpoint.arguments.get("slices", 1)
     if slices != config.slices:
         raise ValueError(
-            f"Cannot resume from {path}: its network looks at {slices} slices together, the config asks for "
+            f"Cannot resume from {path}: its network uses {slices} slices together, the config asks for "
             f"{config.slices}."
         )
     widths = tuple(checkpoint.arguments.get("widths", ()))
@@ -109,9 +109,9 @@ def read_checkpoint(path: Path, config: TrainConfig) -> Checkpoint:
 
 
 def stored_config(path: Path) -> TrainConfig:
-    """Return the settings that a checkpoint (or the one in a folder) was made with.
+    """Return the settings stored in a checkpoint file, or in the checkpoint of a folder.
 
-    Settings of another version that this one does not know are left out; ones that it lacks are the defaults.
+    Settings that this version does not know are ignored; missing ones get their defaults.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def stored_config(path: Path) -> TrainConfig:
 
 
 def _read(path: Path) -> Checkpoint:
-    """Read a checkpoint of whatever settings."""
+    """Read a checkpoint without comparing its settings."""
     try:
         values = torch.load(path / CHECKPOINT_NAME if path.is_dir() else path, map_location="cpu", weights_only=True)
     except OSError as error:
@@ -143,16 +143,18 @@ def _read(path: Path) -> Checkpoint:
 
 
 def _check_same(path: Path, stored: dict[str, Any], wanted: dict[str, Any]) -> None:
-    """Raise ValueError if settings differ that a resumed run must keep."""
+    """Raise ValueError if a setting differs that a resumed run must keep."""
     before, now = _flat(stored), _flat(wanted)
     other = [name for name in before if name not in FREE and before[name] != now.get(name)]
     if other:
         pairs = ", ".join(f"{name} ({before[name]}, not {now.get(name)})" for name in other)
-        raise ValueError(f"The checkpoint {path} was made with another {pairs}; resume with the same config.")
+        raise ValueError(
+            f"The checkpoint {path} was made with different settings: {pairs}; resume with the same config."
+        )
 
 
 def _flat(values: dict[str, Any], front: str = "") -> dict[str, Any]:
-    """Return the settings under one level of names: ``"loss.mask"``."""
+    """Return nested settings as one flat dict with dotted names, such as ``"loss.mask"``."""
     flat: dict[str, Any] = {}
     for name, value in values.items():
         flat.update(_flat(value, f"{front}{name}.") if isinstance(value, dict) else {front + name: value})

@@ -1,4 +1,4 @@
-"""TrainConfig: everything that decides what a training run does, read from JSON or TOML."""
+"""Settings of a training run, read from JSON or TOML."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ CONFIG_FOLDER = Path(__file__).parent / "configs"
 
 @dataclass(frozen=True)
 class PlacementConfig:
-    """Where tiles lie on a spine, and how they are deformed. Lengths in working pixels (`pixel_mm`)."""
+    """Where tiles are placed on a spine, and how they are deformed. Lengths in working pixels (`pixel_mm`)."""
 
     tile_px: int = 224
     pixel_mm: float = 1.0
-    near_sacrum: float = 0.45  # share of tiles centred near S1-L4, where the anchor is
-    near_dens: float = 0.20  # share near C4-C2
-    along_spine: float = 0.25  # share near any other vertebra; what is left lies anywhere
+    near_sacrum: float = 0.45  # fraction of tiles centred near S1-L4, where the count starts
+    near_dens: float = 0.20  # fraction near C4-C2
+    along_spine: float = 0.25  # fraction near any vertebra; the rest is placed anywhere
     jitter_mm: float = 28.0  # sd of the tile's centre around the vertebra
     scale_sd: float = 0.10
-    wide_scale: float = 0.10  # share of tiles with a scale drawn evenly from 0.75-1.35
+    wide_scale: float = 0.10  # fraction of tiles with a scale drawn uniformly from 0.75-1.35
     rotation_sd_deg: float = 9.0
-    wide_rotation: float = 0.05  # share of tiles turned by up to 30 degrees
+    wide_rotation: float = 0.05  # fraction of tiles rotated by up to 30 degrees
     shear_sd: float = 0.03
     elastic_px: float = 4.0  # largest typical displacement of the elastic field
-    alone: float = 0.1  # share of tiles without the neighbouring slices, where the network sees any
-    one_sided: float = 0.1  # share of the others with one of the two
+    alone: float = 0.1  # fraction of tiles without neighbouring slices, if the network uses them
+    one_sided: float = 0.1  # fraction of the remaining tiles with only one neighbour
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -42,13 +42,13 @@ class PlacementConfig:
         check(min(shares) >= 0 and sum(shares) <= 1, "near_sacrum + near_dens + along_spine", sum(shares), "0 to 1")
         for name in ("jitter_mm", "scale_sd", "rotation_sd_deg", "shear_sd", "elastic_px"):
             check(getattr(self, name) >= 0, name, getattr(self, name), "zero or more")
-        # Above 8 px `warp` no longer finds where the corners go.
+        # Above 8 px `warp` can no longer invert the deformation at the corners.
         check(self.elastic_px <= 8, "elastic_px", self.elastic_px, "8 or less")
         for name in ("wide_scale", "wide_rotation", "alone", "one_sided"):
             check(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a probability, 0 to 1")
 
 
-# One setting for each kind of sequence, under its name.
+# One setting for each kind of sequence, named after it.
 _SequenceWeights = dataclasses.make_dataclass(
     "_SequenceWeights", [(kind.name, float, kind.parts_weight) for kind in SEQUENCES], frozen=True
 )
@@ -61,8 +61,8 @@ class AppearanceConfig(_SequenceWeights):  # type: ignore[misc, valid-type]
     Probabilities, unless the name says otherwise.
     """
 
-    texture: float = 1.0  # strength of texture in tissues, 1 = as seen in real scans
-    partial_volume: float = 1.0  # tiles that average all planes of a thick slice, instead of the middle one
+    texture: float = 1.0  # strength of tissue texture, 1 = as in real scans
+    partial_volume: float = 1.0  # tiles that average all planes of a thick slice instead of using the middle one
     coil: float = 0.65
     bias: float = 0.7
     saturation_band: float = 0.4
@@ -99,13 +99,13 @@ class AppearanceConfig(_SequenceWeights):  # type: ignore[misc, valid-type]
 
 @dataclass(frozen=True)
 class LossConfig:
-    """Weights of the parts of the loss."""
+    """Weights of the terms of the loss."""
 
     heatmap: float = 4.0
-    heatmap_peak: float = 40.0  # a pixel counts 1 + this x target
+    heatmap_peak: float = 40.0  # the weight of a pixel is 1 + this x target
     vector: float = 1.0
     mask: float = 0.7
-    home: float = 1.0  # from arches to their bodies
+    home: float = 1.0  # offset from each arch pixel to its body
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -115,33 +115,33 @@ class LossConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One training run.
+    """Settings of one training run.
 
     Attributes
     ----------
     name : str
-        Name of the weights that come out.
+        Name of the resulting weights.
     slices : int
-        Slices that the network looks at together: 1, or 3 for a slice and its two neighbours.
+        Slices that the network sees at once: 1, or 3 for a slice and its two neighbours.
     steps : int
         Optimiser steps of the whole run.
     deadline_minutes : float or None
-        If set, the run (with all its resumed parts) ends after this many minutes even if `steps` is not reached, and
-        the learning rate falls with whichever of the two is further on.
+        If set, the run (with all its resumed parts) ends after this many minutes even if `steps` is not reached. The
+        learning rate follows whichever of the two limits is closer.
     initial_weights : str or None
-        Weights to start from, with a fresh schedule (fine-tuning); None starts from random weights.
+        Weights to fine-tune, with a new schedule; None starts from random weights.
     workers : int
-        Processes that draw canvases (and, on a CPU, make tiles); 0 does it all in the training process.
+        Processes that draw canvases and, on a CPU, make tiles; 0 does all of it in the training process.
     tiles_on : {"auto", "worker", "device"}
-        Where labels become tiles: in the workers, or batched on the training device. "auto": workers for a CPU.
+        Where tiles are rendered: in the workers, or in batches on the training device. "auto": workers on a CPU.
     tiles_per_canvas : float
-        How many tiles are cut from one drawn canvas, on average.
+        Average number of tiles cut from one canvas.
     pool_canvases : int
-        Canvases that a worker keeps to choose from, so that a batch mixes spines.
+        Canvases that a worker keeps in memory, so that a batch mixes spines.
     planes_per_spine : int
-        Planes drawn of one random spine.
+        Planes drawn of each random spine.
     canvas_folder : str or None
-        Folder where workers keep drawn canvases for later runs; None draws all of them anew.
+        Folder where workers store canvases for later runs; None draws new ones for every run.
     """
 
     name: str = "parts"
@@ -206,30 +206,30 @@ PARTS_ALONE = {"parts": TrainConfig}
 
 
 def config_from_dict(values: dict[str, Any], kind: type = TrainConfig, where: str = "the training config") -> Any:
-    """Build a config, or one of its parts, from plain values; for errors see `settings.settings_from_dict`."""
+    """Build a config, or a part of one, from plain values; errors as in `settings.settings_from_dict`."""
     return settings_from_dict(values, kind, where)
 
 
 def load_config(path: str | Path, kinds: Mapping[str, type] = PARTS_ALONE) -> Any:
-    """Read a config file (``.json`` or ``.toml``), or one that ships with the library by its name (``"parts"``).
+    """Read a config file (``.json`` or ``.toml``), or a config of the library by its name, such as ``"parts"``.
 
     Parameters
     ----------
     path : path
         The file or the name.
     kinds : mapping of str to type
-        The config of each network that is wanted here. The file names its network under the key ``"network"``;
-        without it, it is ``"parts"``.
+        Accepted networks and their config types. The file names its network under the key ``"network"`` (default:
+        ``"parts"``).
 
     Returns
     -------
     TrainConfig
-        Or what else `kinds` holds.
+        Or another type of `kinds`.
 
     Raises
     ------
     ValueError
-        If the file is missing or broken, or is for another network, or a setting is unknown or impossible.
+        If the file is missing or malformed, is for another network, or has an unknown or invalid setting.
     """
     file = Path(path)
     if not file.suffix and not file.exists():

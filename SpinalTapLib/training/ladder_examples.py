@@ -1,7 +1,7 @@
-"""Examples for the ladder: pairs of neighbouring lumbar vertebrae on synthetic spines, and places without any.
+"""Draw training examples for the ladder: pairs of neighbouring lumbar vertebrae, and places without a vertebra.
 
-Only S1-L5 … L1-T12 are ever shown. Errors of earlier rungs are simulated by moving, turning and scaling the
-current vertebra, so that at run time they don't add up.
+Only the pairs S1-L5 ... L1-T12 are used. The current vertebra is moved, rotated and scaled at random, to simulate the
+errors of earlier rungs; so the network learns to correct them, and they do not add up.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from .synthetic.random_spine import SyntheticSpine, random_spine
 
 PIXEL_MM = 0.9
 TOP_RUNG = 6
-"""Index of the highest vertebra shown as a neighbour, T12 in most people: six rungs above S1."""
+"""Index of the highest vertebra used as a neighbour: T12 in most people, six rungs above S1."""
 
-_FAR_SIZES = 0.9  # a place further than this from every vertebra has no neighbours that could be told
+_FAR_SIZES = 0.9  # a place further than this from every vertebra has no recognisable neighbours
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,15 @@ class LumbarScene:
 
 @dataclass(frozen=True)
 class RungExample:
-    """One thing for the ladder network to learn.
+    """One training example of the ladder network.
 
     Attributes
     ----------
     crop : ndarray of float32, shape (4, side, side)
     target : ndarray of float32, shape (2, 10)
-        What is above and below: corners and shift in the rung's sizes, and presence 0 or 1.
+        For the neighbours above and below: corners and lateral shift, in units of the rung's size; presence, 0 or 1.
     weight : ndarray of float32, shape (2, 2)
-        For above and below: whether the geometry and the presence are known.
+        For the same neighbours: whether geometry and presence are known.
     """
 
     crop: np.ndarray
@@ -78,14 +78,14 @@ def draw_scene(rng: np.random.Generator) -> LumbarScene:
 
 
 def make_examples(scene: LumbarScene, rng: np.random.Generator, count: int, side_px: int) -> list[RungExample]:
-    """Return examples of one scene, all under the same random contrast."""
+    """Return examples of one scene, all with the same random contrast."""
     images, top, bottom = _images(scene, rng)
     rungs = [Rung(0.0, c[:4].astype(float)) if np.isfinite(c[:4]).all() else None for c in scene.canvases[1].corners_px]
     return [example for _ in range(count) if (example := _example(scene, images, rungs, (top, bottom), rng, side_px))]
 
 
 def _images(scene: LumbarScene, rng: np.random.Generator) -> tuple[list[np.ndarray], float, float]:
-    """Return the three planes as images, and the rows between which anything was acquired."""
+    """Return the three planes as images, and the first and last acquired row."""
     chance = Chance(int(rng.integers(2**31)))
     means = draw_contrast(LADDER_WEIGHTS, chance, 1).mean[0].numpy()
     factors = rng.normal(1, 0.06, 256).astype(np.float32)
@@ -119,7 +119,7 @@ def _example(
     if not seen:
         return None
     if rng.random() < 0.12:
-        start = _nowhere(seen, images[1].shape, rng)
+        start = _place_without_vertebra(seen, images[1].shape, rng)
         if start is None:
             return None
         weight[:, 1] = 1
@@ -128,22 +128,22 @@ def _example(
     current = rungs[index]
     if current is None or not rows[0] < current.centre[0] < rows[1]:
         return None
-    start = _shaken(current, rng, loose=rng.random() < (0.45 if index == 0 else 0.12))
+    start = _perturbed(current, rng, loose=rng.random() < (0.45 if index == 0 else 0.12))
     for side, neighbour in enumerate((index + 1, index - 1)):
         if neighbour > TOP_RUNG:
-            continue  # above T12 nothing is ever taught
+            continue  # nothing above T12 is used for training
         if neighbour < 0:
             weight[side, 1] = 1  # nothing below S1
             continue
-        _teach(target[side], weight[side], start, rungs[neighbour], scene, neighbour, rows)
+        _set_target(target[side], weight[side], start, rungs[neighbour], scene, neighbour, rows)
     return RungExample(look_at(images, start, side_px), target, weight)
 
 
-def _teach(
+def _set_target(
     target: np.ndarray, weight: np.ndarray, start: Rung, true: Rung | None, scene: LumbarScene, index: int,
     rows: tuple[float, float],
 ) -> None:  # fmt: skip
-    """Fill in what is known of one neighbour."""
+    """Write what is known about one neighbour into its target and weight."""
     if true is None:
         return
     visible = np.clip((np.minimum(true.corners[:, 0].max(), rows[1]) - np.maximum(true.corners[:, 0].min(), rows[0]))
@@ -158,8 +158,8 @@ def _teach(
         target[9] = 1
 
 
-def _shaken(rung: Rung, rng: np.random.Generator, loose: bool) -> Rung:
-    """Return a rung with the errors of a climb, or of a box that a user drew loosely around it."""
+def _perturbed(rung: Rung, rng: np.random.Generator, loose: bool) -> Rung:
+    """Return a rung with random errors as in a climb or, if `loose`, as in a box that a user drew around it."""
     centre, corners = rung.centre, rung.corners - rung.centre
     if loose:  # an axis-aligned box, up to 12 mm off and 40 % too large or small
         low, high = corners.min(0), corners.max(0)
@@ -176,11 +176,11 @@ def _shaken(rung: Rung, rng: np.random.Generator, loose: bool) -> Rung:
     return Rung(rung.slice, centre + corners @ turn.T)
 
 
-def _nowhere(seen: list[Rung], shape: tuple[int, ...], rng: np.random.Generator) -> Rung | None:
-    """Return a quadrilateral of a vertebra's size away from every vertebra."""
+def _place_without_vertebra(seen: list[Rung], shape: tuple[int, ...], rng: np.random.Generator) -> Rung | None:
+    """Return a quadrilateral of the size of a vertebra, far from every vertebra; None if no place is found."""
     model = seen[int(rng.integers(len(seen)))]
     for _ in range(20):
         centre = rng.uniform(0, 1, 2) * shape
         if all(np.linalg.norm(r.centre - centre) > _FAR_SIZES * 1.3 * r.size for r in seen):
-            return _shaken(Rung(0.0, model.corners - model.centre + centre), rng, loose=False)
+            return _perturbed(Rung(0.0, model.corners - model.centre + centre), rng, loose=False)
     return None

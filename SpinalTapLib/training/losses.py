@@ -12,14 +12,15 @@ from ..spine.structures import Structure
 from .config import LossConfig
 from .tiles.targets import Targets
 
-CLASS_WEIGHTS = (1.0, 1.0, 2.0, 2.0, 1.0, 1.0, 1.0, 1.0)
-"""Weights of the mask classes in the cross-entropy: S1 and C2 are rare and are the anchors. Background counts as much
-as bone: with less, a thick slice that a body's side fills by less than half is taken for bone."""
+CLASS_WEIGHTS = tuple(2.0 if structure in (Structure.S1, Structure.C2) else 1.0 for structure in Structure)
+"""Weights of the mask classes in the cross-entropy. S1 and C2 count double: they are rare, and levels are counted from
+them. Background counts as much as bone: with a lower weight, a thick slice that is less than half bone at a body's side
+is classified as bone."""
 
 
 @dataclass(frozen=True)
 class Losses:
-    """The parts of the loss, each a scalar tensor; `total` is their weighted sum."""
+    """Terms of the loss, each a scalar tensor; `total` is their weighted sum."""
 
     total: torch.Tensor
     heatmap: torch.Tensor
@@ -29,7 +30,7 @@ class Losses:
     home: torch.Tensor
 
     def numbers(self) -> dict[str, float]:
-        """Return the parts as plain numbers."""
+        """Return the terms as plain numbers."""
         return {f.name: float(getattr(self, f.name).detach()) for f in fields(self)}
 
 
@@ -39,7 +40,7 @@ def part_losses(output: torch.Tensor, targets: Targets, config: LossConfig) -> L
     Parameters
     ----------
     output : Tensor, shape (n, 21 or 23, rows, columns)
-        What the network answered, in any precision; losses are computed in single precision.
+        Output of the network, in any precision; the losses are computed in single precision.
     targets : Targets
     config : LossConfig
     """
@@ -57,10 +58,10 @@ def part_losses(output: torch.Tensor, targets: Targets, config: LossConfig) -> L
 def heatmap_loss(heatmaps: torch.Tensor, target: torch.Tensor, peak: float) -> torch.Tensor:
     """Return the mean over pixels and channels of squared difference x (1 + peak x target).
 
-    For a corner channel the target in the weight is that of all four corners: a peak of the wrong kind costs as much
-    as a missing one. With the absolute difference a network that cannot yet tell upper from lower corners does best
-    to put none, and with less weight on wrong kinds to put both for good; with the squared one it puts each at its
-    probability, and always gains from telling them apart a little better.
+    For corner channels, the target in the weight is the maximum over all four corners, so that a peak of the wrong kind
+    costs as much as a missing one. With the absolute difference, a network that cannot yet distinguish upper from lower
+    corners minimises its loss by predicting no peak; with a lower weight on wrong kinds, by predicting both for good.
+    With the squared difference, it predicts each peak at its probability, and any better distinction lowers the loss.
     """
     corners = target[:, :N_CORNERS].amax(1, keepdim=True).expand(-1, N_CORNERS, -1, -1)
     weight = 1 + peak * torch.cat((corners, target[:, N_CORNERS:]), 1)
@@ -74,8 +75,10 @@ def vector_loss(vectors: torch.Tensor, target: torch.Tensor, weight: torch.Tenso
 
 
 def home_loss(homes: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Return the mean distance, in units of `networks.HOME_UNIT_PX`, between where arches say their bodies are and
-    where they are; squared below a quarter, so that a few that are one vertebra off do not decide."""
+    """Return the mean error of the offsets from arches to their bodies, in units of `networks.HOME_UNIT_PX`.
+
+    Huber loss with delta 0.25: a few offsets that point to a neighbouring vertebra do not dominate it.
+    """
     known = target.isfinite().all(1)
     if not known.any():
         return homes.sum() * 0
@@ -91,10 +94,10 @@ def entropy_loss(log_probability: torch.Tensor, target: torch.Tensor) -> torch.T
 
 
 def dice_loss(probability: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Return one minus the mean soft Dice of the classes present in the batch, background left out.
+    """Return one minus the mean soft Dice of the classes present in the batch, without the background.
 
-    The Dice of a class is taken over the whole batch, 2 sum(p t) / (sum(p^2) + sum(t^2)): with soft targets this
-    form, unlike that with plain sums, is largest where p = t.
+    The Dice of a class is computed over the whole batch, 2 sum(p t) / (sum(p^2) + sum(t^2)). With soft targets this
+    form, unlike the one with plain sums, has its maximum at p = t.
     """
     axes = (0, 2, 3)
     keep = torch.arange(probability.shape[1], device=target.device) != Structure.BACKGROUND

@@ -17,13 +17,13 @@ _MEASURED = (("missed", "twice", "false_a_slice"), ("overlap",))
 _LOGARITHMIC = ("total", "heatmap", "vector", "home")
 
 VALIDATION_NAME = "validation.jsonl"
-"""What was measured on real slices on the way stands beside the log, in a file of this name."""
+"""File beside the log with the measurements on real slices during training."""
 
 _log = logging.getLogger(__name__)
 
 
 class LossSums:
-    """Losses of the steps since the last line of the log, added up on the device so that a GPU is not waited for."""
+    """Losses summed since the last line of the log, on the device, so that the GPU need not be synchronised."""
 
     def __init__(self) -> None:
         self._losses: dict[str, torch.Tensor] = {}
@@ -42,12 +42,12 @@ class LossSums:
 
     @property
     def seconds_a_step(self) -> float:
-        """Wall-clock seconds a step, on average."""
+        """Mean wall-clock seconds per step."""
         return (time.monotonic() - self._began) / max(self._count, 1)
 
 
 def append_line(path: Path, line: Mapping[str, float]) -> None:
-    """Add a line to a log; a full disk must not end a training, it is said and no more."""
+    """Append a line to a log. A failure, such as a full disk, is only logged: it must not end the training."""
     try:
         with path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
@@ -58,8 +58,8 @@ def append_line(path: Path, line: Mapping[str, float]) -> None:
 def read_log(path: str | Path) -> dict[str, list[float]]:
     """Return the columns of a training log (``log.jsonl``).
 
-    A resumed run goes back to its last checkpoint: of lines with the same step, the last one counts, and lines of
-    steps that were taken again are dropped.
+    A resumed run starts from its last checkpoint and repeats the steps after it: the earlier lines of these steps are
+    dropped.
 
     Raises
     ------
@@ -83,17 +83,17 @@ def read_log(path: str | Path) -> dict[str, list[float]]:
 
 
 def write_curves(log: str | Path, picture: str | Path) -> Path | None:
-    """Draw the losses, the learning rate and the speed of a run, and what was measured on the way, against its steps.
+    """Plot losses, learning rate, speed and validation measurements of a run against its steps.
 
     Returns
     -------
     Path or None
-        The picture; None, with a hint in the log, where matplotlib is not installed.
+        The picture; None, with a message in the log, if matplotlib is not installed.
 
     Raises
     ------
     ValueError
-        If the log cannot be read, or the picture can't be written.
+        If the log cannot be read, or the picture cannot be written.
     """
     drawn: list[tuple[dict[str, list[float]], tuple[str, ...]]] = [(read_log(log), names) for names in _PANELS]
     measured = Path(log).with_name(VALIDATION_NAME)
@@ -103,7 +103,7 @@ def write_curves(log: str | Path, picture: str | Path) -> Path | None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
-        _log.info("No curves were drawn: they need matplotlib (pip install 'SpinalTapLib[train]').")
+        _log.info("No curves were drawn: this needs matplotlib (pip install 'SpinalTapLib[train]').")
         return None
     across = len(drawn) // 2
     figure = Figure(figsize=(11 * across / 3, 6), layout="constrained")

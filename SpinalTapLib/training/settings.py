@@ -1,4 +1,4 @@
-"""Turn plain values into a settings dataclass. A wrong value is refused in one sentence."""
+"""Convert plain values to a settings dataclass, with one clear sentence for each invalid value."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 
 def check(holds: bool, name: str, value: object, wanted: str) -> None:
-    """Raise ValueError unless the value of a setting is possible."""
+    """Raise ValueError if the value of a setting is invalid."""
     if not holds:
         raise ValueError(f"The training setting {name!r} must be {wanted}; got {value!r}.")
 
@@ -22,7 +22,7 @@ def settings_from_dict(values: dict[str, Any], kind: type, where: str) -> Any:
     Raises
     ------
     ValueError
-        If a key is unknown, a value has the wrong type, or it lies outside what is possible.
+        If a key is unknown, or a value has the wrong type or is out of range.
     """
     if not isinstance(values, dict):
         raise ValueError(f"{where[:1].upper()}{where[1:]} must be a table of settings; got {type(values).__name__}.")
@@ -34,9 +34,9 @@ def settings_from_dict(values: dict[str, Any], kind: type, where: str) -> Any:
 
 
 def known_settings(values: dict[str, Any], kind: type) -> dict[str, Any]:
-    """Return plain values without the settings that a config does not know, such as those of an older version."""
+    """Return plain values without settings that a config does not have, such as those of another version."""
     if not isinstance(values, dict):
-        return values  # reading it will say what is wrong
+        return values  # `settings_from_dict` raises the error
     hints = get_type_hints(kind)
     return {
         name: known_settings(value, hints[name]) if dataclasses.is_dataclass(hints[name]) else value
@@ -46,7 +46,7 @@ def known_settings(values: dict[str, Any], kind: type) -> dict[str, Any]:
 
 
 def _typed(value: Any, hint: Any, name: str, where: str) -> Any:
-    """Return the value as the type that the setting wants."""
+    """Return the value converted to the type of the setting; raise ValueError if it does not fit."""
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return settings_from_dict(value, hint, f"{name!r} of {where}")
     if get_origin(hint) in (Union, UnionType):

@@ -1,4 +1,4 @@
-"""train(): from a config to network weights with a card. Seeded, resumable, on CPU or GPU."""
+"""Train the part network from a config; write its weights and model card. Seeded, resumable, on CPU or GPU."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from .tiles.tiles import Extra, Tiles
 from .validation import Validation
 
 NEW_CLASS_BIAS = -4.0
-"""Logit at which a structure begins that the initial weights do not know: a share of about 2 % or less."""
+"""Initial logit of a structure that the initial weights lack: a probability of about 2 % or less."""
 
 LOG_NAME = "log.jsonl"
 CURVES_NAME = "curves.png"
@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class _Run:
-    """What changes while a network is trained."""
+    """Mutable state of a training run."""
 
     config: TrainConfig
     device: torch.device
@@ -62,6 +62,7 @@ class _Run:
 
     @property
     def progress(self) -> float:
+        """Fraction of the run that is done, 0-1."""
         return progress_of(self.step, self.minutes, self.config)
 
 
@@ -84,19 +85,20 @@ def train(
         Folder for ``<name>.pt`` and its card ``<name>.json``, ``checkpoint.pt``, ``log.jsonl``, ``config.json`` and,
         where matplotlib is installed, ``curves.png``.
     resume : path, optional
-        A checkpoint (or the folder that holds one) of a stopped run to go on from. The config may differ from the
-        checkpoint's in the settings of `checkpoint.FREE` alone.
+        A checkpoint of a stopped run, or the folder that holds it, to resume from. The config may differ from the
+        checkpoint's only in the settings listed in `checkpoint.FREE`.
     progress : callable, optional
         See `progress.ProgressCallback`.
     cancelled : callable, optional
-        Asked at every step; True writes a checkpoint and ends the run with `Cancelled`.
+        Called at every step; if it returns True, a checkpoint is written and `Cancelled` is raised.
     source : callable, optional
-        Makes the iterator of canvases from a random generator, in place of random spines.
+        Takes a random generator and returns an iterator of canvases, used instead of random spines.
     extra : Extra, optional
-        Tiles of something else; without it the network learns from synthetic spines alone.
+        Additional tiles; without it the network is trained on synthetic spines only.
     spider : path, optional
-        Real slices to measure the network on after every tenth of the run, see `validation.Validation`. They are
-        reported (``validation.jsonl``, curves, card) and select nothing. The clock goes on meanwhile.
+        Real slices on which the network is measured after every tenth of the run, see `validation.Validation`. The
+        figures are reported (``validation.jsonl``, curves, card); nothing is selected by them. Their time counts
+        towards the deadline.
 
     Returns
     -------
@@ -106,8 +108,8 @@ def train(
     Raises
     ------
     ValueError
-        If the output can't be written, the checkpoint does not fit, the training diverges, or there are no such
-        real slices.
+        If the output cannot be written, the checkpoint does not match the config, the training diverges, or the real
+        slices are missing.
     Cancelled
         If the caller has cancelled.
     """
@@ -127,13 +129,13 @@ def train(
         raise ValueError(f"Could not write {weights}: {reason(error)}.") from error
     try:
         write_curves(folder / LOG_NAME, folder / CURVES_NAME)
-    except ValueError as error:  # a picture is not worth a failed run
+    except ValueError as error:  # a missing picture must not fail the run
         _log.warning("%s", error)
     return weights
 
 
 def _prepared(config: TrainConfig, resume: str | Path | None) -> _Run:
-    """Build the network and all that follows it, from nothing, from weights or from a checkpoint."""
+    """Build network, average and optimiser: new, from initial weights, or from a checkpoint."""
     device = torch.device(choose_device(config.device))
     torch.manual_seed(config.seed)
     network = PartNetwork(config.widths, config.slices, N_STRUCTURES, homes=True)
@@ -151,21 +153,21 @@ def _prepared(config: TrainConfig, resume: str | Path | None) -> _Run:
 
 
 def _initial(config: TrainConfig) -> PartNetwork:
-    """Return the network that a fine-tuning starts from; what the weights lack is added so that it changes nothing."""
+    """Load the initial weights for fine-tuning, extended to the config's slices and structures by `grown`."""
     known, _ = load_network(str(config.initial_weights))
     if known.widths != config.widths or known.slices > config.slices:
         raise ValueError(
-            f"The initial weights {config.initial_weights} have widths {known.widths} and look at {known.slices} "
+            f"The initial weights {config.initial_weights} have widths {known.widths} and use {known.slices} "
             f"slices; the config asks for {config.widths} and {config.slices}."
         )
     return grown(known, config.slices)
 
 
 def grown(known: PartNetwork, slices: int) -> PartNetwork:
-    """Return a network that answers as `known` does, and can learn to use more slices and to tell more structures.
+    """Return a network with the same output as `known` that can be trained with more slices and more structures.
 
-    Filters on slices that it has not seen begin at zero. The class that is new begins as good as never, with small
-    weights and a bias below all others; where arches have their bodies begins at random.
+    Filters on added slices start at zero. An added structure starts with small random weights and a bias of
+    `NEW_CLASS_BIAS`, so that it is hardly ever predicted. The offsets from arches to bodies start at random.
     """
     network = PartNetwork(known.widths, slices, N_STRUCTURES, homes=True)
     state, old = network.state_dict(), known.state_dict()
@@ -185,7 +187,7 @@ def grown(known: PartNetwork, slices: int) -> PartNetwork:
 
 
 def _restore(run: _Run, checkpoint: Checkpoint) -> None:
-    """Put a run where its checkpoint left it."""
+    """Restore the state of a run from its checkpoint."""
     run.network.load_state_dict(checkpoint.network)
     run.average.network.load_state_dict(checkpoint.average)
     run.optimiser.load_state_dict(checkpoint.optimiser)
@@ -201,7 +203,7 @@ def _optimise(
     cancelled: CancelledCallback | None,
     validation: Validation | None,
 ) -> None:
-    """Take steps until the run is done; log and keep checkpoints on the way."""
+    """Run optimiser steps until the run is done; write log and checkpoints on the way."""
     kept, sums = time.monotonic(), LossSums()
     while run.progress < 1:
         sums.add(_step(run, next(tiles)))
@@ -220,7 +222,7 @@ def _optimise(
 
 
 def _step(run: _Run, tiles: Tiles) -> dict[str, torch.Tensor]:
-    """Take one optimiser step; return the losses as tensors, so that a GPU is not waited for."""
+    """Run one optimiser step; return the losses as tensors, so that the GPU need not be synchronised."""
     rate = learning_rate(run.step, run.progress, run.config)
     for group in run.optimiser.param_groups:
         group["lr"] = rate
@@ -239,11 +241,11 @@ def _step(run: _Run, tiles: Tiles) -> dict[str, torch.Tensor]:
 
 
 def _report(run: _Run, sums: LossSums, folder: Path, progress: ProgressCallback | None) -> None:
-    """Add a line to the log and tell the caller; raise ValueError if the losses are no longer numbers."""
+    """Append a line to the log and report progress; raise ValueError if the loss is not finite."""
     means, seconds = sums.means(), sums.seconds_a_step
     if not math.isfinite(means["total"]):
         raise ValueError(
-            f"The training has diverged at step {run.step}: lower 'learning_rate' and start again from nothing."
+            f"The training has diverged at step {run.step}: lower 'learning_rate' and start a new run."
         )
     line = {
         "step": run.step,
@@ -254,11 +256,11 @@ def _report(run: _Run, sums: LossSums, folder: Path, progress: ProgressCallback 
     }
     append_line(folder / LOG_NAME, line)
     if progress is not None:
-        progress("training", run.progress, f"Step {run.step}, loss {means['total']:.3f}, {seconds:.2f} s a step")
+        progress("training", run.progress, f"Step {run.step}, loss {means['total']:.3f}, {seconds:.2f} s per step")
 
 
 def _keep(run: _Run, folder: Path) -> None:
-    """Write a checkpoint; on failure say so and go on, the last good one is still there."""
+    """Write a checkpoint; if that fails, log a warning and continue with the previous checkpoint in place."""
     checkpoint = Checkpoint(
         run.step,
         run.minutes,
@@ -273,11 +275,11 @@ def _keep(run: _Run, folder: Path) -> None:
     try:
         write_checkpoint(folder / CHECKPOINT_NAME, checkpoint)
     except ValueError as error:
-        _log.warning("%s The training goes on; the last good checkpoint is kept.", error)
+        _log.warning("%s Training continues; the previous checkpoint is kept.", error)
 
 
 def _write_config(folder: Path, config: TrainConfig) -> None:
-    """Make the output folder and put the settings in it."""
+    """Create the output folder and write ``config.json``."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -286,7 +288,7 @@ def _write_config(folder: Path, config: TrainConfig) -> None:
 
 
 def _card(run: _Run, extra: Extra | None, validation: Validation | None) -> dict[str, Any]:
-    """Return what a reader of the weights should know."""
+    """Return the model card of the weights."""
     measured = validation.measure(run.step, run.average.network) if validation is not None else None
     pixel_mm = run.config.placement.pixel_mm
     earlier = _history(run.config)
@@ -307,7 +309,7 @@ def _card(run: _Run, extra: Extra | None, validation: Validation | None) -> dict
 
 
 def _history(config: TrainConfig) -> list[dict[str, Any]]:
-    """Return what the initial weights had learnt before this run, as far as their card says; nothing without such."""
+    """Return the training history of the initial weights from their card; empty without initial weights."""
     if config.initial_weights is None:
         return []
     _, card = load_network(config.initial_weights)

@@ -1,4 +1,4 @@
-"""Train the ladder network from scratch, on pairs of lumbar vertebrae of synthetic spines alone."""
+"""Train the ladder network from scratch, on pairs of lumbar vertebrae of synthetic spines only."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from ..detection.networks import LadderNetwork
 from ..detection.weights import save_network
 from ..progress import Cancelled, CancelledCallback, ProgressCallback
-from .averaging import Average
+from .averaging import Average, progress_of
 from .ladder_examples import RungExample, draw_scene, make_examples
 from .settings import check
 
 
 @dataclass(frozen=True)
 class LadderConfig:
-    """Everything that decides what a training run of the ladder does.
+    """Settings of a training run of the ladder.
 
     Attributes
     ----------
     steps, batch : int
-        Optimiser steps and examples a step.
+        Optimiser steps, and examples per step.
     deadline_minutes : float or None
-        Ends the run after so many minutes; the learning rate falls with whichever of the two is further on.
+        Ends the run after this many minutes; the learning rate follows whichever of the two limits is closer.
     scenes : int
-        Scenes that a worker keeps to choose from.
+        Scenes that a worker keeps in memory.
     examples_per_scene : int
-        Examples made of a scene, under several contrasts, before another one takes its place.
+        Examples made of a scene, with several contrasts, before a new scene replaces it.
     """
 
     name: str = "ladder"
@@ -71,7 +71,7 @@ class LadderConfig:
 
 
 class _ExampleStream(IterableDataset):
-    """Batches of examples without end, reproducible from the seed."""
+    """Endless stream of batches, reproducible from the seed."""
 
     def __init__(self, config: LadderConfig) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ class _ExampleStream(IterableDataset):
 
 
 def ladder_loss(output: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the loss of the geometry (sizes, Huber) and of the presence (cross-entropy).
+    """Return the loss of the geometry (Huber, in units of the rung's size) and of the presence (cross-entropy).
 
     Parameters
     ----------
@@ -150,8 +150,7 @@ def train_ladder(
     loader = DataLoader(_ExampleStream(config), batch_size=None, num_workers=config.workers, worker_init_fn=_one_thread)
     began, step, done = time.monotonic(), 0, 0.0
     for crop, target, weight in loader:
-        minutes = (time.monotonic() - began) / 60
-        done = max(step / config.steps, minutes / config.deadline_minutes if config.deadline_minutes else 0.0)
+        done = progress_of(step, (time.monotonic() - began) / 60, config)
         if done >= 1:
             break
         if cancelled is not None and cancelled():

@@ -1,4 +1,4 @@
-"""Measure a network on real development slices during training. The result selects nothing."""
+"""Measure a network on real development slices during training. Nothing is selected by the result."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Validation:
     spider : path
         The slices; see `spider_slices.py`.
     log : path
-        File that gets a line each time, beside the losses' own.
+        File to which each measurement is appended.
 
     Raises
     ------
     ValueError
-        If the slices can't be read: better now than after the first tenth.
+        If the slices cannot be read. They are read at once, so that the run does not fail after its first tenth.
     """
 
     def __init__(self, spider: str | Path, log: str | Path) -> None:
@@ -41,14 +41,14 @@ class Validation:
         self._done: int | None = None
 
     def after(self, step: int, progress: float, network: nn.Module) -> None:
-        """Measure if another tenth of the run is done, of which `progress` is the share behind it."""
+        """Measure if another tenth of the run is done; `progress` is the fraction done, 0-1."""
         tenths = int(progress * _TIMES)
         if self._done is not None and self._done < tenths < _TIMES:  # the end is measured with the final statistics
             self.measure(step, network)
         self._done = tenths
 
     def measure(self, step: int, network: nn.Module) -> dict[str, float]:
-        """Measure, add a line to the log, and return the figures by name; the network stays as it is."""
+        """Measure the network without changing it, append a line to the log, and return the figures by name."""
         device = next(network.parameters()).device
         found = evaluate_spider(self.spider, detector_finder(PartDetector(copy.deepcopy(network).eval(), device)))
         figures = {name: round(found.rate(what).value, 4) for name, what in _RATES.items()}

@@ -9,6 +9,7 @@ import pytest
 from paths import ROOT
 
 from SpinalTapLib.spine import levels
+from SpinalTapLib.spine.segments import TERMINOLOGY
 
 FILE = ROOT / "Resources" / "Terminology" / "SpinalTap.term.json"
 
@@ -49,7 +50,7 @@ def test_slicers_own_terminology_logic_reads_every_entry():
     slicer = pytest.importorskip("slicer", reason="needs the MRML libraries of Slicer (slicer-core)")
     logic = slicer.vtkSlicerTerminologiesModuleLogic()
     name = logic.LoadTerminologyFromFile(str(FILE))
-    assert name == _maker().CONTEXT_NAME
+    assert name == TERMINOLOGY
     category = slicer.vtkSlicerTerminologyCategory()
     assert logic.GetNthCategoryInTerminology(name, 0, category)
     assert logic.GetNumberOfTypesInTerminologyCategory(name, category) == len(_types())

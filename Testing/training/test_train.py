@@ -152,8 +152,8 @@ def test_a_resume_with_other_settings_is_refused_and_names_them(finished, tmp_pa
     with pytest.raises(ValueError) as caught:
         train(other, tmp_path / "a", resume=finished, source=boxes)
     assert str(caught.value) == (
-        f"The checkpoint {finished} was made with another learning_rate (0.005, not 0.001), loss.mask (0.7, not 0.1); "
-        "resume with the same config."
+        f"The checkpoint {finished} was made with different settings: learning_rate (0.005, not 0.001), "
+        "loss.mask (0.7, not 0.1); resume with the same config."
     )
     assert not (tmp_path / "a").exists()
 
@@ -178,7 +178,7 @@ def test_a_checkpoint_with_unknown_and_missing_settings_still_loads(finished, tm
     path = _older(finished, tmp_path / "older.pt", depth=3, placement={"tile_px": 64, "pixel_mm": 2.0, "zoom": 1})
     assert read_checkpoint(path, quick()).tiles_seen == 48
     assert stored_config(path) == quick()
-    with pytest.raises(ValueError, match=r"another placement\.tile_px \(64, not 96\)"):
+    with pytest.raises(ValueError, match=r"different settings: placement\.tile_px \(64, not 96\)"):
         read_checkpoint(path, replace(quick(), placement=replace(quick().placement, tile_px=96)))
 
 
@@ -276,7 +276,7 @@ def test_canvases_survive_the_disk_and_half_ones_are_refused(tmp_path):
     assert np.array_equal(back.tissue, canvas.tissue) and back.pixel_mm == canvas.pixel_mm
     assert np.array_equal(back.corners_px, canvas.corners_px, equal_nan=True)
     path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(ValueError, match="not a whole canvas"):
+    with pytest.raises(ValueError, match="not a complete canvas"):
         folder.read(path)
 
 

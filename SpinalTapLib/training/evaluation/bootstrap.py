@@ -1,4 +1,4 @@
-"""Bootstrap confidence intervals: how far a figure would move with other subjects."""
+"""Bootstrap confidence intervals of figures, resampled by subject."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LEVEL = 95.0
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its 95 % interval; all NaN where there is nothing to count.
+    """A figure with its 95 % confidence interval; all NaN if there is nothing to count.
 
     Attributes
     ----------
@@ -22,7 +22,7 @@ class Estimate:
     low, high : float
         Interval; NaN for fewer than two subjects.
     count : float
-        What the figure is a part or a mean of.
+        Denominator of the ratio.
     """
 
     value: float
@@ -46,12 +46,11 @@ def ratio(
     Parameters
     ----------
     parts, wholes : sequence of float, length n
-        For each case what is counted or summed, and how many it is of: with distances and their number the ratio
-        is a mean.
+        Numerator and denominator of each case. With summed distances and their number, the ratio is a mean.
     subjects : sequence of str, length n
-        Whose case it is; all of a subject's cases are drawn together.
+        Subject of each case; all cases of a subject are drawn together.
     resamples : int
-        Number of draws; always the same ones.
+        Number of bootstrap samples, drawn with a fixed seed.
     """
     names = sorted(set(subjects))
     of = np.array([names.index(subject) for subject in subjects], dtype=int)

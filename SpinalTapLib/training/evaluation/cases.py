@@ -1,4 +1,4 @@
-"""Pair predictions with references, and read the patient and the kind of image of each pair."""
+"""Pair predicted label maps with reference label maps, and derive subject and sequence from the file names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from ...scans.suffixes import IMAGE_SUFFIXES, is_image_name, without_suffix
 from .tables import read_table
 
-_MARKS = ("_labels", "_label", "_seg", "_mask", "-seg", "-labels")  # words that tell a label map from its scan
+_MARKS = ("_labels", "_label", "_seg", "_mask", "-seg", "-labels")  # endings that distinguish a label map from its scan
 _RESULT_MAP = "vertebrae.nii.gz"
 _SEQUENCE = re.compile(r"(?:(?<=[_\-. ])|^)(stir|tirm|t1w?|t2w?(?:[_\-]space)?|space)(?=[_\-. ]|$)", re.IGNORECASE)
 _GROUPS = {"stir": "STIR", "tirm": "STIR", "t1": "T1", "t2": "T2", "space": "T2 SPACE"}
@@ -24,15 +24,15 @@ class Case:
     Attributes
     ----------
     name : str
-        What reference and prediction are both called.
+        Common name of reference and prediction.
     subject : str
-        Whose it is: the name without the sequence, unless a table says otherwise.
+        Subject: the name without the sequence, unless a table gives another one.
     group : str
-        Sequence, or what a table says.
+        Sequence, or the group given in a table.
     reference : Path
         The true label map.
     prediction : Path or None
-        The predicted label map; None if there is none.
+        The predicted label map; None if it is missing.
     """
 
     name: str
@@ -48,22 +48,22 @@ def find_cases(references: str | Path, predictions: str | Path, table: str | Pat
     Parameters
     ----------
     references : path
-        Folder of label maps, ``<name>.nii.gz``. Where some are called ``<name>_labels.nii.gz`` (or ``_seg``,
-        ``_mask``), only those are references; the others are their scans.
+        Folder of label maps, ``<name>.nii.gz``. If some are named ``<name>_labels.nii.gz`` (or ``_seg``, ``_mask``),
+        only those are references, and the others are their scans.
     predictions : path
-        Folder of label maps of the same names, or of result folders, ``<name>/vertebrae.nii.gz``.
+        Folder of label maps with the same names, or of result folders, ``<name>/vertebrae.nii.gz``.
     table : path, optional
-        CSV file with the columns ``name``, ``group`` and, if wanted, ``subject``.
+        CSV file with the columns ``name``, ``group`` and, optionally, ``subject``.
 
     Returns
     -------
     tuple of Case
-        By name; cases without a prediction are among them.
+        Sorted by name, including cases without a prediction.
 
     Raises
     ------
     ValueError
-        If a folder or the table can't be used, nothing fits, or synthetic and real cases are mixed.
+        If a folder or the table cannot be read, no names match, or synthetic and real cases are mixed.
     """
     found = _label_maps(Path(references))
     predicted = _label_maps(Path(predictions)) | _results(Path(predictions))
@@ -84,12 +84,12 @@ def find_cases(references: str | Path, predictions: str | Path, table: str | Pat
     )
     synthetic = {case.name.startswith(_SYNTHETIC) for case in cases}
     if len(synthetic) > 1:
-        raise ValueError(f"{references} holds phantoms and real scans; evaluate them apart, in folders of their own.")
+        raise ValueError(f"{references} holds phantoms and real scans; evaluate them separately, in two folders.")
     return cases
 
 
 def group_of(name: str) -> str:
-    """Return the sequence that a file name tells: ``"T1"``, ``"T2"``, ``"T2 SPACE"``, ``"STIR"`` or ``"other"``."""
+    """Return the sequence given in a file name: ``"T1"``, ``"T2"``, ``"T2 SPACE"``, ``"STIR"`` or ``"other"``."""
     words = [word.lower() for word in _SEQUENCE.findall(name)]
     if any("space" in word for word in words):
         return _GROUPS["space"]
@@ -97,7 +97,7 @@ def group_of(name: str) -> str:
 
 
 def subject_of(name: str) -> str:
-    """Return a file name without its sequence: whose scan it is."""
+    """Return the subject of a file name: the name without its sequence."""
     bare = re.sub(r"[_\-. ]{2,}", "_", _SEQUENCE.sub("", name)).strip("_-. ")
     return bare or name
 

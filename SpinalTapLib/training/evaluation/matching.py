@@ -1,4 +1,4 @@
-"""Match predicted with true vertebrae, and compare their levels."""
+"""Match predicted vertebrae with true ones, and compare their levels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy import ndimage
 from ...spine import levels
 
 _LARGEST_LEVEL = 28
-_EDGE_AXES = (1, 2)  # rows and columns: a body cut by the first or last slice is seen well enough
+_EDGE_AXES = (1, 2)  # rows and columns; bodies cut by the first or last slice still count
 
 _POSITION = {name: position for position, name in enumerate(levels.COMMON)}
 
@@ -39,12 +39,12 @@ class LabelledBody:
 
 
 def is_vertebra(value: int) -> bool:
-    """Return whether a label value is that of a vertebra: no disc, canal or background."""
+    """Return whether a label value is that of a vertebra, not of a disc, the canal or the background."""
     return 0 < value <= _LARGEST_LEVEL or levels.UNANCHORED_BASE < value < levels.DISC_BASE
 
 
 def bodies_in(labels: np.ndarray, matrix: np.ndarray) -> tuple[LabelledBody, ...]:
-    """Return the vertebrae of a label map, by value.
+    """Return the vertebrae of a label map, in the order of their values.
 
     Parameters
     ----------
@@ -69,8 +69,8 @@ def match(
 ) -> dict[int, int]:
     """Pair predictions with true bodies, one to one.
 
-    A prediction can only be the body that its centroid lies in. Of several in one body the one nearest to its
-    centre counts, the others are false.
+    A prediction is matched with the body that contains its centroid. If a body contains several, the one nearest to its
+    centre is matched and the others are false positives.
 
     Parameters
     ----------
@@ -98,17 +98,17 @@ def match(
 
 
 def value_at(labels: np.ndarray, matrix: np.ndarray, point_lps_mm: np.ndarray) -> int:
-    """Return the label value at a point, shape (3,), LPS, mm; 0 outside of the label map."""
+    """Return the label value at a point, shape (3,), LPS, mm; 0 outside the label map."""
     index = np.rint(np.linalg.solve(matrix[:3, :3], point_lps_mm - matrix[:3, 3])).astype(int)
     inside = (index >= 0).all() and (index < labels.shape).all()
     return int(labels[tuple(index)]) if inside else 0
 
 
 def positions(values: Sequence[int]) -> list[int | None]:
-    """Return how many steps above S1 each label value stands, in a spine that has these values.
+    """Return the number of steps from S1 up to each label value, in a spine with these values.
 
-    L6 and T13 take a step of their own where they are there. Vertebrae without a level (101, 102, ...) count from
-    the lowest of them; C1 and discs have no step.
+    L6 and T13 count as a step if present. Vertebrae without a level (101, 102, ...) are counted from the lowest;
+    C1 and discs have no step (None).
     """
     names = [level.name if (level := levels.level_of_value(value)) else None for value in values]
     extra = {"L6": "L6" in names, "T13": "T13" in names}

@@ -7,7 +7,7 @@ from scipy import ndimage
 
 
 def dice(first: np.ndarray, second: np.ndarray) -> float:
-    """Return twice the common volume over the sum of both, 0-1, of two masks of one shape; NaN if both are empty."""
+    """Return the Dice coefficient, 0-1, of two masks of the same shape; NaN if both are empty."""
     total = np.count_nonzero(first) + np.count_nonzero(second)
     return 2 * np.count_nonzero(first & second) / total if total else float("nan")
 
@@ -18,16 +18,16 @@ def surface_distance_mm(first: np.ndarray, second: np.ndarray, spacing_mm: np.nd
     Parameters
     ----------
     first, second : ndarray of bool
-        Two masks of one shape, in any number of dimensions.
+        Two masks of the same shape, in any number of dimensions.
     spacing_mm : ndarray, shape (dimensions,)
-        Distance between neighbouring elements along each axis.
+        Spacing along each axis.
 
     Returns
     -------
     float
-        Mean, over the surface elements of both, of the distance to the nearest surface element of the other
-        (Heimann et al., IEEE TMI 28:1251, 2009); NaN if one of them is empty. A surface element belongs to the
-        mask and has a neighbour, across a face, that does not; outside of the array there is nothing.
+        Mean distance from the surface elements of each mask to the nearest surface element of the other (Heimann et
+        al., IEEE TMI 28:1251, 2009); NaN if a mask is empty. A surface element is an element of the mask with a face
+        neighbour outside the mask or outside the array.
     """
     if not first.any() or not second.any():
         return float("nan")
@@ -45,7 +45,7 @@ def _surface(mask: np.ndarray) -> np.ndarray:
 
 
 def _box(mask: np.ndarray) -> tuple[slice, ...]:
-    """Return the smallest box around a mask that is not empty."""
+    """Return the bounding box of a non-empty mask."""
     axes = range(mask.ndim)
     spans = (np.flatnonzero(mask.any(tuple(other for other in axes if other != axis))) for axis in axes)
     return tuple(slice(int(span[0]), int(span[-1]) + 1) for span in spans)

@@ -1,14 +1,14 @@
-"""Evaluate a folder of predictions against true label maps, by the protocol of the project.
+"""Evaluate a folder of predictions against true label maps, by the project's protocol.
 
-* Detection: a predicted centroid inside a true body, one to one. Precision, recall.
-* Identification: detected and the right level, of all true vertebrae. Also counted from S1 (the right number of
-  steps above it, whatever the names), and with one shift of all levels of a scan allowed.
-* Localisation: distance of the centroids, and of the corners where the reference has them, mm.
-* Overlap of matched bodies, whatever their level: Dice (0 for a missed one) and average symmetric surface distance
-  (of the found ones), mm, in 3-D and in 2-D on the true body's mid-slice.
+* Detection: the predicted centroid lies inside a true body; matched one to one. Precision, recall.
+* Identification: fraction of all true vertebrae that are detected with the correct level. Also counted from S1 (the
+  correct number of steps above it, whatever the names), and with one shift of all levels of a scan allowed.
+* Localisation: distance of the centroids and, if the reference has them, of the corners, mm.
+* Overlap of matched bodies, whatever their level: Dice (0 for missed bodies) and average symmetric surface distance (of
+  found bodies), mm, in 3-D and in 2-D on the mid-slice of the true body.
 
-Bodies that the upper, lower, front or back edge of the image cuts are neither right nor wrong, nor is what is found
-in them. Figures are over all vertebrae of a group; intervals are 95 %, bootstrapped by subject.
+Bodies cut by the upper, lower, front or back edge of the image are ignored, and so are predictions in them. Figures are
+over all vertebrae of a group; intervals are 95 %, bootstrapped by subject.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Metric:
-    """One line of the table: a ratio of two sums over scans."""
+    """One row of the table: a ratio of two sums over scans."""
 
     name: str
     title: str
@@ -41,7 +41,7 @@ class Metric:
 
 
 def _mean(name: str, title: str, decimals: int) -> Metric:
-    """Return the mean of a `CaseScore` field that holds one value a vertebra."""
+    """Return the metric for the mean of a `CaseScore` field with one value per vertebra."""
     return Metric(name, title, lambda s: sum(getattr(s, name)), lambda s: len(getattr(s, name)), decimals)
 
 
@@ -61,12 +61,12 @@ METRICS: tuple[Metric, ...] = (
     _mean("dice_2d", "Dice, mid-slice", 3),
     _mean("distance_2d_mm", "Surface distance, mid-slice, mm", 2),
 )
-"""The protocol's figures, in the order of the table."""
+"""Metrics of the protocol, in the order of the table."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The figures of a folder.
+    """Evaluation of a folder.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class Evaluation:
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """``"all"`` and, if there are several, each group."""
+        """``"all"``, followed by the names of the groups if there are several."""
         names = sorted({score.group for score in self.scores})
         return (ALL, *names) if len(names) > 1 else (ALL,)
 
@@ -93,7 +93,7 @@ class Evaluation:
         return ratio(parts, wholes, [score.subject for score in scores])
 
     def markdown(self) -> str:
-        """Return the table: one line a figure, one column a group."""
+        """Return the table: one row per metric, one column per group."""
         scores = {group: self.of_group(group) for group in self.groups}
         rows = [
             ["", *self.groups],
@@ -109,11 +109,11 @@ class Evaluation:
         ]
         missing = sorted({score.name for score in self.scores if score.missing})
         notes = ["In brackets: 95 % interval, bootstrapped by subject."]
-        notes += [f"Without prediction, counted as nothing found: {', '.join(missing)}."] if missing else []
+        notes += [f"Without a prediction, counted as nothing found: {', '.join(missing)}."] if missing else []
         return markdown_table(rows) + "\n" + "\n".join(notes) + "\n"
 
     def as_json(self) -> dict[str, Any]:
-        """Return all figures and what was counted in each scan, ready for ``json.dumps``."""
+        """Return all figures and the counts of each scan, ready for ``json.dumps``."""
         groups = {
             group: {metric.name: plain(asdict(self.estimate(metric, group))) for metric in METRICS}
             for group in self.groups
@@ -137,16 +137,16 @@ def evaluate_folders(
     references, predictions, table : path
         See `cases.find_cases`.
     conversion : path, optional
-        CSV file with the columns ``from`` and ``to``: the references' label values, and ours for them.
+        CSV file with the columns ``from`` and ``to``: label values of the references, and ours.
     by_region : bool
-        Group vertebrae by region of the spine instead of scans by sequence.
+        Group vertebrae by region of the spine instead of grouping scans by sequence.
     progress : callable, optional
         Called with the fraction done and the scan's name.
 
     Raises
     ------
     ValueError
-        If something can't be read, or nothing fits together.
+        If a file cannot be read, or no prediction matches a reference.
     """
     values = _read_conversion(Path(conversion)) if conversion else None
     cases = find_cases(references, predictions, table)
@@ -159,7 +159,7 @@ def evaluate_folders(
 
 
 def plain(values: Mapping[str, float]) -> dict[str, float | None]:
-    """Return an estimate's values with None for NaN, which JSON has no word for."""
+    """Return values rounded for JSON, with None in place of NaN."""
     return {key: None if np.isnan(value) else round(value, 5) for key, value in values.items()}
 
 

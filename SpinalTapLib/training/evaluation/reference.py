@@ -1,4 +1,4 @@
-"""Load a reference label map with its bodies, and the prediction on the same grid."""
+"""Load a reference label map and its bodies, and the prediction on the same grid."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TRUTH_ENDING = "_truth.json"
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """A label map in the sagittal frame with its bodies."""
+    """A reference label map in the sagittal frame, with its bodies."""
 
     labels: np.ndarray
     matrix: np.ndarray
@@ -37,21 +37,23 @@ class Truth:
 
 
 def truth_of(image: sitk.Image, case: Case, conversion: Mapping[int, int] | None) -> Truth:
-    """Return the truth of a scan from its label map; corners and centroids from the file beside it, if there is one.
+    """Return the ground truth of a scan from its label map.
+
+    Corners and centroids come from ``<name>_truth.json`` beside the label map, if that file exists.
 
     Parameters
     ----------
     image : SimpleITK.Image
         The label map.
     case : Case
-        Whose it is.
+        The case of the label map.
     conversion : mapping of int to int or None
-        The map's label values to ours.
+        Label values of the map to ours.
 
     Raises
     ------
     ValueError
-        If the file beside it can't be read, or the image is not sagittal.
+        If ``<name>_truth.json`` cannot be read, or the image is not sagittal.
     """
     labels, matrix = sagittal_labels(image, str(case.reference))
     if conversion is not None:
@@ -69,7 +71,7 @@ def _converted(labels: np.ndarray, conversion: Mapping[int, int]) -> np.ndarray:
 
 
 def _truth_points(path: Path) -> dict[int, dict[str, Any]]:
-    """Return what a phantom's truth says about each label value, or nothing where there is no such file."""
+    """Return the entry of a phantom's truth file for each label value; empty if there is no such file."""
     if not path.is_file():
         return {}
     try:
@@ -79,7 +81,7 @@ def _truth_points(path: Path) -> dict[int, dict[str, Any]]:
 
 
 def _with_corners(bodies: Sequence[LabelledBody], points: Mapping[int, dict[str, Any]]) -> tuple[LabelledBody, ...]:
-    """Take centroid and corners from a file where it has them: exact, and known where the label map is coarse."""
+    """Replace centroids and corners by those of a file if it has them: exact even if the label map is coarse."""
     return tuple(
         LabelledBody(
             body.value,
@@ -94,7 +96,7 @@ def _with_corners(bodies: Sequence[LabelledBody], points: Mapping[int, dict[str,
 
 
 def predicted_bodies(path: Path, labels: np.ndarray, matrix: np.ndarray) -> tuple[LabelledBody, ...]:
-    """Return the vertebrae of spine.json where the label map is part of a result, else those of the label map."""
+    """Return the vertebrae of spine.json if the label map is part of a result, else those of the label map."""
     if not (path.parent / "spine.json").is_file():
         return bodies_in(labels, matrix)
     entries = read_spine_json(path.parent / "spine.json")["vertebrae"]
@@ -105,14 +107,14 @@ def predicted_bodies(path: Path, labels: np.ndarray, matrix: np.ndarray) -> tupl
 
 
 def sagittal_labels(image: sitk.Image, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the labels, (slice, row, column), int32, and their matrix to LPS mm, of an image."""
+    """Return the labels of an image, (slice, row, column), int32, and their matrix to LPS mm."""
     grid = sagittal_grid(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection(), name)
     array = np.rint(grid.to_sagittal(sitk.GetArrayFromImage(image))).astype(np.int32)
     return np.ascontiguousarray(array), grid.matrix
 
 
 def on_grid_of(reference: sitk.Image, prediction: sitk.Image) -> np.ndarray:
-    """Return the predicted labels, (slice, row, column), on the grid of the reference, resampled only if need be."""
+    """Return the predicted labels, (slice, row, column), on the grid of the reference; resampled only if needed."""
     same = reference.GetSize() == prediction.GetSize() and all(
         np.allclose(reference.TransformIndexToPhysicalPoint(corner), prediction.TransformIndexToPhysicalPoint(corner),
                     atol=_SAME_GRID_MM)

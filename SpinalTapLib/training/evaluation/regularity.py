@@ -6,25 +6,25 @@ import numpy as np
 from scipy import ndimage
 
 BALL_MM = 4.0
-"""Radius of the ball of opening and closing, mm. Thinner parts count as spurs, narrower gaps as bites; the corners of a
-regular body lose a little as well."""
+"""Radius of the structuring ball, mm. Thinner parts count as spurs, narrower gaps as notches; a regular body loses a
+little volume at its corners."""
 
 
 def irregularity(mask: np.ndarray, radius: float) -> tuple[float, float]:
-    """Return the shares of a shape's volume that an opening removes and a closing adds.
+    """Return the fractions of a shape's volume that an opening removes and a closing adds.
 
     Parameters
     ----------
     mask : ndarray of bool, shape (slices, rows, columns)
-        The shape on an isotropic grid. Where it touches the first or last slice it is continued beyond it: the
-        image cut it there.
+        The shape on an isotropic grid. At the first and last slice it is extended beyond the array, because the image
+        ends there and not the body.
     radius : float
-        Of the ball, in voxels.
+        Radius of the ball, voxels.
 
     Returns
     -------
     removed, filled : float
-        Shares of the shape's volume; NaN for an empty mask.
+        Fractions of the shape's volume; NaN for an empty mask.
     """
     volume = np.count_nonzero(mask)
     if not volume:
@@ -42,7 +42,7 @@ def irregularity(mask: np.ndarray, radius: float) -> tuple[float, float]:
 
 
 def _distance(mask: np.ndarray) -> np.ndarray:
-    """Return the distance of every voxel to the nearest one outside of a mask; far where there is none."""
+    """Return the distance from every voxel to the nearest voxel outside the mask; infinite if there is none."""
     if mask.all():
         return np.full(mask.shape, np.inf)
     return ndimage.distance_transform_edt(mask)

@@ -21,20 +21,20 @@ REGIONS = {"cervical": "C", "thoracic": "T", "lumbar": "L", "sacral": "S"}
 
 @dataclass(frozen=True)
 class CaseScore:
-    """What was counted in one scan.
+    """Counts and distances of one scan.
 
     Attributes
     ----------
     name, subject, group : str
         See `cases.Case`.
     reference, predicted, matched : int
-        Number of true vertebrae, of predicted ones, and of pairs, without those cut by the image's edge.
+        Numbers of true vertebrae, predicted vertebrae and matched pairs, without those cut by the edge of the image.
     identified, from_s1, shifted : int
-        Pairs with the right level; with the right number of steps above S1; right after the best single shift.
+        Pairs with the correct level; with the correct number of steps above S1; correct after the best single shift.
     centroid_mm, corner_mm, dice_3d, distance_3d_mm, dice_2d, distance_2d_mm : tuple of float
-        One value for each pair (`corner_mm`: for each corner; Dice: for each true vertebra).
+        One value per pair (`corner_mm`: per corner; Dice: per true vertebra).
     missing : bool
-        Whether there was no prediction at all.
+        Whether there was no prediction file.
     """
 
     name: str
@@ -56,28 +56,28 @@ class CaseScore:
 
     @property
     def all_right(self) -> bool:
-        """Whether every true vertebra was found and named, and nothing else was."""
+        """Whether every true vertebra was found and named, without false positives."""
         return self.identified == self.reference == self.predicted
 
 
 def score_case(
     case: Case, conversion: Mapping[int, int] | None = None, by_region: bool = False
 ) -> tuple[CaseScore, ...]:
-    """Score one scan: as a whole, or each region of the spine that it shows.
+    """Score one scan as a whole, or each region of the spine that it shows.
 
     Parameters
     ----------
     case : Case
         Reference and prediction.
     conversion : mapping of int to int, optional
-        The reference's label values to ours, where it uses others; values that it lacks are no vertebrae.
+        Label values of the reference to ours; values that are not in it are ignored.
     by_region : bool
-        One score, and one group, for each of `REGIONS`.
+        Return one score for each of `REGIONS`, each a group of its own.
 
     Raises
     ------
     ValueError
-        If a file can't be read.
+        If a file cannot be read.
     """
     image = read_image(case.reference).image
     truth = truth_of(image, case, conversion)
@@ -110,8 +110,9 @@ def score(
 ) -> CaseScore:
     """Score predicted bodies and their label map, shape (slice, row, column), on the grid of the truth.
 
-    Predictions whose centroid lies in a body that the image's edge cuts are left out, like that body; so are, where
-    `only` some label values count, those in other bodies, and those in none that have another value.
+    Bodies cut by the edge of the image are ignored, and so are predictions whose centroid lies in them. With `only`,
+    bodies with other label values are ignored in the same way, and so are predictions outside all bodies that have
+    another label value.
     """
     reference = [body for body in truth.bodies if not body.cut and (only is None or body.value in only)]
     wanted, seen = ({body.value for body in bodies} for bodies in (reference, truth.bodies))
@@ -151,7 +152,7 @@ def _relative(
     predicted: Sequence[LabelledBody],
     reference: Sequence[LabelledBody],
 ) -> tuple[int, int]:
-    """Count the pairs with the right number of steps above S1, and those right after the best single shift."""
+    """Count the pairs with the correct number of steps above S1, and those correct after the best single shift."""
     here, there = (
         dict(zip(values, positions(values)))
         for values in ([b.value for b in bodies] for bodies in (predicted, reference))
@@ -162,7 +163,7 @@ def _relative(
         step, right = here[item.value], there[known.value]
         if step is not None and right is not None:
             shifts[step - right] += 1
-            from_s1 += step == right and item.value < levels.UNANCHORED_BASE  # a mere number is no count from S1
+            from_s1 += step == right and item.value < levels.UNANCHORED_BASE  # unnamed ones are not counted
     return from_s1, max(shifts.values(), default=0)
 
 

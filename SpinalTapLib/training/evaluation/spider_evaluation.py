@@ -1,4 +1,4 @@
-"""Run a detector on all SPIDER slices, and put the figures into a table."""
+"""Run a detector on all SPIDER slices and tabulate the results."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
     from ...detection.detector import PartDetector
 
 _ONE_SLICE_MM = 20.0
-"""Thickness given to a lone slice, so that linking takes what it shows for a whole body."""
+"""Thickness assigned to a single slice, so that linking accepts its vertebrae as whole bodies."""
 
 RULES = (
     f"Scale: the median disc pitch is taken as {PITCH_MM:.0f} mm. A body between two neighbouring disc boxes is found "
-    "by a detection in the middle 60 % between them, no further sideways than half a box; more than one there is a "
-    "double. Not counted: what goes on from the last boxes as a spine does (any number above; S1, and vertebrae whose "
+    "by a detection in the middle 60 % between them, at most half a box to the side; a second one there is a double. "
+    "Not counted: detections that continue the spine beyond the last boxes (any number above; S1, and vertebrae whose "
     "discs have no box, below). Every other detection is false. In brackets: 95 % interval, bootstrapped by patient."
 )
 MASK_RULES = (
-    "Bodies cut out of the labels of whole vertebrae; compared within 8 mm of each; slices without bodies left out."
+    "Bodies are cut out of the labels of whole vertebrae and compared within 8 mm; slices without bodies are left out."
 )
 
 
 @dataclass(frozen=True)
 class SpiderEvaluation:
-    """The figures.
+    """Evaluation of a detector on the SPIDER slices.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class SpiderEvaluation:
         return (ALL, *sorted({score.group for score in self.scores}))
 
     def rate(self, what: str, group: str = ALL) -> Estimate:
-        """Return the share of bodies that are ``"once"``, ``"double"`` or ``"missed"``, or ``"false"`` a slice."""
+        """Return the fraction of bodies found ``"once"``, ``"double"`` or ``"missed"``, or ``"false"`` per slice."""
         scores = [score for score in self.scores if group in (ALL, score.group)]
         wholes = [1.0 if what == "false" else float(score.bodies) for score in scores]
         return ratio([float(getattr(score, what)) for score in scores], wholes, [score.subject for score in scores])
@@ -70,7 +70,7 @@ class SpiderEvaluation:
         )
 
     def markdown(self) -> str:
-        """Return the table: one line a sequence."""
+        """Return the table: one row per sequence."""
         rows = [["", "Slices", "Bodies", "Found once", "Twice", "Missed", "False a slice"]]
         for group in self.groups:
             scores = [score for score in self.scores if group in (ALL, score.group)]
@@ -88,7 +88,7 @@ class SpiderEvaluation:
         return text
 
     def as_json(self) -> dict[str, Any]:
-        """Return all figures and what was counted in each slice, ready for ``json.dumps``."""
+        """Return all figures and the counts of each slice, ready for ``json.dumps``."""
         rates = ("once", "double", "missed", "false")
         groups = {group: {what: plain(asdict(self.rate(what, group))) for what in rates} for group in self.groups}
         return {
@@ -101,7 +101,7 @@ class SpiderEvaluation:
 
 
 def comparison_table(title: str, found: Mapping[str, SpiderEvaluation]) -> str:
-    """Return several evaluations as a Markdown table, a line each under a column called `title`."""
+    """Return several evaluations as a Markdown table, one row each; `title` heads the column of names."""
     rows = [[title, "Found once", "Twice", "Missed", "False a slice", "Dice, masked slices"]]
     for name, result in found.items():
         rates = [result.rate(what).words(3) for what in ("once", "double", "missed")]
@@ -117,16 +117,16 @@ def evaluate_spider(
     Parameters
     ----------
     folder : path
-        With ``disc_boxes.csv`` and ``images``; with ``masks``, their overlap too.
+        With ``disc_boxes.csv`` and ``images``; if there is a folder ``masks``, overlap is measured too.
     finder : callable
-        See `spider_slices.Finder`; `detector_finder` makes one of the part detector.
+        See `spider_slices.Finder`; `detector_finder` returns one for the part detector.
     progress : callable, optional
         Called with the fraction done and the slice's name.
 
     Raises
     ------
     ValueError
-        If a file is missing or can't be read.
+        If a file is missing or cannot be read.
     """
     folder = Path(folder)
     slices = load_slices(folder)
@@ -153,25 +153,25 @@ def evaluate_spider(
 
 
 def in_picture(points: np.ndarray, back: np.ndarray) -> np.ndarray:
-    """Return points, shape (n, 2), of a rescaled slice in the picture's own pixels; `back` is from `rescaled`."""
+    """Return points of a rescaled slice, shape (n, 2), in pixels of the original picture; `back` as in `rescaled`."""
     return np.reshape(points, (-1, 2)) @ back[:2, :2].T + back[:2, 2]
 
 
 def mask_in_picture(mask: np.ndarray, back: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Return a mask of a rescaled slice on the picture's grid, its edge where it was."""
+    """Return the mask of a rescaled slice on the grid of the original picture."""
     there = np.linalg.inv(back)
     return ndimage.affine_transform(mask.astype(np.float32), there[:2, :2], there[:2, 2], shape, order=1) >= 0.5
 
 
 def slice_volume(image: np.ndarray) -> SagittalVolume:
-    """Return a slice at 1 mm a pixel as a volume of one slice, as thick as a body is wide."""
+    """Return a slice with 1 mm pixels as a volume of one slice, `_ONE_SLICE_MM` thick."""
     matrix = np.zeros((4, 4))  # rows run downwards and columns backwards in LPS
     matrix[0, 0], matrix[2, 1], matrix[1, 2], matrix[3, 3] = _ONE_SLICE_MM, -1.0, 1.0, 1.0
     return SagittalVolume(np.ascontiguousarray(image)[None], matrix)
 
 
 def detector_finder(detector: PartDetector) -> Finder:
-    """Return a finder that runs the part detector and keeps what linking keeps, as for a scan of one slice."""
+    """Return a finder that runs the part detector and linking, as for a scan of one slice."""
     from ...detection.linking import link
     from ...spine.structures import Structure
 

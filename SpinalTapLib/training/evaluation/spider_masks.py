@@ -1,16 +1,16 @@
 """Measure the overlap of predicted bodies with the SPIDER masks, in single slices.
 
-The masks show whole vertebrae, one label each: body and posterior parts. Only the body is compared. It is cut out
-of a label so: an opening with a disc of 70 % of the largest circle that fits into the slice's bodies removes
-pedicles, laminae and most processes, which are thinner; the foremost piece left is the core of the body; the label
-is cut along the rear edge of the smallest rectangle around the core (one pixel behind it), and the part that holds
-the core is the body.
+The masks show whole vertebrae, body and posterior elements, one label each. Only the body is compared. It is extracted
+in three steps: an opening with a disc of 70 % of the largest circle that fits into the bodies of the slice removes
+pedicles, laminae and most processes, which are thinner; the most anterior remaining piece is the core of the body; the
+label is cut along the rear edge of the smallest rectangle around the core (one pixel behind it), and the part that
+contains the core is the body.
 
-A slice counts if it has three such bodies or more whose largest circle has a radius of a quarter of their pitch at
-least: in lateral slices there are only posterior parts. A body that is a third longer, from front to back, than
-the slice's median still has its pedicle and is left out. Unlabelled vertebrae (the sacrum, those at the upper edge)
-are neither right nor wrong: a prediction is compared with a body only within 8 mm of it, and only where it is
-nearer to it than to any other labelled body. Scale: as in `spider`, the bodies' median pitch is taken as 36 mm.
+A slice counts if it has at least three bodies whose largest inscribed circle has a radius of at least a quarter of
+their pitch; lateral slices show posterior elements only. A body more than a third longer, from front to back, than the
+median of the slice still includes its pedicle and is left out. Unlabelled vertebrae (the sacrum, those at the upper
+edge) are ignored: a prediction is compared with a body only within 8 mm of it, and only where no other labelled body is
+nearer. Scale: as in `spider_slices`, the median pitch of the bodies is taken as 36 mm.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def load_masked_slices(folder: str | Path) -> tuple[MaskedSlice, ...]:
     Raises
     ------
     ValueError
-        If there is none, or a picture can't be read.
+        If there are no masks, or a picture cannot be read.
     """
     paths = sorted((Path(folder) / "masks").glob("*_labels.png"))
     if not paths:
@@ -84,7 +84,7 @@ def load_masked_slices(folder: str | Path) -> tuple[MaskedSlice, ...]:
 
 
 def body_parts(labels: np.ndarray) -> np.ndarray | None:
-    """Return the labels on body pixels only, or None for a slice that does not count (see the file's top).
+    """Return the labels on body pixels only, or None for a slice that does not count (see the module docstring).
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def score_masked(item: MaskedSlice, mask: np.ndarray) -> SliceScore:
 
 
 def _depth(mask: np.ndarray) -> np.ndarray:
-    """Return how far each pixel lies inside a mask, px; outside of the array there is nothing."""
+    """Return the depth of each pixel inside a mask, px; the mask ends at the edge of the array."""
     return ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
 
 
@@ -146,7 +146,7 @@ def _body_part(mask: np.ndarray, radius: float) -> np.ndarray | None:
 
 
 def _opened(mask: np.ndarray, radius: float) -> np.ndarray:
-    """Return a mask without the parts that a disc of that radius does not fit into."""
+    """Return the opening of a mask with a disc of that radius."""
     fits = _depth(mask) >= radius
     return ndimage.distance_transform_edt(~fits) < radius if fits.any() else fits
 

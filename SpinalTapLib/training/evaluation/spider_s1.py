@@ -1,7 +1,8 @@
-"""Count the SPIDER slices in which the vertebra called S1 lies right below the lowest disc box.
+"""Count the SPIDER slices in which the vertebra named S1 is directly below the lowest disc box.
 
-Only slices all of whose discs have boxes can tell: there the lowest box is that of L5-S1. The middle of S1 lies 0.15 to
-0.95 disc pitches below that box's middle (rows alone count: the sacrum bends backwards), and a level is 0.8 of a pitch.
+Only slices in which every disc has a box are used: there the lowest box is that of L5-S1. The centre of S1 is 0.15 to
+0.95 disc pitches below the centre of that box (measured along rows only, because the sacrum bends backwards), and one
+level is 0.8 of a pitch.
 """
 
 from __future__ import annotations
@@ -15,25 +16,25 @@ from .spider_slices import SliceScore, SpiderSlice
 RIGHT, ONE_OFF, FURTHER_OFF, NOT_CLAIMED = "right", "one level off", "further off", "not claimed"
 ANSWERS = (RIGHT, ONE_OFF, FURTHER_OFF, NOT_CLAIMED)
 SURE = 0.5
-"""A vertebra is called S1 from this evidence on."""
-_BELOW = (0.15, 0.95)  # pitches from the middle of the lowest box to that of S1
+"""Least evidence for naming a vertebra S1."""
+_BELOW = (0.15, 0.95)  # pitches from the centre of the lowest box to that of S1
 _LEVEL = _BELOW[1] - _BELOW[0]
 
 
 def judge_s1(item: SpiderSlice, claimed: np.ndarray | None) -> str | None:
-    """Say whether the vertebra called S1 is S1.
+    """Judge whether the vertebra named S1 is S1.
 
     Parameters
     ----------
     item : SpiderSlice
         The slice.
     claimed : ndarray, shape (2,), or None
-        Middle of the vertebra called S1, (row, column), px of the slice's own picture; None if none is.
+        Centre of the vertebra named S1, (row, column), px of the original picture; None if no vertebra is.
 
     Returns
     -------
     str or None
-        One of `ANSWERS`; None where a disc has no box.
+        One of `ANSWERS`; None if a disc has no box.
     """
     if item.unboxed:
         return None
@@ -46,12 +47,12 @@ def judge_s1(item: SpiderSlice, claimed: np.ndarray | None) -> str | None:
 
 
 def count_s1(scores: Sequence[SliceScore]) -> dict[str, int]:
-    """Return how many slices have each answer, in the order of `ANSWERS`."""
+    """Return the number of slices for each of `ANSWERS`."""
     return {answer: sum(score.s1 == answer for score in scores) for answer in ANSWERS}
 
 
 def s1_words(scores: Sequence[SliceScore]) -> str:
-    """Return the count as a sentence; nothing if no slice can tell."""
+    """Return the counts as a sentence; empty if no slice could be judged."""
     counts = count_s1(scores)
     told = ", ".join(f"{name} in {n}" for name, n in counts.items() if n or name != FURTHER_OFF)
     whole = sum(counts.values())

@@ -1,19 +1,19 @@
-"""Measure how well a detector finds the bodies in the SPIDER slices, single real mid-sagittal ones.
+"""Measure how well a detector finds the vertebral bodies in the SPIDER slices: single, real, mid-sagittal slices.
 
-The slices are pictures (8 bit) without a millimetre scale, with a box around each disc (van der Graaf et al., Sci
-Data 11:264, 2024; slices and boxes extracted by others). Scale and truth are therefore approximations:
+The slices are 8-bit pictures without a millimetre scale, with a box around each disc (van der Graaf et al., Sci Data
+11:264, 2024; slices and boxes extracted by others). Scale and ground truth are therefore approximations:
 
 * **Scale.** The median distance between neighbouring discs is taken as 36 mm, a lumbar pitch.
-* **Truth.** Between two neighbouring boxes there is one body. It is found if a detection lies in its region: the
-  middle 60 % of the way from box centre to box centre, and no further sideways than half the boxes' mean width.
-  One detection there is right, none is a miss, more is a double.
-* **Neither right nor wrong** are detections that go on from the last boxes like a spine does (each 0.5 to 1.35
-  pitches from the one before, the first at most one pitch from the box): above the top as many as there are, below
-  the bottom one (S1), and one more for each disc that `overview.csv` counts and that has no box.
+* **Ground truth.** Between two neighbouring boxes there is one body. It is found if a detection lies in its region: the
+  middle 60 % of the line from box centre to box centre, at most half the mean width of the boxes to the side. One
+  detection in the region is correct, none is a miss, more than one is a double.
+* **Ignored** are detections that continue the spine beyond the last boxes (each 0.5 to 1.35 pitches from the previous
+  one, the first at most one pitch from the box): any number above the top box; below the bottom box one (S1), plus one
+  for each disc that `overview.csv` counts but that has no box.
 * Every other detection is **false**.
 
-One picture (`UPSIDE_DOWN`) is stored with the sacrum at the top, while its boxes are those of the upright slice: it
-is turned when it is read.
+One picture (`UPSIDE_DOWN`) is stored with the sacrum at the top, although its boxes are those of the upright slice. It
+is flipped when it is read.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ UPSIDE_DOWN = ("52_t2_SPACE",)
 _ALONG = (0.2, 0.8)
 _STEP = (0.5, 1.35)  # pitches from one unannotated body to the next
 _FIRST_STEP = 1.0
-_SLICE_MM = 4.0  # as the volumes had; only so that a slice is a volume
+_SLICE_MM = 4.0  # slice spacing of the original volumes; needed to make a volume of a slice
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What a detector sees in one slice, px of the slice that it was given.
+    """Detections in one slice, in pixels of the slice given to the detector.
 
     Attributes
     ----------
     centroids : ndarray, shape (n, 2)
         (row, column).
     mask : ndarray of bool, shape (rows, columns), or None
-        Vertebral bodies, if it draws them.
+        Vertebral bodies, if the detector segments them.
     s1 : ndarray, shape (2,), or None
-        (row, column) of the vertebra called S1, if one is.
+        (row, column) of the vertebra named S1, if any.
     """
 
     centroids: np.ndarray
@@ -60,7 +60,7 @@ class Found:
 
 
 Finder = Callable[[np.ndarray], Found]
-"""A detector: takes a slice, shape (rows, columns), float32, 1 mm a pixel, upright, anterior on the left."""
+"""A detector: takes a slice, shape (rows, columns), float32, 1 mm pixels, upright, anterior on the left."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,7 @@ class SpiderSlice:
     boxes : ndarray, shape (n, 4)
         Disc boxes from top to bottom: row, column of the upper left, then of the lower right corner, px.
     unboxed : int
-        Discs that the overview counts and that have no box.
+        Discs that the overview counts but that have no box.
     """
 
     name: str
@@ -99,7 +99,7 @@ class SpiderSlice:
 
 @dataclass(frozen=True)
 class SliceScore:
-    """What was counted in one slice; `bodies` = `once` + `double` + `missed`. For `s1` see `spider_s1.judge_s1`."""
+    """Counts of one slice; `bodies` = `once` + `double` + `missed`. For `s1` see `spider_s1.judge_s1`."""
 
     name: str
     subject: str
@@ -120,12 +120,12 @@ def load_slices(folder: str | Path) -> tuple[SpiderSlice, ...]:
     Parameters
     ----------
     folder : path
-        With ``disc_boxes.csv``, ``images/<name>.png`` and, if there is one, ``overview.csv``.
+        With ``disc_boxes.csv``, ``images/<name>.png`` and, optionally, ``overview.csv``.
 
     Raises
     ------
     ValueError
-        If a table or a picture is missing or can't be read.
+        If a table or a picture is missing or cannot be read.
     """
     folder = Path(folder)
     boxes: dict[str, list[tuple[int, list[float]]]] = {}
@@ -178,12 +178,12 @@ def read_picture(path: Path) -> np.ndarray:
 
 
 def rescaled(image: np.ndarray, mm_per_px: float) -> tuple[np.ndarray, np.ndarray]:
-    """Bring a slice to 1 mm a pixel, the way the library does it with a scan.
+    """Resample a slice to 1 mm pixels, as the library does with a scan.
 
     Returns
     -------
     image : ndarray, shape (rows, columns), float32
-        At 1 mm a pixel.
+        With 1 mm pixels.
     matrix : ndarray, shape (3, 3)
         (row, column, 1) of the new slice to (row, column, 1) of the old one.
     """
@@ -194,14 +194,14 @@ def rescaled(image: np.ndarray, mm_per_px: float) -> tuple[np.ndarray, np.ndarra
 
 
 def score_slice(item: SpiderSlice, centroids: np.ndarray) -> SliceScore:
-    """Count what is right and wrong, by the rules at the top of this file.
+    """Count correct, missed and false detections, by the rules in the module docstring.
 
     Parameters
     ----------
     item : SpiderSlice
         The slice.
     centroids : ndarray, shape (n, 2)
-        Detections, (row, column), px of the slice's own picture.
+        Detections, (row, column), px of the original picture.
     """
     centroids = np.reshape(centroids, (-1, 2)).astype(float)
     inside = np.array([_in_region(item, i, centroids) for i in range(len(item.boxes) - 1)])
@@ -224,7 +224,7 @@ def score_slice(item: SpiderSlice, centroids: np.ndarray) -> SliceScore:
 
 
 def _in_region(item: SpiderSlice, i: int, points: np.ndarray) -> np.ndarray:
-    """Return which points lie in the body between boxes i and i + 1."""
+    """Return which points lie in the region of the body between boxes i and i + 1."""
     start, end = item.centres[i : i + 2]
     axis = end - start
     along = (points - start) @ axis / (axis @ axis)
@@ -234,7 +234,7 @@ def _in_region(item: SpiderSlice, i: int, points: np.ndarray) -> np.ndarray:
 
 
 def _chain(points: np.ndarray, start: np.ndarray, way: np.ndarray, pitch: float, longest: int) -> list[int]:
-    """Return which points go on from `start` in direction `way` like vertebrae, at most `longest` of them."""
+    """Return which points continue the spine from `start` in direction `way`, at most `longest` of them."""
     chain: list[int] = []
     at, way = start, way / np.linalg.norm(way)
     low, high = 0.0, _FIRST_STEP * pitch

@@ -10,12 +10,12 @@ from ...errors import reason
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """Read a CSV file that must have these columns, two or more.
+    """Read a CSV file that must have these columns (at least two).
 
     Raises
     ------
     ValueError
-        If it is missing or has others.
+        If it cannot be read or lacks a column.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:

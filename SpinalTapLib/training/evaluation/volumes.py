@@ -1,6 +1,6 @@
-"""Score the outlines of whole vertebrae, arches, discs and the dural sac in volumes with reference masks.
+"""Score the segmentation of whole vertebrae, arches, discs and the dural sac in volumes with reference masks.
 
-Two kinds of folder are read: stacks as ``NNN_image.nii.gz`` with ``NNN_classes.nii.gz`` (1 whole vertebra, 2 disc,
+Two kinds of folder are supported: stacks as ``NNN_image.nii.gz`` with ``NNN_classes.nii.gz`` (1 whole vertebra, 2 disc,
 3 dural sac) and ``NNN_bodies.nii.gz`` (bodies numbered from the lowest upwards), and phantoms as
 ``spinaltap phantom --arches`` writes them.
 """
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 STRUCTURES = ("bodies", "vertebrae", "arches", "discs", "canal")
 MOST_REMOVED, MOST_FILLED = 0.08, 0.02
-"""Of a regular body an opening removes at most this share of its volume, and a closing adds at most this one."""
+"""Largest fractions of the volume that an opening removes from, and a closing adds to, a regular body."""
 
 _WHOLE, _DISC, _SAC = 1, 2, 3  # of NNN_classes.nii.gz
 
@@ -49,7 +49,7 @@ class Reference:
     ----------
     volume : SagittalVolume
     bodies : ndarray of int
-        0, or the number of the body, ascending from the lowest one upwards.
+        0, or the number of the body, counted from the lowest upwards.
     vertebrae, discs, canal : ndarray of bool
         Whole vertebrae with their arches; discs; the dural sac.
     synthetic : bool
@@ -72,15 +72,15 @@ class Reference:
 
 @dataclass(frozen=True)
 class VolumeScore:
-    """What was measured in one scan.
+    """Measurements of one scan.
 
     Attributes
     ----------
     name, subject : str
     dice : dict of str to float
-        For each of `STRUCTURES`, in 3-D; NaN where reference and prediction have none.
+        For each of `STRUCTURES`, in 3-D; NaN if reference and prediction are both empty.
     removed, filled : tuple of float
-        For each body that no upper, lower, front or back edge cuts: see `regularity.irregularity`.
+        For each body not cut by the upper, lower, front or back edge: see `regularity.irregularity`.
     """
 
     name: str
@@ -91,13 +91,13 @@ class VolumeScore:
 
     @property
     def regular(self) -> int:
-        """How many bodies are regular."""
+        """Number of regular bodies."""
         return sum(r <= MOST_REMOVED and f <= MOST_FILLED for r, f in zip(self.removed, self.filled))
 
 
 @dataclass(frozen=True)
 class VolumeEvaluation:
-    """The figures of a folder; all of its scans are real, or all are synthetic."""
+    """Evaluation of a folder whose scans are either all real or all synthetic."""
 
     scores: tuple[VolumeScore, ...]
     synthetic: bool
@@ -108,7 +108,7 @@ class VolumeEvaluation:
         return ratio([s.dice[structure] for s in known], [1.0] * len(known), [s.subject for s in known])
 
     def regular(self) -> Estimate:
-        """Return the share of regular bodies."""
+        """Return the fraction of regular bodies."""
         return ratio(
             [float(s.regular) for s in self.scores],
             [float(len(s.removed)) for s in self.scores],
@@ -116,7 +116,7 @@ class VolumeEvaluation:
         )
 
     def markdown(self) -> str:
-        """Return the table: one line a structure, and one about regularity."""
+        """Return the table, one row per structure, and a sentence about regularity."""
         kind = "synthetic" if self.synthetic else "real"
         rows = [[f"{len(self.scores)} {kind} scans", "3-D Dice"]]
         rows += [[structure.capitalize(), self.dice(structure).words(3)] for structure in STRUCTURES]
@@ -125,14 +125,14 @@ class VolumeEvaluation:
         text = markdown_table(rows) + "\nIn brackets: 95 % interval, bootstrapped by subject.\n"
         if removed:
             text += (
-                f"\n{len(removed)} bodies: a ball of {BALL_MM:g} mm leaves out {np.mean(removed):.1%} of a body (worst "
+                f"\n{len(removed)} bodies: a ball of {BALL_MM:g} mm removes {np.mean(removed):.1%} of a body (worst "
                 f"{max(removed):.1%}) and fills {np.mean(filled):.1%} (worst {max(filled):.1%}). Regular (at most "
                 f"{MOST_REMOVED:.0%} and {MOST_FILLED:.0%}): {self.regular().words(3)}.\n"
             )
         return text
 
     def as_json(self) -> dict[str, Any]:
-        """Return all figures and what was measured in each scan, ready for ``json.dumps``."""
+        """Return all figures and the measurements of each scan, ready for ``json.dumps``."""
         return {
             "synthetic": self.synthetic,
             "dice": {structure: plain(asdict(self.dice(structure))) for structure in STRUCTURES},
@@ -152,17 +152,17 @@ def evaluate_volumes(
     Parameters
     ----------
     folder : path
-        See the module.
+        See the module docstring.
     detector : PartDetector
     slice_mm : float, optional
-        Average the slices to about this distance first; the answer is compared on the scan's own grid all the same.
+        Average the slices to about this spacing first; the result is still compared on the grid of the scan.
     progress : callable, optional
         Called with the fraction done and the scan's name.
 
     Raises
     ------
     ValueError
-        If the folder holds no such scan, or a file can't be read or lies on another grid.
+        If the folder has no such scan, or a file cannot be read or is on another grid.
     """
     names = find_volumes(folder)
     scores = []
@@ -175,13 +175,13 @@ def evaluate_volumes(
 
 
 def find_volumes(folder: str | Path) -> list[str]:
-    """Return the names of the scans of a folder that have masks; raise ValueError if there is none."""
+    """Return the names of the scans in a folder that have masks; raise ValueError if there are none."""
     folder = Path(folder)
     stacks = sorted(path.name[: -len("_image.nii.gz")] for path in folder.glob("*_image.nii.gz"))
     stacks = [name for name in stacks if (folder / f"{name}_classes.nii.gz").is_file()]
     phantoms = sorted(path.name[: -len("_labels.nii.gz")] for path in folder.glob("phantom-*_labels.nii.gz"))
     if stacks and phantoms:
-        raise ValueError(f"{folder} holds phantoms and real stacks; evaluate them apart, in folders of their own.")
+        raise ValueError(f"{folder} holds phantoms and real stacks; evaluate them separately, in two folders.")
     if not stacks and not phantoms:
         raise ValueError(
             f"There is no NAME_image.nii.gz with NAME_classes.nii.gz, and no phantom with labels, in {folder}."
@@ -216,7 +216,7 @@ def _phantom(folder: Path, name: str) -> Reference:
 
 
 def _on_grid(path: Path, volume: SagittalVolume) -> np.ndarray:
-    """Return a label map on its scan's grid."""
+    """Read a label map; raise ValueError if it is not on the grid of its scan."""
     labels, matrix = sagittal_labels(read_image(path).image, str(path))
     if labels.shape != volume.array.shape or not np.allclose(matrix, volume.matrix, atol=0.01):
         raise ValueError(f"{path} does not lie on the grid of its scan.")
@@ -244,7 +244,7 @@ def score_volume(reference: Reference, detector: PartDetector, slice_mm: float |
 
 
 def _labelled(found: Bodies, reference: Reference) -> list[int]:
-    """Return the candidates that count: all but those beyond the lowest and the highest body of the reference."""
+    """Return the candidates to compare: all except those beyond the lowest or highest body of the reference."""
     rows = [np.argwhere(reference.bodies == b)[:, 1].mean() for b in np.unique(reference.bodies) if b]
     counted = []
     for j in range(found.count):
@@ -271,7 +271,7 @@ def predicted_masks(
 
 
 def _arches(detections: Detections, volume: SagittalVolume) -> np.ndarray:
-    """Return where the mask says arch, on the volume's grid."""
+    """Return the mask of all arches on the volume's grid."""
     change = np.linalg.inv(detections.working.matrix) @ volume.matrix
     share = detections.probabilities[:, Structure.ARCH].astype(np.float32)
     there = ndimage.affine_transform(share, change[:3, :3], change[:3, 3], volume.array.shape, order=1, mode="nearest")
@@ -279,12 +279,12 @@ def _arches(detections: Detections, volume: SagittalVolume) -> np.ndarray:
 
 
 def _is_cut(mask: np.ndarray) -> bool:
-    """Whether the upper, lower, front or back edge of the image cuts a body; its sides may be cut."""
+    """Return whether the upper, lower, front or back edge of the image cuts a body."""
     return bool(mask[:, [0, -1]].any() or mask[:, :, [0, -1]].any())
 
 
 def _irregularity(solid: Solid, volume: SagittalVolume) -> tuple[float, float]:
-    """Return a solid's irregularity inside the scan's width, on a grid of 1 mm."""
+    """Return the irregularity of a solid within the width of the scan, on a grid of 1 mm."""
     spacing = volume.spacing_mm
     box = solid.bounds(volume.matrix, volume.array.shape)
     shape = tuple(max(1, round((s.stop - s.start) * float(mm))) for s, mm in zip(box, spacing))

@@ -1,4 +1,4 @@
-"""Measure what each ingredient of the training contributes: train without it, and test on real development slices."""
+"""Ablation study: train without one ingredient at a time, and measure on real development slices."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from ..tiles.canvases import CanvasFolder, drawn_canvases, kept_canvases
 from ..train import train
 
 T = Tissue
-_BEHIND_THE_SCENES = (
+_SURROUNDINGS = (
     T.MUSCLE_FAT, T.ORGAN_A, T.ORGAN_B, T.ORGAN_C, T.FLUID, T.GAS, T.LUNG, T.VESSEL, T.VESSEL_WALL, T.BRAIN, T.SKULL,
     T.HEART, T.SKIN,
 )  # fmt: skip
@@ -44,13 +44,13 @@ class Ablation:
     Attributes
     ----------
     name : str
-        What was taken out, or done otherwise.
+        What was removed or changed.
     top, placement, appearance : dict
-        Settings of the config, and of its parts, that differ.
+        Settings that differ from the base config and its parts.
     painted : tuple of (tissues, Tissue)
-        Tissues that are painted over with another one.
+        Tissues to replace, and the tissue that replaces them.
     detector : type
-        What looks at a slice with the trained network.
+        Detector class to run with the trained network.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Ablation:
 
 
 class AveragingDetector(PartDetector):
-    """Looks at each slice three times, darker and brighter in its middle tones, and takes the mean of its maps."""
+    """Part detector that averages its maps over three gamma values."""
 
     GAMMAS = (0.75, 1.0, 1.33)
 
@@ -81,13 +81,13 @@ class AveragingDetector(PartDetector):
         """Return the mean part maps of one slice, shape (rows, columns); see `PartInference.__call__`."""
         top = max(float(image.max()), 1e-6)
 
-        def look(gamma: float) -> PartMaps:
-            beside = [None if side is None else top * (side.clip(0) / top) ** gamma for side in neighbours]
+        def maps_at(gamma: float) -> PartMaps:
+            sides = [None if side is None else top * (side.clip(0) / top) ** gamma for side in neighbours]
             own = top * (image.clip(0) / top) ** gamma
-            return super(AveragingDetector, self).part_maps(own, beside, distance_mm)
+            return super(AveragingDetector, self).part_maps(own, sides, distance_mm)
 
-        looks = [look(gamma) for gamma in self.GAMMAS]
-        kinds = {f.name: [getattr(m, f.name) for m in looks] for f in fields(PartMaps)}
+        maps = [maps_at(gamma) for gamma in self.GAMMAS]
+        kinds = {f.name: [getattr(m, f.name) for m in maps] for f in fields(PartMaps)}
         return PartMaps(**{name: np.mean(kind, axis=0) for name, kind in kinds.items() if kind[0] is not None})
 
 
@@ -101,7 +101,7 @@ ABLATIONS = (
     Ablation("random contrast", appearance={"random": 0.0}),
     Ablation("partial volume of thick slices", appearance={"partial_volume": 0.0}),
     Ablation("coil fall-off and bias", appearance={"coil": 0.0, "bias": 0.0, "saturation_band": 0.0}),
-    Ablation("what lies around the spine", painted=(_BEHIND_THE_SCENES, T.MUSCLE)),
+    Ablation("what lies around the spine", painted=(_SURROUNDINGS, T.MUSCLE)),
     Ablation("lesions and metal", painted=(_LESIONS, T.MARROW)),
     Ablation("variation of scale", placement={"scale_sd": 0.0, "wide_scale": 0.0}),
     Ablation("half of the network's width", top={"widths": (4, 8, 16, 32, 48)}),
@@ -112,30 +112,30 @@ ABLATIONS = (
     ),
     Ablation("nothing, and three looks averaged", detector=AveragingDetector),
 )
-"""The rows. What was taken out, not what was left in; rows that are trained alike share their weights."""
+"""Rows of the table, named after what was removed. Rows with the same training share their weights."""
 
 
 def run_ablation(
     row: Ablation, base: TrainConfig, output: Path, spider: Path, progress: ProgressCallback | None = None
 ) -> SpiderEvaluation:
-    """Train one row from nothing and measure it on the SPIDER slices; a row that was trained before is only measured.
+    """Train one row from scratch and measure it on the SPIDER slices; trained rows are only measured.
 
     Parameters
     ----------
     row : Ablation
     base : TrainConfig
-        The recipe with everything in it.
+        The complete config.
     output : Path
-        Gets one folder a row.
+        Folder for one folder per row.
     spider : Path
-        Real development slices, see `spider_slices.py`. They select nothing.
+        Real development slices, see `spider_slices.py`. Nothing is selected by them.
     progress : callable, optional
         See `progress.ProgressCallback`.
 
     Raises
     ------
     ValueError
-        If the folders can't be used.
+        If a folder cannot be used.
     """
     config = row.config(base)
     as_whole = config == base and row.painted is None
@@ -150,7 +150,7 @@ def run_ablation(
 
 
 def at_pixel(finder: Finder, pixel_mm: float) -> Finder:
-    """Return a finder for slices of 1 mm a pixel that shows them to another one at `pixel_mm` a pixel."""
+    """Return a finder that resamples slices from 1 mm to `pixel_mm` before it calls another finder."""
 
     def find(image: np.ndarray) -> Found:
         coarse, back = rescaled(image, 1 / pixel_mm)
@@ -164,7 +164,7 @@ def at_pixel(finder: Finder, pixel_mm: float) -> Finder:
 
 @dataclass(frozen=True)
 class _Source:
-    """Canvases with some tissues painted over. A class, so that workers can be sent one."""
+    """Source of canvases with some tissues replaced. A class, because workers need a picklable object."""
 
     config: TrainConfig
     painted: tuple[tuple[Tissue, ...], Tissue] | None

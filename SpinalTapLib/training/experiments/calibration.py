@@ -1,7 +1,7 @@
-"""Calibrate the confidence: of the vertebrae given 0.9, nine in ten should be right.
+"""Calibrate the confidence, so that of the vertebrae with confidence 0.9, nine in ten are correct.
 
-Result folders of scans that the network has never seen are compared with their true label maps. A vertebra is right
-if its centroid lies in a true body and, where the levels were counted, that body has its level.
+Result folders of scans that were not used for training are compared with their true label maps. A vertebra is correct
+if its centroid lies in a true body and, if the levels are known, that body has its level.
 """
 
 from __future__ import annotations
@@ -29,31 +29,31 @@ from ..evaluation.matching import value_at
 from ..evaluation.tables import markdown_table
 
 BIN_EDGES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
-"""Bins of the reliability table: finer where most of the answers are."""
+"""Bins of the reliability table, finer where most results are."""
 
 PRIOR_WEIGHT = 2.0
-"""So many vertebrae with a score of 0 are taken as wrong, and with a score of 1 as right, before any is looked at: a
-handful of scans without an error must not make every score a certainty."""
+"""Weight of the prior: this many wrong vertebrae with score 0 and correct ones with score 1. Without it, a few scans
+without an error would make every score a certainty."""
 
 SAME_BODY_MM = 8.0
-"""The centroid of a body's volume is nowhere farther from its corners' middle (C2 has its dens above), and the next
-body's always is."""
+"""Largest distance between the centroid of a body's volume and the mean of its corners (C2: because of the dens); the
+next body is always farther away."""
 
 _ROUNDS = 50
 
 
 @dataclass(frozen=True)
 class Judged:
-    """One vertebra of a result, and whether it is right.
+    """One vertebra of a result, and whether it is correct.
 
     Attributes
     ----------
     score : float
-        The detector's own, 0-1; NaN for vertebrae that it did not see.
+        Score of the detector, 0-1; NaN for vertebrae that it did not detect.
     confidence : float
-        What the result says.
+        Confidence in the result.
     right : bool
-        See the module.
+        Whether it is correct, see the module docstring.
     doubted : bool
         Whether the ladder and the detector disagreed on it.
     """
@@ -66,7 +66,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class CalibrationStudy:
-    """All vertebrae of all scans, and the curve fitted to them.
+    """Vertebrae of all scans, and the calibration curve fitted to them.
 
     Attributes
     ----------
@@ -75,7 +75,7 @@ class CalibrationStudy:
     model : mapping
         ``name`` and ``sha256`` of the weights that made the results.
     calibration : Calibration
-        Fitted to those vertebrae that the detector saw and the ladder did not doubt.
+        Fitted to the vertebrae that the detector found and on which both methods agree.
     """
 
     judged: tuple[Judged, ...]
@@ -89,7 +89,7 @@ class CalibrationStudy:
         return tuple(j for j in self.judged if np.isfinite(j.score) and not j.doubted)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the entry for the model card: what the program reads, and where it comes from."""
+        """Return the entry of the model card: the curve, and the data that it was fitted to."""
         right = sum(j.right for j in self.fitted)
         return {
             "offset": round(self.calibration.offset, 4),
@@ -101,7 +101,7 @@ class CalibrationStudy:
         }
 
     def markdown(self) -> str:
-        """Return the reliability tables: by confidence, by word, and where the two methods disagreed."""
+        """Return the reliability tables: by confidence, by word, and by agreement of the two methods."""
         rows = [("confidence given", "vertebrae", "mean confidence", "right")]
         confidences = np.array([j.confidence for j in self.judged])
         for low, high in zip(BIN_EDGES, BIN_EDGES[1:]):
@@ -125,16 +125,16 @@ def study_calibration(
     Parameters
     ----------
     predictions : path
-        Folder of result folders, each named as its reference.
+        Folder of result folders, each with the name of its reference.
     references : path
         Folder of true label maps; see `cases.find_cases`.
     progress : callable, optional
-        Gets the fraction done and a scan's name.
+        Called with the fraction done and the scan's name.
 
     Raises
     ------
     ValueError
-        If nothing fits together, or the results come from different weights.
+        If no result matches a reference, or the results come from different weights.
     """
     cases = [case for case in find_cases(references, predictions) if case.prediction is not None]
     judged: list[Judged] = []
@@ -151,7 +151,7 @@ def study_calibration(
 
 
 def judge(case: Case, content: dict[str, Any]) -> list[Judged]:
-    """Return every vertebra of one result (its spine.json as read) with whether it is right."""
+    """Return the vertebrae of one result, judged by its reference; `content` is its spine.json."""
     image = read_image(case.reference).image
     grid = sagittal_grid(
         image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection(), str(case.reference)
@@ -171,15 +171,15 @@ def judge(case: Case, content: dict[str, Any]) -> list[Judged]:
 
 
 def fit(judged: Sequence[Judged]) -> Calibration:
-    """Return the most likely logistic curve for the vertebrae that the ladder did not doubt.
+    """Fit a logistic curve to the vertebrae on which both methods agree.
 
-    With the targets of Platt (1999), which stay off 0 and 1, and `PRIOR_WEIGHT` at both ends of the scale; Newton's
-    method. The prior also keeps the slope above zero.
+    Maximum likelihood by Newton's method, with the targets of Platt (1999), which avoid 0 and 1, and a prior of
+    `PRIOR_WEIGHT` at both ends of the scale, which also keeps the slope positive.
 
     Raises
     ------
     ValueError
-        If there is no vertebra to fit to.
+        If there is no such vertebra.
     """
     used = [j for j in judged if np.isfinite(j.score) and not j.doubted]
     if not used:
@@ -196,7 +196,7 @@ def fit(judged: Sequence[Judged]) -> Calibration:
         gradient = design.T @ (weight * (target - p))
         curvature = design.T @ (design * (weight * p * (1 - p) + 1e-9)[:, None])
         step = np.linalg.solve(curvature, gradient)
-        beta += step / max(1.0, float(np.abs(step).max()) / 2)  # Newton's step may overshoot far from the answer
+        beta += step / max(1.0, float(np.abs(step).max()) / 2)  # limited: Newton's step may overshoot
         if np.abs(step).max() < 1e-9:
             break
     return Calibration(float(beta[0]), max(float(beta[1]), 1e-3))
@@ -209,24 +209,24 @@ def _row(judged: Sequence[Judged]) -> tuple[str, str, str]:
 
 def _folder(case: Case) -> Path:
     if case.prediction is None or not (case.prediction.parent / JSON_NAME).is_file():
-        raise ValueError(f"The prediction of {case.name} is no result folder of SpinalTap; the calibration needs one.")
+        raise ValueError(f"The prediction of {case.name} is not a result folder of SpinalTap; calibration needs one.")
     return case.prediction.parent
 
 
 def put_into_card(study: CalibrationStudy, card: str | Path) -> None:
-    """Write the curve into a model card, beside what stands there.
+    """Add the curve to a model card.
 
     Raises
     ------
     ValueError
-        If the file is no card, or that of other weights than those that made the results.
+        If the file is not a model card, or is the card of other weights than those of the results.
     """
     path = Path(card)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         same = content["sha256"] == study.model.get("sha256")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} can't be read as a model card ({error}).") from error
+        raise ValueError(f"{path} cannot be read as a model card ({error}).") from error
     if not same:
         raise ValueError(f"{path} is the card of other weights than those that made the results; segment them again.")
     content[CARD_KEY] = study.as_json()

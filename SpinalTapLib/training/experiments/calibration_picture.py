@@ -1,4 +1,4 @@
-"""Draw the calibration: the share of vertebrae that are right, by confidence and by score."""
+"""Plot the calibration: the fraction of correct vertebrae by confidence and by score."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _log = logging.getLogger(__name__)
 
 
 def write_picture(study: CalibrationStudy, picture: str | Path) -> Path | None:
-    """Draw the share of right vertebrae against the confidence given, and against the score with the fitted curve.
+    """Plot the fraction of correct vertebrae by confidence, and by score together with the fitted curve.
 
     Returns
     -------
     Path or None
-        The picture; None, with a hint in the log, where matplotlib is not installed.
+        The picture; None, with a message in the log, if matplotlib is not installed.
     """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -48,7 +48,7 @@ def write_picture(study: CalibrationStudy, picture: str | Path) -> Path | None:
 
 
 def write_odds(study: OddsStudy, picture: str | Path) -> Path | None:
-    """Draw the share of right names against the probability that was stated for them; see `write_picture`."""
+    """Plot the fraction of correct names by their stated probability; result as for `write_picture`."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -62,7 +62,7 @@ def write_odds(study: OddsStudy, picture: str | Path) -> Path | None:
         if count:
             axes.scatter(mean, right, s=12 + count / 3, color="#d55e00", alpha=0.75, linewidth=0)
             axes.annotate(f"{name}\n{count}", (mean, right), fontsize=7, ha="left", va="top")
-    axes.plot([0.5, 1], [0.5, 1], color="#888888", linewidth=1, linestyle="--", label="odds that hold")
+    axes.plot([0.5, 1], [0.5, 1], color="#888888", linewidth=1, linestyle="--", label="perfectly calibrated")
     axes.set(xlim=(0.48, 1.04), ylim=(0.3, 1.04), xlabel="stated probability of a name", ylabel="share that is right")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, loc="lower right")
@@ -74,7 +74,7 @@ def write_odds(study: OddsStudy, picture: str | Path) -> Path | None:
 
 
 def _draw(axes: Any, pairs: Sequence[tuple[float, bool]], name: str) -> None:
-    """Draw the share of right ones a tenth, each point as large as it has vertebrae."""
+    """Plot the fraction of correct vertebrae in each tenth; the size of a point shows their number."""
     x, y = (np.array(values, float) for values in zip(*pairs)) if pairs else (np.zeros(0), np.zeros(0))
     place = np.minimum((x * 10).astype(int), 9)
     for k in np.unique(place):

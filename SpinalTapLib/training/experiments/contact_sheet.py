@@ -1,4 +1,4 @@
-"""Draw synthetic tiles beside real slices, to see how they still differ."""
+"""Draw synthetic tiles beside real slices, to compare them by eye."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..tiles.canvases import canvas_at
 from ..tiles.dataset import TileStream
 from ..tiles.tiles import Tiles
 
-_REAL_HEIGHT_MM = 300.0  # a lumbar field of view; pictures without a scale are taken to be as tall as this
+_REAL_HEIGHT_MM = 300.0  # a lumbar field of view, assumed for pictures without a scale
 _GAP_PX = 6
 _SHOWN = (-1.6, 3.2)  # z-scores shown as black and white
 
@@ -33,30 +33,30 @@ def write_contact_sheet(
     columns: int = 4,
     lumbar: bool = False,
 ) -> Path:
-    """Write a picture with synthetic tiles on the left and tiles of real slices on the right.
+    """Write a PNG with synthetic tiles on the left and tiles of real slices on the right.
 
     Parameters
     ----------
     path : path
         The PNG to write.
     config : TrainConfig
-        What makes the synthetic tiles.
+        Settings of the synthetic tiles.
     real_folder : path, optional
-        Folder with upright real slices (PNG, anterior left, taken as 300 mm tall); left out, only synthetic ones.
+        Folder with upright real slices (PNG, anterior left, taken as 300 mm tall); None draws synthetic tiles only.
     count : int
         Tiles of each kind.
     seed : int
-        Chooses both.
+        Seed of both.
     columns : int
-        Tiles in a row of each half.
+        Tiles per row in each half.
     lumbar : bool
-        Draw the synthetic tiles as the real slices were taken: through the middle of lumbar spines, T1 and T2,
-        without the contrasts, scales and distortions by which training goes beyond what scanners do.
+        Draw the synthetic tiles like the real slices: through the middle of lumbar spines, T1 and T2, without the
+        contrasts, scales and distortions that training exaggerates.
 
     Raises
     ------
     ValueError
-        If the folder holds no PNG, or the picture can't be written.
+        If the folder has no PNG, or the picture cannot be written.
     """
     rng = np.random.default_rng(seed)
     halves = [_grid(synthetic_tiles(config, count, seed, lumbar), columns)]
@@ -79,7 +79,7 @@ def synthetic_tiles(config: TrainConfig, count: int, seed: int, lumbar: bool = F
     images: list[np.ndarray] = []
     while len(images) < count:
         tiles = next(stream)
-        assert isinstance(tiles, Tiles)  # what the stream was asked for
+        assert isinstance(tiles, Tiles)  # `TileStream` yields tiles by default
         images += list(tiles.image[:, 0].numpy())
     return images[:count]
 
@@ -93,7 +93,7 @@ def _lumbar_planes(rng: np.random.Generator) -> Iterator[Canvas]:
 
 
 def _as_scanned(config: TrainConfig) -> TrainConfig:
-    """Return the config without what training exaggerates, and with tiles around low vertebrae."""
+    """Return the config without the exaggerations of training, and with tiles at the lowest vertebrae."""
     tile = config.placement.tile_px
     placement = PlacementConfig(
         tile, near_sacrum=1, near_dens=0, along_spine=0, jitter_mm=12, scale_sd=0.05, wide_scale=0,

@@ -1,8 +1,8 @@
-"""Measure how close the surfaces come to bodies whose true shape is known.
+"""Measure how close reconstructed surfaces are to bodies of known shape.
 
-Bodies of synthetic spines are cut into slices as a scanner would, every voxel the share of it that is bone, and put
-together again: by this library, and by plain marching cubes on the stack of masks. No network takes part, so the
-figures are those of the geometry alone.
+Bodies of synthetic spines are sampled into slices as a scanner would, with the fraction of bone in every voxel, and
+reconstructed: by this library, and by marching cubes on the stack of masks. No network is involved, so the figures
+measure the geometry alone.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ from .true_surface import FINE_MM, TrueBody, compare_surface, overlap, true_body
 SLICES_MM = (1.0, 3.0, 4.0, 5.0)
 PIXELS_MM = (0.5, 0.8, 1.2)
 LEVELS = ("L5", "L2", "T11", "T7", "T3", "C5")
-"""One of every size and shape."""
+"""Bodies of different sizes and shapes."""
 
 _OBLIQUE_DEG = 8.0
-"""Standard deviation of the stack's turn against the body, about each axis, on top of the spine's own curve."""
+"""Standard deviation of the rotation of the stack against the body, about each axis."""
 _CORNER_ERROR_PX = 0.5
-"""Standard deviation of the corners that stand for a detector's."""
+"""Standard deviation of the errors added to the corners, in place of a detector's errors."""
 
 
 @dataclass(frozen=True)
 class Fidelity:
-    """How near one body's surface comes to the truth.
+    """Agreement of one reconstructed surface with the true surface.
 
     Attributes
     ----------
     dice : float
         Overlap in 3-D, on a grid of 0.5 mm.
     distance_mm : float
-        Mean distance between the surfaces, both ways.
+        Mean distance between the surfaces, in both directions.
     distance95_mm : float
         95th percentile of these distances.
     volume_percent : float
@@ -74,18 +74,18 @@ def measure_fidelity(
     Parameters
     ----------
     slices_mm, pixels_mm : sequence of float
-        Slice distances and pixel edges of the scans.
+        Slice spacings and pixel edges of the scans.
     spines : int
         Number of synthetic people; of each, the bodies of `LEVELS` are measured.
     seed : int
-        The same seed draws the same people.
+        Seed of the synthetic people.
     progress : callable, optional
         Called with the fraction done.
 
     Returns
     -------
     dict
-        (slice, pixel) in mm to a list, one entry a body, of this library's fidelity and that of the plain stack.
+        (slice, pixel) in mm to a list of pairs, one per body: fidelity of this library, and of the plain stack.
     """
     out: dict[tuple[float, float], list[tuple[Fidelity, Fidelity]]] = {
         (s, p): [] for s in slices_mm for p in pixels_mm
@@ -102,7 +102,7 @@ def measure_fidelity(
 
 
 def fidelity_table(results: dict[tuple[float, float], list[tuple[Fidelity, Fidelity]]]) -> str:
-    """Return the results as a Markdown table: means over the bodies, of the volume error without its sign."""
+    """Return a Markdown table of the means over the bodies; for the volume error, of its absolute value."""
     head = (
         "| slices, mm | pixels, mm | bodies | Dice | mean distance, mm | 95 %, mm | volume error, % "
         "| plain: Dice | mean, mm | 95 %, mm | volume, % | plain / ours |\n"
@@ -117,7 +117,7 @@ def fidelity_table(results: dict[tuple[float, float], list[tuple[Fidelity, Fidel
 
 
 def mean_fidelity(found: Sequence[Fidelity]) -> Fidelity:
-    """Return the means, of the volume error that of its size."""
+    """Return the means; for the volume error, the mean of its absolute value."""
     return Fidelity(*(float(np.mean([abs(getattr(f, item.name)) for f in found])) for item in fields(Fidelity)))
 
 
@@ -139,7 +139,7 @@ def _truths(spines: int, seed: int) -> Iterator[TrueBody]:
 def _compared(
     truth: TrueBody, slice_mm: float, pixel_mm: float, rng: np.random.Generator
 ) -> tuple[Fidelity, Fidelity] | None:
-    """Return this library's and the plain stack's fidelity on one body; None where no slice shows its corners."""
+    """Return the fidelity of this library and of the plain stack on one body; None if no slice shows its corners."""
     volume = _scan(truth, slice_mm, pixel_mm, rng)
     working = working_volume(volume)
     members = _members(truth.body, working, rng)
@@ -157,7 +157,7 @@ def _compared(
 
 
 def _scan(truth: TrueBody, slice_mm: float, pixel_mm: float, rng: np.random.Generator) -> SagittalVolume:
-    """Return the share of bone in every voxel of a stack with a random start."""
+    """Return a stack with the fraction of bone in every voxel, at a random offset."""
     share = np.clip(truth.field / FINE_MM + 0.5, 0, 1).astype(np.float64)
     starts = []
     for axis, step in enumerate((slice_mm, pixel_mm, pixel_mm)):
@@ -170,8 +170,8 @@ def _scan(truth: TrueBody, slice_mm: float, pixel_mm: float, rng: np.random.Gene
 
 
 def _thickened(share: np.ndarray, axis: int, step: float, offset: float) -> tuple[np.ndarray, float]:
-    """Return means over intervals of `step` voxels along an axis, and the first interval's centre, in old indices."""
-    total = np.insert(np.cumsum(share, axis), 0, 0, axis)  # up to the voxels' edges
+    """Return means over intervals of `step` voxels along an axis, and the index of the first interval's centre."""
+    total = np.insert(np.cumsum(share, axis), 0, 0, axis)  # integral up to the edges of the voxels
     edges = np.arange(offset * step, share.shape[axis], step)
     low = np.clip(np.floor(edges).astype(int), 0, share.shape[axis] - 1)
     part = np.expand_dims(edges - low, tuple(a for a in range(3) if a != axis))
@@ -180,7 +180,7 @@ def _thickened(share: np.ndarray, axis: int, step: float, offset: float) -> tupl
 
 
 def _members(body: Body, working: SagittalVolume, rng: np.random.Generator) -> tuple[SimpleNamespace, ...]:
-    """Return the corners in every slice that a detector would find them in."""
+    """Return the corners in every slice in which a detector would find them."""
     members = []
     for index in range(len(working.array)):
         x = float(working.to_lps(np.array([index, 0, 0]))[0])
@@ -193,7 +193,7 @@ def _members(body: Body, working: SagittalVolume, rng: np.random.Generator) -> t
 
 
 def plain_stack(mask: np.ndarray, volume: SagittalVolume, truth: TrueBody) -> Fidelity:
-    """Return the fidelity of marching cubes on a stack of masks, shape (slice, row, column), as they are."""
+    """Return the fidelity of plain marching cubes on a stack of masks, shape (slice, row, column)."""
     vertices, triangles, _, _ = marching_cubes(np.pad(mask, 1).astype(np.float32), 0.5)
     change = np.linalg.inv(volume.matrix) @ truth.matrix
     there = ndimage.affine_transform(

@@ -1,9 +1,9 @@
-"""Do the odds of the names hold? Synthetic scans made hard on purpose, named as the library does it.
+"""Measure whether the stated probabilities of level names are calibrated, on deliberately difficult synthetic scans.
 
-Each scan is one slice of a random person under a random contrast, with a field of view that shows, cuts or misses the
-ends of the spine, seen by the part network and named by the level network. What is right is what a reader could tell
-from such a picture (see `level_examples.level_targets`): at a transitional junction a name is right by as much as its
-target says.
+Each scan is one slice of a random person with a random contrast and a field of view that shows, cuts or misses the ends
+of the spine. It is segmented by the part network and named by the level network. The reference is what a reader could
+infer from the image (see `level_examples.level_targets`): at a transitional junction, a name counts as correct by its
+target probability.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 
 IMAGES_PER_SCENE = 4
 WELL_FORMED = 0.4
-"""Share of spines with a well-formed S1-S2 disc: more than people have."""
+"""Fraction of spines with a well-formed S1-S2 disc: more than in the population."""
 
 BINS = ((0.5, 0.6), (0.6, 0.7), (0.7, 0.8), (0.8, 0.9), (0.9, 0.97), (0.97, 1.01))
-"""Stated probabilities that are reported together."""
+"""Bins of the stated probability."""
 
 
 @dataclass(frozen=True)
 class Said:
-    """One name that was claimed: its probability, and how right it is, 0-1."""
+    """One name given to a vertebra: its stated probability, and its correctness, 0-1."""
 
     name: str
     probability: float
@@ -49,14 +49,14 @@ class Said:
 
 @dataclass(frozen=True)
 class OddsStudy:
-    """What was said of all scans; `bodies` counts the vertebrae, named or not, and `scans` the scans."""
+    """Names given in all scans; `bodies` is the number of vertebrae, named or not, and `scans` that of the scans."""
 
     said: tuple[Said, ...]
     bodies: int
     scans: int
 
     def table(self) -> list[tuple[str, int, float, float]]:
-        """Return for each of `BINS` its name, the number of names, their mean probability and the share right."""
+        """Return for each of `BINS` its name, the number of names, their mean probability and the fraction correct."""
         rows = []
         for low, high in BINS:
             here = [s for s in self.said if low <= s.probability < high]
@@ -87,7 +87,7 @@ def study_odds(
     seed: int = 901,
     progress: Callable[[float, str], None] | None = None,
 ) -> OddsStudy:
-    """Name synthetic scans and compare the odds with what is right.
+    """Name the vertebrae of synthetic scans and compare the stated probabilities with the reference.
 
     Parameters
     ----------
@@ -95,9 +95,9 @@ def study_odds(
     levels : network and card
         The level network, from `load_network`.
     scans, seed : int
-        How many scans, and the seed of the first person.
+        Number of scans, and the seed of the first person.
     progress : callable, optional
-        Called with the fraction done and a sentence.
+        Called with the fraction done and a message.
     """
     said: list[Said] = []
     bodies = 0
@@ -138,7 +138,7 @@ def _scans(count: int, seed: int) -> Iterator[tuple[SagittalVolume, list[np.ndar
 
 
 def _target(point: np.ndarray, rungs: Sequence[np.ndarray], targets: np.ndarray) -> np.ndarray:
-    """Return what a detection at a point (row, column), px, is to be called."""
+    """Return the target of a detection at a point (row, column), px."""
     for corners, target in zip(rungs, targets):
         if contains(corners, point[None])[0]:
             return target
@@ -146,7 +146,7 @@ def _target(point: np.ndarray, rungs: Sequence[np.ndarray], targets: np.ndarray)
 
 
 def _judged(names: Names, true: Sequence[np.ndarray]) -> list[Said]:
-    """Return the claimed names and how right they are; a T13 is left out: the targets do not know it."""
+    """Return the names given and their correctness; T13 is left out, because the targets do not include it."""
     said = []
     for name, p, target in zip(names.best, names.probability, true):
         if p >= 0.5 and name in COMMON and name != SACRUM_NAME:

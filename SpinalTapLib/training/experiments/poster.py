@@ -1,4 +1,4 @@
-"""Repeat the experiment of the poster on phantoms: detector on squeezed images and on tiles, ladder, and both.
+"""Repeat the poster's experiment on phantoms: detector on squeezed images, detector on tiles, ladder, and both.
 
 After Windsor, Jamaludin, Kadir and Zisserman's poster "The Spinal Tap: Learning Full Spine Segmentations without
 Training Examples". The ladder is trained on pairs of lumbar vertebrae only; the detector is whichever is given.
@@ -44,7 +44,7 @@ FUSED = "detector and ladder together"
 METHODS = (SQUEEZED, TILES, LADDER, FUSED)
 
 FIRST_SEED = 90_000
-"""Far from the seeds that anything was trained or tuned on."""
+"""Far from all seeds used for training or tuning."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,9 @@ class Outcome:
     ----------
     method, region, name : str
     reference, predicted, matched, identified : int
-        True vertebrae, found ones, pairs, and pairs with the right level; without those that the image's edge cuts.
+        Numbers of true vertebrae, predictions, pairs, and pairs with the correct level; without cut vertebrae.
     climbed : int
-        True vertebrae found with the right level in one go from S1 upwards, up to the first slip.
+        True vertebrae found with the correct level from S1 upwards, before the first error.
     """
 
     method: str
@@ -92,7 +92,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Poster:
-    """The whole experiment.
+    """Results of the whole experiment.
 
     Attributes
     ----------
@@ -105,7 +105,7 @@ class Poster:
     networks: dict[str, str]
 
     def figures(self, method: str, region: str) -> dict[str, float]:
-        """Return scans, precision, recall, levels right (of the vertebrae in view) and in order from S1; 0-1."""
+        """Return the number of scans, and precision, recall, correct levels, and correct in order from S1, 0-1."""
         mine = [o for o in self.outcomes if (o.method, o.region) == (method, region)]
         total = {name: sum(getattr(o, name) for o in mine) for name in _COUNTS}
         there, found = max(total["reference"], 1), max(total["predicted"], 1)
@@ -119,7 +119,7 @@ class Poster:
         }
 
     def markdown(self) -> str:
-        """Return one table a region, and below what the figures mean and what the networks have seen."""
+        """Return one table per region, and a caption."""
         parts = []
         for region in REGIONS:
             heading = [f"{region} spine", "precision", "recall", "levels right", "in order", "scans without a slip"]
@@ -133,7 +133,7 @@ class Poster:
         return "\n".join(parts) + "\n" + self.caption() + "\n"
 
     def caption(self) -> str:
-        """Return the small print."""
+        """Return what the figures mean, and what the networks were trained on."""
         seen = " ".join(f"The {name}: {text}." for name, text in self.networks.items())
         return (
             "Synthetic scans of people that no network has seen. Precision, recall: centroid inside the true body, one "
@@ -142,7 +142,7 @@ class Poster:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Return the figures and every scan's counts."""
+        """Return all figures and the counts of each scan."""
         table = {region: {method: self.figures(method, region) for method in METHODS} for region in REGIONS}
         return {"table": table, "networks": self.networks, "outcomes": [asdict(o) for o in self.outcomes]}
 
@@ -160,20 +160,20 @@ def run_poster(
     cache: str | Path | None = None,
     progress: Callable[[float, str], None] | None = None,
 ) -> Poster:
-    """Run every method on so many phantoms a region.
+    """Run every method on phantoms of each region.
 
     Parameters
     ----------
     detector : PartDetector
     ladder : LadderNetwork
     networks : mapping of str to str
-        Name of each network to what it was trained on, for the small print.
+        Name of each network to its training data, for the caption.
     scans, first_seed : int
-        Phantoms a region, and the seed of the first one.
+        Phantoms per region, and the seed of the first.
     cache : path, optional
-        Folder where phantoms are kept, and taken from if they are there.
+        Folder in which phantoms are stored and from which they are reused.
     progress : callable, optional
-        Gets the fraction done and what is being done.
+        Called with the fraction done and a description of the step.
     """
     outcomes: list[Outcome] = []
     jobs = [(region, first_seed + i) for region in REGIONS for i in range(scans)]
@@ -189,7 +189,7 @@ def run_poster(
 
 
 def draw_subject(region: str, seed: int, cache: str | Path | None = None) -> Subject:
-    """Return a phantom, drawn or from the cache; T1, T2 and STIR take turns."""
+    """Return a phantom, drawn or from the cache; the sequence alternates with the seed."""
     sequence = IN_PHANTOMS[seed % len(IN_PHANTOMS)]
     if cache is None:
         phantom = draw_phantom(seed, region=region, sequence=sequence, slice_mm=SLICE_MM[region])
@@ -206,7 +206,7 @@ def draw_subject(region: str, seed: int, cache: str | Path | None = None) -> Sub
 
 
 def box_of(entry: dict[str, Any]) -> SeedBox:
-    """Return the box along the world's axes that holds a body's four corners; as wide as it is deep."""
+    """Return the axis-aligned box around the four corners of a body, as wide as it is deep."""
     corners = np.array([entry["corners_lps_mm"][name] for name in CORNERS], float)
     low, high = corners.min(0), corners.max(0)
     size = high - low
@@ -215,7 +215,7 @@ def box_of(entry: dict[str, Any]) -> SeedBox:
 
 
 def find_all(subject: Subject, detector: PartDetector, ladder: Any) -> dict[str, list[LabelledBody]]:
-    """Return what each method finds."""
+    """Return the bodies found by each method."""
     working = working_volume(subject.image)
     rows_mm, columns_mm = (working.array.shape[k] * float(working.spacing_mm[k]) for k in (1, 2))
     squeezed = working_volume(subject.image, pixel_mm=max(rows_mm, columns_mm, TILE_PX * WORKING_PIXEL_MM) / TILE_PX)
@@ -230,7 +230,7 @@ def find_all(subject: Subject, detector: PartDetector, ladder: Any) -> dict[str,
 
 
 def climb_from(box: SeedBox, working: SagittalVolume, look: LadderLook) -> list[LabelledBody]:
-    """Return what the ladder alone finds from a box around S1; above C2 nothing has a name, and nothing counts."""
+    """Return the bodies found by the ladder alone from a box around S1, up to C2."""
     start = rung_in(box, working, look) or rung_from_points(working, corners_of(box))
     rungs = climb(look, start, working.array.shape).rungs
     corners = [corners_lps(working, rung) for rung in rungs[: len(levels.COMMON)]]
@@ -242,7 +242,7 @@ def _bodies(vertebrae: Sequence[Vertebra]) -> list[LabelledBody]:
 
 
 def judge(subject: Subject, method: str, found: Sequence[LabelledBody]) -> Outcome:
-    """Compare what was found with the truth."""
+    """Compare the bodies found by a method with the ground truth."""
     labels, matrix = subject.labels, subject.image.matrix
     true = bodies_in(labels, matrix)
     cut = {body.value for body in true if body.cut}

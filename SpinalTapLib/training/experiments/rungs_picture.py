@@ -1,4 +1,4 @@
-"""Draw how the ladder climbs a whole synthetic spine, and what it looks at in each step."""
+"""Draw the rungs of the ladder on a whole synthetic spine, and the network's view of some steps."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ..synthetic.phantom import draw_phantom
 from .poster import box_of
 
 PIXEL_MM, SLICE_MM = 0.8, 4.0
-"""Of the synthetic scan."""
+"""Pixel edge and slice spacing of the synthetic scan."""
 
 _SPINE_PX = 940
 _TOP_PX, _MARGIN_PX, _GAP_PX = 96, 30, 18
@@ -35,19 +35,19 @@ _SEED_COLOUR: Colour = (255, 255, 255)
 
 
 def write_rungs(path: str | Path, ladder: Any, seed: int) -> Path:
-    """Draw a synthetic spine with the rungs that a ladder network climbs from its true S1 box, and write a PNG file.
+    """Write a PNG of a synthetic spine with the rungs that a ladder network climbs from the true S1 box.
 
     Parameters
     ----------
     path : path
     ladder : LadderNetwork
     seed : int
-        Of the phantom.
+        Seed of the phantom.
 
     Raises
     ------
     ValueError
-        If the file can't be written.
+        If the file cannot be written.
     """
     phantom = draw_phantom(seed, region="whole", sequence="t2", slice_mm=SLICE_MM, pixel_mm=PIXEL_MM)
     write_whole(path, png_bytes(draw_rungs(phantom.image, box_of(phantom.truth()["S1"]), ladder)))
@@ -67,7 +67,7 @@ def draw_rungs(volume: SagittalVolume, box: SeedBox, ladder: Any) -> np.ndarray:
     page = Page(_TOP_PX + side.image.shape[0] + _MARGIN_PX, width, BACKGROUND)
     count = f"{len(bodies) - 1} rungs from a box around S1 to {bodies[-1].level}"
     page.text("Climbing the ladder", 44, _MARGIN_PX, 25, BRIGHT, bold=True)
-    page.text(f"{count}; learnt from pairs of lumbar vertebrae only", 72, _MARGIN_PX, 15, MUTED)
+    page.text(f"{count}; trained on pairs of lumbar vertebrae only", 72, _MARGIN_PX, 15, MUTED)
     _draw_spine(page, side, volume, bodies, box)
     shown = np.unique(np.linspace(0, len(rungs) - 2, _CROP_ROWS * _CROP_COLUMNS).round().astype(int))
     for place, k in enumerate(shown if len(rungs) > 1 else ()):
@@ -85,7 +85,7 @@ def _vertebra(working: SagittalVolume, rung: Rung, name: str) -> Vertebra:
 def _draw_spine(
     page: Page, side: Section, volume: SagittalVolume, bodies: Sequence[Vertebra], box: SeedBox
 ) -> None:  # fmt: skip
-    """Draw the spine from the side with every rung, its number in it and its level beside it."""
+    """Draw the spine from the side, with the number and level of every rung."""
     corner = np.array([_TOP_PX, _MARGIN_PX], float)
     page.paste(window(side.image, *spine_window(volume, bodies)), _TOP_PX, _MARGIN_PX)
     centres = np.array([side.position_of(body.centroid_lps_mm) for body in bodies]) + corner
@@ -107,7 +107,7 @@ def _draw_spine(
 def _draw_step(
     page: Page, top: int, left: int, working: SagittalVolume, rung: Rung, following: Rung, number: int
 ) -> None:  # fmt: skip
-    """Draw what the network sees of one rung, in that vertebra's own frame, and what it finds."""
+    """Draw the network's view of one rung, in the frame of that vertebra, and the next rung that it finds."""
     crop = look_at(planes_around(working, rung.slice), rung, _CROP_PX)[1]
     page.paste(window(crop, *np.percentile(crop, (0.5, 99.5))), top, left)
     here, there = levels.COMMON[number], levels.COMMON[number + 1]

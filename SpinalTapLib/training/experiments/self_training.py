@@ -1,8 +1,8 @@
-"""Continue training on real slices without labels, with the network's own answers as truth (self-training).
+"""Continue training on real slices without labels, using the network's own output as labels (self-training).
 
-The patients of the SPIDER slices are cut into two halves. The network learns from one half, beside as many synthetic
-tiles, and is measured on the other; then the other way round. Boxes and masks are used to measure, and the boxes to
-guess a slice's scale. The shipped weights hold nothing of it.
+The patients of the SPIDER slices are split into two halves. The network is trained on one half, together with as many
+synthetic tiles, and measured on the other; then the halves are exchanged. Boxes and masks are used for measuring, and
+the boxes to estimate the scale of a slice. The shipped weights are not affected.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from ..tiles.tiles import Extra, Tiles, joined
 from ..train import train
 
 HALVES = 2
-GAMMA_SD, NOISE = 0.3, 0.03  # spread of the brightness curve's logarithm; most noise, as a share of the brightest
+GAMMA_SD, NOISE = 0.3, 0.03  # sd of the logarithm of gamma; largest noise, relative to the maximum
 
 
 @dataclass(frozen=True, eq=False)
 class AnsweredSlice:
-    """A real slice with what a network said about it.
+    """A real slice with the output of a network.
 
     Attributes
     ----------
     image : ndarray, shape (rows, columns), float32
-        At 1 mm a pixel.
+        With 1 mm pixels.
     points : ndarray, shape (n, 5, 2)
         (row, column) of the corners and the centroid of each vertebra, px.
     structure : ndarray of uint8, shape (rows, columns)
@@ -55,7 +55,7 @@ class AnsweredSlice:
 
 
 def answered(detector: PartDetector, image: np.ndarray) -> AnsweredSlice:
-    """Ask a detector about a slice, shape (rows, columns), at 1 mm a pixel."""
+    """Run a detector on a slice, shape (rows, columns), with 1 mm pixels."""
     found = detector.detect(SagittalVolume(image[None], np.eye(4)))
     points = [np.vstack([v.corners, v.centroid]) for v in found.vertebrae]
     structure = np.asarray(found.probabilities[0], np.float32).argmax(0).astype(np.uint8)
@@ -63,7 +63,7 @@ def answered(detector: PartDetector, image: np.ndarray) -> AnsweredSlice:
 
 
 def cut_tile(slice_: AnsweredSlice, rng: np.random.Generator, config: TrainConfig) -> Tiles:
-    """Cut one training example out of a slice: moved, scaled and turned as synthetic ones are, its grey values changed.
+    """Cut a training example from a slice: moved, scaled and rotated like synthetic tiles, with changed grey values.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def cut_tile(slice_: AnsweredSlice, rng: np.random.Generator, config: TrainConfi
     linear, shift = matrix[:, :2], matrix[:, 2]
     image = ndimage.affine_transform(slice_.image, linear, shift, (side, side), order=1)
     there = ndimage.affine_transform(np.ones_like(slice_.image), linear, shift, (side, side), order=0) > 0.5
-    fine = (SUPERSAMPLING * side,) * 2  # subpixel i lies at (i + 0.5) / SUPERSAMPLING - 0.5
+    fine = (SUPERSAMPLING * side,) * 2  # subpixel i is at (i + 0.5) / SUPERSAMPLING - 0.5
     back = linear @ np.full(2, 0.5 / SUPERSAMPLING - 0.5) + shift
     structure = ndimage.affine_transform(slice_.structure, linear / SUPERSAMPLING, back, fine, order=0)
     points = (slice_.points - shift) @ np.linalg.inv(linear).T
@@ -91,8 +91,8 @@ def cut_tile(slice_: AnsweredSlice, rng: np.random.Generator, config: TrainConfi
     return Tiles(network_input(images, torch.zeros(1, config.slices - 1)), draw_targets(*truth))
 
 
-def beside(tiles: Iterator[Tiles], slices: Sequence[AnsweredSlice], config: TrainConfig) -> Iterator[Tiles]:
-    """Yield synthetic batches, each with as many tiles of real slices behind it."""
+def with_real_tiles(tiles: Iterator[Tiles], slices: Sequence[AnsweredSlice], config: TrainConfig) -> Iterator[Tiles]:
+    """Yield synthetic batches, each extended by as many tiles of real slices."""
     rng = np.random.default_rng([config.seed, len(slices)])
     for batch in tiles:
         device = batch.image.device
@@ -103,14 +103,14 @@ def beside(tiles: Iterator[Tiles], slices: Sequence[AnsweredSlice], config: Trai
 def run_self_training(
     base: TrainConfig, output: Path, spider: Path, progress: ProgressCallback | None = None
 ) -> dict[str, SpiderEvaluation]:
-    """Measure weights on the SPIDER slices as they are, and after self-training on the other half of the patients.
+    """Measure weights on the SPIDER slices before and after self-training on the other half of the patients.
 
     Parameters
     ----------
     base : TrainConfig
-        With `initial_weights`: the network that answers and then learns on.
+        With `initial_weights`: the network that labels the slices and is then trained further.
     output : Path
-        Gets one folder a half; a half that was trained before is only measured.
+        Folder for one folder per half; a half that was trained before is only measured.
     spider : Path
         Real development slices, see `spider_slices.py`.
     progress : callable, optional
@@ -119,10 +119,10 @@ def run_self_training(
     Raises
     ------
     ValueError
-        If a folder can't be used, or no weights to start from are given.
+        If a folder cannot be used, or the config has no initial weights.
     """
     if base.initial_weights is None:
-        raise ValueError("Self-training goes on from weights; 'initial_weights' names none.")
+        raise ValueError("Self-training continues from trained weights; set 'initial_weights' in the config.")
     network, _ = load_network(base.initial_weights, pixel_mm=WORKING_PIXEL_MM)
     detector = PartDetector(network)
     slices = load_slices(spider)
@@ -132,11 +132,11 @@ def run_self_training(
     for half in range(HALVES):
         weights = output / f"half{half + 1}" / f"{base.name}.pt"
         if not weights.exists():
-            taught = [_answer_to(detector, item) for item in slices if halves[item.patient] != half]
-            extra = Extra("and SPIDER slices without labels (CC BY 4.0)", _Beside(tuple(taught), base))
+            labelled = [_output_for(detector, item) for item in slices if halves[item.patient] != half]
+            extra = Extra("and SPIDER slices without labels (CC BY 4.0)", _RealTiles(tuple(labelled), base))
             train(replace(base, seed=base.seed + half), weights.parent, progress=progress, extra=extra)
-        learnt, _ = load_network(str(weights))
-        parts.append(of_half(evaluate_spider(spider, detector_finder(PartDetector(learnt))), halves, half))
+        trained, _ = load_network(str(weights))
+        parts.append(of_half(evaluate_spider(spider, detector_finder(PartDetector(trained))), halves, half))
     after = SpiderEvaluation(
         tuple(score for part in parts for score in part.scores), tuple(score for part in parts for score in part.masked)
     )
@@ -144,7 +144,7 @@ def run_self_training(
 
 
 def of_half(found: SpiderEvaluation, halves: dict[str, int], half: int) -> SpiderEvaluation:
-    """Return what was counted in the slices of one half's patients; patients with masks alone belong to the first."""
+    """Return the scores of the patients of one half; patients with masks only belong to the first half."""
 
     def mine(subject: str) -> bool:
         return halves.get(subject, 0) == half
@@ -155,16 +155,16 @@ def of_half(found: SpiderEvaluation, halves: dict[str, int], half: int) -> Spide
 
 
 @dataclass(frozen=True)
-class _Beside:
-    """`beside` with its slices."""
+class _RealTiles:
+    """`with_real_tiles` with its slices; a class, so that it can be pickled."""
 
     slices: tuple[AnsweredSlice, ...]
     config: TrainConfig
 
     def __call__(self, tiles: Iterator[Tiles]) -> Iterator[Tiles]:
-        return beside(tiles, self.slices, self.config)
+        return with_real_tiles(tiles, self.slices, self.config)
 
 
-def _answer_to(detector: PartDetector, item: SpiderSlice) -> AnsweredSlice:
+def _output_for(detector: PartDetector, item: SpiderSlice) -> AnsweredSlice:
     image, _ = rescaled(item.image, PITCH_MM / item.pitch_px)
     return answered(detector, image)

@@ -1,4 +1,4 @@
-"""Compute the true surface of a synthetic body, and the distance of another surface or solid from it."""
+"""Compute the true surface of a synthetic body, and compare surfaces and solids with it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..synthetic.body_shape import Body, body_distance
 FINE_MM = 0.5
 """Voxel edge of the true field."""
 _ROOM_MM = 12.0
-"""Around the body: two slices at least, to either side."""
+"""Margin around the body: at least two slices on either side."""
 _SAMPLES = 4000
 
 
@@ -29,9 +29,9 @@ class TrueBody:
     Attributes
     ----------
     body : Body
-        In a frame with the stack's axes: LPS, mm, slices along x.
+        In a frame with the axes of the stack: LPS, mm, slices along x.
     field : ndarray, shape (x, row, column)
-        Distance to the wall, mm, positive inside, on a grid of 0.5 mm.
+        Signed distance to the wall, mm, positive inside, on a grid of 0.5 mm.
     matrix : ndarray, shape (4, 4)
         (x, row, column, 1) of the grid to LPS mm.
     points, triangles : ndarray
@@ -46,7 +46,7 @@ class TrueBody:
 
 
 def true_body(body: Body, rim_mm: float = 0.0) -> TrueBody:
-    """Return a body with its true surface, or with that of its marrow: `rim_mm` inside of it."""
+    """Return a body with its true surface, or with the surface `rim_mm` inside it (the marrow)."""
     reach = float(np.linalg.norm([body.half_width, body.depth / 2, body.height / 2])) + _ROOM_MM
     count = int(2 * reach / FINE_MM) + 1
     matrix = np.eye(4)
@@ -63,7 +63,7 @@ def true_body(body: Body, rim_mm: float = 0.0) -> TrueBody:
 
 
 def compare_surface(points: np.ndarray, triangles: np.ndarray, truth: TrueBody) -> tuple[float, float, float]:
-    """Return mean distance and its 95th percentile, mm, and the volume error, %, of a closed surface, LPS, mm."""
+    """Return mean and 95th percentile of the distance, mm, and the volume error, %, of a closed surface (LPS, mm)."""
     one = _distances(_spread(points, triangles), truth.points, truth.triangles)
     two = _distances(_spread(truth.points, truth.triangles), points, triangles)
     both = np.concatenate((one, two))
@@ -73,12 +73,12 @@ def compare_surface(points: np.ndarray, triangles: np.ndarray, truth: TrueBody) 
 
 
 def overlap(solid: Solid, truth: TrueBody) -> float:
-    """Return the Dice overlap of a solid with the truth, in 3-D."""
+    """Return the 3-D Dice of a solid with the true body."""
     return dice(solid.sample(truth.matrix, truth.field.shape) > 0, truth.field > 0)
 
 
 def _spread(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """Return points spread evenly over a surface."""
+    """Return random points, uniformly distributed over a surface."""
     rng = np.random.default_rng(0)
     corners = points[triangles]
     areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
@@ -87,7 +87,7 @@ def _spread(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 
 
 def _distances(points: np.ndarray, vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """Return the distance, mm, of points to a surface."""
+    """Return the distances of points to a surface, mm."""
     cloud = poly_data(points, np.zeros((0, 3), np.int64))
     cells = vtkCellArray()
     cells.SetData(1, numpy_to_vtkIdTypeArray(np.arange(len(points), dtype=np.int64), deep=1))

@@ -1,4 +1,4 @@
-"""Simulate the acquisition in k-space: resolution, ringing, ghosts, motion, noise."""
+"""Simulate the acquisition in k-space: resolution, Gibbs ringing, ghosting, motion and noise."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def acquire(image: torch.Tensor, reference: torch.Tensor, config: AppearanceConf
     image : Tensor, shape (n, side, side)
         The object.
     reference : Tensor, shape (n,)
-        Signal that the signal-to-noise ratio refers to (mean of the bodies).
+        Reference signal of the signal-to-noise ratio (mean of the bodies).
     config : AppearanceConfig
     chance : Chance
 
     Notes
     -----
-    Complex white noise is added before the k-space filter, so that it is coloured as in interpolated scans, and the
+    Complex white noise is added before the k-space filter, so that it is coloured as in interpolated scans. Taking the
     magnitude makes it Rician (Gudbjartsson and Patz, Magn Reson Med 34, 1995).
     """
     n, side = len(image), image.shape[-1]
@@ -42,18 +42,18 @@ def acquire(image: torch.Tensor, reference: torch.Tensor, config: AppearanceConf
 
 
 def _frequencies(side: int, device: torch.device) -> torch.Tensor:
-    """Return spatial frequencies, cycles a pixel, in the order of the FFT."""
+    """Return spatial frequencies in cycles per pixel, in the order of the FFT."""
     return torch.fft.fftfreq(side, device=device)
 
 
 def _transfer(n: int, side: int, config: AppearanceConfig, chance: Chance) -> torch.Tensor:
-    """Return the modulation transfer of each tile: blur, and for some a sharp end of k-space or an edge filter."""
+    """Return the modulation transfer function of each tile: blur, and for some a k-space cut-off or edge filter."""
     frequency = _frequencies(side, chance.device).abs()
     blurred = torch.zeros(n, device=chance.device)
     chosen = chance.happens(config.blur, n)
     blurred[chosen] = chance.uniform(0.2, 1.1, len(chosen))
     ratio = chance.uniform(-0.35, 0.35, n).exp()
-    cut = torch.full((n, 2), 0.75, device=chance.device)  # above Nyquist along the diagonal: nothing is cut
+    cut = torch.full((n, 2), 0.75, device=chance.device)  # beyond Nyquist: no cut-off
     chosen = chance.happens(config.gibbs, n)
     cut[chosen] = chance.uniform(0.28, 0.52, len(chosen), 2)
     lines = []
@@ -71,14 +71,14 @@ def _transfer(n: int, side: int, config: AppearanceConfig, chance: Chance) -> to
 
 
 def _along_phase(lines: torch.Tensor, chance: Chance) -> torch.Tensor:
-    """Spread factors a k-space line (n, side) over rows or columns at random: shape (n, side, side)."""
+    """Expand factors per k-space line, shape (n, side), along rows or columns at random, to (n, side, side)."""
     head_feet = (chance.uniform(0, 1, len(lines)) < 0.5)[:, None, None]
     side = lines.shape[1]
     return torch.where(head_feet, lines[:, :, None].expand(-1, -1, side), lines[:, None, :].expand(-1, side, -1))
 
 
 def _ghosting(n: int, side: int, chance: Chance) -> torch.Tensor:
-    """Return a periodic modulation of the lines: breathing and pulsation make copies along the phase axis."""
+    """Return a periodic modulation of the lines; as with breathing and pulsation, it gives ghosts along phase."""
     line = torch.fft.ifftshift(torch.arange(side, device=chance.device, dtype=torch.float32))  # as the FFT stores them
     period, phase = chance.uniform(2.2, 12, n, 1), chance.uniform(0, 6.28, n, 1)
     wave = (6.283 * line / period + phase).cos() * chance.uniform(0.02, 0.22, n, 1)
@@ -86,12 +86,12 @@ def _ghosting(n: int, side: int, chance: Chance) -> torch.Tensor:
 
 
 def _motion(n: int, side: int, chance: Chance) -> torch.Tensor:
-    """Return the phase of an object that drifts and jumps while the lines are recorded."""
+    """Return the phase errors of an object that drifts and jumps during the acquisition."""
     jumps = chance.field(n, side) * (chance.field(n, side) > 1.6)
     walk = (jumps + 0.2 * chance.field(n, side)).cumsum(1)
     walk = walk - walk[:, :1]
     walk = walk / walk.abs().amax(1, keepdim=True).clamp(min=1) * chance.uniform(0.3, 2.2, n, 1)
-    shift = torch.fft.ifftshift(walk, dim=1)  # the middle of k-space is recorded in the middle of the scan
+    shift = torch.fft.ifftshift(walk, dim=1)  # the centre of k-space is acquired in the middle of the scan
     frequency = _frequencies(side, chance.device)
     angle = -2 * torch.pi * frequency[None] * shift
     return _along_phase(torch.polar(torch.ones_like(angle), angle), chance)

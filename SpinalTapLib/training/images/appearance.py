@@ -1,4 +1,4 @@
-"""Turn labels into MR images, in batches; the same on CPU and GPU."""
+"""Render MR images from labels, in batches, on CPU or GPU."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .texture import apply_bodies, apply_texture
 
 @dataclass(frozen=True)
 class View:
-    """What of a batch is in view: sampled labels of the central planes, for each of its m images.
+    """Labels in view, sampled on the central plane of each of the m images of a batch.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class View:
     points : Tensor, shape (m, vertebrae, 5, 2)
         (row, column), px, NaN where unknown.
     inside : bool Tensor, shape (m, side, side)
-        False beyond the edge of the acquired image, where there is black padding.
+        False in the black padding beyond the acquired image.
     """
 
     tissue: torch.Tensor
@@ -43,7 +43,7 @@ class View:
 def render(batch: LabelBatch, warp: Warp, view: View, config: AppearanceConfig, chance: Chance) -> torch.Tensor:
     """Return the images of all tiles, (images, side, side), normalised as at inference (`tiling.normalise_tiles`).
 
-    The slices of a tile are of one scan: contrast, shading and artefacts are the same, noise is each slice's own.
+    The slices of a tile belong to one scan: they share contrast, shading and artefacts, but not noise.
     """
     contrast = draw_contrast(config.kind_weights, chance, len(batch)).repeated(batch.slices)
     chance = chance.shared(batch.slices)
@@ -62,7 +62,7 @@ def render(batch: LabelBatch, warp: Warp, view: View, config: AppearanceConfig, 
 def _object(
     batch: LabelBatch, warp: Warp, contrast: Contrast, config: AppearanceConfig, chance: Chance
 ) -> torch.Tensor:
-    """Return the mean signal of what lies in each pixel: planes and subpixels averaged, fat shifted."""
+    """Return the mean signal of each pixel over planes and subpixels, with fat displaced by chemical shift."""
     n = len(batch.base)
     base, tile = batch.plane_base, batch.plane_image
     if config.partial_volume < 1:
@@ -92,7 +92,7 @@ def _object(
 
 
 def _reference(image: torch.Tensor, instance: torch.Tensor) -> torch.Tensor:
-    """Return the mean signal of the bodies (of the whole tile where there is none), shape (n,)."""
+    """Return the mean signal of the bodies, or of the whole tile without bodies, shape (n,)."""
     body = (instance[:, ::SUPERSAMPLING, ::SUPERSAMPLING] > 0).float()
     count = body.sum((1, 2))
     mean = (image * body).sum((1, 2)) / count.clamp(min=1)

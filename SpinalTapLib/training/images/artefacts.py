@@ -11,13 +11,13 @@ from .random_numbers import Chance
 
 
 def shift_fat(image: torch.Tensor, fat: torch.Tensor, chosen: torch.Tensor, chance: Chance) -> torch.Tensor:
-    """Return the images with the fat of some moved by 0.5-2 px along rows or columns (chemical shift).
+    """Shift the fat signal of some images by 0.5-2 px along rows or columns (chemical shift).
 
     Parameters
     ----------
     image : Tensor, shape (n, rows, columns)
     fat : Tensor, shape (m, rows, columns)
-        The part of the m chosen images that comes from fat.
+        Fat signal of the m chosen images.
     chosen : int Tensor, shape (m,)
     chance : Chance
     """
@@ -36,7 +36,7 @@ def shift_fat(image: torch.Tensor, fat: torch.Tensor, chosen: torch.Tensor, chan
 
 
 def void_flow(image: torch.Tensor, tissue: torch.Tensor, config: AppearanceConfig, chance: Chance) -> torch.Tensor:
-    """Return the images with dark flow voids in the cerebrospinal fluid of some."""
+    """Add dark flow voids to the cerebrospinal fluid of some images."""
     chosen = chance.happens(config.flow_void, len(image))
     if not len(chosen):
         return image
@@ -51,7 +51,7 @@ def void_flow(image: torch.Tensor, tissue: torch.Tensor, config: AppearanceConfi
 
 
 def bloom_metal(image: torch.Tensor, tissue: torch.Tensor, chance: Chance) -> torch.Tensor:
-    """Return the images with a void larger than the metal in them, and a bright rim on one side of it."""
+    """Add a void around metal, larger than the metal itself, with a bright rim on one side."""
     metal = (tissue == Tissue.METAL).float()
     chosen = metal.flatten(1).any(1).nonzero().flatten()
     if not len(chosen):
@@ -69,7 +69,7 @@ def bloom_metal(image: torch.Tensor, tissue: torch.Tensor, chance: Chance) -> to
 
 
 def add_rarities(image: torch.Tensor, config: AppearanceConfig, chance: Chance) -> torch.Tensor:
-    """Return the finished images with a zipper line or wrapped-around anatomy in a few."""
+    """Add a zipper line or wrapped-around anatomy to a few finished images."""
     n, side, own = len(image), image.shape[-1], chance.own
     image = image.clone()
     for i in chance.happens(config.zipper, n).tolist():

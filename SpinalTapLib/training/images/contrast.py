@@ -1,4 +1,4 @@
-"""Draw the brightness of each tissue in an MR image, from the signal equations or at random."""
+"""Draw the intensity of each tissue in an MR image, from the signal equations or at random."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .random_numbers import Chance
 from .sequences import KINDS, SEQUENCES
 
 _FAT_T1_MS, _FAT_T2_MS = 343.0, 110.0
-# Subcutaneous fat at 1.5 T (de Bazelaire et al., Radiology 2004: 343 / 58 ms); in turbo spin echo J-coupling is lost
-# and fat is as bright as with a T2 of about 100 ms.
+# Subcutaneous fat at 1.5 T (de Bazelaire et al., Radiology 2004: 343 / 58 ms). Turbo spin echo suppresses J-coupling:
+# fat is as bright as with a T2 of about 100 ms.
 
-# Water part: proton density (of pure water), T1 ms, T2 ms at 1.5 T; then the fat fraction. De Bazelaire 2004 for
-# muscle, marrow and organs; Smith et al. 2008 for the cord; Ruschke et al. 2021 for marrow water and fat; the rest
-# are middle values of textbooks, and every image scatters them widely.
+# Water component: proton density relative to water, T1 ms, T2 ms at 1.5 T; then fat fraction. De Bazelaire 2004:
+# muscle, marrow and organs; Smith et al. 2008: cord; Ruschke et al. 2021: marrow water and fat; the others are
+# typical textbook values. They are varied widely in every image.
 _PHYSICS: dict[Tissue, tuple[float, float, float, float]] = {
     Tissue.AIR: (0.0, 1000, 50, 0.0),
     Tissue.FAT: (0.8, 900, 40, 0.92),
@@ -61,7 +61,7 @@ _PHYSICS: dict[Tissue, tuple[float, float, float, float]] = {
 }
 
 _FAMILIES = (
-    # Tissues of one nature share most of their brightness, even where it is random.
+    # Tissues of the same kind have similar intensities, even if these are random.
     (Tissue.MARROW, Tissue.SACRAL_MARROW, Tissue.POSTERIOR_MARROW),
     (Tissue.FAT, Tissue.EPIDURAL_FAT),
 )
@@ -75,20 +75,20 @@ _SOFT = (
 
 @dataclass(frozen=True)
 class Contrast:
-    """Brightness of every tissue in every image of a batch; about one for the brightest common tissue.
+    """Intensity of every tissue in every image of a batch; about one for the brightest common tissue.
 
     Attributes
     ----------
     mean : Tensor, shape (n, N_TISSUES)
     fat : Tensor, shape (n, N_TISSUES)
-        The share of `mean` that comes from fat, which chemical shift moves.
+        Fraction of `mean` that comes from fat, which is displaced by chemical shift.
     """
 
     mean: torch.Tensor
     fat: torch.Tensor
 
     def repeated(self, images: int) -> Contrast:
-        """Return the contrast of `images` images in a row for each of these."""
+        """Return the contrast with each image repeated `images` times."""
         return Contrast(self.mean.repeat_interleave(images, 0), self.fat.repeat_interleave(images, 0))
 
 
@@ -105,7 +105,7 @@ def draw_contrast(weights: list[float], chance: Chance, n: int) -> Contrast:
     Raises
     ------
     ValueError
-        If the number of weights is another one.
+        If there is not one weight per sequence.
     """
     if len(weights) != len(KINDS):
         raise ValueError(f"One weight is needed for each of the sequences {', '.join(KINDS)}; got {len(weights)}.")
@@ -116,12 +116,12 @@ def draw_contrast(weights: list[float], chance: Chance, n: int) -> Contrast:
     random = _is("random", kind)[:, None]
     mean = torch.where(random, _random_means(chance, n), mean)
     fraction = torch.where(random, _fat_fractions(chance.device), fat / (water + fat).clamp(min=1e-6))
-    mean = _scattered(mean, chance, n)
+    mean = _varied(mean, chance, n)
     return Contrast(mean.clamp(min=0), fraction.clamp(0, 1))
 
 
 def _is(trait: str, kind: torch.Tensor) -> torch.Tensor:
-    """Return which images are of a sequence with a trait, an attribute of `SequenceKind`; bool, shape (n,)."""
+    """Return which images have a sequence with a given boolean attribute of `SequenceKind`; bool, shape (n,)."""
     return torch.tensor([bool(getattr(sequence, trait)) for sequence in SEQUENCES], device=kind.device)[kind]
 
 
@@ -163,7 +163,7 @@ def _physics(kind: torch.Tensor, chance: Chance, n: int) -> tuple[torch.Tensor, 
 
 
 def _marrow_fat(fraction: torch.Tensor, chance: Chance, n: int) -> torch.Tensor:
-    """Return fat fractions (n, N_TISSUES) in which marrow is anything from young and red to old and yellow."""
+    """Return fat fractions (n, N_TISSUES) with random marrow, from red (young) to yellow (old)."""
     result = fraction.repeat(n, 1)
     shift = chance.normal(0.15, n)
     for tissue in _FAMILIES[0]:
@@ -180,20 +180,20 @@ def _timing(kind: torch.Tensor, chance: Chance, n: int) -> tuple[torch.Tensor, .
 
 
 def _brightest(mean: torch.Tensor) -> torch.Tensor:
-    """Return the third brightest of the tissues that fill much of an image, shape (n, 1)."""
+    """Return 1.3 times the third-highest intensity of the common tissues, shape (n, 1)."""
     return mean[:, [int(t) for t in _SOFT]].sort(dim=1, descending=True).values[:, 2:3].clamp(min=1e-3) * 1.3
 
 
 def _random_means(chance: Chance, n: int) -> torch.Tensor:
-    """Return brightnesses (n, N_TISSUES) that owe nothing to physics, but for air and cortex that stay dark."""
+    """Return random intensities (n, N_TISSUES); tissues that are dark in every sequence stay dark."""
     mean = chance.uniform(0.03, 1.0, n, N_TISSUES)
     for tissue in _DARK:
         mean[:, tissue] *= chance.uniform(0, 0.5, n)
     return mean
 
 
-def _scattered(mean: torch.Tensor, chance: Chance, n: int) -> torch.Tensor:
-    """Return brightnesses that stray from the rule: scattered, exchanged, with vessels and cortex drawn anew."""
+def _varied(mean: torch.Tensor, chance: Chance, n: int) -> torch.Tensor:
+    """Return randomly varied intensities: scaled, swapped between tissues, and redrawn for vessels and cortex."""
     mean = mean.clone()
     for family in _FAMILIES:
         first = mean[:, family[0]]

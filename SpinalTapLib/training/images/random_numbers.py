@@ -1,4 +1,4 @@
-"""Random numbers for tiles, on any device."""
+"""Random numbers for batches of tiles, on any device."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import torch
 class Chance:
     """Random numbers for a batch of tiles.
 
-    Scalars (one or a few a tile) are drawn on the CPU and moved, so that deciding which tiles get an artefact never
-    waits for a GPU; whole fields are drawn on the device.
+    Scalars (one or a few per tile) are drawn on the CPU and moved, so that choosing tiles never synchronises the GPU.
+    Fields are drawn on the device.
 
     Parameters
     ----------
     seed : int
         The same seed and device give the same numbers.
     device : torch.device or str
-        Where fields are drawn and where every result lies.
+        Device of the fields and of all results.
     """
 
     def __init__(self, seed: int, device: torch.device | str = "cpu") -> None:
@@ -28,22 +28,22 @@ class Chance:
 
     @property
     def own(self) -> Chance:
-        """The chance of single images, where this one is shared."""
+        """The generator for single images, if this one is shared."""
         return self
 
     def shared(self, images: int) -> Chance:
-        """Return a chance whose scalars are the same for every `images` images in a row: those of one person's scan.
+        """Return a generator whose scalars are equal for each group of `images` consecutive images of one scan.
 
-        Fields of noise stay each image's own.
+        Fields still differ between images.
         """
         return self if images == 1 else _Shared(self, images)
 
     def uniform(self, low: float, high: float, *shape: int) -> torch.Tensor:
-        """Return numbers spread evenly over [low, high)."""
+        """Return uniform random numbers in [low, high)."""
         return (torch.rand(shape, generator=self.scalars) * (high - low) + low).to(self.device, non_blocking=True)
 
     def normal(self, sd: float, *shape: int) -> torch.Tensor:
-        """Return numbers from a normal distribution with mean 0."""
+        """Return normal random numbers with mean 0."""
         return (torch.randn(shape, generator=self.scalars) * sd).to(self.device, non_blocking=True)
 
     def lognormal(self, sd: float, *shape: int) -> torch.Tensor:
@@ -51,15 +51,15 @@ class Chance:
         return self.normal(sd, *shape).exp()
 
     def integers(self, low: int, high: int, *shape: int) -> torch.Tensor:
-        """Return whole numbers from `low` up to, but without, `high`."""
+        """Return random integers from `low` to `high` - 1."""
         return torch.randint(low, high, shape, generator=self.scalars).to(self.device, non_blocking=True)
 
     def choice(self, weights: list[float], n: int) -> torch.Tensor:
-        """Return `n` indices into `weights`, drawn in proportion to them, on the CPU."""
+        """Return `n` random indices into `weights`, drawn in proportion to them, on the CPU."""
         return torch.multinomial(torch.tensor(weights, dtype=torch.float64), n, True, generator=self.scalars)
 
     def happens(self, probability: float, n: int) -> torch.Tensor:
-        """Return the indices of those of `n` tiles to which something happens."""
+        """Return the indices of a random subset of `n` tiles, each chosen with this probability."""
         chosen = torch.rand(n, generator=self.scalars) < probability
         return chosen.nonzero().flatten().to(self.device, non_blocking=True)
 
@@ -69,7 +69,7 @@ class Chance:
 
 
 class _Shared(Chance):
-    """See `Chance.shared`: shapes count images, draws are made a group."""
+    """Generator returned by `Chance.shared`: shapes count images, one draw is made per group."""
 
     def __init__(self, chance: Chance, images: int) -> None:
         self.device, self.scalars, self._fields = chance.device, chance.scalars, chance._fields
@@ -81,7 +81,7 @@ class _Shared(Chance):
 
     def _groups(self, n: int) -> int:
         if n % self._images:
-            raise ValueError(f"{n} images are no whole number of groups of {self._images}.")
+            raise ValueError(f"{n} images cannot be divided into groups of {self._images}.")
         return n // self._images
 
     def _spread(self, drawn: torch.Tensor) -> torch.Tensor:

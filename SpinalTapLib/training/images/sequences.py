@@ -1,4 +1,4 @@
-"""The kinds of MR sequence that the generator imitates: one table for training, phantoms and experiments."""
+"""Table of the simulated MR sequences, for training, phantoms and experiments."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class SequenceKind:
-    """One kind of sequence. To add another one, append it to `SEQUENCES`.
+    """One kind of MR sequence. To add one, append it to `SEQUENCES`.
 
     Attributes
     ----------
     name : str
-        Also the name of its weight in a training config (`config.AppearanceConfig`).
+        Name; also the name of its weight in a training config (`config.AppearanceConfig`).
     repetition_ms, echo_ms, inversion_ms : tuple of float
-        Lowest and highest TR, TE and TI. Without an inversion pulse TI is (0, 0).
+        Lowest and highest TR, TE and TI. TI is (0, 0) without an inversion pulse.
     parts_weight : float
-        Default share of the tiles that train the part network.
+        Default fraction of the tiles for training the part network.
     ladder_weight : float
-        Share of the scenes that train the ladder network.
+        Fraction of the scenes for training the ladder network.
     in_phantoms : bool
         Whether `spinaltap phantom` offers it.
     gradient_echo : bool
         The signal decays with T2* instead of T2.
     water_only : bool
-        Fat was separated by the Dixon method; little of it is left.
+        Water image of the Dixon method, with little remaining fat signal.
     random : bool
-        Tissues have random brightnesses instead of those of the signal equations.
+        Tissues have random intensities instead of those of the signal equations.
     """
 
     name: str
@@ -44,12 +44,12 @@ class SequenceKind:
 
     @property
     def inverted(self) -> bool:
-        """Whether it is an inversion recovery, such as STIR."""
+        """Whether it is an inversion-recovery sequence, such as STIR."""
         return self.inversion_ms[1] > 0
 
 
-# TR, TE and TI are what is usual in sagittal spine protocols at 1.5 and 3 T, a little widened (common practice, not
-# taken from one source; Dixon as T1 or T2 turbo spin echo). Append new kinds: the order decides the random draws.
+# TR, TE and TI are the usual ranges of sagittal spine protocols at 1.5 and 3 T, slightly widened (common practice, no
+# single source; Dixon as T1 or T2 turbo spin echo). Append new kinds: random draws depend on the order.
 SEQUENCES = (
     SequenceKind("t1", (400, 750), (8, 16), 0.28, 0.30, in_phantoms=True),
     SequenceKind("t2", (2500, 5000), (75, 130), 0.28, 0.30, in_phantoms=True),
@@ -66,7 +66,7 @@ LADDER_WEIGHTS = [kind.ladder_weight for kind in SEQUENCES]
 
 
 def only(**weights: float) -> dict[str, float]:
-    """Return the weight of every kind: those given, and 0 for the others.
+    """Return a weight for every kind: the given ones, and 0 for all others.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Draw shading: brightness that depends on the position in the image, not on the tissue."""
+"""Draw shading: intensity factors that depend on the position in the image, not on the tissue."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from .random_numbers import Chance
 
 
 def draw_shading(points: torch.Tensor, side: int, config: AppearanceConfig, chance: Chance) -> torch.Tensor:
-    """Draw the receive field of the coils, bias, saturation bands and station seams.
+    """Draw coil sensitivity, bias field, saturation bands and seams between stations.
 
     Parameters
     ----------
     points : Tensor, shape (n, vertebrae, 5, 2)
-        (row, column) of corners and centroids, px, NaN where unknown: coils lie behind the spine, bands in front.
+        (row, column) of corners and centroids, px, NaN where unknown. Coils are behind the spine, bands in front.
     side : int
         Side of the tile, px.
     config : AppearanceConfig
@@ -24,7 +24,7 @@ def draw_shading(points: torch.Tensor, side: int, config: AppearanceConfig, chan
     Returns
     -------
     Tensor, shape (n, side, side)
-        Factors; one where nothing happens.
+        Factors; one where there is no shading.
     """
     n = len(points)
     rows, columns = _coordinates(side, chance.device)
@@ -49,7 +49,7 @@ def _coordinates(side: int, device: torch.device) -> tuple[torch.Tensor, torch.T
 
 
 def _spine_column(points: torch.Tensor, side: int, chance: Chance) -> torch.Tensor:
-    """Return the mean column of the bodies in each tile, or a random one where none is seen, shape (n,)."""
+    """Return the mean column of the bodies in each tile, or a random column without bodies, shape (n,)."""
     centre = points[:, :, 4]
     inside = ((centre >= 0) & (centre < side)).all(-1)  # False for NaN
     total = torch.where(inside, centre[..., 1], 0.0).sum(1)
@@ -58,10 +58,10 @@ def _spine_column(points: torch.Tensor, side: int, chance: Chance) -> torch.Tens
 
 
 def _coil(rows: torch.Tensor, columns: torch.Tensor, spine: torch.Tensor, chance: Chance) -> torch.Tensor:
-    """Return the fall-off with the distance d from coils under the back, and along them.
+    """Return the fall-off of the signal with the distance d from coils under the back, and along them.
 
-    For some 1 / (1 + (d / d0)^2), flat near the skin as after a scanner's correction; for some exp(-d / d0), steep
-    there, as from small coil elements without one.
+    For some tiles 1 / (1 + (d / d0)^2), flat near the skin, as after the scanner's correction; for the others
+    exp(-d / d0), steep near the skin, as from small coil elements without correction.
     """
     n, side = len(spine), rows.shape[1]
     back = (spine + chance.uniform(20, 100, n))[:, None, None]
@@ -77,7 +77,7 @@ def _coil(rows: torch.Tensor, columns: torch.Tensor, spine: torch.Tensor, chance
 
 
 def _band(rows: torch.Tensor, columns: torch.Tensor, spine: torch.Tensor, chance: Chance) -> torch.Tensor:
-    """Return a saturation band over what lies in front of the spine."""
+    """Return a saturation band in front of the spine."""
     n, side = len(spine), rows.shape[1]
     edge = (spine - chance.uniform(18, 100, n))[:, None, None] + chance.normal(0.16, n, 1, 1) * (rows - side / 2)
     left = chance.uniform(0.02, 0.5, n, 1, 1)
@@ -85,7 +85,7 @@ def _band(rows: torch.Tensor, columns: torch.Tensor, spine: torch.Tensor, chance
 
 
 def _seam(rows: torch.Tensor, columns: torch.Tensor, spine: torch.Tensor, chance: Chance) -> torch.Tensor:
-    """Return the step in brightness where two stations of a composed scan meet."""
+    """Return the intensity step at the seam between two stations of a composed scan."""
     n, side = len(spine), rows.shape[1]
     edge = chance.uniform(0.1, 0.9, n, 1, 1) * side
     step = torch.sigmoid((rows - edge) / chance.uniform(0.3, 6, n, 1, 1))
@@ -94,7 +94,7 @@ def _seam(rows: torch.Tensor, columns: torch.Tensor, spine: torch.Tensor, chance
 
 
 def _bias(rows: torch.Tensor, columns: torch.Tensor, spine: torch.Tensor, chance: Chance) -> torch.Tensor:
-    """Return a smooth random field, log-normal."""
+    """Return a smooth, log-normal random field."""
     n, side = len(spine), rows.shape[1]
     coarse = chance.normal(1.0, n, 1, 4, 4) * chance.uniform(0, 0.5, n, 1, 1, 1)
     return functional.interpolate(coarse, size=(side, side), mode="bicubic", align_corners=True)[:, 0].exp()

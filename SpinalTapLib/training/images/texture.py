@@ -1,4 +1,4 @@
-"""Draw texture: grain, mottling and streaks inside tissues, and differences between vertebrae."""
+"""Draw texture: grain, mottling and streaks in tissues, and differences between vertebrae."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MAX_BODIES = 256  # `instance` is a byte
 
 
 def apply_texture(image: torch.Tensor, tissue: torch.Tensor, chance: Chance, strength: float = 1.0) -> torch.Tensor:
-    """Return the image with texture that follows its tissues.
+    """Add texture that depends on the tissue.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def apply_texture(image: torch.Tensor, tissue: torch.Tensor, chance: Chance, str
         `Tissue` value of each pixel.
     chance : Chance
     strength : float
-        1 is as seen in real scans.
+        Relative strength; 1 is as in real scans.
     """
     n, rows, columns = image.shape
     tile = torch.arange(n, device=image.device)[:, None, None] * N_TISSUES
@@ -58,7 +58,7 @@ def apply_texture(image: torch.Tensor, tissue: torch.Tensor, chance: Chance, str
 def apply_bodies(
     image: torch.Tensor, instance: torch.Tensor, chance: Chance, strength: float = 1.0
 ) -> torch.Tensor:
-    """Return the image with each vertebral body a little brighter or darker than its neighbours.
+    """Make each vertebral body slightly brighter or darker than its neighbours.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def apply_bodies(
         0, or the number of the body.
     chance : Chance
     strength : float
-        1 is as seen in real scans.
+        Relative strength; 1 is as in real scans.
     """
     n = len(image)
     factor = (chance.normal(1.0, n, _MAX_BODIES) * chance.uniform(0.02, 0.09, n, 1) * strength).exp()
@@ -78,7 +78,7 @@ def apply_bodies(
 
 
 def _mottle(n: int, rows: int, columns: int, chance: Chance) -> torch.Tensor:
-    """Return noise of about 3 to 16 px, sd about one, whose grain differs from tile to tile."""
+    """Return noise with structures of 3 to 16 px, mixed differently in each tile; sd about one."""
     total = torch.zeros((n, rows, columns), device=chance.device)
     weights = chance.uniform(0.1, 1, n, 3)
     weights = weights / weights.square().sum(1, keepdim=True).sqrt()
@@ -90,7 +90,7 @@ def _mottle(n: int, rows: int, columns: int, chance: Chance) -> torch.Tensor:
 
 
 def _streaks(n: int, rows: int, columns: int, chance: Chance) -> torch.Tensor:
-    """Return noise drawn out along the body's axis, leaning by up to some 30 degrees, sd about one."""
+    """Return noise elongated along the body axis, tilted by up to about 30 degrees; sd about one."""
     tall, wide = rows // 24 + 3, columns // 2 + 3
     coarse = chance.field(n, 1, tall, wide)
     angle = chance.normal(0.3, n)

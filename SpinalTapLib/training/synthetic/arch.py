@@ -1,7 +1,7 @@
-"""Build the vertebral arches: pedicles, laminae, articular, transverse and spinous processes; and the rib heads.
+"""Build the posterior elements: pedicles, laminae, articular, transverse and spinous processes; and rib heads.
 
 An arch is a smooth union of rods in its vertebra's own frame. Neighbouring arches are built around the same facet
-joints, so their articular processes face each other in any posture. Sizes come from `published_sizes.ARCH_TABLE`.
+joints, so that their articular processes face each other in any posture. Sizes come from `published_sizes.ARCH_TABLE`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .published_sizes import ARCH_TABLE, TABLE, family
 from .rods import Rod
 
 LYTIC_MM = 3.0
-"""Smallest forward slip of L4 or L5 that may be lytic: the arch stays behind (spondylolysis)."""
+"""Least anterior slip of L4 or L5 that may be lytic, with the arch left behind (spondylolysis)."""
 
 
 @dataclass(frozen=True)
@@ -26,15 +26,15 @@ class Arch:
     Attributes
     ----------
     rods : tuple of Rod
-        The arch itself, in the vertebra's frame.
+        The arch, in the frame of the vertebra.
     ribs : tuple of Rod
-        Heads and necks of the ribs at this level: bone that is not part of the vertebra.
+        Heads and necks of the ribs at this level, which are not part of the vertebra.
     gap_mm : float
         Width of the facet joints with the vertebra above, mm.
     effusion : bool
-        Fluid in these joints.
+        Whether these joints contain fluid.
     fused : bool
-        Fused with the arch above.
+        Whether it is fused with the arch above.
     """
 
     rods: tuple[Rod, ...]
@@ -46,7 +46,7 @@ class Arch:
 
 @dataclass(frozen=True)
 class _Joint:
-    """A facet joint: its middle, and the unit normal from the lower to the upper articular process."""
+    """Facet joint: its centre, and the unit normal from the lower to the upper vertebra's process."""
 
     middle: np.ndarray
     normal: np.ndarray
@@ -54,14 +54,14 @@ class _Joint:
 
 @dataclass(frozen=True)
 class _Place:
-    """The measures an arch is built from: body, canal and the sizes of the level, mm."""
+    """Dimensions that an arch is built from: body, canal and sizes of the level, mm."""
 
     body: Body
     canal_depth: float
     canal_width: float
     scale: float
     size: dict[str, float]
-    facet: float  # enlargement of the facets, 1 where they are healthy
+    facet: float  # enlargement of the facets, 1 if healthy
 
     @property
     def region(self) -> str:
@@ -77,16 +77,16 @@ class _Place:
 
     @property
     def top(self) -> float:
-        """Height of the upper endplate's back edge."""
+        """Height of the posterior edge of the upper endplate, mm."""
         return self.body.height / 2 - float(np.tan(self.body.wedge / 2)) * self.back
 
     def mm(self, name: str) -> float:
-        """A size of `ARCH_TABLE` in this person, mm."""
+        """Return a size of `ARCH_TABLE` scaled to this person, mm."""
         return self.size[name] * self.scale
 
     @property
     def pedicle(self) -> tuple[float, float]:
-        """Lateral place and height of the pedicle's axis."""
+        """Lateral position and height of the axis of the pedicle, mm."""
         below = {"L": 1.5, "T": 0.8, "C": 2.5, "S": 2.0}[self.region]
         return self.canal_width / 2 + self.mm("pedicle_width") / 2, self.top - below - self.mm("pedicle_height") / 2
 
@@ -95,17 +95,17 @@ def random_arches(
     rng: np.random.Generator, bodies: Sequence[Body], discs: Sequence[Disc], canal_depth: np.ndarray,
     canal_width: np.ndarray, *, healthy: bool,
 ) -> tuple[Arch, ...]:  # fmt: skip
-    """Build the arches of a spine, one a vertebra, from the bottom up.
+    """Build the arches of a spine, one per vertebra, from the bottom up.
 
     Parameters
     ----------
     rng : numpy.random.Generator
     bodies, discs : sequence
-        Of `SyntheticSpine`, in place.
+        Bodies and discs of `SyntheticSpine`, in their final positions.
     canal_depth, canal_width : ndarray, shape (n,)
-        Of the bony canal behind each vertebra, mm.
+        Depth and width of the bony canal behind each vertebra, mm.
     healthy : bool
-        Without laminectomy, clefts, fused and worn arches.
+        Without laminectomy, clefts, fusion and facet degeneration.
     """
     wear = [0.0 if healthy else float(np.clip(d.degeneration + rng.normal(0, 0.25), 0, 1)) for d in discs]
     own = np.exp(rng.normal(0, 0.06, len(bodies)))
@@ -136,7 +136,7 @@ def random_arches(
 
 @dataclass(frozen=True)
 class _Habit:
-    """Traits that all arches of a person share."""
+    """Traits shared by all arches of a person."""
 
     spinous: float
     side: float
@@ -148,7 +148,7 @@ class _Habit:
 
 
 def _joints(rng: np.random.Generator, place: _Place) -> list[_Joint]:
-    """Return the right and left joint with the vertebra above, in this vertebra's frame."""
+    """Return the right and the left joint with the vertebra above, in the frame of this vertebra."""
     region = place.region
     depth = {"S": 0.80, "L": 0.85, "T": 0.85, "C": 0.42}[region]
     rise = {"S": 0.5, "L": -2.0, "T": 3.5, "C": 2.0}[region] + rng.normal(0, 1.2)
@@ -163,7 +163,7 @@ def _joints(rng: np.random.Generator, place: _Place) -> list[_Joint]:
 
 
 def _seen_from(body: Body, lower: Body, joint: _Joint) -> _Joint:
-    """Return a joint of the vertebra below in this vertebra's frame."""
+    """Transform a joint from the frame of the vertebra below to the frame of this vertebra."""
     middle = lower.centre + lower.axes @ joint.middle
     return _Joint(body.axes.T @ (middle - body.centre), body.axes.T @ (lower.axes @ joint.normal))
 
@@ -187,23 +187,23 @@ def _pedicle(place: _Place, side: float) -> list[Rod]:
     pu, pw = place.pedicle
     width, height = place.mm("pedicle_width") / 2, place.mm("pedicle_height") / 2
     end = place.back + {"L": 0.5, "T": 0.5, "C": 0.15}[place.region] * place.canal_depth
-    inward = {"L": 0.5, "T": 0.3, "C": -2.0}[place.region]  # cervical ones run outwards to the pillars
+    inward = {"L": 0.5, "T": 0.3, "C": -2.0}[place.region]  # cervical pedicles run outwards to the articular pillars
     start, stop = (side * (pu + inward), place.back - 4, pw), (side * (pu - inward), end, pw - 0.5)
     return [Rod(start, stop, (width, width + 1, height), blend=3.0)]
 
 
 def _half(place: _Place) -> tuple[float, float]:
-    """Return half of an articular process's thickness and its radius, mm."""
+    """Return half the thickness of an articular process, and its radius, mm."""
     thick, radius = {"S": (4.6, 6.4), "L": (4.2, 6.0), "T": (2.6, 4.2), "C": (3.4, 5.2)}[place.region]
     return thick * place.scale ** 0.7 * place.facet, radius * place.scale ** 0.7 * place.facet
 
 
 def _upper_process(place: _Place, side: float, joint: _Joint) -> list[Rod]:
-    """The superior articular process: from where pedicle and lamina meet up to the joint."""
+    """Return the superior articular process, from the junction of pedicle and lamina up to the joint."""
     thick, radius = _half(place)
     pu, pw = place.pedicle
     foot = (side * (pu + (1.0 if place.region != "C" else 2.0)), place.back + 0.55 * place.canal_depth, pw)
-    if place.region == "C":  # the upper half of the pillar
+    if place.region == "C":  # upper half of the articular pillar
         foot = (float(joint.middle[0]), place.back + 0.25 * place.canal_depth, -0.1 * place.body.height)
     middle = joint.middle - thick * joint.normal
     rise = {"S": 4.0, "L": 2.5, "T": 3.0, "C": 0.5}[place.region] * place.scale
@@ -213,14 +213,14 @@ def _upper_process(place: _Place, side: float, joint: _Joint) -> list[Rod]:
 
 
 def _shoulder(place: _Place, side: float) -> list[Rod]:
-    """The superior facets of C2, flat shoulders beside the dens."""
+    """Return the superior articular facets of C2, beside the dens."""
     hw = place.body.half_width
     high = place.body.height / 2
     return [Rod((side * 0.7 * hw, 0.5, 0.5 * high), (side * (hw + 4.5), 1.5, high + 1.0), (6.5, 7.0, 4.5))]
 
 
 def _lower_process(place: _Place, side: float, joint: _Joint | None) -> list[Rod]:
-    """The isthmus and the inferior articular process: from the lamina's upper corner down to the joint below."""
+    """Return isthmus and inferior articular process, from the upper corner of the lamina to the joint below."""
     if joint is None:
         return []
     thick, radius = _half(place)
@@ -228,7 +228,7 @@ def _lower_process(place: _Place, side: float, joint: _Joint | None) -> list[Rod
     middle = joint.middle + thick * joint.normal
     drop = {"S": 0.0, "L": 2.5, "T": 2.5, "C": 0.5}[place.region] * place.scale
     tip = (float(middle[0]), float(middle[1]), float(middle[2]) - drop)
-    if place.region == "C":  # the lower half of the pillar
+    if place.region == "C":  # lower half of the articular pillar
         foot = (float(middle[0]), place.back + 0.25 * place.canal_depth, 0.0)
         return [Rod(foot, tip, (radius, thick * 1.25, radius), taper=0.9)]
     high = (side * (pu - 0.5), place.back + 0.68 * place.canal_depth, pw - 0.15 * place.body.height)
@@ -267,7 +267,7 @@ def _transverse(place: _Place, side: float, rng: np.random.Generator) -> list[Ro
         root = (side * (pu + 1), back + 0.65 * depth, pw - 2)
         tip = (side * (half - 4), back + depth + (2 if stub else 7) * s, pw + (0 if stub else 1.0))
         return [Rod(root, tip, (3.6 * s, 3.6 * s, 4.6 * s), taper=1.1)]
-    # Cervical: two bars around the vertebral artery.
+    # Cervical: anterior and posterior bar around the vertebral artery.
     edge = place.body.half_width
     tip = (side * (half - 2.5), back - 0.1 * depth, -2.5)
     front = Rod((side * (edge - 1), 0.1 * back, -0.5), tip, (2.2 * s, 2.0 * s, 2.2 * s), blend=1.2)
@@ -282,7 +282,7 @@ def _spinous(place: _Place, habit: _Habit, rng: np.random.Generator) -> list[Rod
     root_w = {"L": -0.30, "T": -0.25, "C": -0.15}[place.region] * h
     tip_v = place.roof + max(length, 6.0)
     lean = habit.side + float(rng.normal(0, 0.8))
-    if place.region == "L":  # a hatchet: a tall blade, taller at its end
+    if place.region == "L":  # hatchet-shaped: a tall blade, taller at its tip
         low = 0.92 * half
         return [Rod((0, place.roof + 2, root_w - 1), (lean, tip_v - 3.5, -drop), (3.3 * s, 3.5, low), taper=1.08,
                     lean=0.12)]  # fmt: skip
@@ -298,7 +298,7 @@ def _spinous(place: _Place, habit: _Habit, rng: np.random.Generator) -> list[Rod
 
 
 def _ribs(place: _Place) -> tuple[Rod, ...]:
-    """The heads and necks of the ribs at this body and the disc above it, as far as they lie beside the spine."""
+    """Return heads and necks of the ribs at this body and the disc above, close to the spine only."""
     body, s = place.body, place.scale
     edge, high = body.half_width, 0.52 * body.height
     rods: list[Rod] = []
@@ -311,7 +311,7 @@ def _ribs(place: _Place) -> tuple[Rod, ...]:
 
 
 def _ala(place: _Place) -> list[Rod]:
-    """The wings of S1: they flare to the sides, back and down to the joints with the hip bones."""
+    """Return the alae of S1, which extend laterally, backwards and down to the sacroiliac joints."""
     body, s = place.body, place.scale
     hw, h = body.half_width, body.height
     rods = []
@@ -324,7 +324,7 @@ def _ala(place: _Place) -> list[Rod]:
 
 
 def _sacral_arch(place: _Place, above: list[_Joint]) -> list[Rod]:
-    """What S1 has of an arch: the processes towards L5, laminae and the first knob of the sacral crest."""
+    """Return the arch of S1: articular processes towards L5, laminae, and the first tubercle of the sacral crest."""
     h, s = place.body.height, place.scale
     thick, radius = _half(place)
     rods = []
@@ -338,17 +338,17 @@ def _sacral_arch(place: _Place, above: list[_Joint]) -> list[Rod]:
 
 
 def sacral_mass(segment: Body, number: int, scale: float, canal_depth: float) -> tuple[Rod, ...]:
-    """Return what a sacral segment has beside and behind its body, in its frame: lateral mass, lamina and crest.
+    """Return lateral masses, laminae and crest of a sacral segment, in its frame.
 
     Parameters
     ----------
     segment : Body
     number : int
-        2 for S2 to 5 for S5.
+        2 for S2, up to 5 for S5.
     scale : float
-        Of this person's sacrum.
+        Scale of the sacrum of this person.
     canal_depth : float
-        Of the sacral canal, mm.
+        Depth of the sacral canal, mm.
     """
     hw, h, back = segment.half_width, segment.height, segment.depth / 2
     wing, thick = {2: (38.0, 11.0), 3: (30.0, 8.5), 4: (22.0, 6.0), 5: (15.0, 4.5)}[number]
@@ -382,7 +382,7 @@ def _afflicted(rng: np.random.Generator, arches: list[Arch], bodies: Sequence[Bo
 
 
 def _slip_mm(lower: Body, upper: Body) -> float:
-    """Return the slip of the upper body on the lower one, mm, positive backwards."""
+    """Return the slip of the upper body against the lower one, mm, positive posteriorly."""
     low = lower.centre + lower.axes[:, 2] * lower.height / 2
     high = upper.centre - upper.axes[:, 2] * upper.height / 2
     expected = (lower.depth_upper - upper.depth_lower) * 0.15
@@ -390,12 +390,12 @@ def _slip_mm(lower: Body, upper: Body) -> float:
 
 
 def _is_behind(rod: Rod, middle: float) -> bool:
-    """Whether a rod belongs to the part behind the isthmus: laminae, lower and spinous processes."""
+    """Return whether a rod is posterior to the isthmus: laminae, inferior articular and spinous processes."""
     return rod.end[2] < rod.start[2] - 1.0 and rod.end[1] > middle
 
 
 def _left_behind(arch: Arch, slip_mm: float) -> Arch:
-    """Move the part behind the isthmus back by the slip."""
+    """Move the part posterior to the isthmus back by the slip."""
     middle = float(np.median([rod.start[1] for rod in arch.rods]))
     moved = []
     for rod in arch.rods:

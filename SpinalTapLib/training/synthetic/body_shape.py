@@ -1,7 +1,7 @@
-"""The shape of a vertebral body, an implicit function in its own frame, and of the disc below it; millimetres.
+"""Shape of a vertebral body, as an implicit function in its own frame, and parameters of the disc below it; mm.
 
-A point has the coordinates u (left), v (posterior) and w (up) in the vertebra's frame. The functions
-return, for arrays of points, the approximate distance to the nearest wall: positive inside.
+A point has the coordinates u (left), v (posterior) and w (up) in the frame of the vertebra. `body_distance` returns the
+approximate distance of points to the nearest wall, positive inside.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ class Body:
     name : str
         Level name.
     centre : ndarray, shape (3,)
-        Middle of the body, LPS, mm.
+        Centre of the body, LPS, mm.
     axes : ndarray, shape (3, 3)
         Unit columns: left, posterior, up, in LPS.
     height, wedge : float
-        Mid height (mm) and angle between the endplates (rad, positive where the front is higher).
+        Height at the centre (mm) and angle between the endplates (rad, positive if the front is higher).
     depth_upper, depth_lower, width_upper, width_lower : float
         Sizes of the endplates, mm.
     concavity_upper, concavity_lower : float
-        Depth of the endplates' hollow, mm.
+        Depth of the concavity of the endplates, mm.
     waist : float
-        Hollow of the front, back and sides at mid height, mm.
+        Concavity of front, back and sides at mid-height, mm.
     kidney : float
-        Hollow of the back towards the canal, mm.
+        Concavity of the posterior wall in the axial plane, mm.
     uncinate : float
-        Height of the uncinate processes on the upper plate's sides, mm (cervical).
+        Height of the uncinate processes at the sides of the upper endplate, mm (cervical).
     lip : float
-        Anterior osteophytes, mm.
+        Size of the anterior osteophytes, mm.
     schmorl : tuple
-        Nodes as (u, v, upper, radius), mm; `upper` is 1 for the upper plate and -1 for the lower one.
+        Schmorl's nodes as (u, v, upper, radius), mm; `upper` is 1 for the upper plate and -1 for the lower one.
     front_power, back_power : float
-        How square the front half and the back half of its cross-section are: 2 is an ellipse.
+        Superellipse exponents of the anterior and posterior half of the cross-section; 2 is an ellipse.
     slant : float
-        How much further back the lower plate lies than the upper one, mm (S1).
+        Posterior offset of the lower endplate against the upper one, mm (S1).
     """
 
     name: str
@@ -84,24 +84,24 @@ class Body:
 
 @dataclass(frozen=True)
 class Disc:
-    """The disc below a vertebra.
+    """Disc below a vertebra.
 
     Attributes
     ----------
     height : float
-        Height at its middle, mm.
+        Height at the centre, mm.
     angle : float
-        Angle between its plates, rad, positive where the front is higher.
+        Angle between the adjacent endplates, rad, positive if the front is higher.
     degeneration : float
-        0 healthy to 1 collapsed.
+        0 (healthy) to 1 (collapsed).
     bulge_front, bulge_back : float
-        How far it stands out of the bodies' line, mm.
+        Protrusion beyond the walls of the bodies, mm.
     vacuum : bool
-        Gas in the nucleus.
+        Whether there is gas in the nucleus.
     fused : bool
-        Bridged by bone.
+        Whether it is bridged by bone.
     reach : float
-        Share of the bodies' depth through which the disc reaches; the rest is bone (only between S1 and S2).
+        Fraction of the depth of the bodies that the disc fills; the rest is bone (only between S1 and S2).
     """
 
     height: float
@@ -115,7 +115,7 @@ class Disc:
 
 
 def plates(body: Body, u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the heights w (mm) of the lower and the upper endplate over the points (u, v)."""
+    """Return the heights w (mm) of the lower and the upper endplate at points (u, v)."""
     slope = np.tan(body.wedge / 2) * v
     hollow = 1 - (u / (0.85 * body.half_width)) ** 2 - ((v - 0.08 * body.depth) / (0.45 * body.depth)) ** 2
     hollow = np.clip(hollow, 0, None) ** 0.8
@@ -128,9 +128,10 @@ def plates(body: Body, u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def walls(body: Body, u: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the front wall and the back wall (v, mm) and the side distance (mm) at points (u, w).
+    """Return the anterior and posterior wall (v, mm) and the distance to the lateral wall (mm) at points (u, w).
 
-    The front is a half superellipse, the back a squarer one with a hollow towards the canal; all of them are waisted.
+    The anterior half is a superellipse, the posterior half a squarer one that is concave towards the canal. All walls
+    are concave at mid-height.
     """
     half_depth, half_width, hollow = _section(body, w)
     s = np.clip(np.abs(u) / half_width, 0, 1)
@@ -145,7 +146,7 @@ def walls(body: Body, u: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def _section(body: Body, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return half of the depth and of the width (mm) at heights w, and how much of the waist is felt there, 0-1."""
+    """Return half the depth and half the width (mm) at heights w, and the fraction of the waist there, 0-1."""
     t = np.clip(w / (body.height / 2), -1, 1)
     rise, hollow = (t + 1) / 2, 1 - t * t
     half_depth = (body.depth_lower + (body.depth_upper - body.depth_lower) * rise) / 2
@@ -159,17 +160,17 @@ def _half_superellipse(s: np.ndarray, power: float) -> np.ndarray:
 
 
 def body_distance(body: Body, u: np.ndarray, v: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """Return the approximate distance (mm) of points to the body's wall, positive inside."""
+    """Return the approximate signed distance (mm) of points to the wall of a body, positive inside."""
     lower, upper = plates(body, u, v)
     front, back, side = walls(body, u, w)
     vertical = np.minimum(upper - w, w - lower)
-    # Towards the sides the front and the back run obliquely to the sagittal plane: the wall is nearer than it looks.
+    # Near the sides, front and back are oblique to the sagittal plane, so the wall is nearer than along v.
     s = np.clip(np.abs(u) / body.half_width, 0, 0.97)
     ratio = body.depth / 2 / body.half_width
     powers = body.front_power, body.back_power
     before, behind = (np.hypot(1, ratio * s ** (n - 1) * (1 - s**n) ** (1 / n - 1)) for n in powers)
     horizontal = np.minimum(np.minimum((v - front) / before, (back - v) / behind), side)
-    rounded = (vertical + horizontal) * 0.7071 - 0.45  # edges rounded off by about a millimetre
+    rounded = (vertical + horizontal) * 0.7071 - 0.45  # edges rounded by about 1 mm
     inside = np.minimum(np.minimum(vertical, horizontal), rounded)
     for su, sv, plate, radius in body.schmorl:
         sw = upper if plate > 0 else lower
@@ -178,14 +179,14 @@ def body_distance(body: Body, u: np.ndarray, v: np.ndarray, w: np.ndarray) -> np
 
 
 def corners_in_plane(body: Body, x_mm: float) -> np.ndarray | None:
-    """Return the corners of the body where the sagittal plane x = `x_mm` (LPS, mm) cuts it.
+    """Return the corners of a body in the sagittal plane x = `x_mm` (LPS, mm).
 
     Returns
     -------
     ndarray, shape (5, 2), or None
         (y, z) in mm of the four corners (superior anterior, superior posterior, inferior posterior,
-        inferior anterior) and the centroid; None where the plane misses the body or shows less than
-        half of its depth.
+        inferior anterior) and the centroid; None if the plane misses the body or shows less than half of
+        its depth.
     """
     if abs(body.axes[0, 0]) < 0.5:
         return None
@@ -197,7 +198,7 @@ def corners_in_plane(body: Body, x_mm: float) -> np.ndarray | None:
     anterior = np.array([True, False, False, True])
     w = np.where(top, body.height / 2, -body.height / 2)
     points = np.zeros((4, 2))
-    for _ in range(3):  # u depends on where the tilted plane meets the corner
+    for _ in range(3):  # u depends on the position of the corner in the tilted plane
         bare = Body(**{**body.__dict__, "lip": 0.0, "schmorl": ()})
         front, back, _ = walls(bare, u, w)
         v = np.where(anterior, front, back)
@@ -214,7 +215,7 @@ def corners_in_plane(body: Body, x_mm: float) -> np.ndarray | None:
 
 
 def _solve_plane(body: Body, x_mm: float, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (y, z) and u of the points of the plane with the local coordinates (v, w) in `targets`."""
+    """Return (y, z) and u of the points of the plane whose local coordinates (v, w) are `targets`."""
     a = body.axes
     system = np.array([[a[1, 1], a[2, 1]], [a[1, 2], a[2, 2]]])
     shift = a[0, 1:] * (x_mm - body.centre[0])

@@ -1,4 +1,4 @@
-"""The spinal canal in one plane: epidural fat, dural sac, cord and roots, ligaments, and the foramina beside it."""
+"""Paint the spinal canal in one plane: epidural fat, dural sac, cord, roots, ligaments and foramina."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def paint_canal(
     near = np.nonzero((np.abs(frame.back - 18) < 40).any(0))[0]
     if not len(near):
         return
-    columns = slice(int(near[0]), int(near[-1]) + 1)  # nothing of the canal lies outside them
+    columns = slice(int(near[0]), int(near[-1]) + 1)  # the canal is within these columns
     frame = SpinalFrame(frame.level[:, columns], frame.side[:, columns], frame.back[:, columns])
     _paint_near(canvas[:, columns], structure[:, columns], spine, grid.columns_of(columns), frame)
 
@@ -34,7 +34,7 @@ def _paint_near(
     width = frame.along(ends, np.concatenate([[8.0, 22.0], spine.canal_width, [24.0]]))
     wall = half_depth(spine, frame) - 0.8
     within = (frame.level > -4.5) & (frame.level < len(spine.names) + 0.3)
-    v = (frame.back - wall) / depth  # 0 at the bodies, 1 at the laminae
+    v = (frame.back - wall) / depth  # 0 at the posterior wall of the bodies, 1 at the laminae
     s = np.abs(frame.side) / (width / 2)
     canal = within & (v > 0) & (v < 1) & (s < np.sqrt(np.clip(1.05 - (2 * v - 0.9) ** 4, 0.02, 1)))
     _foramina(canvas, spine, frame, v, s, within)
@@ -43,7 +43,7 @@ def _paint_near(
     _between_spines(canvas, spine, grid, frame, v, within)
     canvas[canal] = T.EPIDURAL_FAT
     structure[_sac(canvas, spine, grid, frame, canal, v, s, depth)] = Structure.CANAL
-    loose = _front_fat(spine, frame) * depth > 1.5  # there the ligament stands off the bone, too thin to be seen
+    loose = _front_fat(spine, frame) * depth > 1.5  # ligament lifted off the bone: too thin to see
     canvas[within & (np.abs(frame.back - wall - 0.2) < 0.55) & (s < 0.7) & ~loose] = T.LIGAMENT
     front = within & (np.abs(frame.back + half_depth(spine, frame) + 0.4) < 0.5)
     canvas[front & (np.abs(frame.side) < 9) & (frame.level > -0.5)] = T.LIGAMENT
@@ -53,9 +53,9 @@ def _sac(
     canvas: np.ndarray, spine: SyntheticSpine, grid: Grid, frame: SpinalFrame, canal: np.ndarray,
     v: np.ndarray, s: np.ndarray, depth: np.ndarray,
 ) -> np.ndarray:  # fmt: skip
-    """Paint the dural sac with CSF, the cord down to the conus, and the roots below it; return where the sac is.
+    """Paint the dural sac with CSF, the cord down to the conus, and the roots below it; return the mask of the sac.
 
-    Its cross-section is close to an ellipse and leaves the canal's corners to fat: on T2-SPACE stacks of living adults
+    The cross-section is nearly elliptical, with fat in the corners of the canal. On T2-SPACE stacks of living adults,
     the sac fills 0.80 of its bounding rectangle at L3 and is 11-13 mm deep and 15-17 mm wide.
     """
     h = spine.habit
@@ -84,7 +84,7 @@ def _sac(
     radius = np.minimum(radius, 0.42 * depth)
     cord_mask = sac & (np.hypot(offset, frame.side / 1.45) < radius)
     thick = h["roots"]
-    hang = 0.62 - 0.2 * np.clip((spine.index("L3") - frame.level) / 3, 0, 1)  # roots lie at the back of the sac
+    hang = 0.62 - 0.2 * np.clip((spine.index("L3") - frame.level) / 3, 0, 1)  # roots are posterior in the sac
     stripe = np.sin((v + 0.02 * _noise(rng, grid, 40)) * depth * 2.2 + frame.side * 0.8)
     roots = sac & (frame.level < conus + 1.0) & (v > hang - 0.25 * thick) & (stripe > 0.5 - 0.9 * thick) & ~cord_mask
     canvas[roots] = T.ROOTS
@@ -93,7 +93,7 @@ def _sac(
 
 
 def _vertebral_arteries(canvas: np.ndarray, spine: SyntheticSpine, frame: SpinalFrame) -> None:
-    """The arteries that run through the transverse processes of the neck, up from C6."""
+    """Paint the vertebral arteries, which pass through the cervical transverse processes from C6 upwards."""
     neck = frame.level > spine.index("C6") - 0.6
     if not neck.any():
         return
@@ -105,7 +105,7 @@ def _vertebral_arteries(canvas: np.ndarray, spine: SyntheticSpine, frame: Spinal
 def _between_spines(
     canvas: np.ndarray, spine: SyntheticSpine, grid: Grid, frame: SpinalFrame, v: np.ndarray, within: np.ndarray
 ) -> None:
-    """Ligaments and fat between the spinous processes; the processes themselves are painted over them."""
+    """Paint ligaments and fat between the spinous processes, which are painted later."""
     middle = within & (np.abs(frame.side - spine.habit["spinous_side"]) < 3.2) & (v > 1) & (frame.level > -0.6)
     if not middle.any():
         return
@@ -118,15 +118,18 @@ def _between_spines(
 
 
 def _front_fat(spine: SyntheticSpine, frame: SpinalFrame) -> np.ndarray:
-    """Return the share of the canal's depth that fat and veins fill before the sac: most at L5-S1, where the sac
-    leaves the bone, and behind the middle of the bodies, where the ligament bridges their waist."""
+    """Return the fraction of the canal's depth that is filled by fat and veins anterior to the sac.
+
+    It is largest at L5-S1, where the sac leaves the bone, and behind the centre of the bodies, where the ligament
+    bridges their concavity.
+    """
     levels, share = along(spine, ("-2", 1.0), ("S1", 1.0), ("L5", 0.75), ("L4", 0.45), ("L2", 0.2), ("T11", 0.12))
     waist = np.where(frame.level < 0.6, 1.0, 0.55 + 0.45 * np.cos(2 * np.pi * frame.level))
     return spine.habit["front_fat"] * frame.along(levels, share) * waist
 
 
 def _noise(rng: np.random.Generator, grid: Grid, length_mm: float) -> np.ndarray:
-    """Return smooth noise over a grid, drawn on an eighth of its resolution."""
+    """Return smooth noise on a grid, drawn at an eighth of its resolution."""
     coarse = waves(rng, grid.points(slice(0, None, 8), slice(0, None, 8)), length_mm)
     return enlarged(coarse, grid.rows, grid.columns, 8)
 
@@ -134,8 +137,8 @@ def _noise(rng: np.random.Generator, grid: Grid, length_mm: float) -> np.ndarray
 def _foramina(
     canvas: np.ndarray, spine: SyntheticSpine, frame: SpinalFrame, v: np.ndarray, s: np.ndarray, within: np.ndarray
 ) -> None:
-    """Fat with a nerve root between the pedicles, beside the canal."""
-    gap = frame.level - np.floor(frame.level)  # 0 in the middle of a body, 0.5 in the disc
+    """Paint the neural foramina: fat with a nerve root and a vein between the pedicles."""
+    gap = frame.level - np.floor(frame.level)  # 0 at the centre of a body, 0.5 in the disc
     levels, reach = along(spine, ("S1", 2.1), ("T12", 2.1), ("T2", 1.8), ("C7", 1.45), ("C2", 1.45))
     hole = within & (s > 0.75) & (s < frame.along(levels, reach)) & (v > -0.25) & (v < 0.75)
     hole &= (gap > 0.30) & (gap < 0.88) & (frame.level > -0.2)

@@ -1,6 +1,6 @@
 """Paint a sagittal slice of a synthetic spine: tissues, structures, instances and corners.
 
-The order is the painter's: surroundings, posterior bone, canal, discs, sacrum, bodies, dens and C1, metal.
+Painted back to front: surroundings, canal, posterior elements, discs, sacrum, bodies, dens and C1, metal.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from .tissues import Tissue
 T = Tissue
 
 DISC_PLATE_MM, DISC_EDGE_MM = 0.95, 0.5
-"""What experts leave out of a disc above and below, where the plates' cartilage is dark like the cortical line, and of
-its outermost fibres: on T2-SPACE stacks 1.4 mm lie between their outlines of body and disc, and their discs reach
-0.7 mm further forwards, and 0.2 mm less far back, than their bodies."""
+"""Margins that experts leave out of a disc: at the endplates, whose cartilage is as dark as the cortical line, and at
+the outermost fibres. On T2-SPACE stacks, their outlines of body and disc are 1.4 mm apart; their discs extend 0.7 mm
+beyond the bodies anteriorly, and end 0.2 mm before them posteriorly."""
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,17 @@ class Canvas:
     structures : ndarray of uint8, shape (planes, rows, columns)
         `Structure` values on the same planes; `structure` is the central one.
     instance : ndarray of uint8, shape (rows, columns)
-        0, or 1 + index into `SyntheticSpine.vertebrae` on pixels of a vertebra: its body or its arch.
+        0, or 1 + index into `SyntheticSpine.vertebrae`, on pixels of a body or an arch.
     pixel_mm : float
         Pixel edge.
     corners_px : ndarray of float32, shape (n, 5, 2)
-        (row, column) of the corners and the centroid of each vertebra; NaN where it is not seen.
+        (row, column) of the corners and the centroid of each vertebra; NaN if not in the slice.
     origin_mm : ndarray, shape (2,)
-        y (backwards) and z (up) of the centre of pixel (0, 0), LPS, mm.
+        y (posterior) and z (superior) of the centre of pixel (0, 0), LPS, mm.
     centres_px : ndarray of float32, shape (n, 2)
-        (row, column) of the middle of every body, seen straight from the side, wherever the slice is.
+        (row, column) of the centre of every body, projected onto the slice.
     neighbours : tuple of Canvas or None
-        The slices on the right and on the left, on the same grid; None where none was drawn.
+        The slices on the right and on the left, on the same grid; None if not drawn.
     distance_mm : float
         Lateral distance to the neighbours, mm.
     """
@@ -86,11 +86,11 @@ def draw_slice(
     spine : SyntheticSpine
         The person.
     x_mm : float
-        Lateral position of the slice's middle, LPS (left is positive), mm.
+        Lateral position of the centre of the slice, LPS (left is positive), mm.
     z_range_mm, y_range_mm : tuple of float
         Lowest and highest z, most anterior and most posterior y of the drawing, mm.
     thickness_mm : float
-        Slice thickness; `planes` planes are spread over it.
+        Slice thickness, over which `planes` planes are distributed.
     planes : int
         1 or 3.
     pixel_mm : float
@@ -127,7 +127,7 @@ def _corners(spine: SyntheticSpine, grid: Grid) -> np.ndarray:
     limit = np.array([grid.rows, grid.columns]) - 0.5
     beyond: np.ndarray = np.any((out < -0.5) | (out > limit), axis=-1)
     out[beyond] = np.nan
-    out[beyond[:, 4]] = np.nan  # a corner without a centroid would have nothing to point at
+    out[beyond[:, 4]] = np.nan  # vectors of corners need a centroid to point to
     return out
 
 
@@ -138,7 +138,7 @@ def _paint(
     paint_surroundings(canvas, spine, grid, frame)
     paint_canal(canvas, structure, spine, grid, frame)
     arches = paint_arches(canvas, structure, instance, spine, grid)
-    if spine.discs[0].reach >= 1:  # looks like a disc, and is a part of the sacrum all the same
+    if spine.discs[0].reach >= 1:  # looks like a disc, but is part of the sacrum
         segment = (spine.sacrum[0], spine.vertebrae[0], spine.discs[0])
         _paint_disc(canvas, structure, spine, grid, segment, Structure.SACRUM)
     for segment in zip(spine.vertebrae, spine.vertebrae[1:], spine.discs[1:]):
@@ -158,7 +158,7 @@ def _paint_disc(
     canvas: np.ndarray, structure: np.ndarray, spine: SyntheticSpine, grid: Grid,
     segment: tuple[Body, Body, Disc], kind: Structure,
 ) -> None:  # fmt: skip
-    """The disc of a segment (vertebra below, vertebra above, disc), as structure `kind`."""
+    """Paint the disc of a segment (vertebra below, vertebra above, disc) as structure `kind`."""
     low, high, disc = segment
     middle = (low.centre + low.axes[:, 2] * low.height / 2 + high.centre - high.axes[:, 2] * high.height / 2) / 2
     window = grid.window(middle, 0.75 * max(low.depth, high.depth) + 12)
@@ -200,7 +200,7 @@ def _paint_disc(
 def _paint_scar(
     canvas: np.ndarray, spine: SyntheticSpine, grid: Grid, low: Body, high: Body, reach: float
 ) -> None:  # fmt: skip
-    """Join two sacral segments by marrow, but for a remnant of the disc in their middle."""
+    """Join two sacral segments by marrow, with a remnant of the disc in the centre."""
     middle = (low.centre + low.axes[:, 2] * low.height / 2 + high.centre - high.axes[:, 2] * high.height / 2) / 2
     window = grid.window(middle, 0.75 * max(low.depth, high.depth) + 6)
     if window is None:
@@ -221,7 +221,7 @@ def _paint_scar(
     left = joined & (rise > -0.3) & (fall > -0.3) & (depth > (1 - reach) * (low.depth + high.depth) / 4)
     view[left] = T.ANNULUS_OUTER
     disc = spine.discs[0]
-    if high is spine.vertebrae[0] and disc.height > 2.5:  # a remnant high enough to show its inside
+    if high is spine.vertebrae[0] and disc.height > 2.5:  # high enough to show its nucleus
         view[left & (rise > 0.6) & (fall > 0.6)] = T.NUCLEUS if disc.degeneration < 0.4 else T.SACRAL_DISC
 
 
@@ -229,7 +229,7 @@ def _paint_body(
     canvas: np.ndarray, structure: np.ndarray, instance: np.ndarray, spine: SyntheticSpine, grid: Grid, body: Body,
     arch: Field | None,
 ) -> None:  # fmt: skip
-    """A body; where its pedicles (or the sacrum's wings) join it there is marrow, and no cortical line."""
+    """Paint a body; where its pedicles (or the sacral alae) join it, there is marrow and no cortical line."""
     window = grid.window(body.centre, 0.62 * np.hypot(body.depth, body.height) + 8)
     if window is None or abs(grid.x_mm - body.centre[0]) > body.half_width + 0.5 * body.height:
         return
@@ -266,7 +266,7 @@ def _paint_body(
 
 
 def _joined(distance: np.ndarray, arch: Field, window: tuple[slice, slice]) -> np.ndarray:
-    """Return how deep points lie in a body and its arch together."""
+    """Return the distance of points to the surface of a body joined with its arch."""
     return smooth_union(arch.on(window), distance, 2.0)
 
 
@@ -274,7 +274,7 @@ def _paint_marrow(
     view: np.ndarray, spine: SyntheticSpine, body: Body, index: int,
     u: np.ndarray, v: np.ndarray, w: np.ndarray, distance: np.ndarray, shell: float,
 ) -> None:  # fmt: skip
-    """Basivertebral vein, lesions, cement."""
+    """Paint the basivertebral vein, lesions and cement."""
     inner = distance > shell
     vein = spine.habit["basivertebral"]
     back = body.depth / 2 - body.kidney
@@ -301,7 +301,7 @@ def _paint_metal(canvas: np.ndarray, spine: SyntheticSpine, grid: Grid) -> None:
 def _paint_top(
     canvas: np.ndarray, structure: np.ndarray, spine: SyntheticSpine, grid: Grid, frame: SpinalFrame
 ) -> None:
-    """The dens (a part of C2) and the arches of C1."""
+    """Paint the dens (part of C2) and C1."""
     top = spine.vertebrae[-1]
     h, d = top.height, top.depth
     scale = d / 13.5
@@ -314,7 +314,7 @@ def _paint_top(
         shell = spine.habit["cortex"] * 0.9
         view[distance > 0] = T.CORTEX
         view[distance > shell] = T.MARROW if own else T.POSTERIOR_MARROW
-        # The dens grows out of the body: its foot must not cut the body's class in two.
+        # The base of the dens must not split the class of the body in two.
         classes[(distance > 0) & ((classes != Structure.C2) | (not own))] = Structure.BACKGROUND
         if own:
             classes[distance > EXPERT_RIM * shell] = Structure.C2
@@ -322,7 +322,7 @@ def _paint_top(
 
 
 def _paint_synchondrosis(canvas: np.ndarray, spine: SyntheticSpine, grid: Grid, top: Body) -> None:
-    """The synchondrosis of the dens, a remnant of a disc in some people."""
+    """Paint the subdental synchondrosis, the remnant of a disc in some people."""
     window = grid.window(top.centre, 0.6 * top.height)
     if window is None:
         return
@@ -333,7 +333,7 @@ def _paint_synchondrosis(canvas: np.ndarray, spine: SyntheticSpine, grid: Grid, 
 
 
 def _atlas(top: Body, scale: float) -> tuple[Rod, ...]:
-    """C1 in the frame of C2: front arch, lateral masses with transverse processes, and the arch behind."""
+    """Return C1 in the frame of C2: anterior arch, lateral masses with transverse processes, posterior arch."""
     h, d = top.height, top.depth
     level = h / 2 + 8 * scale
     front, back = -0.5 * d - 5 * scale, d / 2 + 20 * scale

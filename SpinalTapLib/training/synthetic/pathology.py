@@ -1,7 +1,7 @@
-"""What goes wrong with spines: degenerated discs, fractures, slips, nodes and marrow lesions.
+"""Draw pathology: degenerated discs, fractures, slips, Schmorl's nodes and marrow lesions.
 
-Frequencies are those of a training set, not of a population: rare things are drawn more often than
-they occur, so that the network meets each of them hundreds of times.
+Frequencies are chosen for training and do not represent a population: rare findings are drawn more often than they
+occur, so that the network sees each of them hundreds of times.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Lesion = tuple[int, int, float, float, float, float]
 
 
 def afflict_discs(rng: np.random.Generator, names: list[str], discs: list[Disc]) -> list[Disc]:
-    """Age the discs: a person's own degree, worst at the bottom, with bulges, vacuum and fusion."""
+    """Degenerate the discs, with one degree per person, more in the low segments; add bulges, vacuum and fusion."""
     age = float(np.clip(rng.beta(1.2, 1.6), 0, 1))
     out = [discs[0]]
     for name, disc in zip(names[1:], discs[1:]):
@@ -44,24 +44,24 @@ def afflict_discs(rng: np.random.Generator, names: list[str], discs: list[Disc])
 
 
 def afflict_bodies(rng: np.random.Generator, bodies: list[Body]) -> tuple[list[Body], np.ndarray, tuple[Lesion, ...]]:
-    """Break, slip and mark bodies.
+    """Add fractures, slips, osteophytes, Schmorl's nodes and lesions to bodies.
 
     Returns
     -------
     bodies : list of Body
     slips : ndarray, shape (n, 2)
-        Backward and leftward shift of each body on the one below it, mm.
+        Posterior and left shift of each body against the one below it, mm.
     lesions : tuple
-        (index, tissue, u, v, w, radius): a ball of another tissue in a body's frame, mm.
+        (index, tissue, u, v, w, radius): a ball of another tissue in the frame of a body, mm.
     """
-    out = [bodies[0], *(_break(rng, body) for body in bodies[1:-1]), bodies[-1]]
+    out = [bodies[0], *(_fracture(rng, body) for body in bodies[1:-1]), bodies[-1]]
     osteophytes = max(rng.normal(0.2, 0.9), 0)
-    out = [_roughen(rng, body, osteophytes) for body in out]
+    out = [_degenerate(rng, body, osteophytes) for body in out]
     return out, _slips(rng, [b.name for b in bodies]), _lesions(rng, out)
 
 
-def _break(rng: np.random.Generator, body: Body) -> Body:
-    """A fracture now and then: wedge, biconcave or crush, 10-50 % of the height."""
+def _fracture(rng: np.random.Generator, body: Body) -> Body:
+    """Fracture a body at random: wedge, biconcave or crush, with 10-50 % height loss."""
     if rng.random() > 0.045:
         return body
     loss = rng.uniform(0.1, 0.5)
@@ -85,8 +85,8 @@ def _break(rng: np.random.Generator, body: Body) -> Body:
     return replace(body, height=body.height * (1 - loss), depth_upper=body.depth_upper * 1.08, waist=0.0)
 
 
-def _roughen(rng: np.random.Generator, body: Body, osteophytes: float) -> Body:
-    """Osteophytes and Schmorl's nodes."""
+def _degenerate(rng: np.random.Generator, body: Body, osteophytes: float) -> Body:
+    """Add osteophytes and Schmorl's nodes."""
     lip = float(np.clip(osteophytes * abs(rng.normal(0.8, 0.8)), 0, 4.5))
     nodes = []
     if family(body.name) in "TL":
@@ -114,13 +114,13 @@ def _slips(rng: np.random.Generator, names: list[str]) -> np.ndarray:
 
 
 def _lesions(rng: np.random.Generator, bodies: list[Body]) -> tuple[Lesion, ...]:
-    """Modic bands, metastases, haemangiomas, cement, metal: balls of another tissue, seen where bone is."""
+    """Draw Modic changes, metastases, haemangiomas, cement and metal, as balls that replace bone."""
     lesions: list[Lesion] = []
-    spread = rng.random() < 0.05  # metastatic or myelomatous marrow: many of them
+    spread = rng.random() < 0.05  # metastases or myeloma: many lesions
     for i, body in enumerate(bodies):
         draw = rng.random()
         d, h = body.depth, body.height
-        if draw < 0.07:  # a band along a plate
+        if draw < 0.07:  # a band along an endplate
             side = rng.choice([-1.0, 1.0])
             kind = rng.choice([Tissue.MODIC_1, Tissue.MODIC_2, Tissue.MODIC_3])
             reach = rng.uniform(0.25, 0.7) * d
@@ -134,7 +134,7 @@ def _lesions(rng: np.random.Generator, bodies: list[Body]) -> tuple[Lesion, ...]
             for _ in range(rng.integers(1, 4)):
                 where = rng.normal(0, 0.25, 3) * np.array([d, d, h])
                 lesions.append(_ball(i, Tissue.LESION, where, rng.uniform(3, 14)))
-    if rng.random() < 0.03:  # screws of a posterior fusion: voids beside the mid-line
+    if rng.random() < 0.03:  # screws of a posterior fusion: signal voids beside the midline
         first = int(rng.integers(1, 5))
         for i in range(first, min(first + int(rng.integers(2, 4)), len(bodies))):
             for side in (-1.0, 1.0):

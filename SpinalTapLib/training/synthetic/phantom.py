@@ -1,4 +1,4 @@
-"""A whole synthetic volume with its truth: what `spinaltap phantom` writes and what the tests measure against."""
+"""Draw phantoms: synthetic scans with ground truth, for `spinaltap phantom`, the tests and the measurements."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ REGIONS = {"whole": ("S1", "C2"), "lumbar": ("S1", "T11"), "thoracic": ("T12", "
 
 @dataclass(frozen=True)
 class Phantom:
-    """A synthetic scan and its truth.
+    """A synthetic scan with its ground truth.
 
     Attributes
     ----------
     image : SagittalVolume
         The scan.
     labels : ndarray of uint16, shape (slice, row, column)
-        True label values of the bodies, discs and the canal (the dural sac) on the scan's grid; of the arches and the
-        sacrum, too, where these were asked for.
+        Label values of bodies, discs and canal (the dural sac) on the grid of the scan; on request, also of the arches
+        and the sacrum.
     spine : SyntheticSpine
         The person.
     names : tuple of str
-        Levels wholly in view, from the bottom up.
+        Levels completely in view, from the bottom up.
     """
 
     image: SagittalVolume
@@ -48,7 +48,7 @@ class Phantom:
     names: tuple[str, ...]
 
     def truth(self) -> dict[str, dict[str, list]]:
-        """Return ``centroid_lps_mm``, that of the labels, and ``corners_lps_mm``, on the body's own mid-plane."""
+        """Return ``centroid_lps_mm`` (of the labels) and ``corners_lps_mm`` (in the mid-plane of the body) by level."""
         out = {}
         for name in self.names:
             body = self.spine.vertebrae[self.spine.index(name)]
@@ -80,7 +80,7 @@ def draw_phantom(
     Parameters
     ----------
     seed : int
-        The same seed draws the same person and scan.
+        The same seed gives the same person and scan.
     region : str
         One of `REGIONS`.
     sequence : str
@@ -88,9 +88,9 @@ def draw_phantom(
     slice_mm, pixel_mm : float
         Slice spacing (0.8-8 mm) and pixel edge (0.3-1.6 mm).
     healthy : bool
-        Without fractures, slips, lesions and counts out of the ordinary.
+        Without fractures, slips, lesions and unusual numbers of vertebrae.
     noise : float
-        Standard deviation of the Rician noise, as a fraction of the brightest common tissue.
+        Standard deviation of the Rician noise, relative to the brightest common tissue.
     arches : bool
         Label the arches and the sacrum as well.
     progress : callable, optional
@@ -99,7 +99,7 @@ def draw_phantom(
     Raises
     ------
     ValueError
-        If the region, the sequence or a spacing is not possible.
+        If the region, the sequence or a spacing is invalid.
     """
     _check(region, sequence, slice_mm, pixel_mm)
     rng = np.random.default_rng([seed, 7])
@@ -149,7 +149,7 @@ def _check(region: str, sequence: str, slice_mm: float, pixel_mm: float) -> None
 
 
 def _field_of_view(spine: SyntheticSpine, region: str) -> tuple[tuple[float, float], ...]:
-    """Return the ranges of x, y and z (mm) that show a region with the margins of a clinical scan."""
+    """Return the ranges of x, y and z (mm) of a region, with the margins of a clinical scan."""
     low, high = _lowest(spine, REGIONS[region][0]), spine.index(REGIONS[region][1])
     bodies = spine.vertebrae[low : high + 1]
     centres = np.array([b.centre for b in bodies])
@@ -162,18 +162,18 @@ def _field_of_view(spine: SyntheticSpine, region: str) -> tuple[tuple[float, flo
 
 
 def _lowest(spine: SyntheticSpine, name: str) -> int:
-    """Return the position of a level or, in a person who lacks it, of the lowest one of its part of the spine."""
+    """Return the position of a level or, in a person without it, of the lowest level of its region."""
     return spine.names.index(name if name in spine.names else next(n for n in spine.names if n[0] == name[0]))
 
 
 def _names_in_view(spine: SyntheticSpine, window: tuple[tuple[float, float], ...]) -> tuple[str, ...]:
     low, high = window[2]
-    reach = {b.name: 0.54 * np.hypot(b.height, b.depth) for b in spine.vertebrae}  # half of a tilted body
+    reach = {b.name: 0.54 * np.hypot(b.height, b.depth) for b in spine.vertebrae}  # half the height of a tilted body
     return tuple(b.name for b in spine.vertebrae if low + reach[b.name] < b.centre[2] < high - reach[b.name])
 
 
 def _contrast(seed: int, sequence: str, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the brightness of every tissue and a factor for every vertebra."""
+    """Return the intensity of every tissue and a factor for every vertebra."""
     from ..images.contrast import draw_contrast
     from ..images.random_numbers import Chance
 
@@ -188,7 +188,7 @@ def _intensity(canvas: Canvas, means: np.ndarray, factors: np.ndarray) -> np.nda
 
 
 def _label_values(canvas: Canvas, spine: SyntheticSpine, arches: bool) -> np.ndarray:
-    """Return label values, shape (rows, columns), of bodies, discs and canal, and of arches and sacrum if wanted."""
+    """Return label values, shape (rows, columns), of bodies, discs and canal, and of arches and sacrum on request."""
     values = np.array([0] + [levels.level(name).value for name in spine.names], np.uint16)
     bone = np.isin(canvas.structure, (Structure.BODY, Structure.S1, Structure.C2))
     out = np.where(bone, values[canvas.instance], 0).astype(np.uint16)
@@ -213,7 +213,7 @@ def _label_values(canvas: Canvas, spine: SyntheticSpine, arches: bool) -> np.nda
 
 
 def _acquire(array: np.ndarray, rng: np.random.Generator, noise: float) -> np.ndarray:
-    """Blur, shade from the coil behind, add Rician noise, and scale like a scanner."""
+    """Blur, apply the sensitivity of a posterior coil, add Rician noise, and scale to scanner values."""
     blurred = ndimage.gaussian_filter(array, (0, 0.4, 0.4))
     mottle = ndimage.zoom(rng.normal(0, 1, tuple(max(2, n // 6 + 2) for n in array.shape)), 6, order=1)
     mottle = mottle[tuple(slice(0, n) for n in array.shape)]

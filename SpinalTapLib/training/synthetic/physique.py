@@ -1,4 +1,4 @@
-"""Habit: what surrounds a random person's spine, as lengths, shares and phases."""
+"""Random physique: sizes, fractions and phases of the tissues around a spine."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import numpy as np
 
 
 def random_habit(rng: np.random.Generator) -> dict[str, float]:
-    """Draw what surrounds the spine; lengths in mm, the rest fractions or phases."""
+    """Draw the parameters of the tissues around the spine; lengths in mm, others are fractions or phases."""
     u = rng.uniform
     return {
-        "back_fat": float(np.exp(rng.normal(np.log(16), 0.6))),  # subcutaneous, behind the spinous tips
-        "belly": float(u(70, 190)),  # from the bodies' front to the skin of the belly
+        "back_fat": float(np.exp(rng.normal(np.log(16), 0.6))),  # subcutaneous, behind the spinous processes
+        "belly": float(u(70, 190)),  # from the front of the bodies to the skin of the abdomen
         "neck": float(u(45, 75)),
-        "epidural": float(u(0.0, 1.0)),  # how much of the canal is fat
+        "epidural": float(u(0.0, 1.0)),  # amount of fat in the canal
         "cord_place": float(u(-0.5, 0.7)),
         "cord_depth": float(u(6.0, 9.0)),
-        "conus": float(rng.normal(0.3, 0.8)),  # end of the cord, levels above L1's middle
+        "conus": float(rng.normal(0.3, 0.8)),  # end of the cord, levels above the centre of L1
         "roots": float(u(0, 1)),
         "sac_end": float(u(-2.6, -0.6)),  # end of the dural sac, sacral segments
         "aorta_side": float(rng.normal(10, 6)),
@@ -28,12 +28,12 @@ def random_habit(rng: np.random.Generator) -> dict[str, float]:
         "streaks": float(u(0.0, 0.75) * u(0.5, 1.0)),  # fat in the muscles
         "psoas": float(u(0.6, 1.3)),
         "prevertebral": float(u(0.5, 6)),
-        "cortex": float(u(0.5, 1.3)),  # of the bodies' dark shell
+        "cortex": float(u(0.5, 1.3)),  # thickness of the dark cortical line of the bodies
         "endplate": float(u(0.0, 0.9)),
         "basivertebral": float(u(0, 1)),
         "scale_organs": float(u(0.6, 1.6)),
         "gas": float(u(0.0, 1.0)),
         "cleft": float(u(0, 1)),
-        "front_fat": float(u(0, 1) ** 1.5 * 0.4),  # before the dural sac at S1, share of the canal's depth
+        "front_fat": float(u(0, 1) ** 1.5 * 0.4),  # anterior to the dural sac at S1, fraction of the depth of the canal
         "sac_width": float(u(0, 1)),
     }

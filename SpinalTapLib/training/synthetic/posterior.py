@@ -1,6 +1,6 @@
-"""Draw the posterior bone of one sagittal plane: arches, ribs, and the sacrum's wings and back.
+"""Paint the posterior elements in one sagittal plane: arches, ribs, and the lateral and posterior parts of the sacrum.
 
-Each bone is a signed distance field, cut at the facet joints; tissues and classes follow from it.
+Each bone is a signed distance field, cut at the facet joints. Tissues and mask classes are derived from it.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from .tissues import Tissue
 T = Tissue
 
 EXPERT_RIM = 0.5
-"""Share of the cortical line that lies outside of the classes. Experts' outlines run about through its middle: on
-SPIDER masks, outlines around the line lie 0.8-0.9 mm outside of theirs."""
+"""Fraction of the cortical line outside the mask classes. Experts' outlines follow its middle: outlines around the line
+are 0.8-0.9 mm outside the SPIDER masks."""
 
 ARCH_RIM = 0.8
-"""The same for arches, whose dark line is thicker for the ligaments on it: on T2-SPACE stacks experts' outlines run
-0.9 mm inside of its middle (0.65 mm at the bodies)."""
+"""The same for arches, whose dark line is thicker because of attached ligaments: on T2-SPACE stacks, experts' outlines
+are 0.9 mm inside its middle (0.65 mm at the bodies)."""
 
-_FAR_MM = -6.0  # the distance that stands for "nowhere near"
+_FAR_MM = -6.0  # signed distance used far from the bone
 _MARGIN_MM = 2.0
 
 Window = tuple[slice, slice]
@@ -44,9 +44,9 @@ class Field:
     window : tuple of slice
         Rows and columns of the grid.
     distance : ndarray, shape of the window
-        To the surface of this vertebra's own bone.
+        Distance to the surface of the bone of this vertebra.
     depth : ndarray, shape of the window
-        To the outer surface of all bone fused with it; the cortical shell is measured from there.
+        Distance to the outer surface of all bone fused with it, on which the cortical shell is painted.
     """
 
     window: Window
@@ -54,7 +54,7 @@ class Field:
     depth: np.ndarray
 
     def on(self, window: Window) -> np.ndarray:
-        """Return the distance in another window; far away where the two do not overlap."""
+        """Return the distance in another window; `_FAR_MM` where the two do not overlap."""
         out = np.full(tuple(s.stop - s.start for s in window), _FAR_MM, np.float32)
         there, here = _overlap(window, self.window)
         if there is not None:
@@ -63,7 +63,7 @@ class Field:
 
 
 def rods_field(rods: Sequence[Rod], body: Body, grid: Grid) -> Field | None:
-    """Return the distance to the smooth union of rods in a body's frame; None where the plane misses them all."""
+    """Return the distance to the smooth union of rods in the frame of a body; None if the plane misses all of them."""
     hit = [(rod, window) for rod in rods if (window := _window(rod, body, grid)) is not None]
     if not hit:
         return None
@@ -76,7 +76,7 @@ def rods_field(rods: Sequence[Rod], body: Body, grid: Grid) -> Field | None:
 
 
 def local_points(body: Body, grid: Grid, window: Window) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return u, v, w (mm) of a window's pixels in a body's frame."""
+    """Return u, v, w (mm) of the pixels of a window in the frame of a body."""
     z = (grid.z0_mm - body.centre[2]) - grid.pixel_mm * np.arange(window[0].start, window[0].stop)
     y = (grid.y0_mm - body.centre[1]) + grid.pixel_mm * np.arange(window[1].start, window[1].stop)
     x = grid.x_mm - body.centre[0]
@@ -87,7 +87,7 @@ def local_points(body: Body, grid: Grid, window: Window) -> tuple[np.ndarray, np
 
 
 def _window(rod: Rod, body: Body, grid: Grid) -> Window | None:
-    """Return the window in which a rod can show; None if the plane misses it."""
+    """Return the window that contains a rod's cross-section; None if the plane misses the rod."""
     p, q = (body.centre + body.axes @ np.array(end) for end in (rod.start, rod.end))
     reach = rod.reach + _MARGIN_MM
     ahead = q[0] - p[0]
@@ -110,7 +110,7 @@ def _window(rod: Rod, body: Body, grid: Grid) -> Window | None:
 
 
 def arch_fields(spine: SyntheticSpine, grid: Grid) -> tuple[dict[int, Field], list[tuple[Window, np.ndarray, Tissue]]]:
-    """Return the arches that a plane shows, cut at the facet joints.
+    """Return the arches in a plane, cut at the facet joints.
 
     Returns
     -------
@@ -127,14 +127,14 @@ def arch_fields(spine: SyntheticSpine, grid: Grid) -> tuple[dict[int, Field], li
     joints: list[tuple[Window, np.ndarray, Tissue]] = []
     for i in sorted(fields):
         if i + 1 in fields:
-            _part(fields, i, spine, joints)
+            _cut_joint(fields, i, spine, joints)
     return fields, joints
 
 
-def _part(
+def _cut_joint(
     fields: dict[int, Field], i: int, spine: SyntheticSpine, joints: list[tuple[Window, np.ndarray, Tissue]]
 ) -> None:
-    """Cut two neighbouring arches midway where they overlap, and leave the joint gap."""
+    """Separate two neighbouring arches halfway where they overlap, with the gap of the facet joint."""
     low, high = fields[i], fields[i + 1]
     here, there = _overlap(low.window, high.window)
     if here is None or there is None:
@@ -164,7 +164,7 @@ def _replaced(field: Field, part: Window, distance: np.ndarray, depth: np.ndarra
 
 
 def _overlap(one: Window, other: Window) -> tuple[Window | None, Window | None]:
-    """Return the overlap of two windows in the coordinates of each; None where there is none."""
+    """Return the overlap of two windows in the coordinates of each; None if they do not overlap."""
     spans = [(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(one, other)]
     if any(low >= high for low, high in spans):
         return None, None
@@ -175,7 +175,7 @@ def _overlap(one: Window, other: Window) -> tuple[Window | None, Window | None]:
 def paint_arches(
     canvas: np.ndarray, structure: np.ndarray, instance: np.ndarray, spine: SyntheticSpine, grid: Grid
 ) -> dict[int, Field]:
-    """Paint ribs, sacrum and arches; return the distances to the arches' walls by index of the vertebra."""
+    """Paint ribs, sacrum and arches; return the distance fields of the arches by index of the vertebra."""
     shell = 0.9 * spine.habit["cortex"]
     for body, arch in zip(spine.vertebrae, spine.arches):
         field = rods_field(arch.ribs, body, grid) if arch.ribs else None
@@ -196,7 +196,7 @@ def paint_arches(
 
 
 def _sacral_field(spine: SyntheticSpine, grid: Grid) -> Field | None:
-    """Return the sacrum's wings, lateral masses and back, from S1 to S5, as one piece."""
+    """Return the alae, lateral masses and posterior wall of the sacrum, S1 to S5, as one piece."""
     depths = np.interp(np.arange(1, 5), [0, 1, 4], [float(spine.canal_depth[0]), 12.0, 6.0])
     scale = spine.vertebrae[0].depth_upper / TABLE["S1"]["depth_upper"]
     below = spine.sacrum[: len(depths)]
@@ -214,7 +214,7 @@ def _sacral_field(spine: SyntheticSpine, grid: Grid) -> Field | None:
 
 
 def _around(windows: Sequence[Window]) -> Window:
-    """Return the smallest window that holds all of some windows."""
+    """Return the bounding window of several windows."""
     rows, columns = (slice(min(w[k].start for w in windows), max(w[k].stop for w in windows)) for k in (0, 1))
     return rows, columns
 

@@ -1,4 +1,4 @@
-"""Posture: a random person's vertebrae, stacked from S1 upwards and from S1 downwards, lying on a table."""
+"""Random supine posture: stack the vertebrae above S1, and the sacral segments below it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def rotation(pitch: float, roll: float, yaw: float) -> np.ndarray:
 
 
 def stand(rng: np.random.Generator, bodies: list[Body], discs: list[Disc], slips: np.ndarray) -> list[Body]:
-    """Stack the bodies and turn the whole so that the neck lies roughly above the sacrum, as on a table."""
+    """Stack the bodies on S1 and tilt the column so that the neck is roughly above the sacrum, as when supine."""
     curve = _coronal_curve(rng, len(bodies))
     slope = np.deg2rad(np.clip(rng.normal(36, 9), 10, 60))
     first = _stack(bodies, discs, slips, slope, *curve)
@@ -36,7 +36,7 @@ def stand(rng: np.random.Generator, bodies: list[Body], discs: list[Disc], slips
 def _stack(
     bodies: list[Body], discs: list[Disc], slips: np.ndarray, slope: float, roll: np.ndarray, yaw: np.ndarray
 ) -> list[Body]:
-    """Place the bodies on one another from S1, whose upper plate slopes by `slope` (rad), upwards."""
+    """Place the bodies upwards from S1, whose upper endplate has the slope `slope` (rad)."""
     n = len(bodies)
     pitch = slope + bodies[0].wedge / 2
     placed = [replace(bodies[0], axes=rotation(pitch, roll[0], yaw[0]))]
@@ -60,7 +60,7 @@ def _stack(
 
 
 def _coronal_curve(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return roll and yaw (rad) a level: nearly straight in most people, scoliotic in a third."""
+    """Return roll and yaw (rad) per level: scoliotic in a third of people, otherwise nearly straight."""
     levels = np.arange(n)
     draw = rng.random()
     cobb = np.deg2rad(rng.uniform(8, 40) if draw < 0.3 else rng.uniform(0, 7))
@@ -72,7 +72,7 @@ def _coronal_curve(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.nda
 
 
 def random_sacrum(rng: np.random.Generator, first: Body, junction: Junction) -> list[Body]:
-    """Hang S2 to S5 and two coccygeal segments under S1, along the sacral curve, as the junction says."""
+    """Place S2 to S5 and two coccygeal segments below S1 along the sacral curve; `junction` gives the S1-S2 segment."""
     bend = np.deg2rad(np.array([0, 4, 12, 20, 24, 20]) * rng.uniform(0.6, 1.4) + rng.normal(0, 3, 6))
     bend[0] -= junction.kink
     pitch = np.arctan2(first.axes[2, 1], first.axes[2, 2]) + first.wedge / 2

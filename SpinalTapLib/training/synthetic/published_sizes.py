@@ -1,19 +1,19 @@
-"""Published sizes of vertebrae and discs, one row a level, from S1 up to C2.
+"""Published sizes of vertebrae and discs, one row per level, from S1 up to C2.
 
 Sources
 -------
 Body heights, endplate depths and widths, canal depths and widths: Panjabi et al., Spine 16 (1991) 888
 (cervical), Spine 16 (1991) 861 (thoracic), Spine 17 (1992) 299 (lumbar); means over cadavers. They are
-about 8 % smaller than the bodies of the PAM50 template (50 living adults), hence `LIVING_FACTOR`.
+about 8 % smaller than the bodies of the PAM50 template (50 living adults): see `LIVING_FACTOR`.
 S1 and the sacrum: 78 female sacra, PMC5799488, and textbook values.
-Disc heights: lumbar, the middle of two MRI series (JLMC 40674; Anatomy Journal A-10-159-1); thoracic CT,
-doi 10.1007/s00586-015-3925-y; cervical CT, PMC11225399, plus 1 mm for the endplates that are dark in MRI.
-Wedge angles (anterior side higher is positive): Mavrych 2014 (lumbar) and supine norms; those of S1 and L4-T12 fit 103
-SPIDER slices, as detected (S1 19 degrees, its lower plate 0.61 of the upper one).
+Disc heights: lumbar, mean of two MRI series (JLMC 40674; Anatomy Journal A-10-159-1); thoracic CT,
+doi 10.1007/s00586-015-3925-y; cervical CT, PMC11225399, plus 1 mm for the endplates, which are dark in MRI.
+Wedge angles (positive if the anterior side is higher): Mavrych 2014 (lumbar) and supine norms; those of S1 and L4-T12
+are fitted to detections in 103 SPIDER slices (S1: 19 degrees, lower endplate 0.61 of the upper one).
 Endplate concavity: PMC3481085 (1.5 mm below a vertebra, 0.7 mm above).
 Arches: pedicles after Zindrick et al., Spine 12 (1987) 160, and Panjabi 1991-1992 (cervical); transverse spans after
 Panjabi 1991-1992; facets after Panjabi et al., Spine 18 (1993) 1298, and Masharawi et al., Spine 29 (2004) 1755; all
-rounded. Spinous processes and laminae: textbook shapes, their lengths set beside real lumbar MRI.
+rounded. Spinous processes and laminae: textbook shapes, with lengths compared with real lumbar MRI.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from __future__ import annotations
 import numpy as np
 
 LIVING_FACTOR = 1.08
-"""Living adults in MRI (PAM50) over Panjabi's cadavers."""
+"""Ratio of sizes in living adults (MRI, PAM50) to Panjabi's cadavers."""
 
 COLUMNS = (
     "name", "height", "depth_upper", "depth_lower", "width_upper", "width_lower",
     "disc_below", "wedge_deg", "canal_depth", "canal_width",
 )  # fmt: skip
 
-ROWS = (  # posterior height, depths, widths, disc below it, body wedge, canal depth and width; mm, degrees
+ROWS = (  # posterior height, depths, widths, disc below, wedge of the body, canal depth and width; mm, degrees
     ("S1", 21.5, 32.5, 19.8, 48.0, 34.0, 3.0, 18.0, 16.0, 28.0),
     ("L5", 22.9, 34.7, 33.2, 47.3, 49.4, 11.8, 8.5, 19.7, 27.1),
     ("L4", 24.1, 35.5, 33.9, 46.6, 49.5, 12.2, 0.5, 18.6, 25.4),
@@ -66,9 +66,9 @@ ARCH_COLUMNS = (
 )  # fmt: skip
 
 ARCH_ROWS = (
-    # Pedicle width and height, transverse processes tip to tip; of the spinous process its tip's distance behind the
-    # body's back wall and below the body's middle, and its height; lamina height; distance of the two facet joints with
-    # the vertebra above, and how far they are turned from facing straight backwards; mm, degrees.
+    # Pedicle width and height; span of the transverse processes; distance of the tip of the spinous process behind the
+    # posterior wall and below the centre of the body, and its height; lamina height; distance between the facet joints
+    # with the vertebra above, and their rotation from facing straight backwards; mm, degrees.
     ("S1", 14.0, 16.0, 100.0, 24.0, 10.0, 14.0, 14.0, 44.0, 38.0),
     ("L5", 17.5, 14.5, 90.0, 31.0, 13.0, 15.0, 16.0, 37.0, 46.0),
     ("L4", 12.9, 14.6, 80.0, 37.0, 16.0, 20.0, 20.0, 32.5, 54.0),
@@ -98,9 +98,9 @@ ARCH_ROWS = (
 ARCH_TABLE: dict[str, dict[str, float]] = {
     row[0]: dict(zip(ARCH_COLUMNS[1:], row[1:])) for row in ARCH_ROWS  # type: ignore[dict-item]
 }
-"""Level name -> column -> value, mm and degrees, of the bone behind the body."""
+"""The same for the posterior elements."""
 
-# Levels without a row of their own take that of their neighbour.
+# Levels without a row use that of their neighbour.
 TABLE["L6"] = dict(TABLE["L5"])
 TABLE["T13"] = dict(TABLE["T12"])
 ARCH_TABLE["L6"] = dict(ARCH_TABLE["L5"])
@@ -110,14 +110,14 @@ SACRAL_SCALE = np.array([0.82, 0.66, 0.54, 0.44, 0.30, 0.22])
 """Size of S2, S3, S4, S5 and two coccygeal segments relative to S1."""
 
 LORDOSIS_SHARE = {"L5": 0.53, "L4": 0.23, "L3": 0.15, "L2": 0.07, "L1": 0.02}
-"""Share of the lumbar lordosis in the segment whose upper vertebra is the key: two thirds of it lie in the two lowest
-segments (textbooks); the shares fit the angles between the endplates of 103 SPIDER slices, as detected."""
+"""Fraction of the lumbar lordosis in the segment below each vertebra: two thirds are in the two lowest segments
+(textbooks); fitted to the detected angles between the endplates in 103 SPIDER slices."""
 
 LOWEST_THORACIC_DEG = {"T12": 3.0, "T11": 2.5}
-"""Lordotic angle of the discs below the two lowest thoracic vertebrae, degrees, as on the same slices."""
+"""Lordotic angle of the discs below the two lowest thoracic vertebrae, degrees, from the same slices."""
 
 RIM_SHARE = {"L": 0.78, "T": 0.9}
-"""Height of a disc at the rim of the bodies over that in its middle, between the endplates' hollows, by region."""
+"""Ratio of the disc height at the rim to that at the centre, between the concave endplates, by region."""
 
 
 def family(name: str) -> str:

@@ -1,8 +1,8 @@
-"""A random spine in three dimensions, from the coccyx to the skull base, in millimetres.
+"""Draw a random spine in three dimensions, from the coccyx to the skull base, in millimetres.
 
-The spine is built from S1 upwards: sizes come from `published_sizes.py` times random factors, angles from the
-published curvature of people lying down, disease from simple rules. `drawing.py` paints any sagittal
-plane of it. World frame: LPS, the top of the sacrum near the origin.
+The spine is built from S1 upwards: sizes are those of `published_sizes.py` times random factors, angles follow
+published supine curvatures, and pathology is drawn by simple rules. `drawing.py` paints any sagittal plane of it.
+World frame: LPS, with the top of the sacrum near the origin.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ class SyntheticSpine:
     Attributes
     ----------
     vertebrae : tuple of Body
-        S1 … C2, from the bottom up.
+        S1 ... C2, from the bottom up.
     discs : tuple of Disc
-        ``discs[i]`` lies below ``vertebrae[i]``; the first one is the S1-S2 disc (see `junction`).
+        ``discs[i]`` is below ``vertebrae[i]``; the first is the S1-S2 disc (see `junction`).
     sacrum : tuple of Body
-        S2 … S5 and two coccygeal segments, from the top down.
+        S2 ... S5 and two coccygeal segments, from the top down.
     canal_depth, canal_width : ndarray, shape (n,)
-        Of the bony canal behind each vertebra, mm.
+        Depth and width of the bony canal behind each vertebra, mm.
     habit : mapping of str to float
-        Everything around the spine: fat, muscle, vessels, skin, random phases (see `physique.random_habit`).
+        Physique: fat, muscle, vessels, skin, random phases (see `physique.random_habit`).
     seed : int
-        Seed of the textures and organs, so that neighbouring planes fit together.
+        Seed of organs and textures, so that neighbouring planes are consistent.
     lesions : tuple
         (vertebra index, kind, u, v, w, radius) of marrow lesions; kinds are `Tissue` values.
     names : tuple of str
-        Of `vertebrae`.
+        Level names of `vertebrae`.
     junction : Junction
         The lumbosacral junction.
     arches : tuple of Arch
-        The bone behind each of `vertebrae`.
+        Posterior elements of each of `vertebrae`.
     """
 
     vertebrae: tuple[Body, ...]
@@ -67,7 +67,7 @@ class SyntheticSpine:
 
 
 def level_names(rng: np.random.Generator) -> list[str]:
-    """Return the levels of a random person from S1 up to C2; about 8 % have one more or one fewer (Tins 2016)."""
+    """Return the levels of a random person from S1 up to C2; 8 % have one more or one fewer (Tins 2016)."""
     lumbar, thoracic = 5, 12
     draw = rng.random()
     if draw < 0.03:
@@ -94,11 +94,11 @@ def random_spine(
     Parameters
     ----------
     rng : numpy.random.Generator
-        Source of all randomness: the same state draws the same spine.
+        Random generator; the same state gives the same spine.
     healthy : bool
-        No fractures, slips, lesions, transitional or missing vertebrae.
+        Without fractures, slips, lesions, and transitional, additional or missing vertebrae.
     well_formed : float
-        Share of people with a well-formed S1-S2 disc; training asks for more than there are.
+        Fraction of people with a well-formed S1-S2 disc; training uses more than in the population.
     """
     names = level_names(rng)
     while healthy and len(names) != 24:
@@ -106,7 +106,7 @@ def random_spine(
     size = LIVING_FACTOR * float(np.clip(np.exp(rng.normal(0, 0.085)), 0.78, 1.28))
     bodies = [_random_body(rng, name, size) for name in names]
     discs = _random_discs(rng, names, size)
-    # A generator of its own: what a junction draws changes nothing else of the person.
+    # A separate generator, so that the draws of the junction do not change the rest of the person.
     own = np.random.default_rng((rng.random(2) * 2**32).astype(np.int64))
     junction = random_junction(own, well_formed=well_formed, healthy=healthy)
     bodies[0] = junction.shaped(bodies[0])
@@ -168,10 +168,10 @@ def _random_body(rng: np.random.Generator, name: str, size: float) -> Body:
 
 
 def _random_discs(rng: np.random.Generator, names: list[str], size: float) -> list[Disc]:
-    # Lying down 36.8 +- 13.2 (PMC6680033), after what degeneration takes away.
+    # Supine 36.8 +- 13.2 (PMC6680033), which includes the loss by degeneration.
     lordosis = np.deg2rad(np.clip(rng.normal(44, 13), 12, 75))
     cervical = np.deg2rad(rng.normal(12, 11)) / 6
-    kyphosis = np.deg2rad(rng.normal(2, 8)) / 11  # beyond what the bodies' wedges give
+    kyphosis = np.deg2rad(rng.normal(2, 8)) / 11  # in addition to the wedging of the bodies
     own = np.exp(rng.normal(0, 0.12))
     discs = []
     for name in names:

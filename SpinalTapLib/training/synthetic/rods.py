@@ -1,4 +1,4 @@
-"""Rods, the implicit primitives of posterior bone, and their smooth union."""
+"""Rods, the implicit primitives of the posterior elements, and their smooth union."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class Rod:
 
     @property
     def reach(self) -> float:
-        """Largest distance (mm) of its wall from its axis."""
+        """Largest distance from the axis to the surface, mm."""
         return max(self.radii) * max(1.0, self.taper) * (1 + abs(self.lean))
 
 
 def rod_distance(rod: Rod, u: np.ndarray, v: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """Return the signed distance (mm) of points to the rod's surface, positive inside; first-order exact near it."""
+    """Return the signed distance (mm) of points to the surface, positive inside; first-order exact near it."""
     if rod.lean:
         v = v + rod.lean * (w - rod.start[2])
     start, radii = np.array(rod.start), np.array(rod.radii)
@@ -57,6 +57,6 @@ def rod_distance(rod: Rod, u: np.ndarray, v: np.ndarray, w: np.ndarray) -> np.nd
 
 
 def smooth_union(a: np.ndarray, b: np.ndarray, blend_mm: float) -> np.ndarray:
-    """Return the signed distance to the union of two shapes, the crease between them rounded over `blend_mm`."""
+    """Return the signed distance to the union of two shapes, with the crease rounded over `blend_mm`."""
     h = np.clip(0.5 + (0.5 / blend_mm) * (a - b), 0, 1)
     return b + (a - b) * h + blend_mm * h * (1 - h)

@@ -1,6 +1,6 @@
-"""Coordinates that follow the spine: for each point of a plane its level, and its distance beside, behind or before.
+"""Curvilinear coordinates along the spine: level, lateral distance and posterior distance of each pixel.
 
-Soft tissues (canal, cord, muscles, vessels) run along the spine, so they are painted in these coordinates.
+Soft tissues (canal, cord, muscles, vessels) follow the spine and are therefore painted in these coordinates.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from scipy import ndimage
 from .random_spine import SyntheticSpine
 
 COARSE = 4
-"""The coordinates are computed on every fourth pixel and interpolated: they are smooth."""
+"""The coordinates are smooth: they are computed at every fourth pixel and interpolated."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A sagittal pixel grid: x fixed, rows run down (superior to inferior), columns run back; mm, LPS."""
+    """Sagittal pixel grid: constant x, rows from superior to inferior, columns from anterior to posterior; LPS, mm."""
 
     x_mm: float
     y0_mm: float
@@ -29,7 +29,7 @@ class Grid:
     pixel_mm: float
 
     def points(self, rows: slice = slice(None), columns: slice = slice(None)) -> np.ndarray:
-        """Return pixel centres, shape (rows, columns, 3), LPS, mm."""
+        """Return the pixel centres, shape (rows, columns, 3), LPS, mm."""
         z = self.z0_mm - self.pixel_mm * np.arange(self.rows, dtype=np.float32)[rows]
         y = self.y0_mm + self.pixel_mm * np.arange(self.columns, dtype=np.float32)[columns]
         out = np.empty((len(z), len(y), 3), np.float32)
@@ -42,7 +42,7 @@ class Grid:
         return Grid(self.x_mm, start, self.z0_mm, self.rows, columns.stop - columns.start, self.pixel_mm)
 
     def window(self, centre: np.ndarray, reach_mm: float) -> tuple[slice, slice] | None:
-        """Return the slices of the pixels within `reach_mm` of a point (3,), LPS, mm; None if there are none."""
+        """Return the window of pixels within `reach_mm` of a point (3,), LPS, mm; None if it is empty."""
         row, col = (self.z0_mm - centre[2]) / self.pixel_mm, (centre[1] - self.y0_mm) / self.pixel_mm
         reach = reach_mm / self.pixel_mm
         r0, r1 = max(int(row - reach), 0), min(int(row + reach) + 2, self.rows)
@@ -57,9 +57,9 @@ class SpinalFrame:
     Attributes
     ----------
     level : ndarray, shape (rows, columns)
-        0 in the middle of S1, 1 in the middle of L5, and so on; negative in the sacrum.
+        0 at the centre of S1, 1 at the centre of L5, and so on; negative in the sacrum below S1.
     side, back : ndarray, shape (rows, columns)
-        Distance to the left and backwards from the line through the bodies' centres, mm.
+        Distance to the left of and behind the line through the centres of the bodies, mm.
     """
 
     level: np.ndarray
@@ -67,7 +67,7 @@ class SpinalFrame:
     back: np.ndarray
 
     def along(self, levels: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """Return `values`, given at `levels`, interpolated at every pixel."""
+        """Interpolate `values`, given at `levels`, at every pixel."""
         return np.interp(self.level, levels, values).astype(np.float32)
 
 
@@ -98,7 +98,7 @@ def spinal_frame(spine: SyntheticSpine, grid: Grid) -> SpinalFrame:
     columns = np.arange(0, grid.columns + COARSE, COARSE)
     big = Grid(grid.x_mm, grid.y0_mm, grid.z0_mm, rows[-1] + 1, columns[-1] + 1, grid.pixel_mm)
     p = big.points(slice(None, None, COARSE), slice(None, None, COARSE)).reshape(-1, 3)
-    heights = p @ axes[:, :, 2].T - (points * axes[:, :, 2]).sum(1)  # above each reference, (pixels, references)
+    heights = p @ axes[:, :, 2].T - (points * axes[:, :, 2]).sum(1)  # height above each reference, (pixels, references)
     below = np.clip((heights >= 0).sum(1) - 1, 0, len(levels) - 2)
     g = np.arange(len(p))
     a, b = heights[g, below], heights[g, below + 1]
@@ -117,13 +117,14 @@ def spinal_frame(spine: SyntheticSpine, grid: Grid) -> SpinalFrame:
 
 
 def enlarged(coarse: np.ndarray, rows: int, columns: int, step: int) -> np.ndarray:
-    """Interpolate a field given at every `step`-th pixel linearly to a grid of rows x columns, float32."""
-    return _spread(rows, len(coarse), step) @ coarse.astype(np.float32) @ _spread(columns, coarse.shape[1], step).T
+    """Interpolate a field given at every `step`-th pixel linearly to rows x columns, float32."""
+    across = _linear_weights(columns, coarse.shape[1], step)
+    return _linear_weights(rows, len(coarse), step) @ coarse.astype(np.float32) @ across.T
 
 
 @lru_cache(maxsize=64)
-def _spread(count: int, known: int, step: int) -> np.ndarray:
-    """Return weights, shape (count, known), of the known values in all; the last one goes on beyond its place."""
+def _linear_weights(count: int, known: int, step: int) -> np.ndarray:
+    """Return interpolation weights, shape (count, known); the last known value extends to the end."""
     place = np.minimum(np.arange(count) / step, known - 1)
     low = np.minimum(place.astype(int), max(known - 2, 0))
     weights = np.zeros((count, known), np.float32)
@@ -133,7 +134,7 @@ def _spread(count: int, known: int, step: int) -> np.ndarray:
 
 
 def waves(rng: np.random.Generator, points: np.ndarray, length_mm: float, count: int = 6) -> np.ndarray:
-    """Return smooth random noise at points, shape (..., 3), mm: a sum of cosine waves, about unit variance."""
+    """Return smooth random noise at points, shape (..., 3), mm: a sum of cosine waves with about unit variance."""
     k = rng.normal(0, 1, (count, 3)) * (2 * np.pi / length_mm) * rng.uniform(0.5, 1.5, (count, 1))
     phase = rng.uniform(0, 2 * np.pi, count)
     return np.cos(points @ k.T.astype(np.float32) + phase.astype(np.float32)).sum(-1) * np.sqrt(2 / count)

@@ -1,7 +1,7 @@
-"""What lies around the spine in one plane: skin, fat, muscle, organs, vessels, lung, and the head above.
+"""Paint the tissues around the spine in one plane: skin, fat, muscle, organs, vessels, lung and head.
 
-Everything is painted into a tissue canvas in the coordinates of `spinal_frame.py`, from the outside inwards;
-the spine itself is painted over it by `drawing.py`.
+They are painted into a tissue canvas in the coordinates of `spinal_frame.py`; `drawing.py` then paints the spine over
+them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ T = Tissue
 
 
 def along(spine: SyntheticSpine, *rows: tuple[str, float]) -> tuple[np.ndarray, np.ndarray]:
-    """Return levels and values for (level name, value) pairs, for names that this spine has."""
+    """Return levels and values of (level name or number, value) pairs, without names that this spine lacks."""
     known = [(float(spine.index(name)) if name in spine.names else float(name), v) for name, v in rows
              if name in spine.names or _is_number(name)]  # fmt: skip
     known.sort()
@@ -32,21 +32,21 @@ def _is_number(text: str) -> bool:
 
 
 def half_depth(spine: SyntheticSpine, frame: SpinalFrame) -> np.ndarray:
-    """Return half of the bodies' depth (mm) at every pixel's level."""
+    """Return half the depth of the bodies (mm) at the level of every pixel."""
     levels = [-1.0 - k for k in range(len(spine.sacrum))][::-1] + list(range(len(spine.names)))
     depths = [b.depth / 2 for b in spine.sacrum][::-1] + [b.depth / 2 for b in spine.vertebrae]
     return frame.along(np.array(levels, float), np.array(depths))
 
 
 def half_width(spine: SyntheticSpine, frame: SpinalFrame) -> np.ndarray:
-    """Return half of the bodies' width (mm) at every pixel's level."""
+    """Return half the width of the bodies (mm) at the level of every pixel."""
     levels = [-1.0 - k for k in range(len(spine.sacrum))][::-1] + list(range(len(spine.names)))
     widths = [b.half_width for b in spine.sacrum][::-1] + [b.half_width for b in spine.vertebrae]
     return frame.along(np.array(levels, float), np.array(widths))
 
 
 def paint_surroundings(canvas: np.ndarray, spine: SyntheticSpine, grid: Grid, frame: SpinalFrame) -> None:
-    """Fill a canvas, shape (rows, columns), with everything but the spine."""
+    """Fill a canvas, shape (rows, columns), with all tissues except the spine."""
     rng = np.random.default_rng(spine.seed)  # the same organs in every plane of this person
     depth, width = half_depth(spine, frame), half_width(spine, frame)
     coarse = grid.points(slice(0, None, 8), slice(0, None, 8))
@@ -60,7 +60,7 @@ def paint_surroundings(canvas: np.ndarray, spine: SyntheticSpine, grid: Grid, fr
 
 
 class _Noise:
-    """Smooth random fields over the plane, drawn on an eighth of the resolution."""
+    """Source of smooth random fields on the plane, drawn at an eighth of its resolution."""
 
     def __init__(self, rng: np.random.Generator, coarse: np.ndarray, grid: Grid, scale: float) -> None:
         self._rng, self._coarse, self._grid, self._scale = rng, coarse, grid, scale
@@ -72,10 +72,10 @@ class _Noise:
 
 
 def _back(canvas: np.ndarray, spine: SyntheticSpine, frame: SpinalFrame, noise: _Noise) -> None:
-    """Muscle behind the spine, with fatty streaks that run along it."""
+    """Paint the muscle behind the spine, with fatty streaks along it."""
     canvas[:] = T.MUSCLE
     streak = noise(14, 5) + 0.6 * noise(7, 3)
-    deep = (np.abs(frame.side) < 24) & (frame.back < 52)  # multifidus turns to fat first
+    deep = (np.abs(frame.side) < 24) & (frame.back < 52)  # the multifidus degenerates first
     canvas[streak > 1.9 - (1.8 + 1.6 * deep) * spine.habit["streaks"]] = T.MUSCLE_FAT
     low = frame.level < -0.5
     canvas[low & (noise(40) + 0.5 * noise(15) > 0.6)] = T.FAT
@@ -84,7 +84,7 @@ def _back(canvas: np.ndarray, spine: SyntheticSpine, frame: SpinalFrame, noise: 
 def _cavity(
     canvas: np.ndarray, spine: SyntheticSpine, frame: SpinalFrame, depth: np.ndarray, noise: _Noise
 ) -> None:
-    """Belly, chest, pelvis and neck in front of the spine: a patchwork of organs."""
+    """Paint abdomen, chest, pelvis and neck in front of the spine, as random patches of organs."""
     front = frame.back < -depth - 1.0
     lumbar, chest, neck = _regions(spine, frame)
     fields = [noise(length, 1.4) for length in (60, 50, 70, 38, 34, 30, 55)]
@@ -108,14 +108,14 @@ def _cavity(
     near = front & (frame.back > -depth - 1.5 - gap - 1.5 * np.clip(noise(25), 0, None))
     canvas[near & ~neck] = T.FAT
     canvas[near & neck] = T.MUSCLE
-    rounds = noise(26) > 1.7  # bladder, gut loops, cysts: round things that must not pass for bodies
+    rounds = noise(26) > 1.7  # bladder, bowel loops, cysts: round objects that the network must not take for bodies
     canvas[front & rounds & (frame.back < -depth - 12) & ~chest] = T.FLUID if habit["gas"] > 0.5 else T.ORGAN_A
 
 
 def _regions(spine: SyntheticSpine, frame: SpinalFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return masks of the belly, the chest and the neck."""
+    """Return masks of abdomen, chest and neck."""
     diaphragm, inlet = spine.names.index("T11") - 1.0, spine.names.index("T2") + 0.0
-    slope = frame.back / 60.0  # the diaphragm and the inlet fall towards the front
+    slope = frame.back / 60.0  # the diaphragm and the thoracic inlet slope down anteriorly
     chest = (frame.level > diaphragm + slope * 2.2 + 1) & (frame.level < inlet + slope)
     neck = frame.level >= inlet + slope
     return ~(chest | neck), chest, neck
@@ -124,7 +124,7 @@ def _regions(spine: SyntheticSpine, frame: SpinalFrame) -> tuple[np.ndarray, np.
 def _beside(
     canvas: np.ndarray, spine: SyntheticSpine, frame: SpinalFrame, depth: np.ndarray, width: np.ndarray, noise: _Noise
 ) -> None:
-    """Beside the bodies: psoas, lung and rib muscles, neck muscles; small vessels and nerves."""
+    """Paint the tissues beside the bodies: psoas, lung, intercostal and neck muscles, small vessels and nerves."""
     side = np.abs(frame.side)
     lumbar, chest, neck = _regions(spine, frame)
     beside = (side > 0.55 * width) & (frame.back > -depth - 9) & (frame.back < depth + 12)
@@ -146,7 +146,7 @@ def _beside(
 def _vessels(
     canvas: np.ndarray, spine: SyntheticSpine, frame: SpinalFrame, depth: np.ndarray, noise: _Noise
 ) -> None:
-    """Aorta, vena cava, iliac branches, trachea and gullet: tubes that run along the spine."""
+    """Paint aorta, vena cava, iliac vessels, trachea and oesophagus, as tubes along the spine."""
     h = spine.habit
     bend = 3.0 * noise(80)
     bifurcation = h["bifurcation"]
@@ -162,7 +162,7 @@ def _vessels(
     tube(h["cava_side"], 0.5 * h["aorta_gap"], h["cava_radius"], bifurcation, top - 4, T.VESSEL, 1.0)
     tube(h["aorta_side"], h["aorta_gap"], h["aorta_radius"], bifurcation + 0.4, top, T.VESSEL, 1.5)
     spread = np.clip(bifurcation + 0.4 - frame.level, 0, 3)
-    for side in (-1.0, 1.0):  # the iliac vessels leave the mid-line downwards
+    for side in (-1.0, 1.0):  # the iliac vessels diverge from the midline downwards
         v = frame.back + depth + 6 + bend
         r = np.sqrt((frame.side - side * (5 + 14 * spread)) ** 2 + v**2)
         canvas[(r < 6) & (frame.level < bifurcation + 0.4) & (frame.level > -0.6)] = T.VESSEL
@@ -172,7 +172,7 @@ def _vessels(
 
 
 def _outline(canvas: np.ndarray, spine: SyntheticSpine, frame: SpinalFrame, noise: _Noise) -> None:
-    """Skin and fat behind, air outside; the belly's skin in front."""
+    """Paint subcutaneous fat, skin and the air outside, behind and in front."""
     h = spine.habit
     rough = 1 + 0.25 * noise(120)
     levels, tips = along(spine, ("-7", 45), ("-2", 40), ("S1", 48), ("L4", 66), ("L1", 62), ("T8", 52), ("T2", 58),
@@ -197,7 +197,7 @@ def _outline(canvas: np.ndarray, spine: SyntheticSpine, frame: SpinalFrame, nois
 
 
 def _head(canvas: np.ndarray, spine: SyntheticSpine, frame: SpinalFrame, noise: _Noise) -> None:
-    """The skull base, the brainstem and the cerebellum above C1."""
+    """Paint skull base, brainstem and cerebellum above C1."""
     n = len(spine.names)
     up = frame.level - n  # 0 just above the dens
     head = up > 0.25

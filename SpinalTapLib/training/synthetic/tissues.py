@@ -1,4 +1,4 @@
-"""The tissues that a synthetic slice is painted with."""
+"""Tissues of a synthetic slice."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from enum import IntEnum
 
 
 class Tissue(IntEnum):
-    """What a canvas pixel is made of; `appearance.py` gives each its intensity."""
+    """Tissue of a canvas pixel; `images/contrast.py` assigns its intensity."""
 
     AIR = 0
     FAT = 1  # subcutaneous, retroperitoneal, mediastinal
     MUSCLE = 2
     MUSCLE_FAT = 3  # fatty streaks and septa
-    ORGAN_A = 4  # liver, kidney, spleen, uterus wall: three soft tissues with contrasts of their own
+    ORGAN_A = 4  # liver, kidney, spleen, uterus wall: three soft tissues of different contrast
     ORGAN_B = 5
     ORGAN_C = 6
     FLUID = 7  # bladder, cysts, gastric or bowel fluid
     GAS = 8  # bowel, trachea, pharynx
     LUNG = 9
-    VESSEL = 10  # flowing blood: a void or bright
+    VESSEL = 10  # flowing blood: dark (flow void) or bright
     VESSEL_WALL = 11
     POSTERIOR_MARROW = 12  # spinous process, lamina, facets, pedicle, rib
     CORTEX = 13  # thin dark shell of any bone

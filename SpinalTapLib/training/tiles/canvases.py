@@ -1,4 +1,4 @@
-"""Draw random sagittal slices without end, singly or as stacks of neighbours, and keep them on disk if wanted."""
+"""Draw an endless stream of random sagittal slices, single or in stacks; optionally store them on disk."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from ..synthetic.drawing import Canvas, draw_slice
 from ..synthetic.random_spine import SyntheticSpine, random_spine
 
 _WINDOW_MM = {"up": 215.0, "down": 215.0, "front": 185.0, "behind": 160.0}
-# How far a canvas reaches from the middle of one vertebra: a tile at the largest scale, turned, fits around it.
+# Extent of a canvas from the centre of a vertebra: enough for a rotated tile at the largest scale.
 
-_ANCHORS = (0.45, 0.22)  # shares of canvases around the sacrum and around the neck; the rest lie along the spine
-_NEAR_MIDLINE = 0.45  # share of planes within some 5 mm of the body's middle; the rest reach past its sides
-_BEYOND = 1.35  # how far planes go, in half widths of the body: what lies beside bodies must be learnt, too
-_THIN = 0.4  # share of planes without thickness, as from 3-D acquisitions
+_ANCHORS = (0.45, 0.22)  # fractions of canvases at the sacrum and at the neck; the others are anywhere between
+_NEAR_MIDLINE = 0.45  # fraction of planes within about 5 mm of the body's centre; the others extend beyond its sides
+_BEYOND = 1.35  # lateral range of planes, in half widths of the body: the tissue beside bodies is trained on, too
+_THIN = 0.4  # fraction of planes without thickness, as in 3-D acquisitions
 _THICKNESS_MM = (2.0, 6.5)
-_THIN_APART_MM = (2.5, 4.5)  # between planes of 3-D acquisitions: the detector looks at neighbours about this far away
-_GAP = (1.0, 1.35)  # distance of thick slices, in thicknesses
-_WELL_FORMED = 0.5  # share of spines with a well-formed S1-S2 disc: more than there are, or S2 would be taken for S1
-_OUTERMOST = 0.3  # share of stacks whose first or last slice, which lacks a neighbour, is learnt from as well
+_THIN_APART_MM = (2.5, 4.5)  # between planes of 3-D acquisitions: the detector uses neighbours at about this distance
+_GAP = (1.0, 1.35)  # spacing of thick slices, in slice thicknesses
+_WELL_FORMED = 0.5  # fraction of spines with a well-formed S1-S2 disc: more than in people, to learn that S2 is not S1
+_OUTERMOST = 0.3  # fraction of stacks whose first or last slice, which lacks a neighbour, is used as well
 _PIXEL_MM = (0.58, 0.66)
 _FIELDS = ("tissue", "structures", "instance", "pixel_mm", "corners_px", "origin_mm", "centres_px", "distance_mm")
-_BESIDE = ("tissue", "instance")  # what is kept of a neighbour
+_NEIGHBOUR_FIELDS = ("tissue", "instance")  # fields stored for each neighbour
 
 
 def random_canvas(spine: SyntheticSpine, rng: np.random.Generator) -> Canvas:
-    """Draw a random plane of a spine around a random vertebra, through its middle or beside it."""
+    """Draw a random sagittal plane at a random vertebra, through its centre or to the side of it."""
     body = spine.vertebrae[_around(spine, rng)]
     far = _BEYOND * max(body.half_width, 14)
     beside = rng.normal(0, 5) if rng.random() < _NEAR_MIDLINE else rng.uniform(-far, far)
@@ -41,14 +41,14 @@ def random_canvas(spine: SyntheticSpine, rng: np.random.Generator) -> Canvas:
 
 
 def random_stack(spine: SyntheticSpine, rng: np.random.Generator, slices: int) -> list[Canvas]:
-    """Draw neighbouring slices of a spine, through a random vertebra or beside it, each with those on its two sides.
+    """Draw adjacent sagittal slices at a random vertebra, each with its two neighbours.
 
     Parameters
     ----------
     spine : SyntheticSpine
     rng : numpy.random.Generator
     slices : int
-        How many; the outermost ones are mostly drawn as neighbours only.
+        Number of slices; the outermost ones are mostly used as neighbours only.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def random_stack(spine: SyntheticSpine, rng: np.random.Generator, slices: int) -
 
 
 def canvas_at(spine: SyntheticSpine, place_mm: np.ndarray, thickness_mm: float, pixel_mm: float = 0.62) -> Canvas:
-    """Draw the sagittal plane through a place (LPS, mm) of a spine, as far around it as a tile can reach."""
+    """Draw the sagittal plane through a point (LPS, mm), as large as a tile at this point can need."""
     x, y, z = (float(v) for v in place_mm)
     return draw_slice(
         spine,
@@ -89,7 +89,7 @@ def canvas_at(spine: SyntheticSpine, place_mm: np.ndarray, thickness_mm: float, 
 
 
 def _around(spine: SyntheticSpine, rng: np.random.Generator) -> int:
-    """Return the vertebra that a canvas is drawn around: low or high ones often, they are the anchors of the count."""
+    """Return a random vertebra; low and high ones are more frequent, because levels are counted from them."""
     n = len(spine.vertebrae)
     place = rng.random()
     if place < _ANCHORS[0]:
@@ -100,7 +100,7 @@ def _around(spine: SyntheticSpine, rng: np.random.Generator) -> int:
 
 
 def drawn_canvases(rng: np.random.Generator, planes_per_spine: int, stacked: bool = False) -> Iterator[Canvas]:
-    """Yield random planes of random spines, for ever: each by itself, or neighbouring ones of a stack."""
+    """Yield random planes of random spines endlessly, single or in stacks of neighbours."""
     while True:
         spine = random_spine(rng, well_formed=_WELL_FORMED)
         if stacked:
@@ -111,12 +111,12 @@ def drawn_canvases(rng: np.random.Generator, planes_per_spine: int, stacked: boo
 
 
 class CanvasFolder:
-    """Canvases kept on disk: each is drawn once and used in many runs.
+    """Canvases stored on disk, to draw each once and use it in many runs.
 
     Parameters
     ----------
     folder : Path
-        Made if missing.
+        Created if missing.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -124,11 +124,11 @@ class CanvasFolder:
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def paths(self) -> list[Path]:
-        """Return the files of all whole canvases, sorted."""
+        """Return the files of all complete canvases, sorted."""
         return sorted(self.folder.glob("*.npz"))
 
     def write(self, canvas: Canvas, name: str) -> Path:
-        """Keep a canvas; the file appears whole or not at all."""
+        """Store a canvas atomically."""
         path = self.folder / f"{name}.npz"
         temporary = path.with_suffix(f".{os.getpid()}.part")
         try:
@@ -136,7 +136,7 @@ class CanvasFolder:
                 values = {field: getattr(canvas, field) for field in _FIELDS}
                 for k, neighbour in enumerate(canvas.neighbours):
                     if neighbour is not None:
-                        values.update({f"{field}_{k}": getattr(neighbour, field) for field in _BESIDE})
+                        values.update({f"{field}_{k}": getattr(neighbour, field) for field in _NEIGHBOUR_FIELDS})
                 np.savez_compressed(stream, **values)
             temporary.replace(path)
         finally:
@@ -145,22 +145,22 @@ class CanvasFolder:
 
     @staticmethod
     def read(path: Path) -> Canvas:
-        """Read a canvas back.
+        """Read a stored canvas.
 
         Raises
         ------
         ValueError
-            If the file is not a whole canvas.
+            If the file is not a complete canvas.
         """
         try:
             with np.load(path, allow_pickle=False) as stored:
                 values = {field: stored[field] for field in _FIELDS}
                 sides = [
-                    {field: stored[f"{field}_{k}"] for field in _BESIDE} if f"{_BESIDE[0]}_{k}" in stored else None
+                    {field: stored[f"{field}_{k}"] for field in _NEIGHBOUR_FIELDS} if f"tissue_{k}" in stored else None
                     for k in range(2)
                 ]
         except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{path} is not a whole canvas ({error}); delete it, it will be drawn again.") from error
+            raise ValueError(f"{path} is not a complete canvas ({error}); delete it to draw a new one.") from error
         canvas = Canvas(**{**values, **{name: float(values[name]) for name in ("pixel_mm", "distance_mm")}})
         pair = [None if side is None else replace(canvas, **side) for side in sides]
         return replace(canvas, neighbours=(pair[0], pair[1]))
@@ -169,7 +169,7 @@ class CanvasFolder:
 def kept_canvases(
     folder: CanvasFolder, rng: np.random.Generator, planes_per_spine: int, enough: int, stacked: bool = False
 ) -> Iterator[Canvas]:
-    """Yield canvases of a folder in random order, drawing new ones until the folder holds `enough`."""
+    """Yield canvases: new ones, stored in a folder until it holds `enough`, then stored ones in random order."""
     new = drawn_canvases(rng, planes_per_spine, stacked)
     while True:
         paths = folder.paths()

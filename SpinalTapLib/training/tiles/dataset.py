@@ -1,4 +1,4 @@
-"""The endless stream of training batches: workers draw canvases, keep some, and cut tiles from them."""
+"""Endless stream of training batches: workers draw canvases, keep some in memory, and cut tiles from them."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from .label_batch import LabelBatch, pack
 from .placement import LabelCrop, draw_crop
 from .tiles import Tiles, joined, make_tiles
 
-_FEW = 2  # tiles made at a time on a CPU: what they need stays in the cache (measured: 14 ms a tile, not 20)
+_FEW = 2  # tiles made at a time on a CPU, so that the data fit into its cache (measured: 14 ms per tile instead of 20)
 
 CanvasSource = Callable[[np.random.Generator], Iterator[Canvas]]
 
 
 class CanvasPool:
-    """A changing handful of canvases, so that a batch mixes spines and each canvas serves several tiles.
+    """Canvases in memory, so that a batch mixes spines and several tiles are cut from each canvas.
 
     Parameters
     ----------
     source : iterator of Canvas
-        Where new ones come from.
+        Source of new canvases.
     size : int
-        Canvases kept at a time.
+        Number of canvases kept.
     tiles_per_canvas : float
-        Tiles cut, on average, for each new canvas.
+        Average number of tiles cut per new canvas.
     ready : int
-        Canvases to begin with, at most `size`: many where they need only be read, else few.
+        Initial number of canvases, at most `size`: large if they are only read from disk, otherwise small.
     """
 
     def __init__(self, source: Iterator[Canvas], size: int, tiles_per_canvas: float, ready: int = 1) -> None:
@@ -44,8 +44,8 @@ class CanvasPool:
         self._due = float(min(max(ready, 1), size))
 
     def pick(self, rng: np.random.Generator) -> Canvas:
-        """Return one of the canvases; every so often a new one takes the place of another."""
-        # While the pool grows, tiles come from few canvases, so it grows twice as fast as it will be renewed.
+        """Return a random canvas; from time to time, replace one by a new canvas."""
+        # While the pool is small, tiles come from few canvases, so new ones are drawn twice as often.
         self._due += (2 if len(self._kept) < self._size else 1) / self._each
         while self._due >= 1:
             self._due -= 1
@@ -58,17 +58,17 @@ class CanvasPool:
 
 
 class TileStream(IterableDataset):
-    """Batches without end, different in every worker and reproducible from the seed.
+    """Endless stream of batches, different in every worker and reproducible from the seed.
 
     Parameters
     ----------
     config : TrainConfig
     stream : int
-        Number of this stream: a resumed run takes another one, so that it does not see the same tiles again.
+        Number of this stream. A resumed run uses another one, so that the same tiles do not come again.
     as_tiles : bool
-        Yield `Tiles` (made in the worker), or `LabelBatch` (to become tiles on the training device).
+        Yield `Tiles`, made in the worker, or `LabelBatch`, from which the training device makes tiles.
     source : callable, optional
-        Makes the iterator of canvases from a random generator; the config decides if left out.
+        Takes a random generator and returns an iterator of canvases; by default as set in the config.
     """
 
     def __init__(
@@ -107,13 +107,13 @@ class TileStream(IterableDataset):
 def make_loader(
     config: TrainConfig, device: torch.device, stream: int = 0, source: CanvasSource | None = None
 ) -> Iterator[Tiles]:
-    """Return the endless stream of tiles for a training run, on `device`.
+    """Yield batches of tiles for a training run endlessly, on `device`.
 
     Parameters
     ----------
     config : TrainConfig
     device : torch.device
-        Where the network is trained.
+        Training device.
     stream : int
         See `TileStream`.
     source : callable, optional
@@ -134,7 +134,7 @@ def make_loader(
 
 
 class _Start:
-    """What a worker does first: take one thread, and step back behind the training process."""
+    """Initialise a worker: limit it to one thread and lower its priority."""
 
     def __init__(self, niceness: int) -> None:
         self.niceness = niceness
@@ -142,5 +142,5 @@ class _Start:
     def __call__(self, _worker: int) -> None:
         torch.set_num_threads(1)
         if self.niceness:
-            with contextlib.suppress(OSError, AttributeError):  # no such thing on this system
+            with contextlib.suppress(OSError, AttributeError):  # not supported on this system
                 os.nice(self.niceness)

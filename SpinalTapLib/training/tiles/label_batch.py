@@ -1,4 +1,4 @@
-"""LabelBatch: the label crops of a batch, packed into flat tensors so that no tile is padded to another's size."""
+"""Label crops of a batch, packed into flat tensors, so that crops of different sizes need no padding."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from .placement import LabelCrop
 
 @dataclass(frozen=True)
 class LabelBatch:
-    """Crops of n tiles, packed. A tile is one slice, or one with its two neighbours: 1 or 3 images.
+    """Packed crops of n tiles. A tile has 1 image (one slice) or 3 (a slice and its two neighbours).
 
     Attributes
     ----------
     tissue, structures : uint8 Tensor, flat
-        All planes of all images, one after the other; each tile's own slice first, then its neighbours.
+        All planes of all images in sequence; for each tile its own slice first, then the neighbours.
     instance : uint8 Tensor, flat
         Central planes of all images.
     plane_base, plane_image : int64 Tensor, shape (planes of all images,)
-        Where each plane begins in `tissue` and `structures`, and the image that it belongs to (in ascending order).
+        Offset of each plane in `tissue` and `structures`, and the image that it belongs to (ascending).
     middle_base : int64 Tensor, shape (images,)
-        Where the central plane of each image begins in `tissue`.
+        Offset of the central plane of each image in `tissue`.
     base : int64 Tensor, shape (images,)
-        Where each image begins in `instance`.
+        Offset of each image in `instance`.
     shape : int64 Tensor, shape (n, 2)
-        Rows and columns of each tile's crops.
+        Rows and columns of the crops of each tile.
     corners : float32 Tensor, shape (n, vertebrae, 5, 2)
-        (row, column) in crop px, NaN where not in the plane and after a crop's last vertebra.
+        (row, column) in crop px, NaN if not in the plane, and after the last vertebra of a crop.
     centres : float32 Tensor, shape (n, vertebrae, 2)
-        (row, column) of the middle of every body, crop px, NaN after a crop's last vertebra.
+        (row, column) of the centre of every body, crop px; NaN after the last vertebra of a crop.
     matrix : float32 Tensor, shape (n, 2, 3)
         (row, column, 1) in tile px -> crop px.
     distances_mm : float32 Tensor, shape (n, images a tile - 1)
-        How far away each neighbour is; 0 where there is none, and its image shows the tile's own slice again.
+        Distance of each neighbour; 0 if it is missing, in which case its image repeats the tile's own slice.
     seed : int
-        Seed for all that is still to be drawn for this batch.
+        Seed of all random numbers still to be drawn for this batch.
     """
 
     tissue: torch.Tensor
@@ -60,7 +60,7 @@ class LabelBatch:
 
     @property
     def slices(self) -> int:
-        """Images a tile."""
+        """Number of images per tile."""
         return len(self.base) // len(self)
 
     def to(self, device: torch.device | str) -> LabelBatch:
@@ -77,7 +77,7 @@ class LabelBatch:
 
 
 def pack(crops: Sequence[LabelCrop], seed: int, slices: int = 1) -> LabelBatch:
-    """Pack crops into one batch, with their neighbours where `slices` is 3."""
+    """Pack crops into one batch, with their neighbours if `slices` is 3."""
     images = [image for crop in crops for image in (crop, *(n or crop for n in crop.neighbours))[:slices]]
     sizes = np.array([image.instance.size for image in images])
     planes = np.array([len(image.tissue) for image in images])

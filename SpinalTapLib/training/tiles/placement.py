@@ -1,4 +1,4 @@
-"""Placement: where a tile lies on a canvas, and the part of the labels that it needs."""
+"""Place tiles on a canvas, and crop the labels that they need."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from ..synthetic.drawing import Canvas
 
 SUPERSAMPLING = 2
-"""Label samples a tile pixel along each axis; their average is the partial volume in the plane."""
+"""Label samples per tile pixel along each axis; their mean is the in-plane partial volume."""
 
-_WHOLE = 0.85  # share of tiles that lie, as far as they fit, inside their canvas
+_WHOLE = 0.85  # fraction of tiles kept within their canvas as far as possible
 
 _ELASTIC_MARGIN_PX = 12  # canvas pixels kept around a crop for the elastic field
 
 
 @dataclass(frozen=True)
 class LabelCrop:
-    """The labels under one tile.
+    """Labels of the area of one tile.
 
     Attributes
     ----------
@@ -32,15 +32,15 @@ class LabelCrop:
     instance : ndarray of uint8, shape (rows, columns)
         Of the central plane.
     corners : ndarray of float32, shape (n, 5, 2)
-        (row, column) of four corners and the centroid, px of this crop; NaN where the body is not in the plane.
+        (row, column) of four corners and the centroid, px of this crop; NaN if the body is not in the plane.
     centres : ndarray of float32, shape (n, 2)
-        (row, column) of the middle of every body, seen from the side, px of this crop.
+        (row, column) of the centre of every body, projected onto the plane, px of this crop.
     matrix : ndarray of float32, shape (2, 3)
         (row, column, 1) in tile px -> (row, column) in crop px.
     neighbours : tuple of LabelCrop or None
-        The same window of the slices on the right and on the left.
+        The same area of the slices on the right and on the left.
     distances_mm : tuple of float
-        How far away these are; 0 where there is none.
+        Distances to these slices; 0 if missing.
     """
 
     tissue: np.ndarray
@@ -59,13 +59,13 @@ class LabelCrop:
 
 
 def draw_crop(canvas: Canvas, rng: np.random.Generator, config: PlacementConfig) -> LabelCrop:
-    """Lay one tile at random on a canvas, near the places where the network has most to learn, and cut it out."""
+    """Place a tile on a canvas at random, preferring the areas set in the config, and crop its labels."""
     crop = cut(canvas, tile_matrix(_centre(canvas, rng, config), canvas.pixel_mm, rng, config), config.tile_px)
-    return crop if crop.neighbours == (None, None) else _seen_beside(crop, rng, config)
+    return crop if crop.neighbours == (None, None) else _with_some_neighbours(crop, rng, config)
 
 
-def _seen_beside(crop: LabelCrop, rng: np.random.Generator, config: PlacementConfig) -> LabelCrop:
-    """Take a crop's neighbours away now and then, one or both, and exchange right and left in half of the crops."""
+def _with_some_neighbours(crop: LabelCrop, rng: np.random.Generator, config: PlacementConfig) -> LabelCrop:
+    """Remove one or both neighbours at random, and swap right and left in half of the crops."""
     sides = list(zip(crop.neighbours, crop.distances_mm))
     draw = rng.random()
     missing = (True, True) if draw < config.alone else (rng.random() < config.one_sided, False)
@@ -83,16 +83,16 @@ def _centre(canvas: Canvas, rng: np.random.Generator, config: PlacementConfig) -
     low, high = seen[seen <= 2], seen[seen >= len(canvas.corners_px) - 3]
     places = (low, high, seen, np.zeros(0, int))
     offered = [share * (len(place) > 0) for share, place in zip(shares, places)]
-    weights = np.array([*offered, max(1 - sum(shares), 1e-9)])  # what the canvas does not show gives its share away
+    weights = np.array([*offered, max(1 - sum(shares), 1e-9)])  # areas that the canvas does not show get no weight
     chosen = places[int(rng.choice(4, p=weights / weights.sum()))]
     if not len(chosen):
-        return _drawn_in(canvas, _anywhere(canvas, rng), rng, config)
+        return _inside(canvas, _anywhere(canvas, rng), rng, config)
     vertebra = canvas.corners_px[rng.choice(chosen), 4]
-    return _drawn_in(canvas, vertebra + rng.normal(0, config.jitter_mm / canvas.pixel_mm, 2), rng, config)
+    return _inside(canvas, vertebra + rng.normal(0, config.jitter_mm / canvas.pixel_mm, 2), rng, config)
 
 
 def _anywhere(canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
-    """Return a random position; air is tried again a few times, there is little to learn from it."""
+    """Return a random position, preferably not in air."""
     for _ in range(4):
         centre = rng.uniform(0, 1, 2) * canvas.structure.shape
         row, column = centre.astype(int)
@@ -101,8 +101,8 @@ def _anywhere(canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
     return centre
 
 
-def _drawn_in(canvas: Canvas, centre: np.ndarray, rng: np.random.Generator, config: PlacementConfig) -> np.ndarray:
-    """Pull a tile's centre inwards, mostly, so that the tile is not largely the nothing beyond the canvas."""
+def _inside(canvas: Canvas, centre: np.ndarray, rng: np.random.Generator, config: PlacementConfig) -> np.ndarray:
+    """Move the centre of most tiles inwards, so that they do not extend far beyond the canvas."""
     half = 0.45 * config.tile_px * config.pixel_mm / canvas.pixel_mm
     limit = np.maximum(np.array(canvas.structure.shape) - half, half)
     return np.clip(centre, half, limit) if rng.random() < _WHOLE else centre
@@ -111,9 +111,9 @@ def _drawn_in(canvas: Canvas, centre: np.ndarray, rng: np.random.Generator, conf
 def tile_matrix(
     centre: np.ndarray, canvas_mm: float, rng: np.random.Generator, config: PlacementConfig
 ) -> np.ndarray:
-    """Return a random (2, 3) affine from tile px to canvas px that puts the tile's middle on `centre`.
+    """Return a random affine, shape (2, 3), from tile px to canvas px that maps the centre of the tile to `centre`.
 
-    Left and right, up and down are never exchanged: the network may rely on them.
+    It never mirrors the tile, so that the network can rely on the orientation.
     """
     wide = rng.random() < config.wide_scale
     scale = rng.uniform(0.75, 1.35) if wide else np.exp(rng.normal(0, config.scale_sd))
@@ -129,7 +129,7 @@ def tile_matrix(
 
 
 def cut(canvas: Canvas, matrix: np.ndarray, tile_px: int) -> LabelCrop:
-    """Cut out what a tile needs of a canvas; beyond the canvas there is air."""
+    """Crop the labels that a tile needs; the area beyond the canvas is air."""
     edge = np.array([-0.5, tile_px - 0.5])
     outline = np.array([(r, c, 1.0) for r in edge for c in edge]) @ matrix.T
     low = np.floor(outline.min(0)).astype(int) - _ELASTIC_MARGIN_PX
@@ -154,7 +154,7 @@ def _window_of(canvas: Canvas, low: np.ndarray, high: np.ndarray, matrix: np.nda
 
 
 def _window(array: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Return ``array[..., low:high]`` along the last two axes, zero where it reaches outside."""
+    """Return ``array[..., low:high]`` along the last two axes, with zeros outside the array."""
     shape = np.array(array.shape[-2:])
     result = np.zeros((*array.shape[:-2], *(high - low)), array.dtype)
     first, last = np.clip(low, 0, shape), np.clip(high, 0, shape)

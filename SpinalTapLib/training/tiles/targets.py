@@ -1,4 +1,4 @@
-"""Targets: what the network should answer for a tile."""
+"""Draw the training targets of the part network."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from ...spine.structures import N_STRUCTURES, Structure
 from .placement import SUPERSAMPLING
 
 SIGMA_OF_HEIGHT = 0.09
-"""Standard deviation of a peak, as a share of the body's height: small bodies, narrow peaks."""
+"""Standard deviation of a peak, as a fraction of the body height: small bodies have narrow peaks."""
 
 SIGMA_PX = (1.3, 2.4)
-"""Narrowest and widest peak, px: narrower ones are lost between pixels, wider ones blur corners 1 mm apart."""
+"""Smallest and largest sd, px: narrower peaks fall between pixels, wider ones merge corners 1 mm apart."""
 
 VECTOR_REACH = 2.2
-"""Vectors are supervised within this many sigmas of a corner: where a peak may come to lie."""
+"""Vectors are supervised within this many sigmas of a corner, where its peak may be found."""
 
-_PATCH_PX = 8  # a peak is drawn within this distance: 3.3 sigmas of the widest
+_PATCH_PX = 8  # peaks are drawn within this distance: 3.3 sigmas of the widest
 
 
 @dataclass(frozen=True)
 class Targets:
-    """What the network should answer for n tiles.
+    """Training targets of n tiles.
 
     Attributes
     ----------
@@ -34,12 +34,12 @@ class Targets:
         For each corner the (row, column) offset from the pixel to the centroid of its vertebra, in units of
         `networks.VECTOR_UNIT_PX`.
     vector_weight : Tensor, shape (n, 4, rows, columns)
-        One where the vectors are supervised, else zero.
+        One where the vectors are supervised, zero elsewhere.
     structure : Tensor, shape (n, n_structures, rows, columns)
-        Share of each `Structure` in the voxel, the slice's thickness included; the shares sum to one.
+        Fraction of each `Structure` in the voxel, over the thickness of the slice; the fractions sum to one.
     homes : Tensor, shape (n, 2, rows, columns)
-        On arches, the (row, column) offset from the pixel to the middle of its own body, seen from the side, in units
-        of `networks.HOME_UNIT_PX`; NaN elsewhere and where it is not known.
+        On arches, the (row, column) offset from the pixel to the centre of the body of the same vertebra, projected
+        onto the plane, in units of `networks.HOME_UNIT_PX`; NaN elsewhere and where unknown.
     """
 
     heatmaps: torch.Tensor
@@ -65,13 +65,13 @@ def draw_targets(
     Parameters
     ----------
     points : Tensor, shape (n, vertebrae, 5, 2)
-        (row, column) of the four corners and the centroid of each vertebra, px; NaN where not seen.
+        (row, column) of the four corners and the centroid of each vertebra, px; NaN if not in the plane.
     structure : uint8 Tensor, shape (planes, 2 * rows, 2 * columns)
-        `Structure` of each subpixel, on one or several planes across each tile's slice.
+        `Structure` of each subpixel, on one or more planes across the slice of each tile.
     inside : bool Tensor, shape (n, rows, columns)
-        False where the image is black padding: there is nothing to find there.
+        False in black padding, where there are no targets.
     owner : int64 Tensor, shape (planes,), optional
-        The tile of each plane; left out, there is one plane a tile.
+        The tile of each plane; by default one plane per tile.
     """
     heatmaps, vectors, weight = _parts(points, inside)
     owner = torch.arange(len(inside), device=inside.device) if owner is None else owner
@@ -83,16 +83,16 @@ def draw_targets(
 def draw_homes(
     structure: torch.Tensor, instance: torch.Tensor, centres: torch.Tensor, inside: torch.Tensor
 ) -> torch.Tensor:
-    """Return `Targets.homes`.
+    """Draw the offsets from arches to their bodies, `Targets.homes`.
 
     Parameters
     ----------
     structure, instance : uint8 Tensor, shape (n, rows, columns)
-        `Structure` and 1 + index of the vertebra of each pixel, on the slice's central plane.
+        `Structure` and 1 + index of the vertebra of each pixel, on the central plane of the slice.
     centres : Tensor, shape (n, vertebrae, 2)
-        (row, column) of the middle of every body, px.
+        (row, column) of the centre of every body, px.
     inside : bool Tensor, shape (n, rows, columns)
-        False where the image is black padding.
+        False in black padding.
     """
     n, rows, columns = structure.shape
     arch = (structure == Structure.ARCH) & (instance > 0) & inside
@@ -112,7 +112,7 @@ def body_sigma(points: torch.Tensor) -> torch.Tensor:
 
 
 def _visible(points: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
-    """Return which points lie in the acquired part of the tile, bool (n, vertebrae, 5)."""
+    """Return which points are in the acquired part of the tile, bool (n, vertebrae, 5)."""
     n, rows, columns = inside.shape
     pixel = points.nan_to_num(-9.0).round().long()
     on_tile = ((pixel >= 0) & (pixel < torch.tensor((rows, columns), device=points.device))).all(-1)
@@ -122,7 +122,7 @@ def _visible(points: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
 
 
 def _parts(points: torch.Tensor, inside: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return heatmaps, vectors and the vectors' weight; only patches around the points are touched."""
+    """Return heatmaps, vectors and weights of the vectors, drawn in patches around the points."""
     n, rows, columns = inside.shape
     device = points.device
     tile, vertebra, part = _visible(points, inside).nonzero(as_tuple=True)
@@ -152,7 +152,7 @@ def _parts(points: torch.Tensor, inside: torch.Tensor) -> tuple[torch.Tensor, to
 
 
 def _shares(structure: torch.Tensor, inside: torch.Tensor, owner: torch.Tensor) -> torch.Tensor:
-    """Return the share of each structure in each voxel; padding is background."""
+    """Return the fraction of each structure in each voxel; padding is background."""
     n, rows, columns = inside.shape
     count = torch.zeros((n * N_STRUCTURES, rows, columns), device=inside.device)
     one = torch.ones((1, rows, columns), device=inside.device)
@@ -160,7 +160,7 @@ def _shares(structure: torch.Tensor, inside: torch.Tensor, owner: torch.Tensor) 
     for i in range(SUPERSAMPLING):
         for j in range(SUPERSAMPLING):
             found = structure[:, i::SUPERSAMPLING, j::SUPERSAMPLING] * inside[owner] + first[:, None, None]
-            for plane in found:  # one at a time: the planes of a tile write to the same places
+            for plane in found:  # one at a time: the planes of a tile write to the same elements
                 count.scatter_add_(0, plane[None], one)
     samples = torch.bincount(owner, minlength=n) * SUPERSAMPLING**2
     return count.view(n, N_STRUCTURES, rows, columns) / samples[:, None, None, None]

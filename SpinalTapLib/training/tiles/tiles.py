@@ -1,4 +1,4 @@
-"""Tiles: a batch of label crops becomes a batch of training examples."""
+"""Make training examples from label crops, in batches."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Tiles:
     Attributes
     ----------
     image : Tensor, shape (n, channels, side, side)
-        Normalised tiles, as the network takes them: see `tiling.network_input`.
+        Normalised input of the network, see `tiling.network_input`.
     targets : Targets
-        What the network should answer.
+        Training targets.
     """
 
     image: torch.Tensor
@@ -43,14 +43,14 @@ class Tiles:
 
 @dataclass(frozen=True)
 class Extra:
-    """Tiles besides those of synthetic spines.
+    """Additional tiles that are not from synthetic spines.
 
     Attributes
     ----------
     words : str
-        What they are, for the model card: "... and they".
+        Description for the model card, which continues "synthetic spines ...".
     tiles : callable
-        Takes the stream of synthetic batches and returns the one to train with.
+        Takes the stream of synthetic batches and returns the stream to train with.
     """
 
     words: str
@@ -58,7 +58,7 @@ class Extra:
 
 
 def joined(parts: Sequence[Tiles]) -> Tiles:
-    """Return several batches as one."""
+    """Return several batches concatenated."""
     names = [f.name for f in fields(Targets)]
     targets = Targets(*(torch.cat([getattr(part.targets, name) for part in parts]) for name in names))
     return Tiles(torch.cat([part.image for part in parts]), targets)
@@ -66,7 +66,7 @@ def joined(parts: Sequence[Tiles]) -> Tiles:
 
 @torch.no_grad()
 def make_tiles(batch: LabelBatch, config: TrainConfig) -> Tiles:
-    """Make the tiles of a batch of crops, on the crops' device; all chance comes from the batch's seed."""
+    """Make the tiles of a batch of crops, on their device; all random numbers come from the batch's seed."""
     chance = Chance(batch.seed, batch.base.device)
     side, k = config.placement.tile_px, batch.slices
     warp = draw_warp(batch, chance, side, config.placement.elastic_px)
@@ -89,20 +89,20 @@ def make_tiles(batch: LabelBatch, config: TrainConfig) -> Tiles:
 
 
 def _structures(batch: LabelBatch, warp: Warp) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the structures on all planes of each tile's own slice, (planes, side, side), and the tile of each."""
+    """Return the structures on all planes of each tile's own slice, (planes, side, side), and each plane's tile."""
     own = batch.plane_image % batch.slices == 0
     tile = batch.plane_image[own] // batch.slices
     return _sampled(batch.structures, warp.index[tile], batch.plane_base[own]), tile
 
 
 def _sampled(labels: torch.Tensor, index: torch.Tensor, base: torch.Tensor, stride: int = 1) -> torch.Tensor:
-    """Return the labels under the samples of each image (every `stride`-th of them), shape (n, side, side)."""
+    """Return the labels at every `stride`-th sample of each image, shape (n, side, side)."""
     index = index[:, ::stride, ::stride] + base[:, None, None]
     return labels.index_select(0, index.flatten()).view(index.shape)
 
 
 def _field_of_view(n: int, side: int, probability: float, chance: Chance) -> torch.Tensor:
-    """Return what of each tile was acquired: all of it, or less at one to four sides."""
+    """Return the acquired part of each tile: all of it, or less on up to four sides."""
     cut = torch.zeros((n, 4), device=chance.device)
     chosen = chance.happens(probability, n)
     depth = chance.uniform(0, 0.4, len(chosen), 4) * side

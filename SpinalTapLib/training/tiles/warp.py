@@ -1,4 +1,4 @@
-"""Warp: which label lies under each sample of a tile, and where a canvas point comes to lie in the tile."""
+"""Deform tiles: map each sample of a tile to a label of its crop, and points of the crop into the tile."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from ..images.random_numbers import Chance
 from .label_batch import LabelBatch
 from .placement import SUPERSAMPLING
 
-_NODE_PX = 4  # spacing of the nodes of the map, tile px; between them it is linear
-_CONTROL_PX = 75  # tile // this + 3 control points of the elastic field a side: 56 px apart in tiles of 224
-_INVERSION_STEPS = 6  # fixed-point steps; the elastic field shrinks distances by less than half, so 6 leave < 0.05 px
+_NODE_PX = 4  # spacing of the nodes of the map, tile px; linear between them
+_CONTROL_PX = 75  # the elastic field has tile // this + 3 control points per side: 56 px apart in tiles of 224
+_INVERSION_STEPS = 6  # fixed-point steps; the field changes distances by less than half, so 6 leave < 0.05 px
 
 
 @dataclass(frozen=True)
 class Warp:
-    """The sampling map of a batch of tiles.
+    """Sampling map of a batch of tiles.
 
     Attributes
     ----------
     index : int64 Tensor, shape (n, 2 * tile, 2 * tile)
-        For each supersampled pixel the offset of its label inside the tile's crop.
+        For each supersampled pixel, the offset of its label in the crop of the tile.
     points : Tensor, shape (n, vertebrae, 5, 2)
         (row, column) of corners and centroid in tile px; NaN where unknown.
     centres : Tensor, shape (n, vertebrae, 2)
-        (row, column) of the middle of every body in tile px, wherever the slice is.
+        (row, column) of the centre of every body in tile px, on whichever slice it is.
     """
 
     index: torch.Tensor
@@ -36,7 +36,7 @@ class Warp:
 
 
 def draw_warp(batch: LabelBatch, chance: Chance, tile_px: int, elastic_px: float) -> Warp:
-    """Draw an elastic field a tile and lay it over the tile's affine map.
+    """Draw an elastic field for each tile and combine it with its affine map.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def draw_warp(batch: LabelBatch, chance: Chance, tile_px: int, elastic_px: float
     tile_px : int
         Side of the tile.
     elastic_px : float
-        Displacement that the field hardly exceeds (two sd, at the strongest tile), tile px.
+        Two standard deviations of the displacement in the most strongly deformed tiles, tile px.
     """
     grid, low, high = _nodes(tile_px, chance.device)
     field = _elastic(len(batch), grid.shape[-1], tile_px, elastic_px, chance)
@@ -66,7 +66,7 @@ def draw_warp(batch: LabelBatch, chance: Chance, tile_px: int, elastic_px: float
 def halved(fine: torch.Tensor) -> torch.Tensor:
     """Return the mean of each 2 x 2 block, (..., 2 * rows, 2 * columns) -> (..., rows, columns).
 
-    On CPUs six times as fast as `avg_pool2d`, which does not vectorise along rows.
+    Six times as fast on CPUs as `avg_pool2d`, which does not vectorise along rows.
     """
     *front, rows, columns = fine.shape
     pairs = fine.reshape(*front, rows // 2, 2, columns)
@@ -76,7 +76,7 @@ def halved(fine: torch.Tensor) -> torch.Tensor:
 
 
 def _nodes(tile_px: int, device: torch.device) -> tuple[torch.Tensor, float, float]:
-    """Return a coarse grid of tile positions (2, g, g) from the first to the last sample, and its two ends."""
+    """Return a coarse grid of tile positions (2, g, g) from the first to the last sample, and its bounds."""
     low = -0.5 + 0.5 / SUPERSAMPLING
     high = tile_px - 1 - low
     line = torch.linspace(low, high, tile_px // _NODE_PX + 1, device=device)
@@ -95,7 +95,7 @@ def _elastic(n: int, nodes: int, tile_px: int, elastic_px: float, chance: Chance
 def _inverted(
     points: torch.Tensor, matrix: torch.Tensor, field: torch.Tensor, low: float, high: float
 ) -> torch.Tensor:
-    """Return points, crop px, in tile px: solve ``linear (t + d(t)) + offset = point`` for t."""
+    """Map points from crop px to tile px: solve ``linear (t + d(t)) + offset = point`` for t."""
     flat = points.flatten(1, 2) - matrix[:, None, :, 2]
     inside = torch.linalg.solve(matrix[:, :, :2], flat.transpose(1, 2)).transpose(1, 2)
     position = inside

@@ -1,4 +1,4 @@
-"""Self-training: tiles of real slices with a network's answers, beside synthetic ones, measured on other patients."""
+"""Self-training: tiles of real slices with a network's output as labels, added to synthetic ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from SpinalTapLib.spine.structures import Structure
 from SpinalTapLib.training.config import load_config
 from SpinalTapLib.training.evaluation.spider_evaluation import SpiderEvaluation
 from SpinalTapLib.training.evaluation.spider_slices import SliceScore
-from SpinalTapLib.training.experiments.self_training import AnsweredSlice, beside, cut_tile, of_half, run_self_training
+from SpinalTapLib.training.experiments.self_training import (
+    AnsweredSlice,
+    cut_tile,
+    of_half,
+    run_self_training,
+    with_real_tiles,
+)
 
 CONFIG = load_config("self_training")
 
@@ -53,7 +59,7 @@ def test_what_lies_beyond_the_slice_is_black_and_background():
 
 def test_every_batch_is_half_synthetic():
     synthetic = [cut_tile(one_bright_body(), np.random.default_rng(k), CONFIG) for k in range(3)]
-    mixed = list(beside(iter(synthetic), [one_bright_body()], CONFIG))
+    mixed = list(with_real_tiles(iter(synthetic), [one_bright_body()], CONFIG))
     assert [len(batch.image) for batch in mixed] == [2, 2, 2]
     for batch, own in zip(mixed, synthetic):
         assert torch.equal(batch.image[:1], own.image)
