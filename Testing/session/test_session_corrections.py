@@ -75,7 +75,7 @@ class TestRelabelling:
 
     def test_beyond_the_end_is_refused(self, segmented):
         session, _ = segmented
-        with pytest.raises(ValueError, match="no vertebra would keep one"):
+        with pytest.raises(ValueError, match="no vertebra would keep a level"):
             session.shift_labels(40)
 
     def test_a_pinned_level_counts_for_the_next_run_too_until_it_is_taken_back(self, segmented):
