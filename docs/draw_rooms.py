@@ -30,7 +30,7 @@ FONT = "font-family='Helvetica, Arial, sans-serif'"
 
 
 def kind_of(name: str) -> str:
-    """Return what a room or a file of the top level is, a key of `FILLS`."""
+    """Return the kind of a room or a top-level file, a key of `FILLS`."""
     if name in SCAN_ROAD:
         return "scan"
     if name in BOX_ROAD:
@@ -39,7 +39,7 @@ def kind_of(name: str) -> str:
 
 
 def edges() -> set[tuple[str, str]]:
-    """Return every pair of rooms of which the first imports the second."""
+    """Return all pairs of rooms in which the first imports the second."""
     rooms = {(room_of(importer), room_of(imported)) for importer, imported in imports()}
     return {pair for pair in rooms if pair[0] != pair[1]}
 
@@ -50,7 +50,7 @@ def text(x: float, y: float, words: str, size: int = 13, colour: str = INK, more
 
 
 def picture() -> str:
-    """Return the picture as SVG: a row for each room, top of the house first, a dot for each room that it imports."""
+    """Return the picture as SVG: a row per room, the highest first, and a dot for each room that it imports."""
     names = [name for name in reversed(ORDER) if name != "__main__"]
     left = LEFT_PX + NAMES_PX
     width, bottom = left + COLUMN_PX * len(names) + 30, TOP_PX + ROW_PX * len(names)

@@ -2,9 +2,8 @@
 
     python docs/make_ladder.py FOLDER [--scans N] [--fit]
 
-FOLDER keeps the phantoms, so that a second run does not draw them again. With --fit the curve of confidence is fitted
-first, on phantoms of other seeds, and put into the card of the weights. Five phantoms a region take about five minutes
-on one core, with --fit ten.
+FOLDER stores the phantoms for later runs. With --fit, the confidence curve is first fitted on phantoms of other seeds
+and written to the card of the weights. Five phantoms per region take about five minutes on one core, ten with --fit.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ FIT_SEED = 80_000
 
 
 def study(folder, first_seed, scans, console):
-    """Segment phantoms with the weights as they are and compare the results with the truth."""
+    """Segment phantoms with the current weights and compare the results with the ground truth."""
     scan_folder, results = folder / f"from-{first_seed}", folder / f"results-from-{first_seed}"
     for region in REGIONS:
         for seed in range(first_seed, first_seed + scans):
@@ -45,7 +44,7 @@ def study(folder, first_seed, scans, console):
 
 
 def document(poster, reliability, seconds, scans):
-    """Return the page."""
+    """Return the text of docs/ladder.md."""
     return f"""# The ladder, and how far to trust the confidence
 
 Made by `python docs/make_ladder.py FOLDER --scans {scans}`, weights `parts` {reliability.model["sha256"][:8]}.
@@ -75,7 +74,7 @@ lowered further. Sure means 0.9 or more, likely 0.6 or more, check less than tha
 
 
 def main():
-    """Measure, draw and write."""
+    """Measure, draw the picture and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     parser.add_argument("--scans", type=int, default=5, metavar="N", help="phantoms a region; default: 5")

@@ -3,8 +3,8 @@
     python docs/make_pictures.py [folder]
 
 Needs the test environment (``make test`` makes it) and the weights. The panel is drawn by the stand-in for Slicer's Qt
-side (`Testing/support/pythonqt`), the views by Slicer's own displayable managers, offscreen; inside 3D Slicer the
-frames around them look different. No real scan is shown.
+side (`Testing/support/pythonqt`), the views by Slicer's own displayable managers, offscreen. In 3D Slicer,
+the frames around them look different. No real scan is shown.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ CLOSER = 1.55  # a spine is slim: the sphere that the camera is fitted to leaves
 
 
 class Desk:
-    """The module's widget on a scene with views, as the application would hold it."""
+    """The module's widget on a scene with views, as in the application."""
 
     def __init__(self):
         from pythonqt.application import WidgetParent
@@ -55,14 +55,14 @@ class Desk:
         self.fit()
 
     def fit(self):
-        """Give the panel the width of Slicer's and the height that it needs."""
+        """Resize the panel to its width in Slicer and to the height that it needs."""
         for _ in range(3):
             self.parent.resize(panel_support.PANEL_WIDTH_PX, self.parent.sizeHint().height())
             self.parent.show()
             process_events()
 
     def segment(self):
-        """Press the button and wait; return a picture of the panel half-way."""
+        """Click Segment and wait; return a picture of the panel during the run."""
         from SpinalTapLib.session.state import State
 
         click(self.ui.segmentButton)
@@ -82,7 +82,7 @@ class Desk:
 
 
 def make_panel_pictures(desk, folder):
-    """The whole panel in light and dark, and its parts for the steps of the tutorial."""
+    """Write pictures of the panel, light and dark, and of its parts for the tutorial."""
     desk.ui.resultsTable.selectRow(max(0, desk.ui.resultsTable.rowCount - 3))
     process_events()
     for dark, name in ((False, "panel-light.png"), (True, "panel-dark.png")):
@@ -95,7 +95,7 @@ def make_panel_pictures(desk, folder):
 
 
 def make_thumbnail(volume):
-    """The practice scan's button in the Sample Data module: its middle slice, 260 x 280 pixels."""
+    """Write the thumbnail of the practice scan for the Sample Data module: its middle slice, 260 x 280 pixels."""
     import numpy as np
     from PySide6 import QtCore, QtGui
 
@@ -112,7 +112,7 @@ def make_thumbnail(volume):
 
 
 def make_slice_picture(desk, volume, folder):
-    """The mid-sagittal slice with the segments and the S1 box."""
+    """Write the mid-sagittal slice with segments and S1 box."""
     view = SliceView(desk.app.scene, desk.app.app_logic, "Sagittal", scheduled_render_strategy=NoScheduleRendering())
     view.render_window().SetMultiSamples(0)
     view.set_orientation("Sagittal")
@@ -131,7 +131,7 @@ def make_slice_picture(desk, volume, folder):
 
 
 def make_surface_picture(desk, folder):
-    """The surfaces, seen from the left and a little from behind."""
+    """Write the surfaces, seen from the left and slightly from behind."""
     view = ThreeDView(desk.app.scene, desk.app.app_logic, "Spine", scheduled_render_strategy=NoScheduleRendering())
     view.render_window().SetMultiSamples(4)
     view.render_window().SetSize(460, 760)
@@ -155,7 +155,7 @@ def make_surface_picture(desk, folder):
 
 
 def make_rungs_picture(folder):
-    """The ladder climbing a synthetic whole spine."""
+    """Write the rungs of the ladder on a synthetic whole spine."""
     from SpinalTapLib.detection.weights import load_network
     from SpinalTapLib.training.experiments.rungs_picture import write_rungs
 
@@ -163,7 +163,7 @@ def make_rungs_picture(folder):
 
 
 def save(view, path):
-    """Render the view and write what it shows."""
+    """Render a view and write it as a picture."""
     view.render()
     grab = vtk.vtkWindowToImageFilter()
     grab.SetInput(view.render_window())

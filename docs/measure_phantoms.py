@@ -2,7 +2,7 @@
 
     python docs/measure_phantoms.py FOLDER [--model FILE]
 
-FOLDER keeps scans, true label maps and results; what is there is not made again. About ten minutes on two cores.
+FOLDER stores scans, true label maps and results; existing files are reused. About ten minutes on two cores.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 from SpinalTapLib.cli.main import main as spinaltap  # noqa: E402
 
 SEEDS = range(901, 921)
-"""Training and calibration draw from others."""
+"""Seeds that are not used for training or calibration."""
 
 
 def recipe(seed):
@@ -31,7 +31,7 @@ def recipe(seed):
 
 
 def main():
-    """Draw, segment, compare."""
+    """Draw and segment the phantoms, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     parser.add_argument("--model", default="parts", metavar="NAME|FILE", help="weights; default: the shipped ones")

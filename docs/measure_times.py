@@ -1,11 +1,11 @@
-"""Measure how long a user waits: the module, the panel, the nodes, a drag, a cancel, between two words of progress.
+"""Measure how long a user waits for the module, the panel, the nodes, a drag, a cancel and the progress line.
 
     python docs/measure_times.py [repeats]
 
 Needs the test environment (``make test`` makes it) and the weights. It draws a synthetic whole spine, segments it with
-the real worker process and prints a Markdown table: what was asked for, the least and the median of the repeats on the
-wall clock, and the least processor time, which a busy machine does not change; all in seconds. The panel is the
-stand-in's (`Testing/support/pythonqt`).
+the real worker process and prints a Markdown table: the target, the minimum and the median of the wall-clock time, and
+the minimum of the processor time, which hardly depends on the load of the machine; all in seconds. The panel runs on
+the stand-in for Slicer's Qt (`Testing/support/pythonqt`).
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ LONGEST_RUN_S = 900
 
 
 def timed(call, worker=None):
-    """Return how long a call takes, and how long processors work for it here and in the worker process, s."""
+    """Return the wall-clock time of a call and its processor time, here and in the worker process, s."""
     start, worked = time.perf_counter(), processor_seconds(worker)
     call()
     return time.perf_counter() - start, processor_seconds(worker) - worked
 
 
 def processor_seconds(worker):
-    """Return what this process and a worker's have used so far; the worker's is known on Linux only."""
+    """Return the processor time of this process and, on Linux, of the worker process so far, s."""
     own, stat = time.process_time(), Path(f"/proc/{worker}/stat")
     if worker is None or not stat.is_file():
         return own
@@ -48,14 +48,14 @@ def processor_seconds(worker):
 
 
 def time_import(repeats):
-    """The module, in a Python of its own that has loaded what Slicer has loaded."""
+    """Time the import of the module, in a new Python process with the packages that Slicer has loaded."""
     command = [sys.executable, "-c", IMPORT]
     runs = [subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True) for _ in range(repeats)]
     return [tuple(map(float, run.stdout.split()[-2:])) for run in runs]
 
 
 def time_panel(repeats):
-    """From the first click on the module's name to a panel that can be used."""
+    """Time from selecting the module to a usable panel."""
     from panel_support import pythonqt
     from pythonqt.application import WidgetParent
 
@@ -80,7 +80,7 @@ def whole_spine(scene):
 
 
 class Silences:
-    """A face that measures the time between two words of progress."""
+    """Listener that measures the time between progress messages."""
 
     def __init__(self):
         self.longest, self._last = 0.0, time.perf_counter()
@@ -94,7 +94,7 @@ class Silences:
 
 
 def time_run(session, volume):
-    """Segment, and return the longest silence and the seconds that it took."""
+    """Segment; return the longest time without progress and the total time, s."""
     silences = Silences()
     session.set_volume(volume.GetID())
     session.subscribe(silences)
@@ -106,7 +106,7 @@ def time_run(session, volume):
 
 
 def time_nodes(scene, session, volume, repeats):
-    """All nodes of the result, with surfaces, for a second volume that has none yet."""
+    """Time the creation of all nodes of a result, with surfaces, for a second volume."""
     from SpinalTapLib.scene import SlicerScene
 
     times = []
@@ -124,7 +124,7 @@ def time_nodes(scene, session, volume, repeats):
 
 
 def time_drags(session, worker, repeats):
-    """From letting go of the S1 box to the new labels in the scene; there and back, so that each drag changes them."""
+    """Time from releasing the S1 box to the new labels; there and back, so that every drag changes them."""
     import slicer
 
     spine, times = session.result.spine, []
@@ -142,7 +142,7 @@ def time_drags(session, worker, repeats):
 
 
 def time_cancels(session, repeats):
-    """From the click to a panel that can be used again."""
+    """Time from the click on Cancel to a usable panel."""
     times = []
     for _ in range(repeats):
         session.segment()

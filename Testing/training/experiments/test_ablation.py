@@ -35,7 +35,7 @@ def test_painting_over_replaces_the_tissues_and_leaves_the_truth():
     assert (canvas.tissue == Tissue.FAT).any() and not np.isin(plain.tissue, (Tissue.FAT, Tissue.GAS)).any()
     untouched = ~np.isin(canvas.tissue, (Tissue.FAT, Tissue.GAS))
     assert np.array_equal(plain.tissue[untouched], canvas.tissue[untouched])
-    assert plain.structure is canvas.structure and plain.corners_px is canvas.corners_px
+    assert plain.structures is canvas.structures and plain.corners_px is canvas.corners_px
 
 
 def test_the_table_has_a_line_a_row():

@@ -96,7 +96,7 @@ def test_the_command_prints_the_table_and_fills_in_the_card_and_draws_the_pictur
 
 def test_the_card_of_other_weights_is_left_alone(folders, tmp_path, capsys):
     card = tmp_path / "other.json"
-    for text, names in (('{"sha256": "0"}', "other weights"), ("no card", "can't be read"), ("[]", "can't be read")):
+    for text, names in (('{"sha256": "0"}', "other weights"), ("no card", "cannot be read"), ("[]", "cannot be read")):
         card.write_text(text)
         assert main(["experiment", "calibration", *map(str, folders), "--card", str(card)]) == 2
         assert names in capsys.readouterr().err and card.read_text() == text

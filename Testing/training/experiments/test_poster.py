@@ -15,7 +15,7 @@ from SpinalTapLib.detection.weights import save_network
 from SpinalTapLib.spine import levels
 from SpinalTapLib.spine.boxes import corners_of
 from SpinalTapLib.spine.vertebra import CORNERS, SeedBox
-from SpinalTapLib.training.evaluation.matching import Body, bodies_in
+from SpinalTapLib.training.evaluation.matching import LabelledBody, bodies_in
 from SpinalTapLib.training.experiments import poster, rungs_picture
 from SpinalTapLib.training.experiments.poster import (
     FUSED,
@@ -75,7 +75,7 @@ def test_an_order_with_a_slip_counts_up_to_the_slip(subject):
     assert (outcome.matched, outcome.identified, outcome.climbed) == (5, 2, 2)
     missed = judge(subject, TILES, [*true[:2], *true[3:]])
     assert (missed.matched, missed.identified, missed.climbed) == (4, 4, 2)
-    twice = judge(subject, TILES, [*true, Body(22, true[0].centroid_lps_mm + 1.0)])
+    twice = judge(subject, TILES, [*true, LabelledBody(22, true[0].centroid_lps_mm + 1.0)])
     assert (twice.predicted, twice.matched) == (6, 5)
 
 
