@@ -101,7 +101,7 @@ def test_a_new_run_has_nothing_to_take_back(result, scan, block_spine, capsys):
     [
         (["--undo"], "nothing to take back"),
         (["--shift", "0"], "changes nothing"),
-        (["--shift", "-1"], "no vertebra would keep one"),
+        (["--shift", "-40"], "no vertebra would keep one"),
         (["--shift", "99"], "no vertebra would keep one"),
         (["--pin", "T5=L4"], "no vertebra called 'T5' in this result; it has S1, L5, L4"),
         (["--drop", "none"], "no vertebra called 'none'"),
