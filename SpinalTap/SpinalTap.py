@@ -1,6 +1,6 @@
-"""SpinalTap: find, name and model every vertebra in a spine MRI. The 3D Slicer module, a thin shell.
+"""SpinalTap: find, name and model every vertebra in a spine MRI. The 3D Slicer module.
 
-Decisions are made in ``SpinalTapLib.session``; widgets are filled in ``SpinalTapPanel``.
+The logic is in ``SpinalTapLib.session``, the widgets are in ``SpinalTapPanel``.
 """
 
 import sys
@@ -22,7 +22,7 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
-# Installed, SpinalTapLib stands beside this file, where Slicer looks by itself; in the source tree, one folder up.
+# Once installed, SpinalTapLib is next to this file, on Slicer's path; in the source tree it is one folder up.
 _HERE = Path(__file__).resolve().parent
 if not (_HERE / "SpinalTapLib").is_dir() and str(_HERE.parent) not in sys.path:
     sys.path.append(str(_HERE.parent))
@@ -52,7 +52,7 @@ class SpinalTap(ScriptedLoadableModule):
             "The methods are those of R. Windsor, A. Jamaludin, T. Kadir and A. Zisserman: The Spinal Tap: Learning "
             "Full Spine Segmentations without Training Examples (poster), and of R. Windsor and A. Jamaludin: The "
             "Ladder Algorithm: Finding Repetitive Structures in Medical Images by Induction (ISBI 2020). Code, weights "
-            "and training data were made anew."
+            "and training data are our own."
         )
         from SpinalTapLib.resources import resource_path
 
@@ -61,7 +61,7 @@ class SpinalTap(ScriptedLoadableModule):
 
 
 def onStartupCompleted():
-    """Register codes and sample scans; reads two small files and no network."""
+    """Register terminology codes and sample scans; reads two small files, without network access."""
     from SpinalTapPanel import samples
 
     from SpinalTapLib.resources import resource_path
@@ -73,7 +73,7 @@ def onStartupCompleted():
 
 @parameterNodeWrapper
 class SpinalTapParameterNode:
-    """What the user has chosen; saved with the scene.
+    """The user's choices, saved with the scene.
 
     inputVolume - The scan. device, steps (0: as many as are in view), structures, method - The advanced part.
     """
@@ -86,7 +86,7 @@ class SpinalTapParameterNode:
 
 
 class SpinalTapWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """Loads the panel and keeps parameter node and session together."""
+    """Loads the panel, and connects parameter node and session."""
 
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
@@ -118,7 +118,7 @@ class SpinalTapWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.initializeParameterNode()
 
     def cleanup(self):
-        """The application ends or the module is reloaded: nothing of ours may go on running."""
+        """Stop everything when the application ends or the module is reloaded."""
         self.setParameterNode(None)
         self.removeObservers()
         if self.panel is not None:
@@ -132,10 +132,10 @@ class SpinalTapWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.setupSection.check()
 
     def exit(self):
-        """Nothing to do: a run goes on in the background, and the S1 box keeps working in other modules."""
+        """Do nothing: a run continues in the background, and the S1 box works in other modules too."""
 
     def onReload(self):
-        """Forget our own Python modules, so that the reload takes them anew."""
+        """Remove our Python modules, so that the reload imports them again."""
         for name in [name for name in sys.modules if name.split(".")[0] in ("SpinalTapLib", "SpinalTapPanel")]:
             del sys.modules[name]
         ScriptedLoadableModuleWidget.onReload(self)
@@ -148,7 +148,7 @@ class SpinalTapWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.initializeParameterNode()
 
     def initializeParameterNode(self):
-        """Observe the scene's parameter node, and take the first scan if none is chosen."""
+        """Observe the scene's parameter node, and choose the first scan if none is chosen."""
         self.setParameterNode(self.logic.getParameterNode())
         if not self._parameterNode.inputVolume:
             first = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
@@ -166,7 +166,7 @@ class SpinalTapWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.onParameters()
 
     def onParameters(self, caller=None, event=None):
-        """Hand the choices to the session."""
+        """Pass the choices to the session."""
         self.session.settings = self.logic.settings(self._parameterNode)
         volume = self._parameterNode.inputVolume
         volumeId = volume.GetID() if volume is not None else None
@@ -174,7 +174,7 @@ class SpinalTapWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.session.set_volume(volumeId)
 
     def onPracticeScan(self, volume):
-        """Choose the scan that was drawn, unless the user has chosen another one meanwhile."""
+        """Choose the practice scan, unless the user has chosen another scan in the meantime."""
         if self._parameterNode is not None and not self._parameterNode.inputVolume:
             self._parameterNode.inputVolume = volume
 
@@ -193,7 +193,7 @@ class SpinalTapLogic(ScriptedLoadableModuleLogic):
 
     @staticmethod
     def settings(parameters):
-        """Return the advanced choices of a parameter node as the session's settings."""
+        """Return the advanced options of a parameter node as the session's settings."""
         from SpinalTapLib.options import Options
 
         return Options(
@@ -205,7 +205,7 @@ class SpinalTapLogic(ScriptedLoadableModuleLogic):
 
     @staticmethod
     def makeSession():
-        """Return a session on the application's scene, with a worker process of its own."""
+        """Return a session on the application's scene, with its own worker process."""
         from SpinalTapLib.scene import SlicerScene, worker_python
         from SpinalTapLib.session.session import Session
         from SpinalTapLib.worker.link import WorkerLink
@@ -239,7 +239,7 @@ class SpinalTapLogic(ScriptedLoadableModuleLogic):
 
 
 class SpinalTapTest(ScriptedLoadableModuleTest, Scenario):
-    """Run everything once: draw a practice scan, segment it, move the S1 box, change levels, write STL."""
+    """Run the whole workflow once: draw a practice scan, segment it, move the S1 box, change levels, write STL."""
 
     def setUp(self):
         slicer.mrmlScene.Clear()

@@ -1,1 +1,1 @@
-"""The Qt half of the SpinalTap module: widgets that show a session and pass clicks on. It decides nothing."""
+"""The Qt side of the SpinalTap module: widgets that show a session and pass on clicks, without logic of their own."""

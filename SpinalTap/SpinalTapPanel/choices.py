@@ -1,4 +1,4 @@
-"""The options in the Advanced section, and the words that the panel shows for their values (see `options`)."""
+"""The options in the Advanced section, and the labels of their values in the panel (see `options`)."""
 
 from enum import Enum
 

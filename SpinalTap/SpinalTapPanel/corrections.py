@@ -1,4 +1,4 @@
-"""The buttons and menus under the table with which the user corrects the result; a right click offers some of them."""
+"""The buttons and menus under the table for correcting the result; a right click on the table offers some of them."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from .questions import level_menu
 
 
 class Corrections:
-    """Buttons and menus with which the user corrects the result.
+    """Buttons and menus for correcting the result.
 
     Parameters
     ----------
     ui : object
         The panel's widgets.
     session : SpinalTapLib.session.Session
-        What is corrected.
+        The session to correct.
     table : SpinalTapPanel.table.ResultsTable
-        Its chosen row is the vertebra that is corrected.
+        Its selected row is the vertebra to correct.
     give : callable
-        Called with a command of the session and its arguments.
+        Called with the name of a session command and its arguments.
     allow : callable
-        Called with a button's name, the session's `Can` and, optionally, a reason against it.
+        Called with a button's name, the session's `Can` and, optionally, a reason to disable it.
     """
 
     def __init__(self, ui, session, table, give, allow):
@@ -46,7 +46,7 @@ class Corrections:
         self._drop.connect("triggered()", self._with_one(lambda row: give("drop_vertebra", row.index)))
 
     def refresh(self):
-        """Enable what can be done now, and name the vertebra that it is done with."""
+        """Enable the available corrections, and name the vertebra that they apply to."""
         session, chosen = self._session, self._table.chosen
         nobody = "" if len(chosen) == 1 else _("Choose one vertebra in the table first.")
         pin, drop, hide = session.can_pin_level, session.can_drop_vertebra, session.can_hide_new_box
@@ -67,7 +67,7 @@ class Corrections:
             action.toolTip = reason or can.reason
 
     def _with_one(self, command):
-        """Return a slot that calls `command` with the row that is chosen in the table, if it is only one."""
+        """Return a slot that calls `command` with the selected row, if exactly one is selected."""
 
         def slot(*arguments):
             chosen = self._table.chosen

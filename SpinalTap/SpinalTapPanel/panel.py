@@ -1,4 +1,4 @@
-"""Show a session in the panel's widgets, and turn clicks into its commands; every decision is the session's."""
+"""Show a session in the panel's widgets, and turn clicks into session commands; the session makes all decisions."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .corrections import Corrections
 from .questions import ask_about_edits
 from .table import ResultsTable
 
-POLL_MS = 80  # as often as the session wants to be asked
+POLL_MS = 80  # see `Session.poll`
 ICON_PX = 20
-PICTURE_SCALE = 2.0  # the picture is drawn for screens with twice the pixels
+PICTURE_SCALE = 2.0  # the picture has twice the pixels, for high-resolution screens
 
-# Button, the session's property that says whether it may be pressed, the session's command.
+# Button, session property that enables it, session command.
 COMMANDS = (
     ("segmentButton", "can_segment", "segment"),
     ("cancelButton", "can_cancel", "cancel"),
@@ -37,9 +37,9 @@ class Panel:
     ui : object
         The widgets of ``SpinalTap.ui``.
     session : SpinalTapLib.session.Session
-        What the panel shows.
+        The session to show.
     setup : SpinalTapPanel.setup.SetupSection
-        Tells what is missing.
+        The section that lists missing packages.
     """
 
     def __init__(self, ui, session, setup):
@@ -61,19 +61,19 @@ class Panel:
         self.refresh()
 
     def close(self):
-        """Stop listening and asking; the session lives on until its owner closes it."""
+        """Stop polling and listening; the owner of the session closes it."""
         self._timer.stop()
         self._session.unsubscribe(self)
 
     def say(self, sentence):
-        """Show a sentence in the status line until there is other news."""
+        """Show a sentence in the status line until the next change."""
         self._said = sentence
         self._show_progress()
 
-    # --- news of the session -------------------------------------------------------------------------------
+    # --- changes of the session ----------------------------------------------------------------------------
 
     def session_changed(self, change):
-        """Show what has changed."""
+        """Update the widgets that a change affects."""
         from SpinalTapLib.session.state import Change
 
         if change == Change.PROGRESS:
@@ -86,13 +86,13 @@ class Panel:
             self.refresh()
 
     def ask_about_edits(self, names):
-        """Ask what to do with segments that were changed by hand and are about to be replaced."""
+        """Ask what to do with hand-edited segments that are about to be replaced."""
         return ask_about_edits(names)
 
     # --- showing ------------------------------------------------------------------------------------------------
 
     def refresh(self):
-        """Show everything anew."""
+        """Update all widgets."""
         self._table.fill(self._session.rows)
         for name, can, _command in COMMANDS:
             self._allow(name, getattr(self._session, can))
@@ -197,7 +197,7 @@ class Panel:
         return lambda: self._give(command)
 
     def _give(self, command, *arguments):
-        """Give the session a command; a refusal or a failure is shown in the status line, never as a traceback."""
+        """Run a session command; show a refusal or failure in the status line, never as a traceback."""
         self._said = ""
         try:
             return getattr(self._session, command)(*arguments)
@@ -216,7 +216,7 @@ class Panel:
         try:
             self._session.poll()
         except Exception:
-            self._timer.stop()  # once, not twelve times a second
+            self._timer.stop()  # report once, not twelve times a second
             logging.exception("SpinalTap's panel stopped following the work")
             self._said = _("The panel stopped following the work; reload the module. The application's log says why.")
             self.refresh()
@@ -232,7 +232,7 @@ class Panel:
             self._give_quietly("jump_to", row.level)
 
     def _give_quietly(self, command, *arguments):
-        # Without a refresh: the table would be filled again while the user walks through it.
+        # Without a refresh, which would refill the table while the user moves through it.
         try:
             getattr(self._session, command)(*arguments)
         except ValueError as problem:

@@ -1,4 +1,4 @@
-"""The practice scan: a synthetic lumbar spine, drawn in a child process so that Slicer stays usable meanwhile."""
+"""The practice scan: a synthetic lumbar spine, drawn in a child process so that Slicer stays usable."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import slicer
 from slicer.i18n import tr as _
 
 SEED = 7
-SLICE_MM = 5.0  # as thick as clinical slices get: fewer to draw
-SHOWN_PERCENTILE = 98.0  # scaled to the brightest voxels (fluid), bone would be dark
+SLICE_MM = 5.0  # the upper end of clinical slice distances, so that fewer slices are drawn
+SHOWN_PERCENTILE = 98.0  # scaling to the brightest voxels (fluid) would make bone dark
 POLL_MS = 100
-LONGEST_S = 300.0  # ten times what a busy computer needs
+LONGEST_S = 300.0  # ten times the time needed on a busy computer
 
 
 class Drawing:
@@ -38,12 +38,12 @@ class Drawing:
 
     @property
     def sentence(self):
-        """What to show meanwhile."""
+        """Progress sentence."""
         return _("Drawing a practice scan ({seconds} s)").format(seconds=round(self.seconds))
 
     @property
     def ended(self):
-        """True when `scan` may be called."""
+        """True once `scan` may be called."""
         return self._process.poll() is not None or self.seconds > LONGEST_S
 
     def scan(self):
@@ -57,7 +57,7 @@ class Drawing:
         return load_volume(found)
 
     def close(self):
-        """End the process and remove its files; closing twice is fine."""
+        """End the process and remove its files; may be called twice."""
         from SpinalTapLib.worker.processes import end_tree
 
         if self._process.poll() is None:
@@ -128,12 +128,12 @@ def command(folder):
 
 
 def make_practice_scan(say=lambda sentence: None):
-    """Draw the scan, add it to the scene and return the node; the interface stays usable meanwhile.
+    """Draw the scan, add it to the scene and return the node; the interface stays usable.
 
     Parameters
     ----------
     say : callable, optional
-        Called with one sentence as long as it is drawn, and with an empty one at the end.
+        Called with a progress sentence during drawing, and with an empty string at the end.
     """
     drawing = Drawing()
     try:
@@ -148,7 +148,7 @@ def make_practice_scan(say=lambda sentence: None):
 
 
 def add(scan):
-    """Add a `SagittalVolume` to the scene, show it as loading a file would, and return the node."""
+    """Add a `SagittalVolume` to the scene, show it like a loaded file, and return the node."""
     import numpy as np
 
     name = slicer.mrmlScene.GenerateUniqueName(_("SpinalTap practice scan"))
@@ -164,7 +164,7 @@ def add(scan):
 
 
 def _ijk_to_ras(slice_row_column_to_lps):
-    """Turn (slice, row, column) -> LPS into (column, row, slice) -> RAS: a volume's own index order and frame."""
+    """Convert a (slice, row, column) to LPS matrix to (column, row, slice) to RAS, the convention of volume nodes."""
     import numpy as np
 
     swapped = slice_row_column_to_lps[:, [2, 1, 0, 3]]

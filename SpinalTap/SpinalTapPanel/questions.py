@@ -8,7 +8,7 @@ from slicer.i18n import tr as _
 
 
 def ask_about_edits(names):
-    """Ask what to do with the segments `names`, which were changed by hand; in Slicer's test mode, keep a copy."""
+    """Ask what to do with the segments `names`, which were edited by hand; in Slicer's test mode, keep a copy."""
     from SpinalTapLib.session.state import EditAnswer
 
     if slicer.app.testingEnabled():
@@ -29,7 +29,7 @@ def ask_about_edits(names):
 
 
 def level_menu(parent, on_level):
-    """Return a menu of all levels, a submenu a region; `on_level` is called with the name of the one chosen."""
+    """Return a menu of all levels with a submenu per region; `on_level` is called with the chosen name."""
     from SpinalTapLib.spine.levels import LEVELS
 
     menu = qt.QMenu(parent)

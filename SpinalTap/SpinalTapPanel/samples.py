@@ -1,4 +1,4 @@
-"""Sample scans: a synthetic one, drawn on the spot, and a real one that Slicer's Sample Data module downloads."""
+"""Sample scans: a synthetic one, drawn on request, and a real one downloaded by Slicer's Sample Data module."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import slicer
 
 CATEGORY = "SpinalTap"
 
-# Spinal Cord Toolbox, tutorial data, MIT licence. A commit, not a branch, so that the checksum stays true.
+# Spinal Cord Toolbox, tutorial data, MIT licence. A commit, not a branch, so that the checksum stays valid.
 LUMBAR_URL = (
     "https://raw.githubusercontent.com/spinalcordtoolbox/sct_tutorial_data/"
     "0904d9f97441c48e23523d74b4a694665d15905e/single_subject/data/t2_lumbar/t2_lumbar.nii.gz"
@@ -15,7 +15,7 @@ LUMBAR_SHA256 = "380bbd7ad8c90fdfc5f43ab297190fe49b8b7e8eea69fabba42b4b30d28c844
 
 
 def register():
-    """Add both to the Sample Data module; nothing is downloaded or drawn before a click there."""
+    """Add both to the Sample Data module; nothing is downloaded or drawn before the user clicks."""
     import SampleData
 
     from SpinalTapLib.resources import resource_path

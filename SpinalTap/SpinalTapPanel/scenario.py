@@ -8,7 +8,7 @@ import slicer
 
 
 class Scenario:
-    """Mixed into a unittest.TestCase: a scan in, nodes counted, the S1 box moved, levels changed, STL written."""
+    """Mix-in for unittest.TestCase: segment a scan, count nodes, move the S1 box, change levels, write STL."""
 
     runs = 2  # the second must update the nodes of the first
 
@@ -39,7 +39,7 @@ class Scenario:
         session.wait()
         self.assertNotEqual([row.level for row in session.rows], before)
         moved = session.result.spine["S1"].centroid_lps_mm - (left, posterior, superior)
-        self.assertLess(abs(moved).max(), 0.1)  # what was L5 is S1 now
+        self.assertLess(abs(moved).max(), 0.1)  # the former L5 is now S1
         session.undo()
         session.wait()
         self.assertEqual([row.level for row in session.rows], before)

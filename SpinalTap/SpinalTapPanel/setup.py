@@ -1,4 +1,4 @@
-"""The setup section: lists and installs what is missing; it stands first and is hidden when nothing is."""
+"""The setup section: lists and installs missing packages; hidden when nothing is missing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TORCH_REQUIREMENT = ">=2.2"
 
 
 class SetupSection:
-    """The section that lists what is missing and installs it.
+    """The section that lists and installs missing packages.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class SetupSection:
 
     @property
     def problem(self):
-        """Why nothing can be segmented yet, in one sentence, or an empty text."""
+        """Why segmentation is not possible yet, in one sentence, or an empty string."""
         missing = [need for need in self.needs if not need.met]
         return _("{what} See Setup above.").format(what=missing[0].sentence) if missing else ""
 
@@ -41,7 +41,7 @@ class SetupSection:
 
         try:
             self.needs = check_needs((slicer.app.majorVersion, slicer.app.minorVersion))
-        except ValueError as problem:  # the Resources folder itself is missing
+        except ValueError as problem:  # the Resources folder is missing
             logging.error(str(problem))
             self._message = str(problem)
         missing = [need for need in self.needs if not need.met]
@@ -52,7 +52,7 @@ class SetupSection:
         self._on_change()
 
     def install(self):
-        """Install what is missing, only after a click of the user, and only after asking."""
+        """Install missing packages, after a click and a confirmation by the user."""
         self._message = ""
         missing = {need.key for need in self.needs if not need.met}
         try:
@@ -60,7 +60,7 @@ class SetupSection:
                 self._install_torch()
             if missing - {"torch", "weights", "slicer"}:
                 self._install_packages()
-        except Exception as problem:  # pip and its helpers raise many kinds
+        except Exception as problem:  # pip and its helpers raise many kinds of errors
             logging.exception("Installing failed")
             self._message = _("The installation did not work: {reason}").format(reason=problem)
         qt.QApplication.processEvents()

@@ -1,12 +1,12 @@
-"""Fill the results table: one line a vertebra, from the top of the spine down."""
+"""Fill the results table: one row per vertebra, from the top of the spine down."""
 
 from __future__ import annotations
 
 import qt
 from slicer.i18n import tr as _
 
-LINES_SHOWN = 14  # more scroll
-NOTE_LINES = 2  # of a note in the table; its tooltip has all of it
+LINES_SHOWN = 14  # longer tables scroll
+NOTE_LINES = 2  # of a note in the table; the tooltip shows the whole note
 ICON_PX = 12
 CONFIDENCE_COLOURS = {"sure": (46, 158, 91), "likely": (224, 161, 0), "check": (214, 69, 69)}
 UNKNOWN_COLOUR = (128, 128, 128)
@@ -20,7 +20,7 @@ class ResultsTable:
     widget : QTableWidget
         The table in the panel.
     on_chosen : callable
-        Called with a row when the user clicks it or reaches it with the keys.
+        Called with a row when the user clicks it or moves to it with the keys.
     on_selection : callable
         Called when the selection changes.
     """
@@ -46,12 +46,12 @@ class ResultsTable:
 
     @property
     def chosen(self):
-        """The rows that are selected, from the top down."""
+        """The selected rows, from the top down."""
         indices = {index.row() for index in self._widget.selectionModel().selectedRows()}
         return tuple(row for position, row in enumerate(self._rows) if position in indices)
 
     def fill(self, rows):
-        """Show `rows`; the vertebra that was selected stays so, whatever it is called now."""
+        """Show `rows`; keep the selected vertebra selected, even if its name has changed."""
         if tuple(rows) == self._rows and self._widget.rowCount:
             return
         selected = {row.index for row in self.chosen}
@@ -87,7 +87,7 @@ class ResultsTable:
             self._widget.setItem(position, column, item)
 
     def _limit_height(self):
-        """Grow with the lines, up to a limit: a whole spine would push everything else out of sight."""
+        """Limit the height, because a whole spine would push everything else out of view."""
         line = self._widget.verticalHeader().minimumSectionSize
         header = self._widget.horizontalHeader().sizeHint.height()
         self._widget.setMaximumHeight(header + LINES_SHOWN * line + 4)
@@ -129,5 +129,5 @@ def _dot(colour):
 
 def _icon(pixmap):
     icon = qt.QIcon(pixmap)
-    icon.addPixmap(pixmap, qt.QIcon.Selected)  # Qt would tint it in a line that is selected
+    icon.addPixmap(pixmap, qt.QIcon.Selected)  # Qt would tint it in a selected row
     return icon

@@ -1,1 +1,1 @@
-"""The command line: one file a group of commands, all of them thin."""
+"""The command line: one file per group of commands."""

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 class Once(argparse.Action):
-    """An option that may be given only once: with two boxes it is unclear which one is meant."""
+    """An option that may be given only once, because with two boxes the choice would be unclear."""
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
-        """Keep the value; refuse a second one."""
+        """Store the value; refuse a second one."""
         if getattr(namespace, self.dest, None) is not None:
             parser.error(f"{option_string} was given twice; give it once")
         setattr(namespace, self.dest, values)
@@ -33,8 +33,8 @@ def add_seed(parser: argparse.ArgumentParser) -> Any:
 
 def add_edits(group: Any) -> None:
     """Add the options that change a result, to the group of those that exclude each other."""
-    group.add_argument("--shift", action=Once, metavar="N", help="move all names: 1 makes L5 L4, -1 makes L5 S1")
-    group.add_argument("--pin", action=Once, metavar="NAME=LEVEL", help="make L5 L4 (L5=L4) and count from it")
+    group.add_argument("--shift", action=Once, metavar="N", help="shift all names: 1 makes L5 L4, -1 makes L5 S1")
+    group.add_argument("--pin", action=Once, metavar="NAME=LEVEL", help="rename a vertebra (L5=L4) and count from it")
     text = "take the N-th other count of spine.json; 1 is the most probable"
     group.add_argument("--alternative", action=Once, metavar="N", help=text)
     group.add_argument("--drop", action=Once, metavar="NAME", help="remove a false detection")
@@ -44,7 +44,7 @@ def add_edits(group: Any) -> None:
 
 
 def seed_of(arguments: argparse.Namespace) -> SeedBox | None:
-    """Return the seed box that the user asked for, if any."""
+    """Return the seed box from the command line, or None."""
     level = arguments.seed_level or "S1"
     if arguments.seed_box:
         return parse_seed_box(arguments.seed_box, level)
@@ -59,7 +59,7 @@ def seed_of(arguments: argparse.Namespace) -> SeedBox | None:
 
 
 def correction_of(arguments: argparse.Namespace) -> Correction:
-    """Return the correction that the user asks for."""
+    """Return the correction from the command line."""
     from .. import corrections
 
     seed = seed_of(arguments)  # also refuses a level without a box

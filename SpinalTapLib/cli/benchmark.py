@@ -1,4 +1,4 @@
-"""Measure how long each stage takes on this machine, and how much memory a run needs."""
+"""Measure the time of each stage on this machine, and the memory of a run."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class Timing:
     device : str
         Where the network ran.
     vertebrae : int
-        How many were found: a scan with none skips work.
+        Number found; a scan without any skips work.
     seconds : dict of str to float
         Median of each stage, and of the ``"total"``.
     repeats : int
-        How many runs the median is of; one more ran before them, to warm up.
+        Number of runs in the median, after one warm-up run.
     peak_mb : float or None
-        Largest resident memory of the process, MB; None where the system does not tell.
+        Peak resident memory of the process, MB; None where the system does not report it.
     """
 
     what: str
@@ -57,7 +57,7 @@ class Timing:
 
 
 def time_segment(volume: SagittalVolume, options: Options, repeats: int = 3) -> Timing:
-    """Time a whole run with its files (in a temporary folder), without reading the scan."""
+    """Time a whole run, including writing to a temporary folder but not reading the scan."""
 
     def run() -> Spine:
         spine = segment_spine(volume, options=options)
@@ -97,7 +97,7 @@ def time_rungs(spine: Spine, options: Options, repeats: int = 10) -> float:
         began = time.perf_counter()
         for k in range(RUNGS):
             start = rungs[k % len(rungs)]
-            look(replace(start, slice=start.slice + 1e-6 * k))  # a shorter spine is gone up again, not remembered
+            look(replace(start, slice=start.slice + 1e-6 * k))  # a shorter spine is climbed again without the cache
         seconds.append(time.perf_counter() - began)
     return median(seconds[1:])
 
@@ -130,7 +130,7 @@ def _timing(
 
 
 def peak_memory_mb() -> float | None:
-    """Return the largest resident memory that this process has had, MB; None on systems that do not tell."""
+    """Return the peak resident memory of this process, MB, or None on systems that do not report it."""
     try:
         import resource
     except ImportError:  # Windows

@@ -8,18 +8,18 @@ import time
 from typing import TextIO
 
 PLAIN_SECONDS = 5.0
-"""Where stderr is not a terminal, a line is written at each new stage and at most this often within one."""
+"""If stderr is not a terminal: shortest time between two lines within a stage."""
 
 
 class Console:
-    """Progress as one line that updates itself on a terminal, as plain lines elsewhere.
+    """Shows progress as one updating line on a terminal, and as plain lines elsewhere.
 
     Parameters
     ----------
     stream : TextIO, optional
         Where to write; stderr if not given.
     quiet : bool
-        Leave the progress out; warnings are always shown.
+        Hide the progress; warnings are always shown.
     """
 
     def __init__(self, stream: TextIO | None = None, quiet: bool = False) -> None:
@@ -31,7 +31,7 @@ class Console:
         self._shown_at = 0.0
 
     def progress(self, stage: str, fraction: float, message: str) -> None:
-        """Show how far the run is; `fraction` 0-1 of the whole."""
+        """Show the progress; `fraction` of the run, 0-1."""
         if self._quiet:
             return
         line = f"{fraction:4.0%}  {message}"
@@ -54,7 +54,7 @@ class Console:
         self.line(f"Warning: {sentence}")
 
     def clear(self) -> None:
-        """Wipe the progress line off a terminal."""
+        """Erase the progress line on a terminal."""
         if self._open:
             self._write("\r\x1b[K")
             self._open = False

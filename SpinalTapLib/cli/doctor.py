@@ -14,7 +14,7 @@ from ..installation import PACKAGES, check_needs, installed_version
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the report: what was checked, whether it is in order, and what was found."""
+    """One line of the report: the check, whether it passed, and details."""
 
     name: str
     ok: bool
@@ -64,11 +64,11 @@ def _self_check(device: str) -> Check:
         segment_spine(volume_from_array(column_of_blocks(), matrix), options=Options(device=device))
     except Exception as error:  # the report names any failure
         return Check("Self-check", False, f"{type(error).__name__}: {error}")
-    return Check("Self-check", True, f"a scan of 3 slices went through in {time.perf_counter() - began:.1f} s")
+    return Check("Self-check", True, f"a scan of 3 slices was processed in {time.perf_counter() - began:.1f} s")
 
 
 def column_of_blocks() -> np.ndarray:
-    """Return a crude lumbar spine, shape (3, 224, 160): bright blocks with dark gaps in a noisy grey."""
+    """Return a crude lumbar spine, shape (3, 224, 160): bright blocks with dark gaps on a noisy grey background."""
     rng = np.random.default_rng(0)
     array = rng.normal(60, 12, (3, 224, 160))
     for top in range(12, 200, 36):

@@ -1,4 +1,4 @@
-"""Entry point of the command line: the parser, and the exit code for every way that a run can end."""
+"""Entry point of the command line: the parser, and the exit code of every outcome."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ DONE, FAILED, BAD_INPUT, NOTHING_FOUND, CANCELLED = 0, 1, 2, 3, 130
 EXAMPLE = "spinaltap segment scan.nii.gz --output result"
 
 _VALUES_WITH_MINUS = ("--seed-box", "--add-box", "--shift", "--steps")
-"""Options whose value may begin with a minus, which argparse would take for another option."""
+"""Options whose value may begin with a minus sign, which argparse would take for an option."""
 
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that says what is wrong in one line."""
+    """A parser that reports an error in one line."""
 
     def error(self, message: str) -> NoReturn:
-        """Print one line and exit with 2."""
+        """Print one line and exit with code 2."""
         self.exit(BAD_INPUT, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Without the program's name; those of the process if not given.
     """
     given = _join_values(sys.argv[1:] if arguments is None else arguments)
-    # Before PyTorch is loaded: threads that wait shall sleep, not spin, or every other program makes them crawl.
+    # Before PyTorch is loaded: idle threads must sleep instead of spinning, which is very slow on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if not given:
         return _end(f"name a command, such as: {EXAMPLE} (all commands: spinaltap --help)", BAD_INPUT)
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return done.code if isinstance(done.code, int) else BAD_INPUT
     except (KeyboardInterrupt, Cancelled):
         return _end("Cancelled; nothing was written.", CANCELLED)
-    except BrokenPipeError:  # whoever read our results has gone, such as `| head`
+    except BrokenPipeError:  # the reader of our output has closed it, such as `| head`
         sys.stdout = None  # type: ignore[assignment]  # or the interpreter complains when it flushes at exit
         return DONE
     except Exception as error:
@@ -95,19 +95,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _end(sentence: str, code: int) -> int:
-    wipe = "\r\x1b[K" if sys.stderr.isatty() else ""  # the progress line may still stand there
+    wipe = "\r\x1b[K" if sys.stderr.isatty() else ""  # the progress line may still be shown
     sys.stderr.write(f"{wipe}{'' if code == CANCELLED else 'spinaltap: '}{' '.join(sentence.split())}\n")
     return code
 
 
 def _is_ours(error: ValueError) -> bool:
-    """Return whether SpinalTap itself raised the error: then it carries a sentence for the user, else it is a fault."""
+    """Return True if SpinalTap raised the error for the user; other errors are program faults."""
     frames = traceback.extract_tb(error.__traceback__)
     return bool(frames) and Path(frames[-1].filename).resolve().is_relative_to(_PACKAGE)
 
 
 def _fault_sentence(error: Exception, arguments: Sequence[str]) -> str:
-    """Write the log of an unforeseen error and return the sentence that says where it is."""
+    """Write the log of an unexpected error, and return a sentence with its path."""
     text = f"spinaltap {__version__}\n{' '.join(arguments)}\n\n{traceback.format_exc()}"
     summary = f"Something went wrong inside SpinalTap ({type(error).__name__})"
     try:
@@ -138,7 +138,7 @@ def _set_up_logging(verbose: bool) -> None:
 
 @contextmanager
 def _terminate_as_interrupt() -> Iterator[None]:
-    """Let a polite kill (SIGTERM) end a run as Ctrl+C does, with everything cleaned up."""
+    """Make SIGTERM end a run like Ctrl+C, with clean-up."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

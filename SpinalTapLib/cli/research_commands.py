@@ -71,23 +71,23 @@ def add_commands(commands: Any) -> None:
     poster = kinds.add_parser("poster", help="table of the detector (squeezed, and on tiles), the ladder, and both")
     poster.add_argument("--scans", type=int, default=5, metavar="N", help="phantoms a region; default: 5")
     poster.add_argument("--seed", type=int, default=90_000, metavar="N", help="of the first phantom; default: 90000")
-    poster.add_argument("--cache", metavar="DIR", help="keep the phantoms here, and take them from here")
+    poster.add_argument("--cache", metavar="DIR", help="cache for the phantoms")
     poster.add_argument("--model", default=PARTS_MODEL, metavar="NAME|FILE", help="the detector's weights")
     poster.add_argument("--ladder", default=LADDER_MODEL, metavar="NAME|FILE", help="the ladder's weights")
-    poster.add_argument("--rungs", metavar="PNG", help="instead: draw the ladder climbing a whole synthetic spine")
+    poster.add_argument("--rungs", metavar="PNG", help="draw the ladder climbing a whole synthetic spine instead")
     poster.add_argument("--json", action="store_true", help="print JSON instead of Markdown tables")
     poster.set_defaults(run=run_poster)
     ablation = kinds.add_parser("ablation", help="train without each ingredient in turn, and measure on real slices")
     ablation.add_argument("--spider", required=True, metavar="DIR", help="the SPIDER slices")
     ablation.add_argument("--output", required=True, metavar="DIR", help="one folder per row; finished ones are kept")
-    ablation.add_argument("--config", default="small", metavar="NAME|FILE", help="recipe with all ingredients")
-    ablation.add_argument("--canvases", metavar="DIR", help="keep drawn canvases here, and take them from here")
+    ablation.add_argument("--config", default="small", metavar="NAME|FILE", help="recipe with all training ingredients")
+    ablation.add_argument("--canvases", metavar="DIR", help="cache for drawn canvases")
     ablation.set_defaults(run=run_ablation)
     taught = kinds.add_parser("self-training", help="self-training on unlabelled real slices, measured on others")
     taught.add_argument("--spider", required=True, metavar="DIR", help="the SPIDER slices")
     taught.add_argument("--output", required=True, metavar="DIR", help="one folder for each half of the patients")
     taught.add_argument("--config", default="self_training", metavar="NAME|FILE", help="recipe of the self-training")
-    taught.add_argument("--canvases", metavar="DIR", help="keep drawn canvases here, and take them from here")
+    taught.add_argument("--canvases", metavar="DIR", help="cache for drawn canvases")
     taught.set_defaults(run=run_self_training)
     sheet = kinds.add_parser("contact-sheet", help="synthetic training tiles beside tiles of real slices, as a picture")
     sheet.add_argument("--output", required=True, metavar="PNG")
@@ -190,7 +190,7 @@ def _evaluate_names(arguments: argparse.Namespace, console: Console) -> NamesEva
 
 
 def run_fidelity(arguments: argparse.Namespace) -> int:
-    """Print how near the surfaces come to the true shape."""
+    """Print the distance of the surfaces from the true shape."""
     if arguments.spines < 1:
         raise ValueError(f"--spines takes a number from 1 up; got {arguments.spines}.")
     from ..training.experiments.fidelity import PIXELS_MM, SLICES_MM, fidelity_table, measure_fidelity
@@ -234,7 +234,7 @@ def run_calibration(arguments: argparse.Namespace) -> int:
 
 
 def run_odds(arguments: argparse.Namespace) -> int:
-    """Print how far the odds of the names hold on hard synthetic scans."""
+    """Print the reliability of the odds of names on hard synthetic scans."""
     for name in ("scans", "seed"):
         if getattr(arguments, name) < 1:
             raise ValueError(f"--{name} takes a number from 1 up; got {getattr(arguments, name)}.")
@@ -308,21 +308,21 @@ def run_contact_sheet(arguments: argparse.Namespace) -> int:
 
 
 def run_ablation(arguments: argparse.Namespace) -> int:
-    """Print the table of what each ingredient of the training brings."""
+    """Print the effect of each training ingredient."""
     from ..training.experiments.ablation import run_all
 
     return _print_comparison(arguments, run_all, "Taken out or changed")
 
 
 def run_self_training(arguments: argparse.Namespace) -> int:
-    """Print what learning on from real slices without labels brings."""
+    """Print the effect of self-training on unlabelled real slices."""
     from ..training.experiments.self_training import run_self_training
 
     return _print_comparison(arguments, run_self_training, "Taught with")
 
 
 def _print_comparison(arguments: argparse.Namespace, run: Callable[..., Mapping[str, Any]], title: str) -> int:
-    """Train as an experiment wants it, and print what its networks find on the SPIDER slices."""
+    """Run the training of an experiment, and print its results on the SPIDER slices."""
     from dataclasses import replace
 
     from ..training.config import load_config

@@ -49,9 +49,9 @@ def add_commands(commands: Any) -> None:
 
 
 def given(text: str) -> str:
-    """Return the text of an argument; an empty one, such as that of an unset variable, would mean this folder."""
+    """Return the text of an argument; refuse an empty one, such as an unset variable, which would mean this folder."""
     if not text.strip():
-        raise argparse.ArgumentTypeError("a file or folder is needed, and the text is empty")
+        raise argparse.ArgumentTypeError("expected a file or folder, got an empty text")
     return text
 
 
@@ -103,7 +103,7 @@ def run_reseed(arguments: argparse.Namespace) -> int:
     if arguments.method is not None:
         count["method"] = arguments.method
     if count and arguments.undo:
-        raise ValueError("--undo takes the last change back as it was: leave --steps and --method out.")
+        raise ValueError("--undo takes back the last change and cannot be combined with --steps or --method.")
     console = Console(quiet=arguments.quiet)
     from ..result_folder import reseed_folder
 
@@ -161,7 +161,7 @@ def steps_of(text: str) -> int | None:
 
 
 def options_of(arguments: argparse.Namespace) -> Options:
-    """Return the pipeline's options as the user asked for them."""
+    """Return the pipeline's options from the command line."""
     return Options(
         steps=steps_of(arguments.steps),
         method=arguments.method,

@@ -29,7 +29,7 @@ def add_commands(commands: Any) -> None:
     phantom.add_argument("--slice-mm", type=float, default=4.0, metavar="MM", help="between slices; default: 4")
     phantom.add_argument("--pixel-mm", type=float, default=1.0, metavar="MM", help="size of a pixel; default: 1")
     phantom.add_argument("--pathology", action="store_true", help="with fractures, slips, lesions and unusual counts")
-    phantom.add_argument("--arches", action="store_true", help="label arches (300 + value) and the sacrum (29), too")
+    phantom.add_argument("--arches", action="store_true", help="also label arches (300 + value) and the sacrum (29)")
     phantom.set_defaults(run=run_phantom)
 
     train = commands.add_parser("train", help="train a network on synthetic spines")
@@ -42,7 +42,7 @@ def add_commands(commands: Any) -> None:
     train.add_argument("--steps", type=int, metavar="N", help="override the recipe's number of steps")
     train.add_argument("--minutes", type=float, metavar="M", help="stop after M minutes")
     train.add_argument("--device", choices=DEVICES, help="override the recipe's device")
-    train.add_argument("--spider", metavar="DIR", help="SPIDER slices to validate on, never trained on")
+    train.add_argument("--spider", metavar="DIR", help="SPIDER slices for validation, never for training")
     train.set_defaults(run=run_train)
 
 
@@ -84,7 +84,7 @@ def run_train(arguments: argparse.Namespace) -> int:
         with _interrupt_as_flag() as interrupted:
             weights = _train(arguments, console, interrupted)
     except Cancelled:
-        console.line(f"Stopped; if {arguments.output} holds a checkpoint, go on with --resume {arguments.output}")
+        console.line(f"Stopped; if {arguments.output} holds a checkpoint, continue with --resume {arguments.output}")
         return CANCELLED
     console.clear()
     print(weights)
@@ -116,7 +116,7 @@ def _train(arguments: argparse.Namespace, console: Console, interrupted: Cancell
 
 
 def _recipe(arguments: argparse.Namespace) -> Any:
-    """Return the config that is named, or the checkpoint's own, with what the command line gives instead."""
+    """Return the named config, or that of the checkpoint, with the overrides of the command line."""
     from ..training.checkpoint import stored_config
     from ..training.config import TrainConfig, load_config
     from ..training.train_ladder import LadderConfig
@@ -135,7 +135,7 @@ def _recipe(arguments: argparse.Namespace) -> Any:
 
 @contextmanager
 def _interrupt_as_flag() -> Iterator[CancelledCallback]:
-    """Turn the first Ctrl+C into a flag, so that a checkpoint can be kept; the second one ends the run at once."""
+    """Turn the first Ctrl+C into a flag, so that a checkpoint is written; the second one ends the run at once."""
     pressed = False
 
     def press(number: int, frame: Any) -> None:

@@ -1,1 +1,1 @@
-"""The files that are written, and read back."""
+"""Read and write result files."""

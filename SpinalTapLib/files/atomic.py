@@ -19,17 +19,17 @@ from ..errors import check_name, reason
 _log = logging.getLogger(__name__)
 
 _MARK = ".spinaltap-"
-_TRIES = 20  # of two runs in one new parent folder, each may remove it under the other's hands
-_MAX_AGE_S = 24 * 3600.0  # no run takes a day: an older staging folder is a dead run's, whoever wrote it
+_TRIES = 20  # two runs in one new parent folder may each remove it while the other uses it
+_MAX_AGE_S = 24 * 3600.0  # no run takes a day: an older staging folder belongs to a run that was killed
 
 
 def write_whole(path: str | Path, data: bytes) -> None:
-    """Write `data` to `path` through a temporary name, so that no reader ever sees half a file.
+    """Write `data` to `path` through a temporary name, so that no reader sees a partial file.
 
     Raises
     ------
     ValueError
-        If the file can't be written; nothing is left of it then, and an older file of that name is as it was.
+        If the file can't be written; no partial file remains, and an older file of that name is unchanged.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}{_MARK}{uuid.uuid4().hex[:8]}")
@@ -45,7 +45,7 @@ def write_whole(path: str | Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def staged_folder(target: str | Path, outdated: Collection[str] = ()) -> Iterator[Path]:
-    """Give a hidden, empty folder whose files move to `target` when the block ends well.
+    """Yield a hidden, empty folder whose files move to `target` if the block succeeds.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def staged_folder(target: str | Path, outdated: Collection[str] = ()) -> Iterato
         The folder to fill; made if it does not exist, its parents too. Files in it that the block does not
         write again stay untouched, save those in `outdated`.
     outdated : collection of str
-        Relative paths (``"surfaces/L6.stl"``) of an earlier result's files, which go when the new ones come.
+        Relative paths (``"surfaces/L6.stl"``) of an earlier result's files, removed when the new ones move in.
 
     Yields
     ------
@@ -64,7 +64,7 @@ def staged_folder(target: str | Path, outdated: Collection[str] = ()) -> Iterato
     ------
     ValueError
         If the folder can't be made or written, or the disk is full. As after any other exception, `target` is
-        then exactly as it was.
+        then unchanged.
     """
     target = Path(target).expanduser().resolve()
     made: list[Path] = []
@@ -78,7 +78,7 @@ def staged_folder(target: str | Path, outdated: Collection[str] = ()) -> Iterato
         except OSError as error:
             raise ValueError(f"Could not write the output folder {target}: {reason(error)}.") from error
         except ValueError as error:
-            raise ValueError(str(error).replace(str(stage), str(target))) from error  # users know the target only
+            raise ValueError(str(error).replace(str(stage), str(target))) from error  # the user knows only the target
     except BaseException:
         if stage is not None:
             shutil.rmtree(stage, ignore_errors=True)
@@ -118,8 +118,8 @@ def _make_parents(target: Path) -> list[Path]:
     return made
 
 
-def _homes(target: Path) -> tuple[Path, ...]:
-    """Return where a staging folder may stand: beside the target, or inside one that is a mount point or walled in."""
+def _stage_parents(target: Path) -> tuple[Path, ...]:
+    """Return the possible parents of a staging folder: the target's parent, if not on another disk, and the target."""
     if target.exists() and target.stat().st_dev != target.parent.stat().st_dev:
         return (target,)
     return (target.parent, target) if target.exists() else (target.parent,)
@@ -141,7 +141,7 @@ def _new_stage(target: Path) -> Path:
         raise PermissionError(errno.EACCES, "not writable")
     name = f".{target.name}{_MARK}{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     failure: OSError | None = None
-    for home in _homes(target):
+    for home in _stage_parents(target):
         try:
             (home / name).mkdir()
             return home / name
@@ -151,13 +151,13 @@ def _new_stage(target: Path) -> Path:
 
 
 def _remove_stale(target: Path) -> None:
-    """Remove the staging folders that killed runs for the same target have left."""
-    for home in _homes(target):
+    """Remove staging folders left by killed runs with the same target."""
+    for home in _stage_parents(target):
         if not home.is_dir():
             continue
         for folder in home.glob(f".{_escaped(target.name)}{_MARK}*"):
             if folder.is_dir() and _is_stale(folder):
-                _log.info("Removing %s, left by an earlier run that did not end well.", folder)
+                _log.info("Removing %s, left by an earlier run that was interrupted.", folder)
                 shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -172,7 +172,7 @@ def _is_stale(folder: Path) -> bool:
     except FileNotFoundError:  # its own run has just cleaned up
         return False
     found = re.search(re.escape(_MARK) + r"(.*)-(\d+)-[0-9a-f]{8}$", folder.name)
-    # Windows has no harmless way to ask after a process (signal 0 would end it), so there age alone counts.
+    # Windows has no safe way to ask whether a process runs (signal 0 would end it), so only the age counts there.
     if found is None or found.group(1) != platform.node() or os.name == "nt":
         return False
     try:
@@ -185,7 +185,7 @@ def _is_stale(folder: Path) -> bool:
 
 
 def _move_in(stage: Path, target: Path, outdated: Collection[str]) -> None:
-    """Move every file of `stage` to `target`; on any failure put everything back."""
+    """Move every file of `stage` to `target`; on failure, restore the original state."""
     new = sorted(str(p.relative_to(stage)) for p in stage.rglob("*") if p.is_file())
     if not target.exists():
         stage.rename(target)
@@ -208,7 +208,7 @@ def _move_in(stage: Path, target: Path, outdated: Collection[str]) -> None:
 
 
 def _move(source: Path, place: Path, moves: list[tuple[Path, Path]], made: list[Path]) -> None:
-    """Rename `source` to `place`, noting what was moved and which folders were made for it."""
+    """Rename `source` to `place`, recording the move and the folders created for it."""
     for folder in reversed([p for p in place.parents if not p.exists()]):
         folder.mkdir()
         made.append(folder)
@@ -217,7 +217,7 @@ def _move(source: Path, place: Path, moves: list[tuple[Path, Path]], made: list[
 
 
 def _remove_empty(folders: Iterable[Path]) -> None:
-    """Remove those of the folders that are empty."""
+    """Remove the folders that are empty."""
     for folder in folders:
         with contextlib.suppress(OSError):
             folder.rmdir()

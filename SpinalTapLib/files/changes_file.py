@@ -1,7 +1,7 @@
-"""The file ``changes.json`` of a result folder: how its levels were counted, from the first answer to the present one.
+"""Read and write ``changes.json``, the history of the counts of a result folder.
 
-A folder keeps what the detector saw as it was, and beside it this list of counts (see `corrections.Count`). Every
-answer follows from the two, so that each correction can be taken back.
+A folder keeps the evidence of the detector unchanged, next to this list of counts (see `corrections.Count`). Every
+answer follows from the two, so that each correction can be undone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .spine_codec import box_in, seed_in, seed_out
 
 CHANGES_NAME = "changes.json"
 FORMAT = 1
-"""Raised when an older program could not read the file."""
+"""File version; increased when older versions of the program could not read the file."""
 
 
 def changes_bytes(history: History) -> bytes:
@@ -37,7 +37,7 @@ def read_changes(path: str | Path, seed: SeedBox | None) -> History:
     path : path
         If there is no such file, the result was counted once.
     seed : SeedBox or None
-        What that count started from.
+        The box that this count started from.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def read_changes(path: str | Path, seed: SeedBox | None) -> History:
 
 
 def edit_out(edit: Edit) -> dict[str, Any]:
-    """Return an edit for JSON."""
+    """Return an edit as a dict for JSON."""
     if edit.added is not None:
         return {"added": seed_out(edit.added)}
     return {"dropped_lps_mm": np.asarray(edit.dropped_lps_mm, float).tolist()}

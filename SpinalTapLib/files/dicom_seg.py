@@ -23,11 +23,11 @@ from .spine_json import read_spine_json
 SERIES_DESCRIPTION = "SpinalTap vertebrae"
 _SERIES_NUMBER = 7300
 _SAME_PLACE = 0.1
-"""Parts of a voxel by which a DICOM slice may be off the label map's grid."""
+"""Largest offset of a DICOM slice from the label map's grid, as a fraction of a voxel."""
 
 
 def write_dicom_seg(path: str | Path, label_image: sitk.Image, files: Sequence[str | Path]) -> tuple[Segment, ...]:
-    """Write a label map as a DICOM segmentation object with one binary segment a structure.
+    """Write a label map as a DICOM segmentation object with one binary segment per structure.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def write_dicom_seg(path: str | Path, label_image: sitk.Image, files: Sequence[s
     ------
     ValueError
         If highdicom is missing, the label map is empty, the files are not the series that the label map lies on, or
-        the file can't be written; nothing is left of it then.
+        the file can't be written; no partial file remains.
     """
     highdicom, pydicom = _packages()
     labels = sitk.GetArrayFromImage(label_image)
@@ -160,7 +160,7 @@ def _slices_of(image: sitk.Image, datasets: Sequence[Any]) -> list[int]:
 
 
 def _places(dataset: Any) -> list[tuple[list[float], np.ndarray]]:
-    """Return, for every frame of a file, where its first pixel is, LPS, mm, and the direction of its rows."""
+    """Return the position of the first pixel (LPS, mm) and the row direction of every frame of a file."""
     if "PerFrameFunctionalGroupsSequence" not in dataset:
         return [(_numbers(dataset.ImagePositionPatient), np.array(_numbers(dataset.ImageOrientationPatient[:3])))]
     places = []
@@ -177,7 +177,7 @@ def _numbers(values: Sequence[Any]) -> list[float]:
 
 
 def _description(highdicom: Any, segment: Segment, number: int) -> Any:
-    """Return what DICOM says about one segment."""
+    """Return the DICOM description of one segment."""
     concept = highdicom.sr.CodedConcept
     return highdicom.seg.SegmentDescription(
         segment_number=number,

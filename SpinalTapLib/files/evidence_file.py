@@ -24,7 +24,7 @@ from ..spine.vertebra import CORNERS
 EVIDENCE_NAME = "evidence.npz"
 _BY_STRUCTURE = ("probabilities", "evidence", "part_evidence")  # second axis: classes of the mask
 FORMAT = 1
-"""Raised when an older program could not read the file."""
+"""File version; increased when older versions of the program could not read the file."""
 
 _COMPRESSION = 1  # the masks are mostly 0 or 1: higher levels take five times as long for a tenth of the size
 
@@ -32,7 +32,7 @@ _COMPRESSION = 1  # the masks are mostly 0 or 1: higher levels take five times a
 def evidence_bytes(evidence: Evidence) -> bytes:
     """Return the evidence as the content of an ``.npz`` file.
 
-    Neither the scan nor the bodies are part of it: the one is read again, the others follow from the rest.
+    The scan and the bodies are not stored: the scan is read again, and the bodies follow from the rest.
     """
     candidates = evidence.candidates
     members = _all_members(evidence)
@@ -72,7 +72,7 @@ def evidence_bytes(evidence: Evidence) -> bytes:
 
 
 def _all_members(evidence: Evidence) -> list[SliceVertebra]:
-    """Return what the detector saw in all slices, then what the user has added."""
+    """Return the detections of all slices, followed by the vertebrae that the user added."""
     seen = list(evidence.detections.vertebrae)
     known = set(map(id, seen))
     return seen + [m for c in evidence.candidates for m in c.members if id(m) not in known]
@@ -104,7 +104,7 @@ def read_evidence(path: str | Path, volume: SagittalVolume) -> Evidence:
 
 
 def read_scores(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return what the detector said of each candidate, without the scan: centroids (n, 3), LPS, mm, and scores (n,).
+    """Return the candidates' centroids, shape (n, 3), LPS, mm, and detector scores, shape (n,), without the scan.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def _stored(path: Path) -> dict[str, Any]:
 
 
 def _evidence(stored: dict[str, Any], volume: SagittalVolume, path: Path) -> Evidence:
-    """Put the stored arrays together with the scan."""
+    """Combine the stored arrays with the scan."""
     working = working_volume(volume)
     probabilities = stored["probabilities"]
     shape = (len(probabilities), *probabilities.shape[2:])

@@ -20,7 +20,7 @@ SCHEMA = (
 POINT_NAMES = (*(name.replace("_", " ") for name in CORNERS), "centroid")
 """The five points of a vertebra, in file order."""
 
-_GLYPH_MM = 3.0  # small beside a body of 15-30 mm, large enough to be clicked
+_GLYPH_MM = 3.0  # small compared to a body of 15-30 mm, large enough to click
 _SLICER_AXES = [-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0]  # RAS axes written in LPS: Slicer's own default
 
 
@@ -164,7 +164,7 @@ def _axes(roi: dict[str, Any], path: Path) -> np.ndarray:
 
 
 def _positive(axes: np.ndarray) -> np.ndarray:
-    """Return the axes with each column's largest component positive; the box, symmetric, stays the same."""
+    """Return the axes with each column's largest component positive; the box is symmetric and does not change."""
     largest = axes[np.abs(axes).argmax(axis=0), range(3)]
     return axes * np.where(largest < 0, -1.0, 1.0)
 

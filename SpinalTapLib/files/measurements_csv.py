@@ -1,4 +1,4 @@
-"""Write ``measurements.csv``: one row for each vertebra, then one for each angle of the whole spine."""
+"""Write ``measurements.csv``: one row per vertebra, then one per angle of the whole spine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MEASUREMENTS = (
     "slip_mm",
     "slip_percent",
 )
-"""Columns of the measurements, always all of them; disc and slip are those between a vertebra and the one below."""
+"""Measurement columns, always present; disc and slip refer to the vertebra and the one below it."""
 
 COLUMNS = ("structure", "level", "label_value", "confidence", *MEASUREMENTS, "angle_deg", "flags")
 """Columns: ``structure`` is ``"vertebra"``, or the name of an angle, whose degrees are in ``angle_deg``."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 PLAIN = (220, 220, 200)
-"""Colour of a surface that has none: red, green, blue, 0-255."""
+"""Colour of a surface without one of its own: red, green, blue, 0-255."""
 
 _HEADER = "SpinalTap; SPACE=LPS; UNIT=mm"
 """``SPACE=LPS`` is what Slicer looks for in the header of a mesh; STL itself knows neither axes nor units."""
@@ -31,7 +31,7 @@ _WINDOWS_NAMES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 
 @dataclass(frozen=True, eq=False)
 class NamedSurface:
-    """A surface with what a file can say about it.
+    """A surface with its name and colour.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class NamedSurface:
 
 
 def write_surface(path: str | Path, surface: vtkPolyData | Sequence[NamedSurface]) -> int:
-    """Write one surface, or several as one file; the ending says how: .stl (binary), .obj or .ply (binary).
+    """Write one surface, or several as one file; the suffix gives the format: .stl (binary), .obj or .ply (binary).
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def write_surface(path: str | Path, surface: vtkPolyData | Sequence[NamedSurface
     Raises
     ------
     ValueError
-        If the ending is none of these, a surface is empty, or the file can't be written; nothing is left of it then.
+        If the suffix is none of these, a surface is empty, or the file can't be written; no partial file remains.
     """
     path = Path(path)
     kind = path.suffix.lower().lstrip(".")
@@ -87,18 +87,18 @@ def write_surface(path: str | Path, surface: vtkPolyData | Sequence[NamedSurface
 def write_surfaces(
     folder: str | Path, surfaces: Sequence[NamedSurface], kind: str = "stl", merged: str | None = None
 ) -> list[Path]:
-    """Write surfaces into a folder, one file each or one for all; all of them, or none.
+    """Write surfaces into a folder, one file each or one for all; either all files are written or none.
 
     Parameters
     ----------
     folder : path
-        Made if it is not there. Other files in it stay.
+        Created if it does not exist. Other files in it stay.
     surfaces : sequence of NamedSurface
         What to write; a file is named after its surface.
     kind : str
         One of `SURFACE_FORMATS`.
     merged : str, optional
-        Name, without ending, of one file for all of them.
+        Name, without suffix, of one file for all of them.
 
     Returns
     -------
@@ -108,7 +108,7 @@ def write_surfaces(
     Raises
     ------
     ValueError
-        If there is nothing to write, or it can't be written; the folder is then as it was.
+        If there is nothing to write, or writing fails; the folder is then unchanged.
     """
     if kind not in SURFACE_FORMATS:
         raise ValueError(f"Surfaces can be written as {', '.join(SURFACE_FORMATS)}; got {kind!r}.")
@@ -141,18 +141,18 @@ def export_surfaces(
     colours : mapping of str to tuple of int
         Name to red, green, blue, 0-255.
     folder : Path
-        Made if it is not there.
+        Created if it does not exist.
     scan : str
-        The scan's name, with which the file names begin.
+        The scan's name, used as the prefix of the file names.
     file_format : str
-        One of `FORMATS`.
+        One of `options.SURFACE_FORMATS`.
     merged : bool
         One file for all instead of one each.
 
     Raises
     ------
     ValueError
-        If there is nothing to write, or it can't be written; nothing is left behind then.
+        If there is nothing to write, or writing fails; no file is left behind.
     """
     parts = [
         NamedSurface(name if merged else f"{scan}_{name}", triangulated(surface), colours.get(name, PLAIN))
@@ -174,7 +174,7 @@ def triangulated(surface: vtkPolyData) -> vtkPolyData:
 
 
 def file_names(names: Sequence[str], ending: str) -> list[str]:
-    """Return a file name for each name: safe on every system, and no two the same even where case does not count."""
+    """Return a file name for each name: valid on every system, and unique even on case-insensitive file systems."""
     out: list[str] = []
     taken: set[str] = set()
     for name in names:
@@ -188,13 +188,13 @@ def file_names(names: Sequence[str], ending: str) -> list[str]:
 
 
 def safe_name(name: str) -> str:
-    """Return a name with nothing in it that a file system could object to, such as ``"L5_S1"`` for ``"L5/S1"``."""
+    """Return a name without characters that a file system might reject, such as ``"L5_S1"`` for ``"L5/S1"``."""
     stem = re.sub(r"[^\w.+-]+", "_", name, flags=re.ASCII).strip("._")[:80]
     return f"_{stem}" if not stem or _WINDOWS_NAMES.fullmatch(stem) else stem
 
 
 def count_triangles(path: str | Path) -> int:
-    """Return the number of triangles that a file written by `write_surface` holds, whole ones only."""
+    """Return the number of complete triangles in a file written by `write_surface`."""
     path = Path(path)
     return FORMATS[path.suffix.lower().lstrip(".")].triangles(path.read_bytes())
 
@@ -217,7 +217,7 @@ def _triangles_of_stl(data: bytes) -> int:
 
 
 def _obj(parts: Sequence[NamedSurface], meshes: Sequence[tuple[np.ndarray, np.ndarray]]) -> bytes:
-    """Return a Wavefront OBJ file with one object a part."""
+    """Return a Wavefront OBJ file with one object per part."""
     out = io.StringIO()
     out.write(f"# {_HEADER}\n")
     start = 1
@@ -234,7 +234,7 @@ def _triangles_of_obj(data: bytes) -> int:
 
 
 def _ply(parts: Sequence[NamedSurface], meshes: Sequence[tuple[np.ndarray, np.ndarray]]) -> bytes:
-    """Return a binary PLY file with a colour a point."""
+    """Return a binary PLY file with one colour per point."""
     starts = np.cumsum([0, *(len(points) for points, _ in meshes)])
     vertices = np.zeros(starts[-1], _PLY_POINT)
     faces = np.zeros(sum(len(triangles) for _, triangles in meshes), _PLY_TRIANGLE)
@@ -256,7 +256,7 @@ def _triangles_of_ply(data: bytes) -> int:
 
 
 class MeshFormat(NamedTuple):
-    """How surfaces become a file: its content, and the number of whole triangles in such a content."""
+    """A file format: a function that writes the content, and one that counts its complete triangles."""
 
     content: Callable[[Sequence[NamedSurface], Sequence[tuple[np.ndarray, np.ndarray]]], bytes]
     triangles: Callable[[bytes], int]
@@ -267,4 +267,4 @@ FORMATS = {
     "obj": MeshFormat(_obj, _triangles_of_obj),
     "ply": MeshFormat(_ply, _triangles_of_ply),
 }
-"""The formats by their endings; their names are those of `options.SURFACE_FORMATS`."""
+"""The formats by suffix; the keys are those of `options.SURFACE_FORMATS`."""

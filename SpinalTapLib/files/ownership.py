@@ -1,4 +1,4 @@
-"""Tell the files in an output folder that SpinalTap may replace from those of the user."""
+"""Decide which files in an output folder SpinalTap may replace."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def check_output(folder: str | Path, scan: str | Path | None = None) -> None:
     Parameters
     ----------
     folder : path
-        Where the result is to go; it need not exist.
+        Output folder of the result; it need not exist.
     scan : path, optional
-        The scan that is read: a file, or a folder of files.
+        The input scan: a file, or a folder of files.
     """
     folder = Path(folder).expanduser().resolve()
     there = [folder / name for name in RESULT_NAMES if (folder / name).exists()]

@@ -33,9 +33,9 @@ REPORT_NAME = "report.png"
 MARKUPS_FOLDER = "markups"
 SURFACES_FOLDER = "surfaces"
 DICOM_NAME = "vertebrae.dcm"
-"""Written on demand (see `dicom_seg`): a new result makes it outdated."""
+"""Written on demand (see `dicom_seg`); a new result makes it obsolete."""
 CONFIDENCE_TAG = "SpinalTap.Confidence"
-"""Tag of a segment in the ``.seg.nrrd``."""
+"""Tag of the segments in the ``.seg.nrrd``."""
 
 _NIFTI_HEADER_BYTES = 352
 
@@ -53,7 +53,7 @@ def write_result(
 ) -> Path:
     """Write the result folder.
 
-    The files come into being in a hidden folder and move in at the end. Files of an earlier result in `folder` are
+    The files are written to a hidden folder and moved at the end. Files of an earlier result in `folder` are
     replaced or removed then; files that are not SpinalTap's are never touched.
 
     Parameters
@@ -63,7 +63,7 @@ def write_result(
     volume : SagittalVolume
         The scan.
     folder : path
-        Made if it does not exist.
+        Created if it does not exist.
     surfaces : mapping of int to vtkPolyData, optional
         Label value to closed surface, LPS, mm; those of vertebrae are written.
     surface_format : str
@@ -84,8 +84,8 @@ def write_result(
     ------
     ValueError
         If the spine has no label map, two vertebrae have one name, the surface format is unknown, or the folder
-        can't be written, for example because the disk is full. The folder is then exactly as it was, as after any
-        other exception.
+        can't be written, for example because the disk is full. The folder is then unchanged, as after any other
+        exception.
     """
     if spine.label_map is None:
         raise ValueError("This spine has no label map, so there is no result to write.")
@@ -136,7 +136,7 @@ def read_result(folder: str | Path) -> Spine:
 
 
 def file_name(vertebra: Vertebra) -> str:
-    """Return what a vertebra's files are called: ``"L3"``, or ``"vertebra_101"`` where the count has no anchor."""
+    """Return the base name of a vertebra's files: ``"L3"``, or ``"vertebra_101"`` where the count has no anchor."""
     return vertebra.level or f"vertebra_{vertebra.label_value}"
 
 
@@ -160,7 +160,7 @@ def _markups_name(name: str) -> str:
 
 
 def _files_of_earlier_result(folder: Path) -> tuple[str, ...]:
-    """Return the files that an earlier result left in a folder, as its spine.json tells, and no new one replaces."""
+    """Return the files of an earlier result, according to its spine.json, that no new file replaces."""
     try:
         content = read_spine_json(folder / JSON_NAME)
         names = [entry["level"] or f"vertebra_{int(entry['label_value'])}" for entry in content["vertebrae"]]
@@ -184,7 +184,7 @@ def _write_label_maps(stage: Path, spine: Spine, volume: SagittalVolume) -> None
 
 @contextlib.contextmanager
 def _itk_errors(path: Path) -> Iterator[None]:
-    """Turn ITK's errors on writing, a page long, into one sentence."""
+    """Turn ITK's page-long write errors into one sentence."""
     try:
         yield
     except RuntimeError as error:
@@ -192,7 +192,7 @@ def _itk_errors(path: Path) -> Iterator[None]:
 
 
 def _check_nifti(path: Path, voxel_bytes: int) -> None:
-    """Read a compressed file back to its end: ITK does not notice every failed write."""
+    """Read a compressed file back to its end, because ITK does not notice every failed write."""
     found = 0
     try:
         with gzip.open(path) as file:

@@ -16,7 +16,7 @@ import SimpleITK as sitk
 from ..spine.segments import Segment, segments_in
 from .atomic import write_whole
 
-_COMPRESSION = 4  # of 1-9: a label map shrinks to a thousandth anyway, and higher levels take several times as long
+_COMPRESSION = 4  # 1-9; a label map shrinks to a thousandth at any level, and higher levels take several times as long
 
 
 def write_seg_nrrd(
@@ -34,7 +34,7 @@ def write_seg_nrrd(
         Label values, unsigned 8 or 16 bit, in the geometry that the segmentation is to have
         (`SagittalVolume.to_source` gives the input's own).
     tags : mapping of int to mapping of str to str, optional
-        Label value to further tags of its segment, such as ``{23: {"SpinalTap.Confidence": "0.98"}}``.
+        Label value to additional tags of its segment, such as ``{23: {"SpinalTap.Confidence": "0.98"}}``.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def write_seg_nrrd(
     Raises
     ------
     ValueError
-        If the name or the pixel type does not fit, or the file can't be written; nothing is left of it then.
+        If the name or the pixel type does not fit, or the file can't be written; no partial file remains.
     """
     path = Path(path)
     if not path.name.endswith(".seg.nrrd"):
@@ -109,7 +109,7 @@ def _segment_lines(labels: np.ndarray, segments: Sequence[Segment], tags: Mappin
 
 
 def _plain(text: str) -> str:
-    """Return a tag's text without the characters that part tags and lines."""
+    """Return a tag's text without the characters that separate tags and lines."""
     return text.replace("|", "/").replace("\n", " ").replace("\r", " ")
 
 

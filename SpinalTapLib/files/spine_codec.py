@@ -10,11 +10,11 @@ import numpy as np
 from ..spine.vertebra import Alternative, SeedBox, Spine, Vertebra
 
 FORMAT = 1
-"""Raised when an older program could not read the answer."""
+"""Format version; increased when older versions of the program could not read the answer."""
 
 
 def answer_of(spine: Spine) -> dict[str, Any]:
-    """Return everything that a spine says, without its label map and evidence, ready for ``json.dumps``."""
+    """Return a spine without its label map and evidence as a dict, ready for ``json.dumps``."""
     return {
         "format": FORMAT,
         "vertebrae": [_vertebra_out(vertebra) for vertebra in spine.vertebrae],
@@ -36,7 +36,7 @@ def spine_of(answer: Mapping[str, Any], label_map: np.ndarray | None = None) -> 
     answer : mapping
         From `answer_of`.
     label_map : ndarray, shape (slice, row, column), optional
-        To go with it.
+        The label map of the spine.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def spine_of(answer: Mapping[str, Any], label_map: np.ndarray | None = None) -> 
 
 
 def seed_out(seed: SeedBox | None) -> dict[str, Any] | None:
-    """Return a seed box for JSON."""
+    """Return a seed box as a dict for JSON."""
     if seed is None:
         return None
     return {
@@ -81,7 +81,7 @@ def seed_in(seed: Mapping[str, Any] | None) -> SeedBox | None:
 
 
 def box_in(seed: Mapping[str, Any]) -> SeedBox:
-    """Return the box that `seed_out` wrote, which is there."""
+    """Return the box that `seed_out` wrote; it must not be None."""
     return SeedBox(np.array(seed["center"]), np.array(seed["size"]), np.array(seed["axes"]), str(seed["level"]))
 
 

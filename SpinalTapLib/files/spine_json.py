@@ -15,11 +15,12 @@ from ..scans.volume import SagittalVolume
 from ..spine.vertebra import CORNERS, Alternative, SeedBox, Spine, Vertebra
 
 SCHEMA_VERSION = 2
-"""Raised when a script that reads spine.json would have to change. 2: `level_probability`, `alternatives`, the anchor
-`estimated`, and names for some of the vertebrae alone."""
+"""Schema version; increased when scripts that read spine.json would have to change.
+
+Version 2 added `level_probability`, `alternatives`, the anchor `estimated`, and partly named spines."""
 
 READ_VERSIONS = (1, 2)
-"""Schemas that are read."""
+"""Schema versions that can be read."""
 
 _DECIMALS = 3  # micrometres, thousandths of a degree
 _CONFIDENCE_DECIMALS = 4
@@ -35,7 +36,7 @@ def spine_json(spine: Spine, volume: SagittalVolume, source: Mapping[str, Any] |
     volume : SagittalVolume
         The scan.
     source : mapping, optional
-        More to say about the input, such as its ``path`` and ``series``; goes into ``input``.
+        More entries for ``input``, such as its ``path`` and ``series``.
     """
     content = {
         "schema_version": SCHEMA_VERSION,
@@ -54,7 +55,7 @@ def spine_json(spine: Spine, volume: SagittalVolume, source: Mapping[str, Any] |
 
 
 def read_spine_json(path: str | Path) -> dict[str, Any]:
-    """Read a spine.json as it stands.
+    """Read a spine.json as a dict.
 
     Raises
     ------
@@ -83,14 +84,14 @@ def spine_from_json(content: Mapping[str, Any], grid: SourceGrid, label_map: np.
     content : mapping
         From `read_spine_json`.
     grid : SourceGrid
-        The input's grid, which the slice numbers belong to.
+        The input's grid, to which the slice numbers refer.
     label_map : ndarray, shape (slice, row, column), optional
         The label map, in the sagittal frame.
 
     Raises
     ------
     ValueError
-        If something is missing or of the wrong kind.
+        If an entry is missing or has the wrong type.
     """
     try:
         return Spine(
@@ -109,7 +110,7 @@ def spine_from_json(content: Mapping[str, Any], grid: SourceGrid, label_map: np.
 
 
 def input_slices(slices: Iterable[int], grid: SourceGrid | None) -> list[int]:
-    """Turn slice numbers, right to left, into the input's own, or back: along its sagittal axis, from 0."""
+    """Convert slice numbers between right-to-left order and the input's own order along its sagittal axis, from 0."""
     if grid is None or not grid.flips[0]:
         return sorted(int(k) for k in slices)
     return sorted(grid.shape[0] - 1 - int(k) for k in slices)
@@ -188,10 +189,10 @@ def _odds(probability: float | None) -> float | None:
 
 
 def _list(values: Iterable[float]) -> list[float | None]:
-    """Return rounded numbers; null where there is none, for which JSON has no other word."""
+    """Return rounded numbers, with null for values that are not finite, which JSON cannot express."""
     return [round(float(x), _DECIMALS) if np.isfinite(x) else None for x in values]
 
 
 def _rounded(values: Mapping[str, float]) -> dict[str, float]:
-    """Return finite values only: JSON has no word for the others."""
+    """Return the finite values only, because JSON cannot express the others."""
     return {key: round(float(value), _DECIMALS) for key, value in values.items() if np.isfinite(value)}

@@ -1,4 +1,4 @@
-"""SlicerScene: what a session reads from the MRML scene and writes to it (see `ports.Scene`)."""
+"""SlicerScene: connect a session to the MRML scene (see `ports.Scene`)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from .show_result import Showing
 
 
 class SlicerScene:
-    """Reads volumes and boxes from a scene, and puts results into it.
+    """Reads volumes and boxes from a scene, and shows results in it.
 
     Parameters
     ----------
@@ -47,11 +47,11 @@ class SlicerScene:
     # --- events ------------------------------------------------------------------------------------------
 
     def listen(self, events: SceneEvents | None) -> None:
-        """Call `events` from now on; None ends it."""
+        """Report user actions to `events`; None stops reporting."""
         self._observers.listen(events)
 
     def watch_volume(self, volume: str | None) -> None:
-        """Make `volume` the one whose removal, box and result are reported."""
+        """Report the removal, box and result of `volume`."""
         self._observers.watch(volume)
 
     # --- volumes -----------------------------------------------------------------------------------------
@@ -61,7 +61,7 @@ class SlicerScene:
         return str(self._node(volume).GetName())
 
     def volume_problem(self, volume: str) -> str:
-        """Return why the node cannot be segmented, in one sentence, or an empty text."""
+        """Return why the node cannot be segmented, in one sentence, or an empty string."""
         return volume_node.problem(self._scene.GetNodeByID(volume))
 
     def read_volume(self, volume: str) -> SagittalVolume:
@@ -71,21 +71,21 @@ class SlicerScene:
         return read
 
     def has_moved(self, volume: str) -> bool:
-        """Return True if the volume lies elsewhere than when the result in the scene was made."""
+        """Return True if the volume has moved since the result in the scene was made."""
         return self._frames.has_moved(self._node(volume))
 
     def moved_along(self, volume: str, box: SeedBox) -> SeedBox:
-        """Return a box of the result in the scene, moved along with the volume if that was moved since."""
+        """Return a box of the result in the scene, transformed to the volume's present position."""
         return self._frames.now(self._node(volume), box)
 
     def volume_bounds(self, volume: str) -> np.ndarray:
-        """Return the volume's ends along the world's axes, shape (3, 2), LPS, mm."""
+        """Return the volume's bounds along the world axes, shape (3, 2), LPS, mm."""
         return volume_node.bounds_lps_mm(self._node(volume))
 
     # --- results -----------------------------------------------------------------------------------------
 
     def edited_segments(self, volume: str) -> Mapping[str, str]:
-        """Return the segments changed by hand since they were made: name to fingerprint."""
+        """Return the segments edited by hand: name to fingerprint."""
         node = self._find(volume, nodes.SEGMENTATION)
         if node is None:
             return {}
@@ -95,7 +95,7 @@ class SlicerScene:
     def show(
         self, volume: str, result: Result, provenance: Mapping[str, str], fresh: bool, discard: Mapping[str, str]
     ) -> None:
-        """Put a result into the scene, updating in place; see `ports.Scene.show`."""
+        """Show a result in the scene, updating nodes in place; see `ports.Scene.show`."""
         node = self._node(volume)
         frame = self._frames.of_run(node) if fresh else self._frames.of_result(node)
         with self._observers.unreported():
@@ -108,7 +108,7 @@ class SlicerScene:
         return self._find(volume, nodes.SEGMENTATION) is not None
 
     def restore(self, volume: str, folder: Path) -> Result | None:
-        """Return the result that the scene holds for `volume`, its exchange folder filled in `folder`; or None."""
+        """Return the stored result of `volume`, or None; its exchange files are written to `folder`."""
         node = self._node(volume)
         segmentation, text = self._find(volume, nodes.SEGMENTATION), self._find(volume, nodes.MEMORY)
         if segmentation is None or text is None or volume_node.problem(node):
@@ -125,7 +125,7 @@ class SlicerScene:
         return result
 
     def surfaces(self, volume: str) -> Mapping[str, Any]:
-        """Return segment name to closed surface (vtkPolyData), LPS world, mm, with the user's own edits."""
+        """Return segment name to closed surface (vtkPolyData), LPS world, mm, with the user's edits."""
         node = self._find(volume, nodes.SEGMENTATION)
         if node is None:
             raise ValueError("The segmentation is no longer in the scene; segment the spine again.")
@@ -143,12 +143,12 @@ class SlicerScene:
         return self._read_box(volume, nodes.BOX)
 
     def box_is_users(self, volume: str) -> bool:
-        """Return True if the user placed or dragged the box, False if it only marks the S1 that was found."""
+        """Return True if the user placed or dragged the box, False if it only marks the detected S1."""
         node = self._find(volume, nodes.BOX)
         return node is not None and roi.is_users(node)
 
     def place_box(self, volume: str, box: SeedBox, by_user: bool) -> None:
-        """Make the S1 box or move it; a box that is being dragged is left alone."""
+        """Create or move the S1 box; a box that is being dragged is not touched."""
         if self._observers.is_dragging:
             return
         with self._observers.unreported():
@@ -178,7 +178,7 @@ class SlicerScene:
             self._find(volume, nodes.BOX).SetAttribute(roi.PUT_AWAY, "1")
 
     def bring_box_back(self, volume: str) -> None:
-        """Show the S1 box again if `put_box_away` has hidden it, in this session or in an earlier one."""
+        """Show the S1 box again if `put_box_away` hid it, in this session or an earlier one."""
         node = self._find(volume, nodes.BOX)
         if node is not None and node.GetAttribute(roi.PUT_AWAY):
             node.RemoveAttribute(roi.PUT_AWAY)
@@ -193,7 +193,7 @@ class SlicerScene:
         return self._read_box(volume, nodes.NEW_BOX)
 
     def place_new_box(self, volume: str, box: SeedBox | None) -> None:
-        """Make the box around a missed vertebra or move it; None removes it."""
+        """Create, move or (None) remove the box around a missed vertebra."""
         node = self._find(volume, nodes.NEW_BOX)
         if box is not None:
             node = node or self._make_box(volume, nodes.NEW_BOX, roi.NEW_NAME, roi.NEW_COLOUR)
@@ -221,15 +221,15 @@ class SlicerScene:
     # --- helpers -----------------------------------------------------------------------------------------
 
     def _read_for(self, node: Any, segmentation: Any, matrix: np.ndarray) -> tuple[SagittalVolume, Frame, np.ndarray]:
-        """Return the volume of a stored result, its frame then, and the matrix from the result's space to the world.
+        """Return the volume of a stored result, its frame then, and the matrix from result space to world.
 
-        The voxels may be stored in another order since: Slicer turns left-handed volumes when it loads them.
+        The order of the voxels may have changed, because Slicer reorders left-handed volumes when it loads them.
         """
         read, now = volume_node.sagittal_volume(node)
         if np.allclose(read.matrix, matrix, atol=SAME_PLACE_MM):
             return read, now, parent_to_world(segmentation)
         then = Frame.from_text(segmentation.GetAttribute(memory.FRAME))
-        if then is not None:  # a transform above it may have changed since
+        if then is not None:  # a transform above it may have changed
             read = volume_node.sagittal_volume(node, then)[0]
             if np.allclose(read.matrix, matrix, atol=SAME_PLACE_MM):
                 return read, then, then.local_to_world

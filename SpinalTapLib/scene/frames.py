@@ -1,4 +1,4 @@
-"""Where volumes lie: matrices between voxels, a node's own space and the world, now and when a volume was read."""
+"""Positions of volumes: matrices between voxels, node space and world, now and when a volume was read."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import vtk
 from ..spine.vertebra import SeedBox
 
 RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
-"""RAS to LPS and back: both are the same flip of the first two axes."""
+"""RAS to LPS or back; both flip the first two axes."""
 
 SAME_PLACE_MM = 1e-3
-"""Positions closer than this are equal: the rounding of a header, not a move."""
+"""Smaller differences in position are rounding of the header, not a move."""
 
 _SHEAR_TOLERANCE = 0.01  # largest cosine between two axes (0.6 degrees), as in `orientation.ORTHONORMAL_TOLERANCE`
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """Where a volume lies.
+    """Position of a volume.
 
     Attributes
     ----------
@@ -51,12 +51,12 @@ class Frame:
         return moved(points_lps_mm, self.local_from_lps)
 
     def to_text(self) -> str:
-        """Return the frame for a node attribute."""
+        """Return the frame as text for a node attribute."""
         return json.dumps([self.ijk_to_local.ravel().tolist(), self.local_to_world.ravel().tolist()])
 
     @classmethod
     def from_text(cls, text: str | None) -> Frame | None:
-        """Return the frame that `to_text` wrote, or None if there is none."""
+        """Return the frame written by `to_text`, or None if there is none."""
         try:
             pair = np.array(json.loads(text or ""), dtype=float).reshape(2, 4, 4)
         except (TypeError, ValueError):
@@ -65,7 +65,7 @@ class Frame:
 
 
 def frame_of(volume: Any) -> Frame:
-    """Return where a volume node lies now.
+    """Return the present frame of a volume node.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def moved(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 
 def moved_surface(surface: Any, matrix: np.ndarray) -> Any:
-    """Return a copy of a vtkPolyData, moved by a matrix, its faces still pointing outwards."""
+    """Return a copy of a vtkPolyData transformed by a matrix, with its faces pointing outwards."""
     transform = vtk.vtkTransform()
     transform.SetMatrix(matrix_of(matrix))
     mover = vtk.vtkTransformPolyDataFilter()
@@ -162,9 +162,9 @@ def transform_id(volume: Any) -> str | None:
 
 
 class Frames:
-    """Where each volume of a scene lay when it was read for the latest run, and for the result that is shown.
+    """Frames of the volumes of a scene, as read for the latest run and for the result that is shown.
 
-    The two differ where a volume was moved between: if the new run is cancelled, the result of the one before stays.
+    The two differ if a volume was moved in between: if the new run is cancelled, the earlier result stays.
     """
 
     def __init__(self) -> None:
@@ -172,39 +172,39 @@ class Frames:
         self._shown: dict[str, Frame] = {}
 
     def note_read(self, volume: str, frame: Frame) -> None:
-        """Remember where a volume lies that is read for a run."""
+        """Store the frame of a volume that is read for a run."""
         self._read[volume] = frame
 
     def note_shown(self, volume: str, frame: Frame) -> None:
-        """Remember where a volume lay whose result is in the scene now."""
+        """Store the frame of a volume whose result is now in the scene."""
         self._shown[volume] = frame
 
     def forget(self, volume: str | None) -> None:
-        """Forget a volume, or all of them: another scan may be given the ID of one that is gone."""
+        """Forget a volume, or all of them, because another scan may get the ID of a removed one."""
         for frames in (self._read, self._shown):
             frames.clear() if volume is None else frames.pop(volume, None)
 
     def of_run(self, volume: Any) -> Frame:
-        """Return where a volume node lay when it was read for the latest run, or where it lies if it never was."""
+        """Return the frame of a volume node at its latest run, or its present frame."""
         return self._read.get(volume.GetID()) or frame_of(volume)
 
     def of_result(self, volume: Any) -> Frame:
-        """Return where a volume node lay when the result in the scene was read, or where it lies without a result."""
+        """Return the frame of a volume node at the run of the result in the scene, or its present frame."""
         return self._shown.get(volume.GetID()) or frame_of(volume)
 
     def has_moved(self, volume: Any) -> bool:
-        """Return True if a volume node lies elsewhere than when the result in the scene was read."""
+        """Return True if a volume node has moved since the run of the result in the scene."""
         return not np.allclose(self.then_from_now(volume), np.eye(4), atol=SAME_PLACE_MM)
 
     def now(self, volume: Any, then: SeedBox) -> SeedBox:
-        """Return a box of the result in the scene, LPS, moved along to where the volume node lies now."""
+        """Return a box of the result in the scene, LPS, at the volume node's present position."""
         return moved_box(then, np.linalg.inv(self.then_from_now(volume)))
 
     def then(self, volume: Any, now: SeedBox) -> SeedBox:
-        """Return a box in the world, LPS, where the result in the scene would have it."""
+        """Return a box in the world, LPS, in the coordinates of the result in the scene."""
         return moved_box(now, self.then_from_now(volume))
 
     def then_from_now(self, volume: Any) -> np.ndarray:
-        """Return the LPS matrix, shape (4, 4), from where a volume node lies to where it lay for the result."""
+        """Return the LPS matrix, shape (4, 4), from a volume node's present position to that of the result."""
         ras = self.of_result(volume).ijk_to_world @ np.linalg.inv(frame_of(volume).ijk_to_world)
         return RAS_FROM_LPS @ ras @ RAS_FROM_LPS

@@ -1,7 +1,7 @@
-"""Hidden text nodes that make a recount possible after a saved scene is loaded again.
+"""Hidden text nodes that make a recount possible after a saved scene is loaded.
 
-One holds the answer, a few kilobytes that change with every recount; two hold the evidence and the surfaces, some
-megabytes that do not.
+One holds the answer (a few kilobytes, rewritten at each recount); two hold the evidence and the surfaces (some
+megabytes, unchanged by recounts).
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from .segmentation import node as segments
 from .volume_node import array_kji, turn_between
 
 FRAME = "SpinalTap.Frame"
-"""Attribute of the segmentation node: where the volume lay (see `Frame.to_text`)."""
+"""Attribute of the segmentation node: the frame of the volume (see `Frame.to_text`)."""
 
 FILES = {nodes.EVIDENCE: exchange.EVIDENCE, nodes.MESHES: exchange.SURFACES}
-"""Which file of the exchange folder the text node of a role holds."""
+"""File of the exchange folder held by the text node of each role."""
 
-_FOLDER = "SpinalTap.Folder"  # which exchange folder a stored file is from: it is written once a run
+_FOLDER = "SpinalTap.Folder"  # the exchange folder of a stored file, which is written once per run
 
 
 def set_up(node: Any) -> None:
-    """Hide a new text node, and let it be saved as a file of its own."""
+    """Hide a new text node, and have it saved to its own file."""
     node.SetForceCreateStorageNode(node.CreateStorageNodeAlways)
     node.SetHideFromEditors(True)
 
@@ -43,7 +43,7 @@ def fill(node: Any, result: Result) -> None:
 
 
 def holds_files(node: Any, result: Result) -> bool:
-    """Return True if a text node has a file of the run that a result goes back to."""
+    """Return True if a text node holds a file of the run that a result comes from."""
     return node is not None and node.GetAttribute(_FOLDER) == str(result.folder)
 
 
@@ -56,16 +56,16 @@ def fill_file(node: Any, result: Result, name: str) -> None:
 
 
 def result_from(answer: Any, files: Mapping[str, Any], labels: np.ndarray, folder: Path) -> Result:
-    """Return the result in a text node; the files in other text nodes go into `folder`.
+    """Return the result in a text node; write the files in the other text nodes to `folder`.
 
     Parameters
     ----------
     answer : vtkMRMLTextNode
-        What `fill` wrote.
+        Written by `fill`.
     files : mapping of str to vtkMRMLTextNode or None
-        Name to what `fill_file` wrote. Without evidence, a recount is not possible.
+        Name to the node written by `fill_file`. Without evidence, a recount is not possible.
     labels : ndarray, shape (slice, row, column)
-        The label map that the segments make.
+        The label map of the segments.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def label_map_of(node: Any, shape: tuple[int, ...], matrix_lps: np.ndarray, to_w
 
 
 def _paste(whole: np.ndarray, image: Any, to_index: np.ndarray, value: int) -> None:
-    """Write a value into `whole` where an image has it; an image with other voxels, or what lies outside, is dropped.
+    """Set the voxels of `whole` that an image sets; ignore images on other grids and voxels outside.
 
     `to_index`, shape (4, 4), leads from the image's (i, j, k, 1) to the indices of `whole`.
     """

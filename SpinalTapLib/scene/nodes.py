@@ -1,4 +1,4 @@
-"""Find, make, name, place and remove the nodes of a result, by their role and volume."""
+"""Find, create, name, place and remove the nodes of a result, by role and volume."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import slicer
 
 ROLE = "SpinalTap.Role"
-"""Node attribute with the role of a node; its name belongs to the user."""
+"""Node attribute with the role of a node, because users may rename nodes."""
 
 VOLUME_REFERENCE = "SpinalTapVolume"
 """Node reference from each result node to its volume; unlike an ID in an attribute it survives a scene import."""
@@ -21,7 +21,7 @@ MEMORY, EVIDENCE, MESHES = "memory", "evidence", "meshes"
 def nodes_of_class(scene: Any, class_name: str) -> list[Any]:
     """Return the nodes of a class, in scene order."""
     found = scene.GetNodesByClass(class_name)
-    found.UnRegister(None)  # the collection comes with a reference of its own
+    found.UnRegister(None)  # the collection holds its own reference
     return [found.GetItemAsObject(i) for i in range(found.GetNumberOfItems())]
 
 
@@ -59,7 +59,7 @@ def make(scene: Any, volume: Any, role: str, name: str) -> Any:
 
 
 def rename(node: Any, name: str) -> None:
-    """Name a node after its volume, unless the user has given it a name."""
+    """Name a node after its volume, unless the user has renamed it."""
     if node.GetName() == node.GetAttribute(_GIVEN_NAME):
         node.SetName(name)
         node.SetAttribute(_GIVEN_NAME, name)
@@ -75,7 +75,7 @@ def remove(scene: Any, node: Any) -> None:
     tree = hierarchy(scene)
     item = tree.GetItemByDataNode(node)
     if item:
-        tree.RemoveItem(item, False, False)  # the application would do it; without it, an item would point nowhere
+        tree.RemoveItem(item, False, False)  # the application would do this; outside it, a dangling item would remain
     for other in (node, *belongings):
         if other is not None and scene.IsNodePresent(other):
             scene.RemoveNode(other)
@@ -93,7 +93,7 @@ def place_beside(scene: Any, volume: Any, node: Any) -> None:
 
 
 def place_in_folder(scene: Any, volume: Any, nodes: list[Any], name: str) -> None:
-    """Put nodes into one folder beside the volume: the folder that one of them lies in, else a new one."""
+    """Put nodes into one folder next to the volume: the folder of one of them, else a new one."""
     tree = hierarchy(scene)
     items = [_item(tree, node) for node in nodes]
     folder = next((tree.GetItemParent(item) for item in items if _is_folder(tree, tree.GetItemParent(item))), None)
@@ -106,14 +106,14 @@ def place_in_folder(scene: Any, volume: Any, nodes: list[Any], name: str) -> Non
 
 
 def remove_empty_folder(scene: Any, folder: int | None) -> None:
-    """Remove a folder of points that has lost all of them."""
+    """Remove an empty folder of points."""
     tree = hierarchy(scene)
     if folder and _is_folder(tree, folder) and not tree.GetNumberOfItemChildren(folder):
         tree.RemoveItem(folder)
 
 
 def folder_of(scene: Any, node: Any) -> int | None:
-    """Return the item of the folder of points that a node lies in, or None."""
+    """Return the item of the folder of points that contains a node, or None."""
     tree = hierarchy(scene)
     folder = tree.GetItemParent(_item(tree, node))
     return folder if _is_folder(tree, folder) else None

@@ -1,4 +1,4 @@
-"""Report what users do to the nodes; what SpinalTap does itself is not reported."""
+"""Report user actions on the nodes, but not SpinalTap's own changes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..session.ports import SceneEvents
 from . import nodes, roi
 
 PREVIEW_S = 0.1
-"""Shortest time between two reports of a moving box; nobody reads faster."""
+"""Shortest time between two reports of a moving box; enough for text that people read."""
 
 
 class Observers:
@@ -39,13 +39,13 @@ class Observers:
         self._tags: list[tuple[Any, int]] = []
         self._box_tags: list[tuple[Any, int]] = []
         self._volume_tags: list[tuple[Any, int]] = []
-        self._orphans: list[Any] = []  # nodes that belong to a volume that is being removed
+        self._orphans: list[Any] = []  # nodes of a volume that is being removed
         self._unreported = 0
         self._last_preview = 0.0
         self.is_dragging = False
 
     def listen(self, events: SceneEvents | None) -> None:
-        """Call `events` from now on; None ends it."""
+        """Report user actions to `events`; None stops reporting."""
         for tags in (self._tags, self._box_tags, self._volume_tags):
             _drop(tags)
         self._events = events
@@ -59,7 +59,7 @@ class Observers:
         self.refresh()
 
     def watch(self, volume: str | None) -> None:
-        """Make `volume` the one that is reported on."""
+        """Report on `volume`."""
         self._volume = volume
         _drop(self._volume_tags)
         node = self._scene.GetNodeByID(volume) if volume else None
@@ -89,7 +89,7 @@ class Observers:
 
     @contextlib.contextmanager
     def unreported(self) -> Iterator[None]:
-        """Report nothing while SpinalTap changes nodes itself."""
+        """Suppress reports while SpinalTap changes nodes itself."""
         self._unreported += 1
         try:
             yield
@@ -135,7 +135,7 @@ class Observers:
             self._events.box_released()
 
     def _on_removed(self, node: Any) -> None:
-        # A scene that closes is reported once, at its end, not node by node.
+        # Closing a scene is reported once at the end, not for each node.
         if self._unreported or self._events is None or self._scene.IsClosing() or node is None:
             return
         node_id = node.GetID()
@@ -156,7 +156,7 @@ class Observers:
             self._events.result_removed()
 
     def _on_gone(self) -> None:
-        # Nodes must not be removed while another one is being removed; this is called right after.
+        # Nodes must not be removed during the removal of another node; this is called right after it.
         orphans, self._orphans = self._orphans, []
         with self.unreported():
             for node in orphans:

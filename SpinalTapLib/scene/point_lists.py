@@ -1,4 +1,4 @@
-"""Fill the point lists: one locked list of five labelled points a vertebra."""
+"""Fill the point lists: one locked list of five labelled points per vertebra."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ..spine.segments import segment_of
 from ..spine.vertebra import Vertebra
 from .frames import Frame
 
-_GLYPH_MM = 3.0  # small beside a body of 15-30 mm, large enough to be seen
+_GLYPH_MM = 3.0  # small compared to a body of 15-30 mm, large enough to see
 _TEXT_SCALE = 2.5  # per cent of the view; Slicer's 3.0 covers a cervical vertebra
 
 
 def set_up(node: Any) -> None:
-    """Show a new list as small points without texts."""
+    """Show a new list as small points without labels."""
     display = node.GetDisplayNode()
-    display.SetPointLabelsVisibility(False)  # a hundred texts would hide the scan; users can switch them on
+    display.SetPointLabelsVisibility(False)  # a hundred labels would hide the scan; users can switch them on
     display.SetPropertiesLabelVisibility(False)
     display.SetUseGlyphScale(False)
     display.SetGlyphSize(_GLYPH_MM)
@@ -26,7 +26,7 @@ def set_up(node: Any) -> None:
 
 
 def fill(node: Any, vertebra: Vertebra, frame: Frame) -> None:
-    """Give a list the points, labels and colour of a vertebra; writes only what differs."""
+    """Set the points, labels and colour of a list to those of a vertebra; write only what differs."""
     name = vertebra.name
     was_modifying = node.StartModify()
     try:

@@ -14,7 +14,7 @@ NAME, NEW_NAME = "S1 box", "missed vertebra"
 COLOUR, NEW_COLOUR = (1.0, 0.85, 0.2), (1.0, 0.45, 0.25)
 
 PUT_AWAY = "SpinalTap.PutAway"
-"""Attribute of a box that is hidden because another scan is the chosen one."""
+"""Attribute of a box that is hidden while another scan is chosen."""
 
 _BY = "SpinalTap.PlacedBy"
 _USER, _PROGRAM = "user", "SpinalTap"
@@ -24,7 +24,7 @@ def set_up(node: Any, colour: tuple[float, float, float] = COLOUR) -> None:
     """Show a new box as a frame with handles: a fill would darken the slice views."""
     display = node.GetDisplayNode()
     display.SetFillVisibility(False)
-    display.SetPropertiesLabelVisibility(True)  # the name stands beside it
+    display.SetPropertiesLabelVisibility(True)  # the name label shows beside it
     display.SetHandlesInteractive(True)
     display.SetTranslationHandleVisibility(True)
     display.SetScaleHandleVisibility(True)
@@ -39,7 +39,7 @@ def is_users(node: Any) -> bool:
 
 
 def mark(node: Any, by_user: bool) -> None:
-    """Store in the node who has placed the box."""
+    """Store in the node whether the user placed the box."""
     node.SetAttribute(_BY, _USER if by_user else _PROGRAM)
 
 
@@ -50,7 +50,7 @@ def write(node: Any, box: SeedBox, local_from_lps: np.ndarray) -> None:
     to_node = np.eye(4)
     to_node[:3, :3] = axes / lengths
     if np.linalg.det(to_node[:3, :3]) < 0:
-        to_node[:3, 0] *= -1  # a box looks the same from both ends; Slicer's handles want a right-handed one
+        to_node[:3, 0] *= -1  # a box is symmetric, and Slicer's handles need right-handed axes
     to_node[:3, 3] = local_from_lps[:3, :3] @ box.center_lps_mm + local_from_lps[:3, 3]
     was_modifying = node.StartModify()
     try:

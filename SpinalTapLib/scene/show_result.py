@@ -1,4 +1,4 @@
-"""Put one result into the scene, all of it or nothing."""
+"""Show one result in the scene, completely or not at all."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from .volume_node import labels_kji
 
 
 class Showing:
-    """Puts results of one volume into the scene.
+    """Shows results of one volume in the scene.
 
     Parameters
     ----------
     scene : vtkMRMLScene
         The scene.
     volume : vtkMRMLVolumeNode
-        What was segmented.
+        The segmented volume.
     then : Frame
-        Where it lay when it was read.
+        Its frame when it was read.
     """
 
     def __init__(self, scene: Any, volume: Any, then: Frame) -> None:
@@ -36,7 +36,7 @@ class Showing:
         self._made: list[Any] = []
 
     def show(self, result: Result, provenance: Mapping[str, str], fresh: bool, discard: Mapping[str, str]) -> None:
-        """Update the nodes, or make them; see `ports.Scene.show`."""
+        """Create or update the nodes; see `ports.Scene.show`."""
         frame, parent = self._place()
         wanted = segments.picture(self._labels(result), result.surfaces, frame)
         saved = self._snapshots(result)
@@ -53,7 +53,7 @@ class Showing:
     def _show(
         self, result: Result, wanted: segments.Picture, frame: Frame, fresh: bool, discard: Mapping[str, str]
     ) -> None:
-        """Do what may fail; the segments last, because copies of them would take long."""
+        """Do the steps that may fail; the segments come last, because backing them up would be slow."""
         answer = self._node(nodes.MEMORY, "SpinalTap memory")
         memory.set_up(answer)
         memory.fill(answer, result)
@@ -80,7 +80,7 @@ class Showing:
         segments.update(segmentation, wanted, kept)
 
     def _finish(self, result: Result, provenance: Mapping[str, str], parent: str | None) -> None:
-        """Do what cannot fail: names, places and provenance; remove lists that are left over."""
+        """Do the steps that cannot fail: names, folders and provenance; remove obsolete lists."""
         volume, scene = self._volume, self._scene
         lists = nodes.find_all(scene, volume, nodes.POINTS)
         folder = nodes.folder_of(scene, lists[0]) if lists else None
@@ -111,7 +111,7 @@ class Showing:
         return labels
 
     def _place(self) -> tuple[Frame, str | None]:
-        """Return where the nodes go, and the ID of the transform above them.
+        """Return the frame for the nodes, and the ID of the transform above them.
 
         A volume that was moved by the transform above it takes its results along. Where a transform was hardened,
         or taken away without moving the volume, they stay where they are.
@@ -128,7 +128,7 @@ class Showing:
         )
 
     def _keep_copies(self, node: Any, edited: Mapping[str, str], discard: Mapping[str, str]) -> None:
-        """Copy hand edits that are about to be replaced, except those that the user wants to discard."""
+        """Copy hand edits that are about to be replaced, except those to discard."""
         made = segments.ours(node)
         wanted = [i for i, found in edited.items() if discard.get(made[i].GetName()) != found]
         if not wanted:
@@ -142,7 +142,7 @@ class Showing:
         nodes.place_beside(self._scene, self._volume, copy)
 
     def _snapshots(self, result: Result) -> list[tuple[Any, Any]]:
-        """Return copies of the nodes that will change, the segmentation apart."""
+        """Return copies of the nodes that will change, except the segmentation."""
         roles = [nodes.MEMORY, nodes.TABLE, nodes.POINTS]
         stored = {role: nodes.find(self._scene, self._volume, role) for role in memory.FILES}
         roles += [role for role, node in stored.items() if not memory.holds_files(node, result)]
@@ -156,7 +156,7 @@ class Showing:
         return saved
 
     def _node(self, role: str, what: str) -> Any:
-        """Return the volume's node of that role, made if it is not there."""
+        """Return the volume's node of that role; create it if it does not exist."""
         name = f"{self._volume.GetName()} {what}"
         node = nodes.find(self._scene, self._volume, role)
         if node is None:

@@ -10,7 +10,7 @@ import slicer
 
 
 def worker_python() -> str:
-    """Return the Python that the worker runs in: Slicer's ``PythonSlicer``, or this one outside of Slicer."""
+    """Return the Python executable for the worker: Slicer's ``PythonSlicer``, or the running one outside Slicer."""
     app = getattr(slicer, "app", None)
     if app is not None:
         suffix = ".exe" if sys.platform == "win32" else ""

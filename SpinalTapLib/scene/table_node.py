@@ -10,7 +10,7 @@ from ..spine.vertebra import Spine
 
 
 def fill(node: Any, spine: Spine) -> None:
-    """Write the vertebra list into a table node, replacing what it holds."""
+    """Write the list of vertebrae into a table node, replacing its content."""
     vertebrae = spine.vertebrae[::-1]
     names = sorted({name for vertebra in vertebrae for name in vertebra.measurements})
     columns = [

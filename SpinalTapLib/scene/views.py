@@ -1,4 +1,4 @@
-"""Views: centre the slice views on a point, show surfaces in 3-D with the camera on them."""
+"""Centre the slice views on a point, and show surfaces in 3-D with the camera on them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import slicer
 
 from .nodes import nodes_of_class
 
-_FROM_LEFT_FRONT = np.array([-0.75, 0.65, 0.1])  # RAS: an oblique view in which neither side hides the other
+_FROM_LEFT_FRONT = np.array([-0.75, 0.65, 0.1])  # RAS; an oblique view from which both sides can be seen
 _CAMERA_DISTANCE = 2.6  # times the largest extent: the whole spine fits into a view angle of 30 degrees
 
 
 def jump(scene: Any, point_ras_mm: np.ndarray) -> None:
     """Centre all slice views on a point, shape (3,), RAS world, mm.
 
-    The slice node's own mode would only change the offset by default, and leave a point outside a zoomed view.
+    By default the slice node's own mode only changes the offset, which leaves a point outside a zoomed view.
     """
     slicer.vtkMRMLSliceNode.JumpAllSlices(
         scene, *(float(x) for x in point_ras_mm), slicer.vtkMRMLSliceNode.CenteredJumpSlice
@@ -24,7 +24,7 @@ def jump(scene: Any, point_ras_mm: np.ndarray) -> None:
 
 
 def show_3d(scene: Any, node: Any, visible: bool) -> None:
-    """Show or hide a segmentation's surfaces in the 3-D views, and look at them when they are shown."""
+    """Show or hide a segmentation's surfaces in the 3-D views; point the camera at them when shown."""
     display = node.GetDisplayNode()
     if display is None:
         node.CreateDefaultDisplayNodes()

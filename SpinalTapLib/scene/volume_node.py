@@ -1,4 +1,4 @@
-"""Convert a volume node to a SagittalVolume, or say in one sentence why that is not possible."""
+"""Convert a volume node to a SagittalVolume, or explain in one sentence why that is not possible."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .frames import RAS_FROM_LPS, Frame, frame_of
 
 
 def problem(node: Any) -> str:
-    """Return why a node cannot be segmented, or an empty text; looks at the node only, not at its voxels."""
+    """Return why a node cannot be segmented, or an empty string; checks only the node, not its voxels."""
     if node is None:
         return "The volume is no longer in the scene; choose another one."
     name = repr(node.GetName())
@@ -38,12 +38,12 @@ def problem(node: Any) -> str:
 
 
 def sagittal_volume(node: Any, frame: Frame | None = None) -> tuple[SagittalVolume, Frame]:
-    """Return a volume node as a `SagittalVolume` in LPS world, and where it lay.
+    """Return a volume node as a `SagittalVolume` in LPS world, and its frame.
 
     Parameters
     ----------
     frame : Frame, optional
-        Where it lay at the time of interest; where it lies now by default.
+        Its frame at the time of interest; the present one by default.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def sagittal_volume(node: Any, frame: Frame | None = None) -> tuple[SagittalVolu
     if reason:
         raise ValueError(reason)
     frame = frame or frame_of(node)
-    array = np.array(array_kji(node.GetImageData()))  # a copy: later edits must not reach the run
+    array = np.array(array_kji(node.GetImageData()))  # a copy, so that later edits do not affect the run
     matrix = (RAS_FROM_LPS @ frame.ijk_to_world)[:, [2, 1, 0, 3]]
     return volume_from_array(array, matrix, node.GetName() or "volume"), frame
 
@@ -66,7 +66,7 @@ def array_kji(image: Any) -> np.ndarray:
 
 
 def turn_between(to_index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return how one voxel grid is turned against another.
+    """Return the axis permutation and flips between two voxel grids.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def turn_between(to_index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Raises
     ------
     ValueError
-        If the two grids are not turns of one another.
+        If the grids differ by more than a permutation and flips of axes.
     """
     whole = np.round(to_index[:3, :3])
     square = np.abs(whole)

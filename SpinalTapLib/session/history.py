@@ -1,4 +1,4 @@
-"""How many earlier results undo keeps."""
+"""Limits on the earlier results that undo keeps."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 MOST_UNDOS = 20
 MOST_BYTES = 256 * 2**20
-"""Limit on their label maps: each correction of a scan of 384 x 384 x 176 voxels makes one of 50 MB."""
+"""Limit on the size of their label maps: a correction of a scan of 384 x 384 x 176 voxels adds one of 50 MB."""
 
 
 def latest(history: Sequence[Result]) -> tuple[Result, ...]:
-    """Return the end of a history, oldest first, within both limits; the last result is always kept."""
+    """Return the end of a history, oldest first, within both limits; the latest result is always kept."""
     room, kept = MOST_BYTES, 0
     for result in reversed(history[-MOST_UNDOS:]):
         labels = result.spine.label_map

@@ -1,4 +1,4 @@
-"""Requests to the worker, one at a time, and what comes of each: progress, a result or a failure."""
+"""Send requests to the worker, one at a time, and turn its messages into progress, a result or a failure."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
     from ..spine.vertebra import SeedBox
 
 HEARTBEAT_S = 0.5
-"""Longest time between two news while a request runs: the seconds in the progress sentence go on even where the
-worker cannot speak, such as while it loads its libraries."""
+"""Longest time between two progress updates while a request runs: the seconds in the progress sentence keep counting
+even while the worker is silent, for example while it loads its libraries."""
 
 
 @dataclass(frozen=True)
 class Purpose:
-    """What a session does with the answer to a request.
+    """How a session handles the answer to a request.
 
     Attributes
     ----------
     fresh : bool
         True for a new segmentation, False for a recount.
     moved : bool
-        True if the volume was moved since the result before it was made.
+        True if the volume was moved after the previous result was made.
     adds : bool
         True if the request adds the vertebra in the box for a missed one.
     discard : mapping of str to str
-        Hand edits that the user does not want to keep; see `ports.Scene.show`.
+        Hand edits to discard; see `ports.Scene.show`.
     """
 
     fresh: bool = False
@@ -53,7 +53,7 @@ class Purpose:
 
 @dataclass(frozen=True)
 class Job:
-    """A request that the worker works on, and where its answer will be: ``<answer>.json`` in `folder`."""
+    """The request that the worker is handling; its answer will be ``<answer>.json`` in `folder`."""
 
     number: int
     folder: Path
@@ -72,7 +72,7 @@ class Jobs:
     Attributes
     ----------
     job : Job or None
-        What the worker works on. After an outcome it stays until `end` is called.
+        The request that the worker is handling. After an outcome it stays until `end` is called.
     """
 
     def __init__(self, worker: Worker) -> None:
@@ -81,13 +81,13 @@ class Jobs:
         self._status = StatusLine()
         self._number = 0
         self._warmed: Path | None = None  # folder whose evidence the worker holds
-        self._shapes: exchange.Shapes | None = None  # of the last answer: a recount has the same
+        self._shapes: exchange.Shapes | None = None  # of the last answer; a recount has the same shapes
         self._last_news = 0.0
         self.job: Job | None = None
 
     @property
     def progress(self) -> Progress:
-        """How far the job is, or what became of the last one."""
+        """Progress of the job, or the outcome of the last one."""
         return self._status.progress
 
     def segment(self, volume: SagittalVolume, seed: SeedBox | None, options: Options, purpose: Purpose) -> None:
@@ -98,7 +98,7 @@ class Jobs:
         self._status.begin("Starting")
 
     def recount(self, result: Result, count: Count, options: Options, purpose: Purpose) -> None:
-        """Ask for another count of a result; with edits its answer has a folder of its own. Errors as for `segment`."""
+        """Request a recount; with edits, the answer gets its own folder. Errors as for `segment`."""
         before = result.folder
         if before is None:
             raise ValueError("The levels of this stored result cannot be counted again; segment the volume again.")
@@ -116,7 +116,7 @@ class Jobs:
         self._status.begin("Counting again")
 
     def warm(self, folder: Path) -> None:
-        """Let the worker load what a recount needs, if it has nothing else to do; asking again costs nothing."""
+        """Have an idle worker load what a recount needs; repeated calls cost nothing."""
         if self.job is None and self._warmed != folder:
             self._number += 1
             self._worker.send({"id": self._number, "command": "warm", "folder": str(folder)})
@@ -130,7 +130,7 @@ class Jobs:
             self.end("Cancelled; the scene is as it was.")
 
     def poll(self) -> tuple[bool, Result | Failure | None]:
-        """Take in messages; return whether there was news, and what the job came to, if it has ended."""
+        """Process messages; return whether anything changed, and the outcome of the job if it has ended."""
         messages = self._worker.receive()
         for message in messages:
             outcome = self._take(message)
@@ -142,7 +142,7 @@ class Jobs:
         return news, None
 
     def end(self, sentence: str, fraction: float = 0.0) -> None:
-        """Forget the job; `sentence` says what became of it."""
+        """End the job; `sentence` describes its outcome."""
         self.job = None
         self._status.end(sentence, fraction)
 
@@ -152,7 +152,7 @@ class Jobs:
             self._status.end(sentence)
 
     def new_folder(self) -> Path:
-        """Make an exchange folder; raise OSError if there is no place for it."""
+        """Create an exchange folder; raise OSError if that fails."""
         return self._folders.new()
 
     def keep_only(self, results: Iterable[Result | None]) -> None:
@@ -178,7 +178,7 @@ class Jobs:
         if event == "died":
             self._warmed = None
         if job is None or (event != "died" and message.get("id") != job.number):
-            return None  # of a request that was cancelled, or of `warm`
+            return None  # belongs to a cancelled request or to `warm`
         if event == "progress":
             self._status.advance(float(message["fraction"]), str(message["sentence"]))
         elif event == "done":

@@ -1,4 +1,4 @@
-"""What a session needs of a panel (`Face`), of the MRML scene and of the worker process: three protocols.
+"""Protocols between a session and the panel (`Face`), the MRML scene (`Scene`) and the worker process (`Worker`).
 
 Nothing here imports Qt, Slicer or the library's heavy parts, so that a panel may import it at start-up.
 """
@@ -23,15 +23,15 @@ class Face(Protocol):
     """A panel, script or test that shows a session. Called on the thread that polls the session."""
 
     def session_changed(self, change: Change) -> None:
-        """React to a change: read the session's properties again."""
+        """React to a change by reading the session's properties again."""
 
     def ask_about_edits(self, names: Sequence[str]) -> EditAnswer:
-        """Ask the user what to do with the segments `names`, which were changed by hand and will be replaced."""
+        """Ask the user what to do with the segments `names`, which were edited by hand and will be replaced."""
 
 
 @dataclass(frozen=True)
 class SceneEvents:
-    """What a scene calls when the user acts on the nodes; what SpinalTap does itself is not reported.
+    """Callbacks for user actions on the scene's nodes; SpinalTap's own changes are not reported.
 
     Attributes
     ----------
@@ -66,52 +66,52 @@ class SceneEvents:
 class Scene(Protocol):
     """The scene that a session works on; `SpinalTapLib.scene.SlicerScene` is the real one. Node IDs are texts.
 
-    Every method raises ValueError with one plain sentence for what the user can put right.
+    Methods raise ValueError with one plain sentence for problems that the user can correct.
     """
 
     def listen(self, events: SceneEvents | None) -> None:
-        """Call `events` from now on; None ends it."""
+        """Report user actions to `events`; None stops reporting."""
 
     def watch_volume(self, volume: str | None) -> None:
-        """Make `volume` the one whose removal, box and result are reported."""
+        """Report the removal, box and result of `volume`."""
 
     def volume_name(self, volume: str) -> str:
         """Return the volume's name."""
 
     def volume_problem(self, volume: str) -> str:
-        """Return why the node cannot be segmented, in one sentence, or an empty text."""
+        """Return why the node cannot be segmented, in one sentence, or an empty string."""
 
     def read_volume(self, volume: str) -> Any:
         """Return the volume as a `SagittalVolume` in LPS world, the transforms above it included."""
 
     def has_moved(self, volume: str) -> bool:
-        """Return True if the volume lies elsewhere than when the result in the scene was made."""
+        """Return True if the volume has moved since the result in the scene was made."""
 
     def moved_along(self, volume: str, box: SeedBox) -> SeedBox:
-        """Return a box of the result in the scene, moved along with the volume if that was moved since."""
+        """Return a box of the result in the scene, transformed to the volume's present position."""
 
     def edited_segments(self, volume: str) -> Mapping[str, str]:
-        """Return the segments changed by hand since they were made: name to fingerprint."""
+        """Return the segments edited by hand: name to fingerprint."""
 
     def show(
         self, volume: str, result: Result, provenance: Mapping[str, str], fresh: bool, discard: Mapping[str, str]
     ) -> None:
-        """Put a result into the scene, updating in place; if it fails, the scene is as it was before the call.
+        """Show a result in the scene, updating nodes in place; on failure, the scene stays unchanged.
 
         Parameters
         ----------
         fresh : bool
-            True after a new segmentation: bodies changed by hand are replaced, and a copy of them kept. False
-            after a recount: bodies keep the shape that the user gave them, and only change their names.
+            True after a new segmentation: bodies edited by hand are replaced, and a copy is kept. False
+            after a recount: bodies keep the user's edits, and only their names change.
         discard : mapping of str to str
-            Hand edits, name to fingerprint as from `edited_segments`, that the user does not want to keep.
+            Hand edits, name to fingerprint as from `edited_segments`, to discard.
         """
 
     def has_result(self, volume: str) -> bool:
         """Return True if the segmentation of `volume` is in the scene."""
 
     def restore(self, volume: str, folder: Path) -> Result | None:
-        """Return the result that the scene holds for `volume`, its exchange folder filled in `folder`; or None."""
+        """Return the stored result of `volume`, or None; its exchange files are written to `folder`."""
 
     def has_box(self, volume: str) -> bool:
         """Return True if there is an S1 box."""
@@ -120,16 +120,16 @@ class Scene(Protocol):
         """Return the S1 box in LPS world, or None if there is none; raise ValueError if it cannot be used."""
 
     def box_is_users(self, volume: str) -> bool:
-        """Return True if the user placed or dragged the box, False if it only marks the S1 that was found."""
+        """Return True if the user placed or dragged the box, False if it only marks the detected S1."""
 
     def place_box(self, volume: str, box: SeedBox, by_user: bool) -> None:
-        """Make the S1 box or move it; a box that is being dragged is left alone."""
+        """Create or move the S1 box; a box that is being dragged is not touched."""
 
     def put_box_away(self, volume: str) -> None:
         """Hide the S1 box, if there is one and it is visible, until `bring_box_back`."""
 
     def bring_box_back(self, volume: str) -> None:
-        """Show the S1 box again if `put_box_away` has hidden it, in this session or in an earlier one."""
+        """Show the S1 box again if `put_box_away` hid it, in this session or an earlier one."""
 
     def has_new_box(self, volume: str) -> bool:
         """Return True if there is a box around a missed vertebra."""
@@ -138,7 +138,7 @@ class Scene(Protocol):
         """Return the box around a missed vertebra in LPS world, or None; raise ValueError if it cannot be used."""
 
     def place_new_box(self, volume: str, box: SeedBox | None) -> None:
-        """Make the box around a missed vertebra or move it; None removes it."""
+        """Create, move or (None) remove the box around a missed vertebra."""
 
     def show_box(self, volume: str, visible: bool) -> None:
         """Show or hide the S1 box."""
@@ -147,7 +147,7 @@ class Scene(Protocol):
         """Return True if there is an S1 box and it is visible."""
 
     def volume_bounds(self, volume: str) -> np.ndarray:
-        """Return the volume's ends along the world's axes, shape (3, 2), LPS, mm."""
+        """Return the volume's bounds along the world axes, shape (3, 2), LPS, mm."""
 
     def jump(self, point_lps_mm: np.ndarray) -> None:
         """Centre all slice views on the point, shape (3,), LPS, mm."""
@@ -159,19 +159,19 @@ class Scene(Protocol):
         """Return True if the surfaces are shown in 3-D."""
 
     def surfaces(self, volume: str) -> Mapping[str, Any]:
-        """Return segment name to closed surface (vtkPolyData), LPS world, mm, with the user's own edits."""
+        """Return segment name to closed surface (vtkPolyData), LPS world, mm, with the user's edits."""
 
 
 class Worker(Protocol):
-    """The other process; `SpinalTapLib.workerlink.WorkerLink` is the real one."""
+    """The worker process; `SpinalTapLib.workerlink.WorkerLink` is the real one."""
 
     def send(self, request: Mapping[str, Any]) -> None:
         """Send a request, starting the process if it does not run; raise ValueError if it cannot be started."""
 
     def receive(self) -> list[dict[str, Any]]:
-        """Return the messages that have come since the last call, without waiting.
+        """Return the messages received since the last call, without waiting.
 
-        A process that ended by itself is reported once, as a message with ``event`` ``"died"`` and a ``sentence``.
+        A process that ended on its own is reported once, as a message with ``event`` ``"died"`` and a ``sentence``.
         """
 
     def kill(self) -> None:

@@ -1,4 +1,4 @@
-"""Where a result comes from: attributes of its nodes, and the log for a bug report."""
+"""Provenance of a result: node attributes, and the log for a bug report."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def provenance(result: Result, options: Options) -> dict[str, str]:
-    """Return attributes of the result nodes: name to value."""
+    """Return the attributes of the result nodes, name to value."""
     spine = result.spine
     return {
         "Version": __version__,

@@ -1,4 +1,4 @@
-"""Temporary exchange folders of one process; those that a crashed process left behind are removed."""
+"""Manage the temporary exchange folders of a process, and remove those left by crashed processes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class RunFolders:
         self._home: Path | None = None
 
     def new(self) -> Path:
-        """Make an exchange folder; raise OSError if there is no place for it."""
+        """Create an exchange folder; raise OSError if that fails."""
         if self._home is None:
             remove_stale_homes(Path(tempfile.gettempdir()))
             self._home = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{platform.node()}-{os.getpid()}-"))
@@ -31,7 +31,7 @@ class RunFolders:
 
     @contextlib.contextmanager
     def filled(self) -> Iterator[Path]:
-        """Give a new exchange folder, which is removed if the block that fills it fails."""
+        """Yield a new exchange folder, which is removed if the block fails."""
         folder = self.new()
         try:
             yield folder
@@ -46,7 +46,7 @@ class RunFolders:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def close(self) -> None:
-        """Remove all of them."""
+        """Remove all exchange folders."""
         if self._home is not None:
             with contextlib.suppress(OSError):
                 self._cleaner()
@@ -54,12 +54,12 @@ class RunFolders:
 
 
 def remove_stale_homes(folder: Path) -> None:
-    """Remove what crashed processes of this host left in a temporary folder: it holds patients' scans.
+    """Remove the folders of crashed processes on this host, because they hold patients' scans.
 
-    Containers and cluster nodes may share the folder, and a process number means something on its own host only.
+    Containers and cluster nodes may share the folder, and a process ID is only meaningful on its own host.
     """
     if os.name != "posix":
-        return  # Windows has no harmless way to ask whether a process runs
+        return  # Windows has no safe way to ask whether a process runs
     for home in folder.glob(f"{_PREFIX}*"):
         found = re.fullmatch(re.escape(_PREFIX) + r"(.*)-(\d+)-[^-]+", home.name)
         if found is None or found.group(1) != platform.node():
@@ -69,4 +69,4 @@ def remove_stale_homes(folder: Path) -> None:
         except (ProcessLookupError, OverflowError):
             shutil.rmtree(home, ignore_errors=True)
         except OSError:
-            continue  # it runs, as another user
+            continue  # it is running as another user

@@ -1,4 +1,4 @@
-"""The S1 box of the chosen volume: what it marks, and where it belongs after a result, a failure or another choice."""
+"""Place, hide and read the S1 box of the chosen volume."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class S1Box:
         self._scene = scene
 
     def seed(self, state: SessionState) -> SeedBox | None:
-        """Return what a new run counts from, where the volume lies now, or None.
+        """Return the seed of a new run at the volume's present position, or None.
 
         Raises ValueError if the box cannot be read.
         """
@@ -35,7 +35,7 @@ class S1Box:
         return self._scene.moved_along(volume, seed) if seed is not None else None
 
     def mark(self, state: SessionState) -> None:
-        """Place the box around what the result is counted from, or around the S1 that was found."""
+        """Place the box around the vertebra that the result is counted from, or around the detected S1."""
         if state.volume is None or state.result is None:
             return
         box, by_user = boxes.box_of(state.result.spine)
@@ -43,7 +43,7 @@ class S1Box:
             self._scene.place_box(state.volume, box, by_user)
 
     def put_back(self, state: SessionState) -> None:
-        """After a recount that came to nothing, place the box again around what the levels are counted from."""
+        """Restore the box after a failed recount."""
         volume, result = state.volume, state.result
         if volume is None or result is None or not self._scene.has_box(volume):
             return
@@ -56,7 +56,7 @@ class S1Box:
                 self._scene.place_box(volume, box, by_user=False)
 
     def show(self, state: SessionState) -> None:
-        """Show the box: where it was, else on the S1 that was found, else in the volume's lower middle."""
+        """Show the box where it was, else on the detected S1, else in the lower middle of the volume."""
         volume = str(state.volume)
         if not self._scene.has_box(volume):
             box = boxes.box_of(state.result.spine)[0] if state.result is not None else None
@@ -64,16 +64,16 @@ class S1Box:
         self._scene.show_box(volume, True)
 
     def put_away(self, volume: str) -> None:
-        """Hide the boxes of a volume that is no longer the chosen one: dragging them would do nothing."""
+        """Hide the boxes of a volume that is no longer chosen, because dragging them would have no effect."""
         self._scene.place_new_box(volume, None)
         self._scene.put_box_away(volume)
 
     def bring_back(self, volume: str) -> None:
-        """Show the box of a volume that is chosen again, if `put_away` has hidden it."""
+        """Show the box of a volume that is chosen again, if `put_away` hid it."""
         self._scene.bring_box_back(volume)
 
     def preview(self, state: SessionState) -> str:
-        """Return one sentence: what releasing the box here would do."""
+        """Describe in one sentence what releasing the box here would do."""
         if state.volume is None or state.result is None:
             return "Let go of the box on S1, the top of the sacrum, and segment the spine."
         try:

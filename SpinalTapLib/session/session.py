@@ -1,6 +1,6 @@
-"""Session: one user's work on one scan at a time, without Qt and without Slicer.
+"""The session: state and commands for one scan at a time, independent of Qt and Slicer.
 
-A panel or a script gives commands and reads properties; scene and worker are reached through the protocols of `ports`.
+A panel or script gives commands and reads properties; `ports` defines the protocols to scene and worker.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .ports import Face, Scene, SceneEvents, Worker
 from .s1_box import S1Box
 from .state import Can, Change, EditAnswer, Failure, Progress, SessionState, State
 
-_POLL_S = 0.02  # how often a script that waits looks for news
+_POLL_S = 0.02  # polling interval of `wait`
 
 _log = logging.getLogger(__name__)
 
@@ -38,8 +38,8 @@ _log = logging.getLogger(__name__)
 class Session:
     """Commands, properties and notifications for one volume at a time.
 
-    A command that cannot be given now raises ValueError with the sentence that its ``can_<command>`` carries.
-    Everything that goes wrong later leaves the scene as it was and ends in `State.FAILED` with `failure` set.
+    A command that is not available raises ValueError with the reason in its ``can_<command>``. Later errors leave the
+    scene unchanged and end in `State.FAILED` with `failure` set.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class Session:
     worker : Worker
         The link to the worker process (or a stand-in).
     settings : Options, optional
-        How to run; may be assigned at any time, and counts from the next command.
+        Options of the run; may be assigned at any time and apply from the next command.
 
     Attributes
     ----------
@@ -64,8 +64,8 @@ class Session:
         self._box = S1Box(scene)
         self._faces: list[Face] = []
         self._state = SessionState()
-        self._shelf: dict[str, SessionState] = {}  # of the volumes that are not chosen now
-        self._problem = ""  # of the chosen volume, as the faces know it
+        self._shelf: dict[str, SessionState] = {}  # states of the volumes that are not chosen
+        self._problem = ""  # of the chosen volume, as last reported to the faces
         scene.listen(
             SceneEvents(
                 box_moving=self._on_box_moving,
@@ -83,7 +83,7 @@ class Session:
 
     @property
     def state(self) -> State:
-        """Where the session stands."""
+        """State of the session."""
         return self._state.name
 
     @property
@@ -113,7 +113,7 @@ class Session:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Plain sentences about the result (no S1 or C2 in view, low confidence, ...)."""
+        """Plain sentences about the result, such as levels that are not known or vertebrae to check."""
         return warnings_of(self._state.result.spine) if self._state.result is not None else ()
 
     @property
@@ -145,7 +145,7 @@ class Session:
         worker_log = self._worker.log_tail()
         return provenance.log_text(self.result, self.failure, self.settings, self.progress, worker_log)
 
-    # --- which commands may be given, and why not --------------------------------------------------------------
+    # --- which commands are available --------------------------------------------------------------------------
 
     @property
     def can_segment(self) -> Can:
@@ -188,13 +188,13 @@ class Session:
     def can_take_alternative(self) -> Can:
         """For `take_alternative`."""
         against = why.no_recount(self._state), why.no_alternative(self._state)
-        return can("Counts all levels the other way that the picture allows; Undo goes back.", *against)
+        return can("Names all levels by the other probable count; Undo goes back.", *against)
 
     @property
     def can_drop_vertebra(self) -> Can:
         """For `drop_vertebra`."""
         against = why.no_recount(self._state), why.last_vertebra(self._state)
-        return can("Leaves out what was taken for a vertebra and is none, and counts again.", *against)
+        return can("Removes a false detection, and counts again.", *against)
 
     @property
     def can_show_new_box(self) -> Can:
@@ -223,7 +223,7 @@ class Session:
     @property
     def can_jump(self) -> Can:
         """For `jump_to`."""
-        return can("Moves all slice views to this vertebra.", why.no_result(self._state))
+        return can("Centres all slice views on this vertebra.", why.no_result(self._state))
 
     @property
     def can_export(self) -> Can:
@@ -250,7 +250,7 @@ class Session:
     # --- commands: the volume and the run ----------------------------------------------------------------------
 
     def set_volume(self, volume: str | None) -> None:
-        """Choose the volume by node ID; a result that the scene already holds for it is taken up again.
+        """Choose the volume by node ID, and restore its result from the scene if there is one.
 
         A run on another volume is cancelled first.
         """
@@ -261,7 +261,7 @@ class Session:
             self._shelf[self.volume] = replace(self._state, failure=None, preview="")
             self._box.put_away(self.volume)
         self._state = SessionState(volume)
-        if volume is not None and self._scene.has_result(volume):  # it may have been deleted meanwhile
+        if volume is not None and self._scene.has_result(volume):  # it may have been deleted in the meantime
             self._state = self._shelf.get(volume, self._state)
         self._shelf.pop(str(volume), None)
         self._scene.watch_volume(volume)
@@ -274,10 +274,10 @@ class Session:
         self._tell(Change.VOLUME, Change.STATE, Change.RESULT, Change.BOX)
 
     def segment(self) -> None:
-        """Start the network on the chosen volume; a box that the user has placed is the seed.
+        """Segment the chosen volume; a box placed by the user is the seed.
 
-        So is the mark that the present result was counted from, until `put_box_on_s1` takes it back. It moves along
-        with a scan that was moved since, even where the box in the scene has stayed behind.
+        Otherwise the box that the present result was counted from is the seed, until `put_box_on_s1` removes it. It
+        follows a scan that was moved, even if the box in the scene did not.
         """
         require(self.can_segment)
         volume = str(self.volume)
@@ -296,13 +296,13 @@ class Session:
         self._tell(Change.STATE, Change.PROGRESS)
 
     def cancel(self) -> None:
-        """Stop what runs, at once; the scene is as it was before the command."""
+        """Stop the running command at once; the scene stays as it was before."""
         require(self.can_cancel)
         self._stop()
         self._tell(Change.STATE, Change.PROGRESS, Change.BOX)
 
     def undo(self) -> None:
-        """Go back to the result before the last command that changed it."""
+        """Restore the result before the last command that changed it."""
         require(self.can_undo)
         before = self._state.earlier[-1]
         if self._show(before, Purpose()):
@@ -313,21 +313,21 @@ class Session:
         self._tell(Change.RESULT, Change.STATE, Change.BOX, Change.PROGRESS)
 
     def take_up(self) -> None:
-        """Take up what somebody else, such as a script, has put into the scene for the chosen volume."""
+        """Adopt a result that a script has put into the scene for the chosen volume."""
         self._take_up()
         self._tell(Change.RESULT, Change.STATE, Change.BOX, Change.PROGRESS)
 
     # --- commands: corrections ---------------------------------------------------------------------------------
 
     def reseed(self, level: str = "S1") -> None:
-        """Recount from the box as it lies now, which marks `level`; the network does not run again."""
-        box = self._scene.box(self.volume) if self.volume else None  # raises the reason if it cannot be read
+        """Recount from the box at its present position, which marks `level`, without running the network."""
+        box = self._scene.box(self.volume) if self.volume else None  # raises ValueError if it cannot be read
         require(self.can_reseed)
         if box is not None:
             self._correct(Seed(replace(box, level=levels.level(level).name)))
 
     def put_box_on_s1(self) -> None:
-        """Put the box back on the S1 that the program found by itself, and recount from there."""
+        """Put the box back on the detected S1, and recount from there."""
         require(self.can_put_box_on_s1)
         self._correct(Seed())
 
@@ -337,22 +337,22 @@ class Session:
         self._correct(Shift(steps))
 
     def pin_level(self, index: int, level: str) -> None:
-        """Say that the vertebra `index` (see `Row.index`) is `level`, and recount the others from it."""
+        """Set the level of the vertebra `index` (see `Row.index`), and recount the others from it."""
         require(self.can_pin_level)
         self._correct(Pin(index, level))
 
     def take_alternative(self, number: int = 1) -> None:
-        """Recount the other way that the picture allows: number 1 of ``result.spine.alternatives`` is the likeliest."""
+        """Recount as in another probable count: 1 is the most probable of ``result.spine.alternatives``."""
         require(self.can_take_alternative)
         self._correct(TakeAlternative(number))
 
     def drop_vertebra(self, index: int) -> None:
-        """Leave out the vertebra `index` (see `Row.index`), which is none, and count again."""
+        """Remove a false detection, the vertebra `index` (see `Row.index`), and recount."""
         require(self.can_drop_vertebra)
         self._correct(Drop(index))
 
     def add_vertebra(self) -> None:
-        """Add a vertebra that was missed, from the box of `show_new_box` as it lies now, and count again."""
+        """Add a missed vertebra from the box of `show_new_box`, and recount."""
         require(self.can_add_vertebra)
         box = self._scene.new_box(str(self.volume))
         assert box is not None
@@ -361,7 +361,7 @@ class Session:
     # --- commands: boxes, views, files -------------------------------------------------------------------------
 
     def place_box(self) -> None:
-        """Show the S1 box: where it was, else on the S1 that was found, else in the volume's lower middle."""
+        """Show the S1 box where it was, else on the detected S1, else in the lower middle of the volume."""
         require(self.can_place_box)
         self._box.show(self._state)
         self._tell(Change.BOX)
@@ -373,7 +373,7 @@ class Session:
             self._tell(Change.BOX)
 
     def show_new_box(self) -> None:
-        """Show a box for a vertebra that was missed, where one most likely is; the user drags it onto its body."""
+        """Show a box for a missed vertebra at its most likely place; the user drags it onto the body."""
         require(self.can_show_new_box)
         assert self.result is not None and self.result.spine.label_map is not None
         box = box_for_missed(self.result.spine, self.result.matrix, self.result.spine.label_map.shape)
@@ -382,7 +382,7 @@ class Session:
         self._tell(Change.BOX)
 
     def hide_new_box(self) -> None:
-        """Remove the box of `show_new_box`: no vertebra was missed after all."""
+        """Remove the box of `show_new_box` without adding a vertebra."""
         require(self.can_hide_new_box)
         self._scene.place_new_box(str(self.volume), None)
         self._tell(Change.BOX)
@@ -401,23 +401,23 @@ class Session:
     def export(
         self, folder: Path | str, file_format: str = "stl", levels: tuple[str, ...] | None = None, merged: bool = False
     ) -> tuple[Path, ...]:
-        """Write surfaces, LPS, mm, and return the files, each read back and checked.
+        """Write surfaces, LPS, mm, check each file by reading it back, and return the paths.
 
         Parameters
         ----------
         folder : path
-            Where to; made if it is not there.
+            Output folder; created if it does not exist.
         file_format : str
             ``"stl"``, ``"obj"`` or ``"ply"``.
         levels : tuple of str, optional
-            `Row.level` names; all of them by default.
+            `Row.level` names; all by default.
         merged : bool
             One file for all instead of one each.
 
         Raises
         ------
         ValueError
-            In one sentence; no file of this export is left behind then.
+            In one sentence; no file of this export is left behind.
         """
         require(self.can_export)
         if not str(folder).strip():
@@ -441,17 +441,17 @@ class Session:
     # --- subscription and time ---------------------------------------------------------------------------------
 
     def subscribe(self, face: Face) -> None:
-        """Tell `face` about every change from now on."""
+        """Report every change to `face`."""
         if face not in self._faces:
             self._faces.append(face)
 
     def unsubscribe(self, face: Face) -> None:
-        """Stop telling `face`; unknown faces are ignored."""
+        """Stop reporting to `face`; unknown faces are ignored."""
         if face in self._faces:
             self._faces.remove(face)
 
     def poll(self) -> None:
-        """Take in what the worker has sent. Call it every 50-100 ms on the thread that owns the scene."""
+        """Process the worker's messages. Call it every 50-100 ms on the thread that owns the scene."""
         news, outcome = self._jobs.poll()
         if isinstance(outcome, Result):
             self._finish(outcome)
@@ -461,7 +461,7 @@ class Session:
             self._tell(Change.PROGRESS)
 
     def wait(self, timeout_s: float = 600.0) -> State:
-        """Poll until nothing runs, for scripts and tests; raise TimeoutError after `timeout_s` seconds."""
+        """Poll until no command is running, for scripts and tests; raise TimeoutError after `timeout_s` seconds."""
         end = time.monotonic() + timeout_s
         while self.state is State.RUNNING:
             if time.monotonic() > end:
@@ -471,7 +471,7 @@ class Session:
         return self.state
 
     def close(self) -> None:
-        """End the worker, stop listening to the scene and remove temporary files. Closing twice is fine."""
+        """End the worker, stop observing the scene and remove temporary files. May be called twice."""
         self._scene.listen(None)
         self._scene.watch_volume(None)
         self._jobs.close()
@@ -482,7 +482,7 @@ class Session:
     # --- a request and its answer ------------------------------------------------------------------------------
 
     def _correct(self, correction: Correction, purpose: Purpose | None = None) -> None:
-        """Let the worker count again; raise ValueError if the correction makes no sense for this result."""
+        """Send a recount to the worker; raise ValueError if the correction is not valid for this result."""
         result = self.result
         if result is None:
             return
@@ -497,7 +497,7 @@ class Session:
         self._tell(Change.STATE, Change.PROGRESS)
 
     def _recount_from_box(self) -> None:
-        """Count again from where the box was released; while the worker works, that comes next."""
+        """Recount from the released box, or schedule it if the worker is busy."""
         if self._state.is_running:
             self._set(recount_wanted=True)
         elif self.volume is not None and not why.no_recount(self._state):
@@ -510,13 +510,13 @@ class Session:
                 self._correct(Seed(box))
 
     def _finish(self, result: Result) -> None:
-        """Put the worker's answer into the scene."""
+        """Show the worker's answer in the scene."""
         job, before = self._jobs.job, self._state
         purpose = job.purpose if job is not None else Purpose()
         self._end_job(summary(result.spine), 1.0)
         if not self._show(result, purpose):
             return
-        earlier: tuple[Result, ...] = ()  # results before a move lie where the scan was
+        earlier: tuple[Result, ...] = ()  # results from before a move lie at the scan's old position
         if not purpose.moved:
             earlier = latest([*before.earlier, *([before.result] if before.result is not None else [])])
         self._set(result=result, earlier=earlier, failure=None, recount_wanted=False)
@@ -534,12 +534,12 @@ class Session:
             self._recount_from_box()
 
     def _show(self, result: Result, purpose: Purpose) -> bool:
-        """Show a result in the scene; if that fails, the scene is as it was, and the failure is told."""
+        """Show a result in the scene; on failure, leave the scene unchanged and report the failure."""
         try:
             origin = provenance.provenance(result, self.settings)
             self._scene.show(str(self.volume), result, origin, purpose.fresh, purpose.discard)
             return True
-        except Exception as error:  # of any kind: the user gets a sentence, the log the traceback
+        except Exception as error:  # of any kind; the user gets a sentence, the log gets the traceback
             _log.exception("The result could not be put into the scene")
             self._fail(Failure(f"The result could not be put into the scene. {sentence_for(error)}", repr(error)))
             return False
@@ -554,7 +554,7 @@ class Session:
         self._tell(Change.STATE, Change.PROGRESS)
 
     def _stop(self) -> None:
-        """Cancel what runs."""
+        """Cancel the running command."""
         job = self._jobs.job
         self._jobs.cancel()
         self._set(is_running=False, recount_wanted=False)
@@ -567,13 +567,13 @@ class Session:
         self._set(is_running=False)
 
     def _warm(self) -> None:
-        """Let the worker get ready for a recount."""
+        """Have the worker prepare for a recount."""
         if self.result is not None and self.result.folder is not None:
-            with contextlib.suppress(ValueError):  # a worker that cannot start is reported when a recount is asked for
+            with contextlib.suppress(ValueError):  # a worker that cannot start is reported at the next recount
                 self._jobs.warm(self.result.folder)
 
     def _ask_about_edits(self, volume: str) -> Mapping[str, str] | None:
-        """Return the hand edits to discard, or None if the user wants to cancel; without a face, none is discarded."""
+        """Return the hand edits to discard, or None if the user cancels; without a face, keep all edits."""
         edits = self._scene.edited_segments(volume)
         if not edits or not self._faces:
             return {}
@@ -633,7 +633,7 @@ class Session:
     # --- results -----------------------------------------------------------------------------------------------
 
     def _take_up(self) -> None:
-        """Take up the result that the scene holds for the chosen volume, in place of the one known so far."""
+        """Replace the known result with the one in the scene for the chosen volume."""
         if self.volume is None or self._state.is_running:
             return
         self._state = SessionState(self.volume)
@@ -642,7 +642,7 @@ class Session:
         self._jobs.keep_only(self._kept())
 
     def _restore(self, volume: str) -> None:
-        """Take up the result that a loaded scene holds."""
+        """Restore a result from the scene."""
         try:
             result = self._scene.restore(volume, self._jobs.new_folder())
         except (ValueError, OSError) as error:
@@ -654,7 +654,7 @@ class Session:
             self._jobs.say(summary(result.spine))
 
     def _kept(self) -> list[Result | None]:
-        """Return all results that are shown now, or that undo or another choice of volume may show again."""
+        """Return all results that are shown, or that undo or a change of volume may show again."""
         return [r for state in (self._state, *self._shelf.values()) for r in (state.result, *state.earlier)]
 
     def _vertebra(self, name: str) -> Vertebra:

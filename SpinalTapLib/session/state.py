@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 class State(str, Enum):
-    """Where a session stands."""
+    """State of a session."""
 
     EMPTY = "empty"  # no volume chosen
     READY = "ready"  # a volume, no result yet
-    RUNNING = "running"  # the worker works: segmenting or recounting
+    RUNNING = "running"  # the worker is segmenting or recounting
     DONE = "done"  # a result is in the scene
     FAILED = "failed"  # the last command failed; `Session.failure` says why; a result may still be there
 
 
 class Change(str, Enum):
-    """What has changed, so that a panel redraws no more than it must."""
+    """Kinds of change, so that a panel redraws only what is needed."""
 
     STATE = "state"  # state, failure and every can_<command>
     PROGRESS = "progress"
@@ -35,7 +35,7 @@ class Change(str, Enum):
 
 
 class EditAnswer(str, Enum):
-    """What to do with segments that were changed by hand and are about to be replaced."""
+    """How to treat hand-edited segments that are about to be replaced."""
 
     KEEP_COPY = "keep a copy"
     DISCARD = "discard"
@@ -43,12 +43,12 @@ class EditAnswer(str, Enum):
 
 
 class Can(NamedTuple):
-    """Whether a command may be given now.
+    """Availability of a command.
 
     Attributes
     ----------
     allowed : bool
-        True if the command would be taken.
+        True if the command is available.
     reason : str
         One plain sentence for a tooltip: why not, or, if allowed, what the command does.
     """
@@ -62,7 +62,7 @@ class Can(NamedTuple):
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the running command is: `fraction` 0-1 and one plain `sentence` ("Tile 3 of 12")."""
+    """Progress of the running command: `fraction` 0-1 and one plain `sentence` ("Tile 3 of 12")."""
 
     fraction: float = 0.0
     sentence: str = ""
@@ -78,24 +78,24 @@ class Failure:
 
 @dataclass(frozen=True, eq=False)
 class SessionState:
-    """What a session knows of the chosen volume.
+    """The session's data on the chosen volume.
 
     Attributes
     ----------
     volume : str or None
         Its node ID, or None if none is chosen.
     result : Result or None
-        What is in the scene for it.
+        Its result in the scene.
     earlier : tuple of Result
-        What undo goes back to, the latest last.
+        Earlier results for undo, the latest last.
     failure : Failure or None
         Why the last command failed.
     preview : str
-        What releasing the S1 box would do, while it is dragged.
+        Sentence on what releasing the S1 box would do, while it is dragged.
     is_running : bool
-        True while the worker works on a request.
+        True while the worker is handling a request.
     recount_wanted : bool
-        True if the S1 box was released meanwhile, so that a recount comes next.
+        True if the S1 box was released during a request, so that a recount follows.
     """
 
     volume: str | None = None

@@ -1,4 +1,4 @@
-"""The progress sentence: what the running request does and for how long, or what became of the last one."""
+"""The progress sentence: the current step and its duration, or the outcome of the last request."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import time
 from .state import Progress
 
 SLOW_S = 3.0
-"""From this time on the sentence tells the seconds, so that a long step does not look like a standstill."""
+"""After this time the sentence includes the seconds, so that a long step does not look stuck."""
 
 
 class StatusLine:
-    """Words the progress of one request after another."""
+    """Builds the progress sentence of each request."""
 
     def __init__(self) -> None:
         self._shown = Progress()
@@ -19,7 +19,7 @@ class StatusLine:
 
     @property
     def progress(self) -> Progress:
-        """What to show now."""
+        """Progress to show now."""
         if self._began is None:
             return self._shown
         seconds = time.monotonic() - self._began
@@ -28,13 +28,13 @@ class StatusLine:
         return Progress(self._shown.fraction, f"{self._shown.sentence} ({seconds:.0f} s)")
 
     def begin(self, sentence: str) -> None:
-        """A request was sent."""
+        """Start the clock for a new request."""
         self._shown, self._began = Progress(0.0, sentence), time.monotonic()
 
     def advance(self, fraction: float, sentence: str) -> None:
-        """The worker has told how far it is."""
+        """Update the progress of the request."""
         self._shown = Progress(fraction, sentence)
 
     def end(self, sentence: str, fraction: float = 0.0) -> None:
-        """Nothing runs; `sentence` says what became of the last request."""
+        """Stop the clock; `sentence` describes the outcome of the request."""
         self._shown, self._began = Progress(fraction, sentence), None

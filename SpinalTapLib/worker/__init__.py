@@ -1,1 +1,1 @@
-"""The child process in which the pipeline runs beside the panel."""
+"""The worker: a child process that runs the pipeline for the panel."""

@@ -1,9 +1,9 @@
 """The exchange folder, through which scans go to the worker process and results come back.
 
-``volume.npy`` and ``volume.json`` hold the scan. ``evidence.npz``, ``index.npy`` (which structure each voxel belongs
-to) and ``surfaces.npz`` (one mesh a structure) are written once a run. Each answer, ``<name>.json``, only says which
-structure has which label value, so that a recount moves a few kilobytes. Every file that the worker writes is written
-whole or not at all: the process may be killed at any time.
+``volume.npy`` and ``volume.json`` hold the scan. ``evidence.npz``, ``index.npy`` (the structure of each voxel) and
+``surfaces.npz`` (one mesh per structure) are written once per run. Each answer, ``<name>.json``, only maps structures
+to label values, so that a recount transfers a few kilobytes. Every file that the worker writes is written completely
+or not at all, because the process may be killed at any time.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _VOLUME, _ABOUT, _INDEX = "volume.npy", "volume.json", "index.npy"
 
 @dataclass(frozen=True)
 class Result:
-    """A spine as it goes into the scene.
+    """A spine as shown in the scene.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ def read_volume(folder: Path) -> SagittalVolume:
 
 
 def carry_over(before: Path, folder: Path, shapes: bool) -> None:
-    """Give a new folder the scan of another one, and its shapes where they stay the same, as links where possible."""
+    """Copy the scan, and with `shapes` the shapes, of one folder to another, as hard links where possible."""
     for name in (_VOLUME, _ABOUT, *((_INDEX, SURFACES) if shapes and has_shapes(before) else ())):
         try:
             os.link(before / name, folder / name)
@@ -83,25 +83,25 @@ def carry_over(before: Path, folder: Path, shapes: bool) -> None:
 
 
 def has_shapes(folder: Path) -> bool:
-    """Return True if the folder holds whole shapes, as `write_shapes` writes them."""
+    """Return True if the folder holds the complete files of `write_shapes`."""
     try:
-        np.load(folder / _INDEX, mmap_mode="r", allow_pickle=False)  # reads the header, and compares the file's size
+        np.load(folder / _INDEX, mmap_mode="r", allow_pickle=False)  # reads the header and checks the file's size
     except (OSError, EOFError, ValueError):
         return False
     return (folder / SURFACES).is_file()
 
 
 def write_shapes(folder: Path, evidence: Evidence, progress: Callable[[int, int], None]) -> None:
-    """Write what no recount changes, as far as it is not there: the index map and one surface a structure.
+    """Write what no recount changes, unless it exists already: the index map and one surface per structure.
 
     Parameters
     ----------
     progress : callable
-        Called before each surface with its number, from 1, and how many there are.
+        Called before each surface with its number, from 1, and the number of surfaces.
     """
     from ..bodies.surfaces import surface_of
 
-    if not (folder / SURFACES).is_file():  # it is there in the folder of a loaded scene
+    if not (folder / SURFACES).is_file():  # the folder of a loaded scene has it already
         meshes: dict[int, Any] = {}
         solids = evidence.bodies.solids
         for i, solid in enumerate(solids):
@@ -126,7 +126,7 @@ def write_answer(folder: Path, name: str, spine: Spine) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Shapes:
-    """What `write_shapes` wrote.
+    """The index map and surfaces written by `write_shapes`.
 
     Attributes
     ----------
@@ -144,7 +144,7 @@ class Shapes:
 
 
 def read_shapes(folder: Path) -> Shapes:
-    """Return what no recount changes; raise ValueError if it is missing or damaged."""
+    """Read the files of `write_shapes`; raise ValueError if they are missing or damaged."""
     try:
         index = np.load(folder / _INDEX, allow_pickle=False)
         return Shapes(folder, index, read_meshes(folder / SURFACES))
@@ -166,12 +166,12 @@ def read_answer(shapes: Shapes, name: str) -> Result:
 
 
 def named(meshes: Mapping[int, Any], values: Sequence[int]) -> dict[int, Any]:
-    """Return the meshes of structures under their label values; those of structures without a name are left out."""
+    """Return the meshes by label value, without those of unnamed structures."""
     return {int(values[i]): mesh for i, mesh in meshes.items() if i < len(values) and values[i]}
 
 
 def memory_of(result: Result) -> dict[str, Any]:
-    """Return what a saved scene keeps of a result, for JSON."""
+    """Return the part of a result that a saved scene stores, as a dict for JSON."""
     return {**answer_of(result.spine), "matrix": np.asarray(result.matrix).tolist(), "values": list(result.values)}
 
 

@@ -1,4 +1,4 @@
-"""WorkerLink: the parent's end of the worker process: starts it, sends requests, receives messages, ends it."""
+"""Start the worker process, send it requests, receive its messages, and end it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from .processes import KILL_WAIT_S, end_tree, environment, own_group
 
 
 class WorkerLink:
-    """A worker process that is started when it is first needed (see `ports.Worker`).
+    """The parent's end of a worker process, which starts on the first request (see `ports.Worker`).
 
     Parameters
     ----------
     python : str, optional
-        The Python to run it with: this one by default; inside 3D Slicer, ``scene.worker_python()``.
+        Python executable; the running one by default, inside 3D Slicer, ``scene.worker_python()``.
     arguments : sequence of str
         More arguments for ``SpinalTapLib.worker``.
     """
@@ -38,7 +38,7 @@ class WorkerLink:
 
     @property
     def pid(self) -> int | None:
-        """The process's number, or None if none runs."""
+        """Process ID, or None if no process runs."""
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
     def send(self, request: Mapping[str, Any]) -> None:
@@ -46,7 +46,7 @@ class WorkerLink:
         if self.pid is None:
             self._start()
         assert self._process is not None and self._process.stdin is not None
-        # If the process has died meanwhile, `receive` says how; the message of a broken pipe would help nobody.
+        # If the process has died, `receive` reports why; the error of the broken pipe would not help.
         with contextlib.suppress(OSError):
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
@@ -55,14 +55,14 @@ class WorkerLink:
         """Return the messages that have come since the last call, without waiting; see `ports.Worker`."""
         ended = self._process is not None and self._process.poll() is not None
         if ended:
-            self._reader.join(KILL_WAIT_S)  # its last messages first
+            self._reader.join(KILL_WAIT_S)  # deliver its last messages first
         messages = []
         with contextlib.suppress(queue.Empty):
             while True:
                 messages.append(self._messages.get_nowait())
         if ended and self._process is not None:
             messages.append({"event": "died", "sentence": sentence_for_exit(self._process.returncode)})
-            self.kill()  # its children, if it had any
+            self.kill()  # end its children, if any
         return messages
 
     def kill(self) -> None:
@@ -120,8 +120,8 @@ class WorkerLink:
 
 
 def _read(process: subprocess.Popen[str], messages: queue.Queue[dict[str, Any]]) -> None:
-    """Move messages from the pipe to the queue; runs on a thread of its own."""
+    """Move messages from the pipe to the queue; runs on its own thread."""
     with contextlib.suppress(OSError, ValueError):
         for line in process.stdout or ():
-            with contextlib.suppress(json.JSONDecodeError):  # what a library prints is no message
+            with contextlib.suppress(json.JSONDecodeError):  # not a message: printed by a library
                 messages.put(json.loads(line))

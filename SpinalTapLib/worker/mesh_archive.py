@@ -1,7 +1,7 @@
-"""Mesh archive: all surfaces of a run in one small file, for the exchange folder and for saved scenes.
+"""Store all surfaces of a run in one compact file, for the exchange folder and for saved scenes.
 
 Coordinates are rounded to `STEP_MM`, and points and triangles are stored as differences from the one before, which
-are small: the file has a seventh of the size of the raw meshes. Normals are computed again when it is read.
+are small: the file is a seventh of the size of the raw meshes. Normals are computed when it is read.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _DAMAGE = (OSError, EOFError, KeyError, IndexError, ValueError, TypeError, zipfi
 
 
 def write_meshes(path: Path, meshes: Mapping[int, Any]) -> None:
-    """Write triangle meshes (vtkPolyData, mm), each under its number; raise ValueError if the disk is full."""
+    """Write triangle meshes (vtkPolyData, mm) by number; raise ValueError if the disk is full."""
     arrays: dict[str, Any] = {}
     for i, mesh in meshes.items():
         points = vtk_to_numpy(mesh.GetPoints().GetData())

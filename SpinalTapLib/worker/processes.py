@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 KILL_WAIT_S = 0.8
-"""Longest wait for a killed process to disappear: cancel returns within a second."""
+"""Longest wait for a killed process to end, so that cancel returns within a second."""
 
 _PARENT_CHECK_S = 1.0
 _PR_SET_PDEATHSIG = 1  # from linux/prctl.h
@@ -26,7 +26,7 @@ _PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 def environment() -> dict[str, str]:
     """Return the environment of a child process that imports this library."""
     found = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
-    # Threads that wait for work sleep instead of spinning: beside a busy program, spinning made a recount ten times
+    # Idle threads sleep instead of spinning: next to a busy program, spinning made a recount ten times
     # slower.
     found.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     library = str(Path(__file__).resolve().parents[2])
@@ -35,7 +35,7 @@ def environment() -> dict[str, str]:
 
 
 def own_group() -> dict[str, Any]:
-    """Return Popen's arguments that give a process a group of its own, so that its children can be ended with it."""
+    """Return Popen arguments that put a process into its own group, so that its children end with it."""
     if os.name == "nt":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}  # type: ignore[attr-defined]
     return {"start_new_session": True}
@@ -58,7 +58,7 @@ def end_tree(process: subprocess.Popen[str]) -> None:
 
 def end_group() -> None:
     """End this process and its children at once."""
-    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():  # only a group of our own: see `own_group`
+    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():  # only if the group is ours, see `own_group`
         os.killpg(os.getpid(), signal.SIGKILL)
     os._exit(1)
 
@@ -85,7 +85,7 @@ def end_with_parent() -> None:
 
 
 def _end_when_terminated() -> None:
-    """Let SIGTERM end the whole group at once.
+    """End the whole process group on SIGTERM.
 
     A thread waits for the signal's byte, because Python runs a handler only between two of its own steps, and a
     blocked signal would still reach, and end, the threads that numerical libraries have started before.

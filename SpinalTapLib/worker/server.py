@@ -1,7 +1,7 @@
-"""The worker process: runs the pipeline beside the panel, stays loaded between requests, and speaks JSON lines.
+"""The worker process: runs the pipeline, stays loaded between requests, and communicates in JSON lines.
 
-``python -m SpinalTapLib.worker`` reads one request a line from standard input and writes one message a line to
-standard output. Whatever else is printed goes to standard error, which is the log. A request has an ``id`` and one of
+``python -m SpinalTapLib.worker`` reads one request per line from standard input and writes one message per line to
+standard output. All other output goes to standard error, which is the log. A request has an ``id`` and one of
 
     {"command": "segment", "folder": F, "answer": NAME, "settings": {...}, "seed": {...} or null}
     {"command": "recount", "folder": F, "answer": NAME, "settings": {...}, "seed": {...} or null,
@@ -13,7 +13,7 @@ and the edits to be made to that evidence (see `corrections.Edit`); with edits, 
 F0 unchanged. ``warm`` loads the libraries and a folder's evidence ahead of a recount.
 
 Messages are ``progress`` (stage, fraction, sentence), ``done`` and ``failed`` (sentence). The process ends with its
-parent, however that ends, and ends its own children with it.
+parent, however the parent ends, and ends its own children too.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from ..evidence import Evidence
     from ..spine.vertebra import SeedBox, Spine
 
-_SURFACE_SHARE = 0.12  # of the time of a whole run, measured on a whole spine on two cores
+_SURFACE_SHARE = 0.12  # share of the time of a run, measured on a whole spine on two cores
 
 _log = logging.getLogger(__name__)
 
@@ -54,16 +54,16 @@ class Worker:
     Parameters
     ----------
     road : str
-        Name of the module with `segment_spine`, `reseed_spine` and `Options`; tests name a stand-in.
+        Name of the module with `segment_spine`, `reseed_spine` and `Options`; tests use a stand-in.
     out : text file
-        Where the messages go.
+        Stream for the messages.
 
     Attributes
     ----------
     evidence : Evidence or None
-        That of the exchange folder `folder`, which was used last; the next recount most likely needs it.
+        Evidence of `folder`, kept because the next recount most likely needs it.
     folder : Path or None
-        See above.
+        The exchange folder used last.
     """
 
     def __init__(self, road: str, out: TextIO) -> None:
@@ -74,7 +74,7 @@ class Worker:
         self.folder: Path | None = None
 
     def work(self, request: Mapping[str, Any]) -> None:
-        """Do what a request asks for; whatever goes wrong becomes a message."""
+        """Handle a request; any error becomes a message."""
         number = request.get("id")
         commands = {"segment": self._segment, "recount": self._recount, "warm": self._warm}
         try:
@@ -84,7 +84,7 @@ class Worker:
             _log.exception("%s failed", request.get("command"))
             self._say(number, "failed", sentence=sentence_for(error))
             if not isinstance(error, ValueError):
-                self.evidence = self.folder = None  # it may be damaged, and memory may be short
+                self.evidence = self.folder = None  # the file may be damaged, or memory may run out
 
     def _segment(self, request: Mapping[str, Any]) -> None:
         folder = Path(request["folder"])
@@ -120,7 +120,7 @@ class Worker:
         self._write(request, folder, spine)
 
     def _write(self, request: Mapping[str, Any], folder: Path, spine: Spine) -> None:
-        """Write what the folder lacks, and the answer; keep the evidence for the next recount."""
+        """Write the answer and any missing shapes; keep the evidence for the next recount."""
         from ..files.evidence_file import evidence_bytes
 
         evidence: Any = spine.evidence
@@ -171,7 +171,7 @@ class Worker:
 
 
 def _counted_from(seed: SeedBox, spine: Spine, pipeline: Any, options: Any) -> Spine:
-    """Return a new result counted from the user's box, or, if no vertebra lies in it, as it is with a warning.
+    """Recount from the user's box; if no vertebra lies in it, keep the spine and add a warning.
 
     The box may be left over from before the patient moved, or from another scan; the segmentation is kept then.
     """
@@ -182,14 +182,14 @@ def _counted_from(seed: SeedBox, spine: Spine, pipeline: Any, options: Any) -> S
 
 
 def _private_stdout() -> TextIO:
-    """Return a file on the real standard output, and redirect everything else that is printed to the log."""
+    """Return a stream to the real standard output, and redirect everything else that is printed to the log."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return out
 
 
 def _requests() -> Iterator[dict[str, Any]]:
-    """Yield requests; when standard input ends, the parent is gone, and this process ends, even in mid-request."""
+    """Yield requests; when standard input ends, the parent is gone and this process ends, even during a request."""
     waiting: queue.Queue[dict[str, Any]] = queue.Queue()
 
     sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
@@ -207,7 +207,7 @@ def _requests() -> Iterator[dict[str, Any]]:
 
 
 def parsed(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """Yield the request of each line; a line that holds none is noted in the log and skipped."""
+    """Yield the request of each line; lines that are not requests are logged and skipped."""
     for line in lines:
         try:
             request = json.loads(line)
@@ -216,13 +216,13 @@ def parsed(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
         if isinstance(request, dict):
             yield request
         elif line.strip():
-            _log.warning("A line that is no request was skipped: %.100r", line)
+            _log.warning("Skipped a line that is not a request: %.100r", line)
 
 
 def main() -> None:
-    """Work until the parent ends."""
-    parser = argparse.ArgumentParser(description="Works for SpinalTap's panel; not meant to be started by hand.")
-    parser.add_argument("--road", default="SpinalTapLib.pipeline", help="module with the pipeline; tests name another")
+    """Handle requests until the parent ends."""
+    parser = argparse.ArgumentParser(description="Started by SpinalTap's panel; not meant to be run by hand.")
+    parser.add_argument("--road", default="SpinalTapLib.pipeline", help="module with the pipeline; tests use another")
     road = parser.parse_args().road
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
     worker = Worker(road, _private_stdout())

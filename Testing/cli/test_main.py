@@ -220,4 +220,4 @@ def test_a_reader_of_the_results_may_stop_early(result):
     os.close(reader)
     done = subprocess.run(command, cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=600)
     os.close(writer)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0 and all(line.startswith("Warning: ") for line in done.stderr.splitlines())

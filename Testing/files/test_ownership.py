@@ -74,7 +74,7 @@ def test_a_new_folder_is_anybodys(tmp_path):
 def test_an_empty_text_is_no_folder(arguments, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 2
-    assert "the text is empty" in capsys.readouterr().err
+    assert "got an empty text" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 

@@ -33,7 +33,7 @@ class TestTheScriptsInTheDocumentation:
                 "t2_lumbar_L5.stl",
             ]
         else:
-            assert said == "t2_lumbar 6 vertebrae, L1 to S1, counted from S1.\n"
+            assert said == "t2_lumbar 6 vertebrae, L1 to S1. Counted from S1: 99 %.\n"
 
     def test_the_first_has_ten_lines(self):
         assert len(self.scripts()[0].splitlines()) == 10

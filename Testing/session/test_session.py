@@ -27,7 +27,7 @@ class TestStates:
         assert session.state is State.RUNNING
         assert session.wait(60) is State.DONE
         assert levels_of(session) == UP
-        assert session.progress.sentence == "6 vertebrae, L1 to S1, counted from S1."
+        assert session.progress.sentence == "6 vertebrae, L1 to S1. Counted from S1: 99 %."
         assert [row.index for row in session.rows] == [5, 4, 3, 2, 1, 0]
 
     def test_say_in_plain_words_what_can_not_be_done_now(self, scene, make_session):

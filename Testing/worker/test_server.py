@@ -17,7 +17,7 @@ from SpinalTapLib.worker.server import Worker, parsed
 def test_lines_that_are_no_request_are_noted_and_skipped(caplog):
     lines = ["{not json\n", "\n", '{"id": 1}\n', "7\n", "\ufffd\n", '{"id": 2}\n']
     assert [request["id"] for request in parsed(lines)] == [1, 2]
-    assert caplog.text.count("is no request was skipped") == 3
+    assert caplog.text.count("that is not a request") == 3
 
 
 def test_a_process_that_reads_a_broken_line_answers_the_next_one_and_ends_with_its_input(monkeypatch):

@@ -1,1 +1,1 @@
-"""The segmentation node: its segments, label values, surfaces, and how hand edits are noticed."""
+"""The segmentation node: its segments, label values, surfaces, and the detection of hand edits."""

@@ -1,7 +1,7 @@
 """Voxels and fingerprint of each label in a label map; a changed fingerprint shows a hand edit.
 
-Fingerprints and places are taken with the axes turned to run along right, anterior, superior, because Slicer may
-store the axes of a volume in another order and direction when a scene is saved and loaded.
+Fingerprints and positions are computed with axes turned to right, anterior, superior, because Slicer may store the
+axes of a volume in another order and direction when a scene is saved and loaded.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Body:
     corner : str
         The box's first voxel with turned axes, as a text.
     fingerprint : str
-        Changes with any voxel of the shape, not with the label's value or the image around it.
+        Depends on the voxels of the shape, not on the label's value or the surrounding image.
     """
 
     box: tuple[slice, ...]
@@ -35,7 +35,7 @@ class Body:
 
 @dataclass(frozen=True)
 class Turn:
-    """How an array (k, j, i) is turned: its axes are put into the order `axes`, then those in `flips` run backwards."""
+    """A turn of an array (k, j, i): its axes are permuted to the order `axes`, then those in `flips` are reversed."""
 
     axes: tuple[int, ...]
     flips: tuple[bool, ...]
@@ -75,7 +75,7 @@ def bodies(labels: np.ndarray, ijk_to_ras: np.ndarray) -> dict[int, Body]:
 
 
 def fingerprint(mask: np.ndarray, ijk_to_ras: np.ndarray) -> str:
-    """Return the fingerprint of a mask, shape (k, j, i), wherever it lies; ``"empty"`` if nothing is set."""
+    """Return the fingerprint of a mask, shape (k, j, i), independent of its position; ``"empty"`` if nothing is set."""
     mask = turn_of(ijk_to_ras)(mask)
     box = next(iter(ndimage.find_objects(mask.astype(np.int8))), None)
     return _digest(mask[box]) if box is not None else "empty"

@@ -1,4 +1,4 @@
-"""Change the label values of segments, in the label map that they share too, so that saved files carry them."""
+"""Change the label values of segments, and of the label map that they share, so that saved files contain them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def label_map(segment: Any) -> Any:
 
 
 def give_values(segmentation: Any, kept: Mapping[str, int]) -> None:
-    """Give segments (by ID) new label values; others that share their label map get free values."""
+    """Set the label values of segments (by ID); other segments in the same label map get free values."""
     maps: dict[str, tuple[Any, list[str]]] = {}
     for segment_id in segmentation.GetSegmentIDs():
         image = label_map(segmentation.GetSegment(segment_id))
@@ -36,15 +36,15 @@ def give_values(segmentation: Any, kept: Mapping[str, int]) -> None:
         for segment_id, value in before.items():
             table[value] = after[segment_id]
         if table.max() > np.iinfo(voxels.dtype).max:
-            continue  # values too large for the user's own label map stay as they are: names say the level
-        # In place and without an event: the shapes are the same, so no surface has to be made anew.
+            continue  # values too large for the type of the user's label map stay unchanged; the names give the levels
+        # In place and without an event: the shapes do not change, so surfaces need no update.
         voxels[:] = table.astype(voxels.dtype)[voxels]
         for segment_id, value in after.items():
             segmentation.GetSegment(segment_id).SetLabelValue(value)
 
 
 def _free_of_clashes(values: dict[str, int], kept: Mapping[str, int]) -> dict[str, int]:
-    """Give the user's own segments free values where they share a label map with SpinalTap's."""
+    """Give free label values to the user's segments that share a label map with SpinalTap's."""
     taken = {value for segment_id, value in values.items() if segment_id in kept}
     for segment_id in (i for i in values if i not in kept):
         if values[segment_id] in taken:

@@ -1,4 +1,4 @@
-"""Update the segmentation node in place: one segment a label, with its name, colour, code and surface."""
+"""Update the segmentation node in place: one segment per label, with its name, colour, code and surface."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from .label_values import MASK, give_values, label_map
 from .surfaces import SURFACE
 
 BODY_TAG, PLACE_TAG = "SpinalTap.Body", "SpinalTap.Place"
-"""Segment tags: fingerprint and place of the body that was computed, by which hand edits are noticed."""
+"""Segment tags: fingerprint and position of the computed body, used to detect hand edits."""
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """What a segmentation node is to show.
+    """The content that a segmentation node should show.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Picture:
     surfaces : mapping of int to vtkPolyData
         Closed surfaces, LPS world, mm.
     frame : Frame
-        Where the voxels lie.
+        Frame of the voxels.
     """
 
     labels: np.ndarray
@@ -46,7 +46,7 @@ class Picture:
 
 
 def picture(labels: np.ndarray, meshes: Mapping[int, Any], frame: Frame) -> Picture:
-    """Return what a segmentation node is to show; `meshes` are its surfaces, in LPS world."""
+    """Return the content for a segmentation node; `meshes` are its surfaces, in LPS world."""
     return Picture(labels, bodies(labels, frame.ijk_to_local), meshes, frame)
 
 
@@ -67,13 +67,13 @@ def ours(node: Any) -> dict[str, Any]:
 
 
 def tag(segment: Any, name: str) -> str:
-    """Return a segment's tag, or an empty text."""
+    """Return a segment's tag, or an empty string."""
     value = vtk.reference("")
     return str(value) if segment.GetTag(name, value) else ""
 
 
 def edited(node: Any) -> dict[str, str]:
-    """Return the IDs of segments whose shape the user has changed, with the fingerprints that they have now."""
+    """Return the IDs of segments edited by hand, with their present fingerprints."""
     made = ours(node)
     now = {segment_id: _fingerprint(segment) for segment_id, segment in made.items()}
     return {segment_id: found for segment_id, found in now.items() if found != tag(made[segment_id], BODY_TAG)}
@@ -105,19 +105,19 @@ def keep_copy(node: Any, copy: Any, segment_ids: Iterable[str]) -> None:
 
 
 def matches(node: Any, wanted: Picture) -> dict[str, int]:
-    """Return which segments already hold a wanted body, under whatever name: ID to the wanted label value."""
+    """Return the segments that already hold a wanted body under any name: ID to the wanted label value."""
     by_body = {(body.fingerprint, body.corner): value for value, body in wanted.bodies.items()}
     found = {i: by_body.get((tag(s, BODY_TAG), tag(s, PLACE_TAG))) for i, s in ours(node).items()}
     return {segment_id: value for segment_id, value in found.items() if value is not None}
 
 
 def update(node: Any, wanted: Picture, kept: Mapping[str, int]) -> None:
-    """Make the node show the picture.
+    """Update the node to show the picture.
 
     Parameters
     ----------
     kept : mapping of str to int
-        Segments (by ID) that stay as they are, hand edits included, and their label values from now on; the
+        Segments (by ID) whose shapes are kept, hand edits included, and their new label values; the
         other segments of SpinalTap are replaced. Segments added by the user are never touched.
     """
     segmentation = node.GetSegmentation()
@@ -132,7 +132,7 @@ def update(node: Any, wanted: Picture, kept: Mapping[str, int]) -> None:
 
 
 def _segments(wanted: Mapping[int, Body], whole: Picture) -> list[Any]:
-    """Return new segments that share one label map, cut to what it shows."""
+    """Return new segments that share one label map, cropped to its content."""
     if not wanted:
         return []
     low = np.min([[part.start for part in body.box] for body in wanted.values()], axis=0)
@@ -174,14 +174,14 @@ def _dress(segment: Any, value: int, present: Iterable[int]) -> None:
 
 
 def _swap(segmentation: Any, gone: Iterable[str], new: Iterable[Any]) -> None:
-    """Replace segments; if it fails, everything is as it was."""
+    """Replace segments; on failure, restore the original state."""
     removed, added = [], []
     try:
         for segment_id in gone:
             segment = segmentation.GetSegment(segment_id)
             shapes = {name: segment.GetRepresentation(name) for name in (MASK, SURFACE)}
             removed.append((segment_id, segment, shapes))
-            segmentation.SeparateSegmentLabelmap(segment_id)  # from the map that it shares with other segments
+            segmentation.SeparateSegmentLabelmap(segment_id)  # out of the map that it shares with other segments
             segmentation.RemoveSegment(segment_id)
         for segment in new:
             segment_id = segmentation.GenerateUniqueSegmentID("vertebra")
@@ -199,7 +199,7 @@ def _swap(segmentation: Any, gone: Iterable[str], new: Iterable[Any]) -> None:
 
 
 def _sort(node: Any, wanted: Picture) -> None:
-    """Order the segments as `segments.segments_in` does, from the bottom of the spine up; the user's own come last."""
+    """Order the segments as `segments.segments_in` does, from the bottom up; the user's segments come last."""
     segmentation = node.GetSegmentation()
     rank = {part.value: i for i, part in enumerate(segments_in(np.array(list(wanted.bodies))))}
     mine = ours(node)
@@ -213,7 +213,7 @@ def _sort(node: Any, wanted: Picture) -> None:
 
 
 def restore_surfaces(node: Any, wanted: Mapping[int, Any], local_from_lps: np.ndarray) -> None:
-    """Give segments of a loaded scene the smooth surfaces back that Slicer does not save; edited ones keep theirs.
+    """Restore the smooth surfaces of a loaded scene, which Slicer does not save; edited segments keep theirs.
 
     `wanted` is as in `Picture.surfaces`, `local_from_lps` as for `surfaces.give`.
     """

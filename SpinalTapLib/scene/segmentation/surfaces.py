@@ -13,16 +13,16 @@ from ..frames import moved_surface
 SURFACE = "Closed surface"
 
 _MARK = "SpinalTap"  # field data of surfaces that SpinalTap has made
-_SMOOTHING = "0.5"  # Slicer's own surfaces of edited segments: keeps the volume within 0.5 % (0.9 shrinks it 3.5 %)
+_SMOOTHING = "0.5"  # of edited segments: changes the volume by at most 0.5 % (0.9 shrinks it by 3.5 %)
 
 
 def set_up(segmentation: Any) -> None:
-    """Set how smooth Slicer makes the surfaces of segments that were edited."""
+    """Set the smoothing that Slicer applies to the surfaces of edited segments."""
     segmentation.SetConversionParameter("Smoothing factor", _SMOOTHING)
 
 
 def give(segment: Any, surfaces: Mapping[int, Any], value: int, local_from_lps: np.ndarray) -> None:
-    """Give a segment its own surface, if there is one.
+    """Set the surface of a segment, if it has one.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def give(segment: Any, surfaces: Mapping[int, Any], value: int, local_from_lps: 
 
 
 def is_own(segment: Any) -> bool:
-    """Return True if a segment has a surface from `give`: those that Slicer makes have no mark."""
+    """Return True if a segment's surface was set by `give`; Slicer's own surfaces have no such mark."""
     surface = segment.GetRepresentation(SURFACE)
     return surface is not None and bool(surface.GetFieldData().HasArray(_MARK))
 
