@@ -101,8 +101,8 @@ def test_a_new_run_has_nothing_to_take_back(result, scan, block_spine, capsys):
     [
         (["--undo"], "nothing to undo"),
         (["--shift", "0"], "changes nothing"),
-        (["--shift", "-40"], "no vertebra would keep one"),
-        (["--shift", "99"], "no vertebra would keep one"),
+        (["--shift", "-40"], "no vertebra would keep a level"),
+        (["--shift", "99"], "no vertebra would keep a level"),
         (["--pin", "T5=L4"], "no vertebra called 'T5' in this result; it has S1, L5, L4"),
         (["--drop", "none"], "no vertebra called 'none'"),
         (["--add-box", "900,0,0,20,20,20"], "outside the scan"),

@@ -30,7 +30,9 @@ class TestAnAnswer:
         result = outcome_of(jobs)
         assert isinstance(result, Result), result
         assert [v.level for v in result.spine.vertebrae] == ["S1", "L5", "L4", "L3", "L2", "L1"]
-        assert result.spine.model == {"name": "blocks", "sha256": "b" * 64}
+        networks = {"name": "blocks", "levels": "levels", "ladder": "ladder"}
+        hashes = {"sha256": "b" * 64, "levels_sha256": "b" * 64, "ladder_sha256": "b" * 64}
+        assert result.spine.model == networks | hashes
         assert np.allclose(result.matrix, BlockSpine().volume().matrix)
         assert set(np.unique(result.spine.label_map)) == {0, *(v.label_value for v in result.spine.vertebrae)}
         assert set(result.surfaces) == {v.label_value for v in result.spine.vertebrae}
