@@ -38,5 +38,5 @@ def test_the_wheels_own_folder_comes_before_one_beside_the_package(tmp_path: Pat
 
 def test_an_incomplete_installation_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(resources, "_HERE", tmp_path / "SpinalTapLib")
-    with pytest.raises(ValueError, match="not complete"):
+    with pytest.raises(ValueError, match="installation is incomplete"):
         resource_path("Models")
