@@ -13,7 +13,8 @@ are fitted to detections in 103 SPIDER slices (S1: 19 degrees, lower endplate 0.
 Endplate concavity: PMC3481085 (1.5 mm below a vertebra, 0.7 mm above).
 Arches: pedicles after Zindrick et al., Spine 12 (1987) 160, and Panjabi 1991-1992 (cervical); transverse spans after
 Panjabi 1991-1992; facets after Panjabi et al., Spine 18 (1993) 1298, and Masharawi et al., Spine 29 (2004) 1755; all
-rounded. Spinous processes and laminae: textbook shapes, with lengths compared with real lumbar MRI.
+rounded, and not yet compared with the papers number by number. Spinous processes and laminae: textbook shapes,
+with lengths compared with real lumbar MRI.
 """
 
 from __future__ import annotations
