@@ -22,7 +22,7 @@ from ..detection.networks import LEVEL_CLASSES, LevelNetwork
 from ..detection.weights import save_network
 from ..files.atomic import write_whole
 from ..progress import Cancelled, CancelledCallback, ProgressCallback
-from .averaging import Average
+from .averaging import Average, progress_of
 from .level_examples import LevelExample, draw_scene, make_examples
 from .settings import check
 
@@ -183,7 +183,7 @@ def train_levels(
 
     for view, numbers, target in loader:
         minutes = spent + (time.monotonic() - began) / 60
-        done = max(step / config.steps, minutes / config.deadline_minutes if config.deadline_minutes else 0.0)
+        done = progress_of(step, minutes, config)
         if done >= 1:
             break
         if cancelled is not None and cancelled():
