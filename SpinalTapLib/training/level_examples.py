@@ -23,14 +23,15 @@ from ..counting.rungs import Rung
 from ..detection.networks import LEVEL_CLASSES
 from .images.contrast import draw_contrast
 from .images.random_numbers import Chance
+from .images.sequences import LEVELS_WEIGHTS
 from .synthetic.body_shape import corners_in_plane
 from .synthetic.drawing import Canvas, draw_slice
 from .synthetic.junction import MISREAD_SHARE
 from .synthetic.random_spine import SyntheticSpine, random_spine
 
 PIXEL_MM = 0.9
-KIND_WEIGHTS = [0.28, 0.34, 0.13, 0.04, 0.03, 0.02, 0.16]
-"""Contrasts in the order of `contrast.KINDS`."""
+CHILD_SHARE = 0.06
+"""Share of images in which the spine has the size of a child's, or in which the scale is wrong."""
 
 LEAST_VISIBLE = 0.35
 """A body of which less lies in view is no candidate: the detector does not find it."""
@@ -141,6 +142,8 @@ def make_examples(scene: SpineScene, rng: np.random.Generator, rows: int, column
         return []
     candidates += _no_vertebrae([Rung(0.0, r.corners - shift) for r in scene.rungs], shape, rng)
     scale = float(np.exp(rng.normal(0, 0.07)))  # a scan's own scale is right, that of a picture is estimated
+    if rng.random() < CHILD_SHARE:
+        scale *= float(rng.uniform(0.5, 0.9))
     lean = float(rng.normal(0, np.deg2rad(6)))
     size_known, tilt_known = rng.random() < 0.75, rng.random() < 0.75
     stretch = float(np.exp(rng.normal(0, 0.05)))
@@ -207,7 +210,7 @@ def _field_of_view(scene: SpineScene, rng: np.random.Generator) -> tuple[int, in
 def _images(scene: SpineScene, rng: np.random.Generator, window: tuple[slice, slice]) -> np.ndarray:
     """Return the three planes in a field of view as images, shape (3, rows, columns)."""
     chance = Chance(int(rng.integers(2**31)))
-    means = draw_contrast(KIND_WEIGHTS, chance, 1).mean[0].numpy()
+    means = draw_contrast(LEVELS_WEIGHTS, chance, 1).mean[0].numpy()
     factors = rng.normal(1, 0.06, 256).astype(np.float32)
     factors[0] = 1
     blur, noise = rng.uniform(0.3, 1.5), float(np.exp(rng.uniform(np.log(0.006), np.log(0.10))))

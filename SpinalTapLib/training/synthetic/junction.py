@@ -5,7 +5,8 @@ Sources
 S1-S2 disc on sagittal MRI of 100 consecutive adults: none in 30 %, a remnant that does not reach through the whole
 depth of the sacrum in 42 %, well formed in 16 %, well formed below a squared S1 in 12 % (O'Driscoll, Irwin,
 Saifuddin, Skeletal Radiol 1996;25:225-230). Heights of 2-11 mm as seen in lumbar scans; a transitional vertebra in
-about 3 % of people (Tins and Balain, Insights Imaging 2016). The other numbers are ranges chosen to cover both.
+about 3 % of people (Tins and Balain, Insights Imaging 2016). S1 counts as squared if its upper depth is at most 1.37
+times the lower one (O'Driscoll 1996). The other numbers are wide ranges chosen to cover textbook shapes.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ SHARES = {NONE: 0.30, REMNANT: 0.42, WELL_FORMED: 0.16, SQUARED: 0.12}
 
 WELL_FORMED_SHARE = SHARES[WELL_FORMED] + SHARES[SQUARED]
 """Share of adults whose S1-S2 disc reaches through the whole depth of the sacrum."""
+
+SQUARED_RATIO = 1.37
+"""Largest ratio of the upper to the lower depth of a squared S1 (O'Driscoll 1996)."""
 
 LUMBARISED_SHARE = 0.3
 """Share of squared S1 that are lumbarised, that is 3.6 % of people."""
@@ -124,7 +128,7 @@ def random_junction(rng: np.random.Generator, *, well_formed: float = WELL_FORME
     other = (1 - well_formed) / (1 - WELL_FORMED_SHARE)
     weights = np.array([SHARES[k] * (share if k in (WELL_FORMED, SQUARED) else other) for k in SHARES])
     kind = str(rng.choice(list(SHARES), p=weights / weights.sum()))
-    s2_depth, slant = float(rng.uniform(0.78, 1.0)), float(rng.normal(4.5, 1.5))
+    s2_depth, slant = float(rng.uniform(0.78, 1.0)), float(rng.normal(3.5, 2.5))
     degeneration = float(rng.uniform(0, 1))
     if kind == NONE:
         plain = Junction(kind, float(rng.uniform(0.6, 2.0)), s2_depth=s2_depth, slant=slant)
@@ -135,8 +139,8 @@ def random_junction(rng: np.random.Generator, *, well_formed: float = WELL_FORME
         squared = kind == SQUARED
         lumbarised = squared and not healthy and rng.random() < LUMBARISED_SHARE
         low, high = (6.0, 11.0) if lumbarised else (2.5, 11.0)
-        taper = float(rng.uniform(0.78, 0.97) if squared else rng.uniform(0.55, 0.78))
-        wedge = np.deg2rad(rng.normal(7, 4) if squared else rng.normal(17, 5))
+        taper = float(rng.uniform(1 / SQUARED_RATIO, 0.97) if squared else rng.uniform(0.52, 1 / SQUARED_RATIO))
+        wedge = np.deg2rad(rng.normal(7, 4) if squared else rng.normal(15, 5))
         kink = np.deg2rad(rng.uniform(8, 26) if lumbarised else rng.normal(3, 5))
         plain = Junction(
             kind, float(low + (high - low) * rng.beta(1.3, 1.6)), 1.0, degeneration, taper, float(wedge), float(kink),

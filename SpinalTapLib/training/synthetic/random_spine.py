@@ -143,12 +143,12 @@ def random_spine(
 
 def _random_body(rng: np.random.Generator, name: str, size: float) -> Body:
     row = TABLE[name]
+    cervical, sacral = family(name) == "C", family(name) == "S"
     own = size * np.exp(rng.normal(0, 0.035))
-    wedge = np.deg2rad(row["wedge_deg"] + rng.normal(0, 2.0))
+    wedge = np.deg2rad(row["wedge_deg"] + rng.normal(0, 5.0 if sacral else 2.0))  # S1 varies most
     deep = own * np.exp(rng.normal(0, 0.045))
     posterior = row["height"] * own * np.exp(rng.normal(0, 0.03))
     height = posterior + np.tan(wedge / 2) * deep * (row["depth_upper"] + row["depth_lower"]) / 2
-    cervical, sacral = family(name) == "C", family(name) == "S"
     return Body(
         name=name,
         centre=np.zeros(3),
@@ -156,7 +156,7 @@ def _random_body(rng: np.random.Generator, name: str, size: float) -> Body:
         height=float(height),
         wedge=float(wedge),
         depth_upper=row["depth_upper"] * deep,
-        depth_lower=row["depth_lower"] * deep * np.exp(rng.normal(0, 0.03)),
+        depth_lower=row["depth_lower"] * deep * np.exp(rng.normal(0, 0.09 if sacral else 0.03)),
         width_upper=row["width_upper"] * own * np.exp(rng.normal(0, 0.04)),
         width_lower=row["width_lower"] * own * np.exp(rng.normal(0, 0.04)),
         concavity_upper=float(abs(rng.normal(0.3 if sacral else 0.8, 0.5))),

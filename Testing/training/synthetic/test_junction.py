@@ -7,7 +7,15 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from SpinalTapLib.training.synthetic.junction import NONE, REMNANT, SHARES, SQUARED, WELL_FORMED, random_junction
+from SpinalTapLib.training.synthetic.junction import (
+    NONE,
+    REMNANT,
+    SHARES,
+    SQUARED,
+    SQUARED_RATIO,
+    WELL_FORMED,
+    random_junction,
+)
 from SpinalTapLib.training.synthetic.random_spine import random_spine
 
 
@@ -46,7 +54,7 @@ def test_a_squared_s1_is_nearly_as_deep_below_as_above():
     for spine in spines:
         s1 = spine.vertebrae[0]
         squared[spine.junction.kind == SQUARED].append(s1.depth_lower / s1.depth_upper)
-    assert min(squared[True]) > 0.77 > max(squared[False]) - 0.02
+    assert min(squared[True]) >= 1 / SQUARED_RATIO >= max(squared[False])
 
 
 def test_the_healthy_have_no_transitional_vertebra_and_some_others_have():
