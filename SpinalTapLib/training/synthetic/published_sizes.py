@@ -113,12 +113,12 @@ SACRAL_SCALE = np.array([0.82, 0.66, 0.54, 0.44, 0.30, 0.22])
 """Size of S2, S3, S4, S5 and two coccygeal segments relative to S1."""
 
 LORDOSIS_SHARE = {"L5": 0.48, "L4": 0.36, "L3": 0.08, "L2": 0.05, "L1": 0.03}
-"""Fraction of the lumbar lordosis (disc and body) in the segment below each vertebra. The two lowest have 85 % of it when
-lying (627 volunteers, PMC6680033), shared between them, and the rest between the others, as in textbooks."""
+"""Fraction of the lumbar lordosis (disc and body) in the segment below each vertebra. The two lowest have about 85 % of
+it when lying (627 volunteers, PMC6680033); their shares, and those of the others, follow textbook proportions."""
 
 LOWEST_THORACIC_DEG = {"T12": 3.0, "T11": 2.5}
-"""Lordotic angle of the discs below the two lowest thoracic vertebrae, degrees: they cancel the wedges of the bodies, for
-the thoracolumbar junction is nearly straight (Bernhardt and Bridwell, Spine 14 (1989) 717)."""
+"""Lordotic angle of the discs below the two lowest thoracic vertebrae, degrees. They cancel the wedges of the bodies,
+because the thoracolumbar junction is nearly straight (Bernhardt and Bridwell, Spine 14 (1989) 717)."""
 
 RIM_SHARE = {"L": 0.78, "T": 0.9}
 """Ratio of the disc height at the rim to that at the centre, between the concave endplates, by region."""
