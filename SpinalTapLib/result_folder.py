@@ -27,6 +27,8 @@ from .spine.segments import segment_of
 from .spine.vertebra import SeedBox, Spine
 
 _DICOM_WENT = f"{DICOM_NAME} showed the earlier levels and was removed; write it again with dicom-seg."
+_SOURCE_KEYS = ("path", "series", "pixel_mm")
+"""Entries of spine.json's ``input`` from which the scan is read again."""
 _SEGMENT_SHARES = {"read": 0.02, "segment": 0.7, "write": 0.28}
 _RESEED_SHARES = {"read": 0.3, "segment": 0.3, "write": 0.4}
 _WRITE_SHARES = {"surfaces": 0.4, "write": 0.6}
@@ -39,6 +41,7 @@ def segment_file(
     seed: SeedBox | None = None,
     *,
     series: str | int | None = None,
+    pixel_mm: float | None = None,
     options: Options | None = None,
     surface_format: str = "stl",
     progress: ProgressCallback | None = None,
@@ -48,7 +51,7 @@ def segment_file(
 
     Parameters
     ----------
-    path, series
+    path, series, pixel_mm
         As for `load_volume`.
     output : path
         The result folder; checked before the segmentation starts.
@@ -73,10 +76,14 @@ def segment_file(
     check_writable(output)
     stages = Stages(_SEGMENT_SHARES, progress, cancelled)
     with stages.stage("read", "Reading the scan"):
-        volume = load_volume(path, series)
+        volume = load_volume(path, series, pixel_mm)
     with stages.stage("segment", "Preparing the slices") as report:
         spine = segment_spine(volume, seed, options=options, progress=_inner(report), cancelled=cancelled)
-    source = {"path": str(Path(path).resolve()), **({"series": str(series)} if series is not None else {})}
+    source: dict[str, Any] = {"path": str(Path(path).resolve())}
+    if series is not None:
+        source["series"] = str(series)
+    if pixel_mm is not None:
+        source["pixel_mm"] = float(pixel_mm)
     options = options or Options()
     history = (Count(seed, options.steps, options.method),)
     return _finished(spine, volume, output, source, surface_format, stages, history)
@@ -124,7 +131,7 @@ def reseed_folder(
     """
     folder = Path(folder)
     output = folder if output is None else Path(output)
-    source = {k: v for k, v in read_spine_json(folder / JSON_NAME)["input"].items() if k in ("path", "series")}
+    source = {k: v for k, v in read_spine_json(folder / JSON_NAME)["input"].items() if k in _SOURCE_KEYS}
     check_output(output, scan)
     check_writable(output)
     stages = Stages(_RESEED_SHARES, progress, cancelled)
@@ -264,7 +271,7 @@ def _scan_again(source: Mapping[str, Any], scan: str | Path | None) -> SagittalV
     path = source.get("path") if scan is None else scan
     if path is None or not Path(path).exists():
         raise ValueError(f"The scan of this result is no longer at {path}; give its present path with --input.")
-    return load_volume(path, source.get("series"))
+    return load_volume(path, source.get("series"), source.get("pixel_mm"))
 
 
 def _inner(report: Callable[[float, str], None]) -> ProgressCallback:

@@ -24,6 +24,8 @@ def add_commands(commands: Any) -> None:
     segment.add_argument("input", type=given, metavar="INPUT", help="NIfTI, NRRD, MetaImage, a DICOM folder or file")
     segment.add_argument("--output", type=given, required=True, metavar="DIR", help="folder for the results")
     segment.add_argument("--series", metavar="UID|N|NAME|stackN", help="DICOM series, or stack of one, to read")
+    text = "edge of the pixels of a picture (PNG, or another file with two dimensions) of a sagittal slice"
+    segment.add_argument("--pixel-mm", type=float, metavar="MM", help=text)
     add_seed(segment)
     _add_run(segment)
     segment.add_argument("--json", action="store_true", help="print spine.json instead of the table")
@@ -87,6 +89,7 @@ def run_segment(arguments: argparse.Namespace) -> int:
         Path(arguments.output),
         seed,
         series=arguments.series,
+        pixel_mm=arguments.pixel_mm,
         options=options_of(arguments),
         surface_format=arguments.surface_format,
         progress=console.progress,

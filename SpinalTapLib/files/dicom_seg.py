@@ -23,6 +23,7 @@ from .spine_json import read_spine_json
 SERIES_DESCRIPTION = "SpinalTap vertebrae"
 _SERIES_NUMBER = 7300
 _SAME_PLACE = 0.1
+_GAP = 1.5  # a step between slices that is larger than so many usual ones lacks a slice
 """Largest offset of a DICOM slice from the label map's grid, as a fraction of a voxel."""
 
 
@@ -143,6 +144,7 @@ def _slices_of(image: sitk.Image, datasets: Sequence[Any]) -> list[int]:
     if len(series) > 1:
         raise ValueError(f"DICOM SEG refers to one series; the files are of {len(series)}.")
     size = image.GetSize()
+    _check_distances(datasets)
     slices = []
     for dataset in datasets:
         if (int(dataset.Columns), int(dataset.Rows)) != size[:2]:
@@ -157,6 +159,26 @@ def _slices_of(image: sitk.Image, datasets: Sequence[Any]) -> list[int]:
     if min(slices) < 0 or max(slices) >= size[2]:
         raise ValueError("The DICOM files do not lie on the label map's grid; they are another series.")
     return slices
+
+
+def _check_distances(datasets: Sequence[Any]) -> None:
+    """Raise ValueError where a slice is missing, as a label map has its slices at one distance."""
+    found = [(np.array(position), along, path) for path, d in enumerate(datasets) for position, along in _places(d)]
+    if len(found) < 3:
+        return
+    order = datasets[0].get("ImageOrientationPatient")
+    if order is None:
+        return
+    normal = np.cross(_numbers(order[:3]), _numbers(order[3:]))
+    along_mm = sorted(float(position @ normal) for position, _, _ in found)
+    steps = np.diff(along_mm)
+    widest = int(steps.argmax())
+    if steps[widest] > _GAP * np.median(steps):
+        raise ValueError(
+            f"A slice is missing from the DICOM files, between slice {widest + 1} and slice {widest + 2} of "
+            f"{len(along_mm)} ({steps[widest]:.3g} mm apart, the others {np.median(steps):.3g} mm), so that a DICOM "
+            "segmentation cannot refer to them; export the series again and segment it."
+        )
 
 
 def _places(dataset: Any) -> list[tuple[list[float], np.ndarray]]:

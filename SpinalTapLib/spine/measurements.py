@@ -125,10 +125,11 @@ def measure_disc(
     below_anterior, below_posterior = lower.corners_lps_mm[0], lower.corners_lps_mm[1]
     above, below = above_posterior - above_anterior, upper_plate(lower)
     across = np.cross(left, _unit(_unit(above) + _unit(below)))  # upwards, perpendicular to the bisector
-    anterior = float(across @ (above_anterior - below_anterior))
-    posterior = float(across @ (above_posterior - below_posterior))
+    # The corners of two bodies with a collapsed disc between them may overlap by a part of their error.
+    anterior = max(float(across @ (above_anterior - below_anterior)), 0.0)
+    posterior = max(float(across @ (above_posterior - below_posterior)), 0.0)
     middle = masks.gap_mm(upper, lower) if masks else None
-    middle = (anterior + posterior) / 2 if middle is None else middle
+    middle = (anterior + posterior) / 2 if middle is None else max(middle, 0.0)
     plate = below - (below @ left) * left
     slip = float(-(above_posterior - below_posterior) @ _unit(plate))
     body = (_mean_height(upper_values) + _mean_height(lower_values)) / 2

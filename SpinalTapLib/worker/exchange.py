@@ -103,7 +103,7 @@ def write_shapes(folder: Path, evidence: Evidence, progress: Callable[[int, int]
 
     if not (folder / SURFACES).is_file():  # the folder of a loaded scene has it already
         meshes: dict[int, Any] = {}
-        solids = evidence.bodies.solids
+        solids = evidence.bodies.solids if len(evidence.volume.array) > 1 else ()  # a single slice has no surfaces
         for i, solid in enumerate(solids):
             progress(i + 1, len(solids))
             surface = surface_of(solid)
