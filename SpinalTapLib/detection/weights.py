@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..errors import DAMAGE
 from ..installation import are_genuine
 from ..options import PARTS_MODEL
 from ..resources import resource_path
@@ -111,7 +112,7 @@ def load_network(
             f"The weights {path} are not the ones that their card describes (SHA-256 {found[:12]}… instead of "
             f"{str(card['sha256'])[:12]}…): the file was altered or cut short; install SpinalTap again."
         )
-    network = _build(card["network"], path)
+    network = _build(card["network"], path, len(content))
     try:
         network.load_state_dict(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
     except (RuntimeError, pickle.UnpicklingError, TypeError, AttributeError, EOFError) as error:
@@ -173,6 +174,8 @@ def _read_card(path: Path) -> dict[str, Any]:
         if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError)):
             raise ValueError(f"The model card {path} is not valid JSON ({error}); install SpinalTap again.") from error
         raise
+    except RecursionError as error:
+        raise ValueError(f"The model card {path} is not valid JSON ({error}); install SpinalTap again.") from error
     if not isinstance(card, dict) or not isinstance(card.get("network"), dict) or "sha256" not in card:
         raise ValueError(
             f"The model card {path} does not name a network and the SHA-256 of its weights; install SpinalTap again."
@@ -180,8 +183,8 @@ def _read_card(path: Path) -> dict[str, Any]:
     return card
 
 
-def _build(arguments: Mapping[str, Any], path: Path) -> nn.Module:
-    """Return an untrained network with the arguments of a model card."""
+def _build(arguments: Mapping[str, Any], path: Path, weights_bytes: int) -> nn.Module:
+    """Return an untrained network with the arguments of a model card, unless it is much larger than its weights."""
     options = dict(arguments)
     kind = NETWORKS.get(str(options.pop("class", None)))
     if kind is None:
@@ -190,8 +193,12 @@ def _build(arguments: Mapping[str, Any], path: Path) -> nn.Module:
             f"{', '.join(NETWORKS)}."
         )
     try:
+        with torch.device("meta"):  # without memory
+            size = sum(parameter.numel() for parameter in kind(**options).parameters())
+        if 2 * size > 2 * weights_bytes:  # two bytes for each in the file
+            raise ValueError(f"{size} parameters for {weights_bytes} bytes of weights")
         return kind(**options)
-    except (TypeError, ValueError) as error:
+    except (*DAMAGE, RuntimeError, ZeroDivisionError) as error:
         raise ValueError(
             f"The model card of {path} describes a network that cannot be built ({error}); install SpinalTap again."
         ) from error

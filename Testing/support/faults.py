@@ -31,7 +31,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -211,6 +211,22 @@ def _answer_is_readable(folder: str, name: str) -> Callable[[Path], str]:
     return whole
 
 
+def _naive(home: Path) -> int:
+    """Write two files where they are read, as a program does that has not thought of faults."""
+    for name in ("one", "two"):
+        (home / "out" / name).write_text("new")
+    return 0
+
+
+def _with_old_files(home: Path) -> None:
+    (home / "out").mkdir()
+    for name in ("one", "two"):
+        (home / "out" / name).write_text("old")
+
+
+NAIVE = Command(_naive, ("out",), _with_old_files)
+"""What the bench must complain about, or it would see nothing."""
+
 COMMANDS = {
     "segment": Command(_segment, ("out",)),
     "segment again": Command(_segment, ("out",), _with_another_result),
@@ -376,15 +392,15 @@ def bench(name: str, command: Command, folder: Path, hook: Hook, every: int) -> 
     return count
 
 
-def run(names: Sequence[str], every: int) -> dict[str, Count]:
+def run(commands: Mapping[str, Command], every: int) -> dict[str, Count]:
     """Run the bench and return what it has counted, by command."""
     stand_ins()
     counts = {}
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         hook = Hook(folder)
         sys.addaudithook(hook)
-        for name in names:
-            counts[name] = bench(name, COMMANDS[name], Path(folder), hook, every)
+        for name, command in commands.items():
+            counts[name] = bench(name, command, Path(folder), hook, 1 if command is NAIVE else every)
     return counts
 
 
@@ -392,9 +408,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("commands", nargs="*", default=list(COMMANDS))
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only every N-th operation")
+    parser.add_argument("--naive", action="store_true", help="also a command that the bench must complain about")
     given = parser.parse_args()
-    counts = run(given.commands, given.every)
+    counts = run({n: COMMANDS[n] for n in given.commands} | ({"naive": NAIVE} if given.naive else {}), given.every)
     for found in counts.values():
-        print("\n".join(found.complaints))
+        for complaint in found.complaints:
+            print(" ".join(complaint.split()))
     numbers = {name: [c.operations, c.cases, c.before, c.after, len(c.complaints)] for name, c in counts.items()}
     print(json.dumps(numbers))
