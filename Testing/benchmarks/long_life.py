@@ -63,15 +63,16 @@ def main() -> int:
     print(f"{'command':<16}{'number':>7}{'worker MB':>11}{'files':>7}{'parent MB':>11}{'files':>7}")
     warm: tuple[float, int] = (0.0, 0)
     now = warm
+    result: Result | None = None
     try:
         for kind, whole in (("segmentation", given.segmentations), ("recount", given.recounts)):
             for number in range(1, whole + 1):
                 if kind == "segmentation":
                     jobs.segment(volume, None, Options(), Purpose(fresh=True))
-                else:
+                elif result is not None:
                     jobs.recount(result, Count(None), Options(), Purpose())
                 result = outcome(jobs)
-                if number == WARM or number == whole or number % 50 == 0:
+                if number in (WARM, whole) or number % 50 == 0:
                     now, here = state_of(link.pid), state_of(os.getpid())
                     print(f"{kind:<16}{number:>7}{now[0]:>11.1f}{now[1]:>7}{here[0]:>11.1f}{here[1]:>7}", flush=True)
                 if kind == "segmentation" and number == min(WARM, whole):

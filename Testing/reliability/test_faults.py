@@ -14,7 +14,7 @@ from paths import ROOT, SUPPORT
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the bench forks")
 
 EVERY = os.environ.get("SPINALTAP_FAULTS_EVERY", "9")
-"""Only every N-th operation of a command; ``make faults`` takes all of them."""
+"""Only every N-th operation of a command; ``make faults`` runs the bench with all of them."""
 
 
 @cache

@@ -416,3 +416,4 @@ if __name__ == "__main__":
             print(" ".join(complaint.split()))
     numbers = {name: [c.operations, c.cases, c.before, c.after, len(c.complaints)] for name, c in counts.items()}
     print(json.dumps(numbers))
+    sys.exit(0 if given.naive else int(any(count.complaints for count in counts.values())))
