@@ -122,8 +122,9 @@ def separate_bodies(
     outlines = body_outlines(detections.probabilities, candidates, working.spacing_mm)
     solids = [None if o is None else solid_of(o, working.matrix) for o in outlines]
     flags = [() if o is None else o.flags for o in outlines]
-    flags = [(*f, *_flags_of(s, working)) for f, s in zip(flags, solids)]
-    at_sides = sum(_reaches_side(_inside(s, working), working) for s in solids if s is not None)
+    insides = [None if s is None else _inside(s, working) for s in solids]
+    flags = [(*f, *_flags_of(inside, working)) for f, inside in zip(flags, insides)]
+    at_sides = sum(inside is not None and _reaches_side(inside, working) for inside in insides)
     if structures == "all":
         discs = disc_outlines(detections.probabilities, candidates, working.spacing_mm)
         solids += [None if o is None else solid_of(o, working.matrix) for o in discs]
@@ -132,10 +133,9 @@ def separate_bodies(
     return Bodies(_index_map(solids, volume, in_pieces), tuple(solids), tuple(flags), len(candidates), at_sides)
 
 
-def _flags_of(solid: Solid | None, working: SagittalVolume) -> tuple[str, ...]:
-    if solid is None:
+def _flags_of(inside: np.ndarray | None, working: SagittalVolume) -> tuple[str, ...]:
+    if inside is None:
         return (Note.NOT_OUTLINED,)
-    inside = _inside(solid, working)
     edge = np.array(working.array.shape) - 1
     # A body that ends within half a voxel of the outermost voxel centres is cut there.
     in_plane = (inside[:, 1:].min(0) < 0.5).any() or (inside[:, 1:].max(0) > edge[1:] - 0.5).any()
