@@ -17,7 +17,7 @@ from .fusion import Place, climb_alone, fuse
 from .ladder import Look
 from .level_evidence import CUT_TEMPER, LevelLook, part_evidence
 from .names import EXTRA, LEAST_CLAIM, SACRUM_NAME, STEP_SIZES, Names, name_column
-from .plausibility import objection
+from .plausibility import objection, objection_of_signal
 from .rungs import Rung, corners_lps, rung_from_points
 from .start import LADDER_SCORE, in_box, place_of
 
@@ -198,7 +198,9 @@ class _Column:
         else:
             down, back = (self.working.matrix[:3, 1:3] / self.working.spacing_mm[1:]).T
         claimed = [name if claim else None for name, claim in zip(names.best, claims)]
-        return objection(claimed, np.array([self.corners(place) for place in places]), down, back)
+        corners = np.array([self.corners(place) for place in places])
+        said = objection(claimed, corners, down, back)
+        return said or ("" if self.working is None else objection_of_signal(claimed, corners, self.working))
 
     def _is_cut(self, place: Place) -> bool:
         return place.candidate is not None and Note.CUT in self.candidates[place.candidate].flags

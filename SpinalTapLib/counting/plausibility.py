@@ -10,6 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..scans.sampling import bilinear
+from ..scans.volume import SagittalVolume
+from .rungs import rung_from_points
+
 GREATEST_LEAN = 60.0
 """Largest angle, degrees, between the line from the lowest to the highest vertebra and the rows' own direction: spines
 with severe scoliosis or kyphosis have up to about 40."""
@@ -25,6 +29,11 @@ reason for the margin."""
 LEAST_SACRAL_TILT = 0.0
 """Least angle, degrees, by which S1 is tilted forward against the second vertebra above it. In 9 of SPIDER's slices it
 was 48 to 60; a picture that is mirrored from front to back has the opposite sign."""
+
+
+LEAST_SIGNAL = 0.15
+"""Least brightness of the body that is called S1 or C2, as a share of the median of all bodies, above the darkest
+hundredth of its slice. Beside metal there is none; marrow differs from body to body by much less."""
 
 
 def objection(names: Sequence[str | None], corners: np.ndarray, down: np.ndarray, back: np.ndarray) -> str:
@@ -54,6 +63,31 @@ def objection(names: Sequence[str | None], corners: np.ndarray, down: np.ndarray
         if s1 + 2 < len(names) and tilts[s1] - tilts[s1 + 2] < LEAST_SACRAL_TILT:
             return _sentence("the sacrum is tilted backwards, as in a picture that is mirrored from front to back")
     return ""
+
+
+def objection_of_signal(names: Sequence[str | None], corners: np.ndarray, volume: SagittalVolume) -> str:
+    """Return a sentence if the end from which the levels are counted lies in a signal void, or an empty string.
+
+    Parameters
+    ----------
+    names, corners
+        As for `objection`.
+    volume : SagittalVolume
+        The working volume.
+    """
+    end = next((name for name in ("S1", "C2") if name in names), None)
+    if end is None or len(names) < 3:
+        return ""
+    steps = np.linspace(-0.3, 0.3, 7)  # the middle of a body, in its sizes
+    own = np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1)
+    bright = []
+    for points in corners:
+        rung = rung_from_points(volume, points)
+        plane = volume.array[int(np.clip(round(rung.slice), 0, len(volume.array) - 1))]
+        bright.append(float(bilinear(plane, rung.to_image(own)).mean() - np.quantile(plane, 0.01)))
+    if bright[names.index(end)] >= LEAST_SIGNAL * np.median(bright):
+        return ""
+    return _sentence(f"the scan shows nothing (metal?) where {end} would be")
 
 
 def _sentence(what: str) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
 from SpinalTapLib.counting.labelling import label
-from SpinalTapLib.counting.plausibility import objection
+from SpinalTapLib.counting.plausibility import objection, objection_of_signal
 from SpinalTapLib.detection.linking import Candidate
+from SpinalTapLib.scans.volume import SagittalVolume
 from SpinalTapLib.spine import levels
 from SpinalTapLib.spine.structures import N_STRUCTURES, Structure
 from SpinalTapLib.spine.vertebra import SeedBox
@@ -55,6 +58,28 @@ def test_a_column_that_grows_from_the_bottom_up_is_upside_down():
 
 def test_a_sacrum_that_is_tilted_backwards_is_a_mirrored_one():
     assert "mirrored" in _said(_column(s1_tilt=-30.0))
+
+
+def _scan(bright: Sequence[float]) -> tuple[list[str], np.ndarray, SagittalVolume]:
+    """A column, S1 lowest, and a scan in which its bodies have these brightnesses."""
+    corners = _column(len(bright))
+    array = np.full((3, 400, 200), 10.0, np.float32)
+    matrix = np.array([[4.0, 0, 0, -4], [0, 0, 1, -100], [0, -1, 0, 300], [0, 0, 0, 1]])
+    for value, points in zip(bright, corners):
+        row, column = 300 - points.mean(0)[2], points.mean(0)[1] + 100
+        array[:, int(row) - 12 : int(row) + 12, int(column) - 15 : int(column) + 15] = value
+    return list(levels.COMMON[: len(bright)]), corners, SagittalVolume(array, matrix)
+
+
+@pytest.mark.parametrize("bright", [(300, 300, 300, 300), (120, 300, 280, 320), (500, 20, 300, 300), (60, 55, 58, 61)])
+def test_bodies_of_different_brightness_are_left_alone(bright):
+    assert not objection_of_signal(*_scan(bright))
+
+
+def test_an_s1_in_a_signal_void_is_no_start():
+    assert "the scan shows nothing (metal?) where S1 would be" in objection_of_signal(*_scan((12, 300, 280, 320)))
+    _, corners, volume = _scan((12, 300, 280, 320))
+    assert not objection_of_signal(["L5", "L4", "L3", "L2"], corners, volume)
 
 
 def test_only_named_vertebrae_count():
