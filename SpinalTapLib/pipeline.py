@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from .bodies.centring import recentred
-from .counting.labelling import label
+from .counting.labelling import label, without_levels
 from .counting.ladder import LadderLook, Look
 from .counting.level_evidence import LevelLook
-from .counting.turns import better_turn
+from .counting.turns import FEW, better_turn
 from .detection.detector import Detections, PartDetector
 from .detection.device import choose_device
 from .detection.linking import Candidate, link
@@ -100,7 +100,7 @@ def segment_spine(
         evidence=evidence,
     )
     spine = _name(spine, seed, options, stages)
-    if spine.anchor != "none" or seed is not None:
+    if seed is not None or (spine.anchor != "none" and len(spine.vertebrae) > FEW):
         return spine
     with stages.stage("turn", "Checking the orientation") as report:
         return _doubted(spine, network, card, options, report)
@@ -213,7 +213,7 @@ def _detect(
 def _doubted(
     spine: Spine, network: Any, card: Mapping[str, Any], options: Options, report: Callable[[float, str], None]
 ) -> Spine:
-    """Return a spine without levels; say why if the picture lies in another way than the scan's header says."""
+    """Return a spine without levels, and why, if the picture lies in another way than the scan's header says."""
     evidence: Any = spine.evidence
 
     def found(volume: SagittalVolume) -> tuple[Candidate, ...]:
@@ -226,7 +226,18 @@ def _doubted(
         return tuple(v.level_probability or 0.0 for v in vertebrae if v.level)
 
     turn = better_turn(evidence.detections.working, len(spine.vertebrae), found, named)
-    return spine if turn is None else replace(spine, warnings=(turn.sentence, *evidence.volume.warnings))
+    if turn is None:
+        return spine
+    vertebrae = without_levels(spine.vertebrae)
+    spine = replace(
+        spine,
+        vertebrae=vertebrae,
+        anchor="none",
+        alternatives=(),
+        label_map=evidence.label_map(vertebrae),
+        warnings=(turn.sentence, *evidence.volume.warnings),
+    )
+    return measure_spine(spine, evidence.volume.matrix)
 
 
 def _name(spine: Spine, seed: SeedBox | None, options: Options, stages: Stages) -> Spine:

@@ -254,6 +254,14 @@ def _labelled(
     return Labelling(vertebrae, anchor, _warnings(names, kept, alternatives, against, pinned), alternatives)
 
 
+def without_levels(vertebrae: Sequence[Vertebra]) -> tuple[Vertebra, ...]:
+    """Return vertebrae, from the bottom up, with numbers in place of their levels."""
+    return tuple(
+        replace(vertebra, level=None, label_value=levels.unanchored_value(number))
+        for number, vertebra in enumerate(vertebrae)
+    )
+
+
 def _claimed(name: str, names: Names, claims: Sequence[bool]) -> bool:
     return any(claim and best == name for claim, best in zip(claims, names.best))
 

@@ -21,6 +21,9 @@ LEAST_NAMED, LEAST_PROBABILITY = 3, 0.8
 """A turned picture is right if so many vertebrae are named in it, with this probability at least. On 12 real scans and
 4 synthetic ones, no wrong orientation had a probability above 0.66, nor above 0.47 with more than one vertebra."""
 
+FEW = 2
+"""With so many vertebrae or fewer, even named ones are doubted: a lone body that is none can look like S1."""
+
 MUCH_MORE, LEAST_MORE = 2.0, 3
 """A picture lies on its side if turned by 90 degrees it shows twice as many vertebrae, and at least three more. Bodies
 that lie on their side are hardly found: 0 to 4 in pictures that show 3 to 9 upright."""
@@ -70,7 +73,7 @@ Named = Callable[[SagittalVolume, tuple[Candidate, ...]], tuple[float, ...]]
 
 
 def better_turn(working: SagittalVolume, count: int, found: Found, named: Named) -> Turn | None:
-    """Return the change of the picture that makes it a spine which can be named, or None.
+    """Return the change of the picture that makes it a spine which can be named, or shows one on its side, or None.
 
     Parameters
     ----------
