@@ -117,10 +117,15 @@ def load_network(
         network.load_state_dict(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
     except (RuntimeError, pickle.UnpicklingError, TypeError, AttributeError, EOFError) as error:
         raise ValueError(
-            f"The weights {path} do not fit the network that their model card describes ({error}); install SpinalTap "
-            "again, or use other weights."
+            f"The weights {path} do not fit the network that their model card describes ({_first_words(error)}); "
+            "install SpinalTap again, or use other weights."
         ) from error
     return network.float().eval().to(device), card
+
+
+def _first_words(error: Exception) -> str:
+    """Return the first line of an error message; PyTorch's have a line for each tensor."""
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".:")
 
 
 def _halved(name: str, value: torch.Tensor) -> torch.Tensor:
@@ -200,5 +205,6 @@ def _build(arguments: Mapping[str, Any], path: Path, weights_bytes: int) -> nn.M
         return kind(**options)
     except (*DAMAGE, RuntimeError, ZeroDivisionError) as error:
         raise ValueError(
-            f"The model card of {path} describes a network that cannot be built ({error}); install SpinalTap again."
+            f"The model card of {path} describes a network that cannot be built ({_first_words(error)}); install "
+            "SpinalTap again."
         ) from error
