@@ -110,8 +110,9 @@ def test_files_of_another_geometry_are_refused(series, tmp_path):
 
 
 def test_a_missing_slice_is_named(series, tmp_path):
+    files = [file for file in series[0] if file.name != "2.dcm"]
     with pytest.raises(ValueError, match=r"between slice 2 and slice 3 of 4 \(8 mm apart, the others 4 mm\)"):
-        write_dicom_seg(tmp_path / "seg.dcm", series[1][:, :, :4], [f for f in series[0] if f.name != "2.dcm"])
+        write_dicom_seg(tmp_path / "seg.dcm", labelled(series[1])[:, :, :4], files)
 
 
 def test_no_files_and_files_that_are_no_dicom_are_refused(series, tmp_path):
