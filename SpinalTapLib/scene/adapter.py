@@ -11,10 +11,11 @@ import slicer
 
 from ..scans.volume import SagittalVolume
 from ..session.ports import SceneEvents
-from ..spine.vertebra import SeedBox
+from ..spine.vertebra import SeedBox, Spine
 from ..worker import exchange
 from ..worker.exchange import Result
 from . import memory, nodes, roi, views, volume_node
+from .corner import CornerTexts
 from .frames import (
     RAS_FROM_LPS,
     SAME_PLACE_MM,
@@ -43,6 +44,7 @@ class SlicerScene:
         self._scene = slicer.mrmlScene if scene is None else scene
         self._frames = Frames()
         self._observers = Observers(self._scene, self._frames.forget)
+        self.corner = CornerTexts(self._scene, self._frames.then_from_now)
 
     # --- events ------------------------------------------------------------------------------------------
 
@@ -206,6 +208,10 @@ class SlicerScene:
     def jump(self, point_lps_mm: np.ndarray) -> None:
         """Centre all slice views on the point, shape (3,), LPS, mm."""
         views.jump(self._scene, moved(point_lps_mm, RAS_FROM_LPS))
+
+    def show_levels(self, volume: str | None, spine: Spine | None, everywhere: bool = False) -> None:
+        """Write into the corner of each slice view what it shows; None removes the texts."""
+        self.corner.show(volume, spine, everywhere)
 
     def show_3d(self, volume: str, visible: bool) -> None:
         """Show or hide the surfaces in 3-D."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ..spine.vertebra import SeedBox
+from ..spine.vertebra import SeedBox, Spine
 from .state import Change, EditAnswer
 
 if TYPE_CHECKING:
@@ -151,6 +151,12 @@ class Scene(Protocol):
 
     def jump(self, point_lps_mm: np.ndarray) -> None:
         """Centre all slice views on the point, shape (3,), LPS, mm."""
+
+    def show_levels(self, volume: str | None, spine: Spine | None, everywhere: bool = False) -> None:
+        """Write into the corner of each slice view which vertebra or disc it shows, by a result; None removes the texts.
+
+        Only views of volumes in the same frame of reference as `volume` get a text, or, if `everywhere`, all.
+        """
 
     def show_3d(self, volume: str, visible: bool) -> None:
         """Show or hide the surfaces in 3-D."""

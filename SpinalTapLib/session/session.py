@@ -13,11 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..corrections import Add, Correction, Count, Drop, Pin, Seed, Shift, TakeAlternative
 from ..errors import sentence_for
 from ..options import Options
 from ..spine import levels
 from ..spine.boxes import box_for_missed
+from ..spine.level_at import Plane, Shown, level_at
 from ..spine.summary import Row, other_count_words, rows_of, summary, warnings_of
 from ..spine.vertebra import Vertebra
 from ..worker.exchange import Result
@@ -65,6 +68,8 @@ class Session:
         self._faces: list[Face] = []
         self._state = SessionState()
         self._shelf: dict[str, SessionState] = {}  # states of the volumes that are not chosen
+        self._corner_levels = True
+        self._corner_everywhere = False
         self._problem = ""  # of the chosen volume, as last reported to the faces
         scene.listen(
             SceneEvents(
@@ -138,6 +143,16 @@ class Session:
     def is_shown_3d(self) -> bool:
         """True if the surfaces are visible in 3-D."""
         return self.volume is not None and self.result is not None and self._scene.is_shown_3d(self.volume)
+
+    @property
+    def corner_levels(self) -> bool:
+        """True if the corner of each slice view says which vertebra or disc it shows."""
+        return self._corner_levels
+
+    @property
+    def corner_everywhere(self) -> bool:
+        """True if it says so over every scan, not only over those of the same study as the chosen one."""
+        return self._corner_everywhere
 
     @property
     def log(self) -> str:
@@ -392,6 +407,34 @@ class Session:
         require(self.can_jump)
         self._scene.jump(self._vertebra(level).centroid_lps_mm)
 
+    def show_corner_levels(self, visible: bool = True, everywhere: bool | None = None) -> None:
+        """Show or hide the level in the corner of the slice views.
+
+        Parameters
+        ----------
+        visible : bool
+            Whether to show it; True at first.
+        everywhere : bool, optional
+            Whether to show it over every scan, not only over those in the same frame of reference; as before if
+            omitted, False at first.
+        """
+        self._corner_levels = visible
+        self._corner_everywhere = self._corner_everywhere if everywhere is None else everywhere
+        self._show_corner_levels()
+        self._tell(Change.BOX)
+
+    def level_at(self, place: Plane | np.ndarray) -> Shown | None:
+        """Return what a plane or a point (LPS, mm) shows, by the result; None where nothing is known.
+
+        Raises
+        ------
+        ValueError
+            If there is no result, or the place is neither.
+        """
+        require(self.can_jump)
+        assert self.result is not None
+        return level_at(self.result.spine, place)
+
     def show_3d(self, visible: bool = True) -> None:
         """Show or hide the surfaces in 3-D."""
         require(self.can_show_3d)
@@ -472,6 +515,7 @@ class Session:
 
     def close(self) -> None:
         """End the worker, stop observing the scene and remove temporary files. May be called twice."""
+        self._scene.show_levels(None, None)
         self._scene.listen(None)
         self._scene.watch_volume(None)
         self._jobs.close()
@@ -666,7 +710,13 @@ class Session:
     def _set(self, **changes: Any) -> None:
         self._state = replace(self._state, **changes)
 
+    def _show_corner_levels(self) -> None:
+        spine = self.result.spine if self.result is not None and self._corner_levels else None
+        self._scene.show_levels(self.volume, spine, self._corner_everywhere)
+
     def _tell(self, *changes: Change) -> None:
+        if Change.RESULT in changes:
+            self._show_corner_levels()
         for change in changes:
             for face in tuple(self._faces):
                 face.session_changed(change)
