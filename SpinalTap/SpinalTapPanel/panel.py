@@ -144,6 +144,18 @@ class Panel:
             button.blockSignals(True)
             button.checked = shown
             button.blockSignals(False)
+        self._show_corner_switches()
+
+    def _show_corner_switches(self):
+        for name, chosen in (
+            ("cornerLevelsCheckBox", self._session.corner_levels),
+            ("cornerEverywhereCheckBox", self._session.corner_everywhere),
+        ):
+            button = getattr(self._ui, name)
+            button.blockSignals(True)
+            button.checked = chosen
+            button.blockSignals(False)
+        self._ui.cornerEverywhereCheckBox.enabled = self._session.corner_levels
 
     def _show_progress(self):
         progress = self._session.progress
@@ -189,6 +201,8 @@ class Panel:
             getattr(self._ui, name).connect("clicked()", self._presser(command))
         self._ui.showBoxCheckBox.connect("toggled(bool)", self._toggle_box)
         self._ui.show3DCheckBox.connect("toggled(bool)", lambda shown: self._give("show_3d", shown))
+        for name in ("cornerLevelsCheckBox", "cornerEverywhereCheckBox"):
+            getattr(self._ui, name).connect("toggled(bool)", self._switch_corner_levels)
         self._ui.exportButton.connect("clicked()", self._export)
         self._ui.logSection.connect("contentsCollapsed(bool)", self._show_log)
         self._ui.copyLogButton.connect("clicked()", lambda: slicer.app.clipboard().setText(self._session.log))
@@ -226,6 +240,10 @@ class Panel:
             self._give("place_box")
         else:
             self._give("show_box", False)
+
+    def _switch_corner_levels(self, *_ignored):
+        ui = self._ui
+        self._give("show_corner_levels", ui.cornerLevelsCheckBox.checked, ui.cornerEverywhereCheckBox.checked)
 
     def _jump(self, row):
         if self._session.can_jump:

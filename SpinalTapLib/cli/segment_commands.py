@@ -13,7 +13,7 @@ from .console import Console
 
 if TYPE_CHECKING:
     from ..batch import Row
-    from ..spine.vertebra import Spine
+    from ..spine.vertebra import SeedBox, Spine
 
 NOTHING_FOUND, CANCELLED = 3, 130
 
@@ -24,6 +24,9 @@ def add_commands(commands: Any) -> None:
     segment.add_argument("input", type=given, metavar="INPUT", help="NIfTI, NRRD, MetaImage, a DICOM folder or file")
     segment.add_argument("--output", type=given, required=True, metavar="DIR", help="folder for the results")
     segment.add_argument("--series", metavar="UID|N|NAME|stackN", help="DICOM series, or stack of one, to read")
+    text = "INPUT is the folder of a DICOM study: segment its best sagittal series, and name the slices of all others"
+    segment.add_argument("--study", action="store_true", help=text)
+    segment.add_argument("--each", action="store_true", help="with --study: segment every sagittal series")
     add_seed(segment)
     _add_run(segment)
     segment.add_argument("--json", action="store_true", help="print spine.json instead of the table")
@@ -77,8 +80,12 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 
 
 def run_segment(arguments: argparse.Namespace) -> int:
-    """Segment one scan."""
+    """Segment one scan, or a study."""
     seed = seed_of(arguments)
+    if arguments.study:
+        return _segment_study(arguments, seed)
+    if arguments.each:
+        raise ValueError("--each segments every sagittal series of a study: give --study too.")
     console = Console(quiet=arguments.quiet)
     from ..result_folder import segment_file
 
@@ -92,6 +99,30 @@ def run_segment(arguments: argparse.Namespace) -> int:
         progress=console.progress,
     )
     return _report(spine, Path(arguments.output), console, arguments.json)
+
+
+def _segment_study(arguments: argparse.Namespace, seed: SeedBox | None) -> int:
+    if seed is not None:
+        raise ValueError("--study takes no seed box: segment the sagittal series by itself to count from a box.")
+    console = Console(quiet=arguments.quiet)
+    from ..study import LEVELS_NAME, segment_study
+
+    study = segment_study(
+        Path(arguments.input),
+        Path(arguments.output),
+        each=arguments.each,
+        series=arguments.series,
+        options=options_of(arguments),
+        surface_format=arguments.surface_format,
+        progress=console.progress,
+    )
+    code = _report(study.spine, study.folder, console, arguments.json)
+    if code == 0 and not arguments.json:
+        for row in study.series:
+            told = f"series {row.series or '?':<5} {row.plane:<9} {row.slices:>4} slices  {row.outcome}"
+            print(f"{told}{f': {row.message}' if row.message else ''}  {row.description}".rstrip())
+        print(f"Levels of all slices: {Path(arguments.output) / LEVELS_NAME}")
+    return code
 
 
 def run_reseed(arguments: argparse.Namespace) -> int:

@@ -153,7 +153,7 @@ class Scene(Protocol):
         """Centre all slice views on the point, shape (3,), LPS, mm."""
 
     def show_levels(self, volume: str | None, spine: Spine | None, everywhere: bool = False) -> None:
-        """Write into the corner of each slice view which vertebra or disc it shows, by a result; None removes the texts.
+        """Write into the corner of each slice view which vertebra or disc it shows; None removes the texts.
 
         Only views of volumes in the same frame of reference as `volume` get a text, or, if `everywhere`, all.
         """

@@ -186,6 +186,16 @@ def test_surfaces_are_shown_and_hidden(desk):
     assert not desk.ui.show3DCheckBox.checked
 
 
+def test_the_level_in_the_corner_of_the_views_is_on_at_first_and_can_be_switched(desk):
+    desk.done()
+    assert desk.ui.cornerLevelsCheckBox.checked and not desk.ui.cornerEverywhereCheckBox.checked
+    click_box(desk.ui.cornerEverywhereCheckBox)
+    assert desk.calls()[-1] == ("show_corner_levels", True, True)
+    click_box(desk.ui.cornerLevelsCheckBox)
+    assert desk.calls()[-1] == ("show_corner_levels", False, True)
+    assert not desk.ui.cornerEverywhereCheckBox.enabled
+
+
 # --- export -----------------------------------------------------------------------------------------------------
 
 

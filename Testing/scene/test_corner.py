@@ -193,7 +193,7 @@ def test_scripts_ask_a_session_for_a_point_or_a_plane(live):
     assert live.session.level_at(live.middle("L4")).text == "L4"
     assert live.session.level_at(Plane(live.disc("L4", "L5"), np.array([0, 0, 1.0]))).text == "L4-L5 disc"
     live.session.set_volume(None)
-    with pytest.raises(ValueError, match="Segment the spine first|Choose a scan first"):
+    with pytest.raises(ValueError, match="first"):
         live.session.level_at(np.zeros(3))
 
 
@@ -225,7 +225,7 @@ def test_two_dicom_frames_of_reference_within_a_study_are_kept_apart(desk, monke
     frames = {"1.1": "frame a", "1.2": "frame a", "1.3": "frame b"}
 
     class Database:
-        def instanceValue(self, instance, tag):
+        def instanceValue(self, instance, tag):  # noqa: N802 - Slicer's name
             assert tag == "0020,0052"
             return frames[instance]
 
