@@ -1,4 +1,4 @@
-"""A study: its sagittal series is segmented, the slices of its other series are named, and the rest is said in words."""
+"""A study: its sagittal series is segmented, the slices of its other series are named, and problems are said."""
 
 from __future__ import annotations
 
@@ -60,13 +60,14 @@ def test_the_sagittal_series_is_segmented_and_each_slice_of_an_axial_one_named(s
     series(path, 3, "T2 AX", AXIAL, count=36)
     result = segment_study(path, tmp_path / "out")
     assert names == ["T2 SAG"]
-    assert {number: outcome for number, (outcome, _) in outcomes(result).items()} == {"2": "segmented", "3": "label map"}
+    assert [(row.series, row.outcome) for row in result.series] == [("2", "segmented"), ("3", "label map")]
     rows = [row for row in table(tmp_path / "out" / LEVELS_NAME) if row["series"] == "3"]
     assert len(rows) == 36
     by_height = {-20 + 4 * int(row["slice"]): row for row in rows}
     assert by_height[72]["shows"] == by_height[72]["level"] == "L4"
     assert (by_height[56]["shows"], by_height[56]["level"], by_height[56]["disc"]) == ("L4-L5 disc", "", "L4-L5")
-    assert float(by_height[56]["distance_mm"]) == pytest.approx(1.75, abs=0.06)  # the hollows move its centre from 54 to 54.25
+    # the hollows of the endplates move the disc's centre from 54 to 54.25
+    assert float(by_height[56]["distance_mm"]) == pytest.approx(1.75, abs=0.06)
     assert float(by_height[56]["angle_deg"]) == pytest.approx(0, abs=0.1)
     assert by_height[-20]["shows"] == by_height[-20]["disc"] == ""
     # instance numbers run against the positions, as in the files

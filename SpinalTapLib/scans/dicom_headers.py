@@ -152,6 +152,16 @@ def scan_series(path: Path) -> DicomFiles:
     return DicomFiles(sorted(own.slices + series, key=lambda picture: picture.order), beside.damaged)
 
 
+def first_patient(path: Path) -> str:
+    """Return the patient ID of the first DICOM image of a file or folder, or an empty text."""
+    paths = [path] if path.is_file() else (Path(root) / name for root, _, names in os.walk(path) for name in names)
+    for candidate in paths:
+        slices = _read_files([candidate]).slices
+        if slices:
+            return slices[0].patient
+    return ""
+
+
 def is_dicom(path: Path) -> bool:
     """Return whether a file is DICOM, judging by its first bytes; it need not hold an image.
 

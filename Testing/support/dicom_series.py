@@ -16,7 +16,8 @@ MR, CT = ("MR", "1.2.840.10008.5.1.4.1.1.4"), ("CT", "1.2.840.10008.5.1.4.1.1.2"
 
 def write_series(folder: Path, pixels: np.ndarray = PIXELS, *, uid="1.2.3.1", number="1", description="T2 SAG",
                  modality=MR, image_type="ORIGINAL\\PRIMARY\\M", echo_time="100", cosines=SAGITTAL, step_mm=4.0,
-                 pixel_mm=0.7, origin=(10.0, -50.0, 60.0), instance=1, drift=(0, 0, 0), more=None) -> list[Path]:  # fmt: skip
+                 pixel_mm=0.7, origin=(10.0, -50.0, 60.0), instance=1, drift=(0, 0, 0),
+                 more=None) -> list[Path]:  # fmt: skip
     """Write one file a slice, numbered against the direction of their positions, as no reader should rely on."""
     folder.mkdir(parents=True, exist_ok=True)
     along, down = map(np.array, cosines)
