@@ -53,7 +53,7 @@ def test_a_small_loss_has_no_grade_and_one_within_the_error_none_either():
 
 def test_levels_of_one_result_only_another_number_and_doubtful_names_are_said():
     later = measured(("L5", "L4", "L3", "L2", "L1"))
-    doubtful = replace(later, vertebrae=tuple(replace(v, confidence=0.5) for v in later.vertebrae[:1]) + later.vertebrae[1:])
+    doubtful = replace(later, vertebrae=(replace(later.vertebrae[0], confidence=0.5), *later.vertebrae[1:]))
     found = compare(measured(("S1", "L5", "L4", "L3")), doubtful)
     assert found.notes[0] == "Only in the earlier result, so not compared: S1."
     assert found.notes[1] == "Only in the later result, so not compared: L2, L1."
