@@ -21,6 +21,7 @@ from .result_folder import segment_file
 from .scans.dicom_headers import DicomSlice, scan_folder
 from .scans.dicom_series import choose_series, is_localiser, is_sagittal, plane_name
 from .scans.dicom_stacks import DicomStack, check_stack, place_image, stacks_of
+from .scans.label_resampling import on_grid
 from .spine.level_at import LevelMap, Plane
 from .spine.vertebra import Spine
 
@@ -253,21 +254,6 @@ def on_stack(labels: sitk.Image, stack: DicomStack) -> sitk.Image:
     grid = sitk.Image(*station[0].size, len(station), sitk.sitkUInt8)
     place_image(grid, station)
     return on_grid(labels, grid)
-
-
-def on_grid(labels: sitk.Image, grid: sitk.Image, transform: sitk.Transform | None = None) -> sitk.Image:
-    """Return a label map on the grid of another image.
-
-    Parameters
-    ----------
-    labels : sitk.Image
-        Label values.
-    grid : sitk.Image
-        Gives size, spacing, origin and direction.
-    transform : sitk.Transform, optional
-        From positions in `grid` to positions in `labels`, LPS, mm; the identity if omitted.
-    """
-    return sitk.Resample(labels, grid, transform or sitk.Transform(), sitk.sitkLabelLinear, 0, labels.GetPixelID())
 
 
 def disagreement(one: Spine, other: Spine) -> str:

@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 from SpinalTapLib.options import SURFACE_FORMATS
 
 from .corrections import Corrections
-from .questions import ask_about_edits
+from .questions import ask_about_edits, ask_about_motion, scan_menu
 from .table import ResultsTable
 
 POLL_MS = 80  # see `Session.poll`
@@ -51,6 +51,8 @@ class Panel:
         ui.exportFolderEdit.filters = ctk.ctkPathLineEdit.Dirs
         if not ui.exportFolderEdit.currentPath:
             ui.exportFolderEdit.currentPath = qt.QStandardPaths.writableLocation(qt.QStandardPaths.DocumentsLocation)
+        self._scans = scan_menu(ui.takeLevelsButton, lambda: session.volume, self._take_levels)
+        ui.takeLevelsButton.setMenu(self._scans)
         self._show_picture()
         self._connect()
         self._timer = qt.QTimer()
@@ -89,6 +91,10 @@ class Panel:
         """Ask what to do with hand-edited segments that are about to be replaced."""
         return ask_about_edits(names)
 
+    def ask_about_motion(self, sentence):
+        """Say that the patient has moved between two scans, and ask whether the levels shall follow."""
+        return ask_about_motion(sentence)
+
     # --- showing ------------------------------------------------------------------------------------------------
 
     def refresh(self):
@@ -97,6 +103,7 @@ class Panel:
         for name, can, _command in COMMANDS:
             self._allow(name, getattr(self._session, can))
         self._allow("exportButton", self._session.can_export)
+        self._allow("takeLevelsButton", self._session.can_take_levels)
         self._show_segment_button()
         self._show_other_count()
         self._show_toggles()
@@ -240,6 +247,10 @@ class Panel:
             self._give("place_box")
         else:
             self._give("show_box", False)
+
+    def _take_levels(self, scan):
+        with slicer.util.WaitCursor():
+            self._give("take_levels_to", scan)
 
     def _switch_corner_levels(self, *_ignored):
         ui = self._ui

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import slicer
 
+from ..scans.motion import Motion, estimate_motion
 from ..scans.volume import SagittalVolume
 from ..session.ports import SceneEvents
 from ..spine.vertebra import SeedBox, Spine
 from ..worker import exchange
 from ..worker.exchange import Result
-from . import memory, nodes, roi, views, volume_node
+from . import memory, nodes, roi, take_levels, views, volume_node
 from .corner import CornerTexts
 from .frames import (
     RAS_FROM_LPS,
@@ -133,6 +134,19 @@ class SlicerScene:
             raise ValueError("The segmentation is no longer in the scene; segment the spine again.")
         to_lps = RAS_FROM_LPS @ parent_to_world(node)
         return {name: moved_surface(surface, to_lps) for name, surface in segments.closed_surfaces(node).items()}
+
+    def motion(self, volume: str, other: str, points_lps_mm: np.ndarray) -> Motion:
+        """Return the motion of the patient between two volumes around some points of the first, LPS, mm."""
+        return estimate_motion(
+            take_levels.image_of(self._node(volume)), take_levels.image_of(self._node(other)), points_lps_mm
+        )
+
+    def take_levels(self, volume: str, other: str, result: Result, to_first: np.ndarray, motion: str) -> str:
+        """Put a result onto another volume as a segmentation node of its own; return its name."""
+        owner = self._node(volume)
+        to_result = self._frames.then_from_now(owner) @ to_first
+        made = take_levels.take_levels(self._scene, owner, self._node(other), result, to_result, motion)
+        return str(made.GetName())
 
     # --- the box -----------------------------------------------------------------------------------------
 

@@ -31,7 +31,7 @@ from .history import latest
 from .jobs import Jobs, Purpose
 from .ports import Face, Scene, SceneEvents, Worker
 from .s1_box import S1Box
-from .state import Can, Change, EditAnswer, Failure, Progress, SessionState, State
+from .state import Can, Change, EditAnswer, Failure, MotionAnswer, Progress, SessionState, State
 
 _POLL_S = 0.02  # polling interval of `wait`
 
@@ -247,6 +247,12 @@ class Session:
         return can("Writes the surfaces to files, in millimetres (LPS).", *against)
 
     @property
+    def can_take_levels(self) -> Can:
+        """For `take_levels_to`."""
+        against = why.busy(self._state), why.no_result(self._state)
+        return can("Puts the segmentation and its names onto another scan of the study.", *against)
+
+    @property
     def can_place_box(self) -> Can:
         """For `place_box`."""
         against = why.unusable_volume(self._state, self._scene)
@@ -434,6 +440,47 @@ class Session:
         require(self.can_jump)
         assert self.result is not None
         return level_at(self.result.spine, place)
+
+    def take_levels_to(self, other: str, follow_motion: bool | None = None) -> str:
+        """Put the segmentation and its names onto another scan, as a node of its own, and return the node's name.
+
+        Parameters
+        ----------
+        other : str
+            Node ID of the other volume.
+        follow_motion : bool, optional
+            What to do if the patient has moved between the scans (estimated from the images): follow the motion, or
+            leave the positions as they are. If omitted, the face is asked; without one, the positions stay. Either
+            way, `progress` says what was done. An empty name is returned if the user cancels.
+
+        Raises
+        ------
+        ValueError
+            If there is no result, the other scan is this one, shows none of the vertebrae, or is no volume.
+        """
+        require(self.can_take_levels)
+        volume, result = str(self.volume), self.result
+        assert result is not None
+        if other == volume:
+            raise ValueError("This is the scan that was segmented; choose another one.")
+        points = np.concatenate([vertebra.corners_lps_mm for vertebra in result.spine.vertebrae])
+        to_first, told = np.eye(4), "The patient has not moved between the two scans."
+        try:
+            motion = self._scene.motion(volume, other, points)
+        except ValueError as error:
+            told = f"Whether the patient has moved is not known. {error}"
+        else:
+            if motion.has_moved:
+                answer = self._ask_about_motion(motion.sentence, follow_motion)
+                if answer is MotionAnswer.CANCEL:
+                    return ""
+                follows = answer is MotionAnswer.FOLLOW
+                to_first = motion.matrix if follows else to_first
+                told = f"{motion.sentence} The levels {'follow the motion' if follows else 'do not follow it'}."
+        name = self._scene.take_levels(volume, other, result, to_first, told)
+        self._jobs.say(f"{name!r} was made. {told}")
+        self._tell(Change.PROGRESS)
+        return name
 
     def show_3d(self, visible: bool = True) -> None:
         """Show or hide the surfaces in 3-D."""
@@ -623,6 +670,11 @@ class Session:
             return {}
         answer = self._faces[0].ask_about_edits(tuple(edits))
         return None if answer is EditAnswer.CANCEL else edits if answer is EditAnswer.DISCARD else {}
+
+    def _ask_about_motion(self, sentence: str, follow: bool | None) -> MotionAnswer:
+        if follow is not None or not self._faces:
+            return MotionAnswer.FOLLOW if follow else MotionAnswer.LEAVE
+        return self._faces[0].ask_about_motion(sentence)
 
     # --- what the user does to the scene's nodes ---------------------------------------------------------------
 

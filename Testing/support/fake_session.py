@@ -202,6 +202,10 @@ class FakeSession:
         self.corner_levels, self.corner_everywhere = visible, bool(everywhere)
         self.tell(Change.BOX)
 
+    def take_levels_to(self, other, follow_motion=None):
+        self.calls.append(("take_levels_to", other))
+        return f"levels on {other}"
+
     def level_at(self, place):
         """Nothing is known."""
 
