@@ -196,12 +196,17 @@ class _Run:
         return segment_file(
             self._path,
             self._output / self._name(stack),
-            series=f"stack{self._stacks.index(stack) + 1}",
+            series=self._choice(stack),
             options=self._options,
             surface_format=self._surface_format,
             progress=self._progress,
             cancelled=self._cancelled,
         )
+
+    def _choice(self, stack: DicomStack) -> str:
+        """Return what chooses the stack among all: the UID of its series if that is enough, else its index."""
+        chosen, _ = choose_series(self._stacks, stack.first.uid, str(self._path))
+        return stack.first.uid if chosen is stack else f"stack{self._stacks.index(stack) + 1}"
 
     def row(self, stack: DicomStack, outcome: str, message: str = "") -> SeriesRow:
         """Return the line of a series."""
