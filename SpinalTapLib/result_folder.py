@@ -16,7 +16,7 @@ from .files.atomic import check_writable
 from .files.changes_file import CHANGES_NAME, changes_bytes, read_changes
 from .files.evidence_file import EVIDENCE_NAME, evidence_bytes, read_evidence
 from .files.ownership import check_output
-from .files.result_files import DICOM_NAME, JSON_NAME, read_result, write_result
+from .files.result_files import DICOM_NAME, JSON_NAME, SR_NAME, read_result, write_result
 from .files.spine_json import read_spine_json
 from .pipeline import Options, recount, segment_spine
 from .progress import CancelledCallback, ProgressCallback, Stages
@@ -26,7 +26,10 @@ from .scans.volume import SagittalVolume, load_volume
 from .spine.segments import segment_of
 from .spine.vertebra import SeedBox, Spine
 
-_DICOM_WENT = f"{DICOM_NAME} showed the earlier levels and was removed; write it again with dicom-seg."
+_DICOM_WENT = {
+    DICOM_NAME: f"{DICOM_NAME} showed the earlier levels and was removed; write it again with dicom-seg.",
+    SR_NAME: f"{SR_NAME} showed the earlier levels and was removed; write it again with dicom-sr.",
+}
 _SOURCE_KEYS = ("path", "series", "pixel_mm")
 """Entries of spine.json's ``input`` from which the scan is read again."""
 _SEGMENT_SHARES = {"read": 0.02, "segment": 0.7, "write": 0.28}
@@ -215,7 +218,7 @@ def write_folder(
     Spine
         With the seconds of these two stages added, and a warning if an outdated DICOM segmentation was removed.
     """
-    had_dicom = (Path(output) / DICOM_NAME).is_file()
+    had_dicom = [name for name in _DICOM_WENT if (Path(output) / name).is_file()]
     stages = Stages(_WRITE_SHARES, progress, cancelled)
     with stages.stage("surfaces", "Making the surfaces") as report:
         surfaces = {}
@@ -240,8 +243,8 @@ def write_folder(
             source=source,
             extra=extra,
         )
-    if had_dicom and not (Path(output) / DICOM_NAME).exists():  # not stored, as it is no property of the spine
-        spine = replace(spine, warnings=(*spine.warnings, _DICOM_WENT))
+    gone = [_DICOM_WENT[name] for name in had_dicom if not (Path(output) / name).exists()]
+    spine = replace(spine, warnings=(*spine.warnings, *gone))  # not stored, as they are no property of the spine
     return replace(spine, seconds={**spine.seconds, **stages.seconds})
 
 

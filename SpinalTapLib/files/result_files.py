@@ -34,6 +34,8 @@ MARKUPS_FOLDER = "markups"
 SURFACES_FOLDER = "surfaces"
 DICOM_NAME = "vertebrae.dcm"
 """Written on demand (see `dicom_seg`); a new result makes it obsolete."""
+SR_NAME = "measurements.dcm"
+"""The same (see `dicom_sr`)."""
 CONFIDENCE_TAG = "SpinalTap.Confidence"
 """Tag of the segments in the ``.seg.nrrd``."""
 
@@ -168,7 +170,7 @@ def _files_of_earlier_result(folder: Path) -> tuple[str, ...]:
         return ()
     safe = [name for name in names if isinstance(name, str) and name.replace("_", "").isalnum()]
     surfaces = (PurePosixPath(SURFACES_FOLDER, f"{name}.{suffix}") for name in safe for suffix in SURFACE_FORMATS)
-    return (*map(_markups_name, safe), *map(str, surfaces), DICOM_NAME)
+    return (*map(_markups_name, safe), *map(str, surfaces), DICOM_NAME, SR_NAME)
 
 
 def _write_label_maps(stage: Path, spine: Spine, volume: SagittalVolume) -> None:
