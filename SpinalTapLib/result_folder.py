@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,8 +39,10 @@ def segment_file(
     seed: SeedBox | None = None,
     *,
     series: str | int | None = None,
+    files: Sequence[Path] = (),
     options: Options | None = None,
     surface_format: str = "stl",
+    extra: Mapping[str, bytes] | None = None,
     progress: ProgressCallback | None = None,
     cancelled: CancelledCallback | None = None,
 ) -> Spine:
@@ -48,7 +50,7 @@ def segment_file(
 
     Parameters
     ----------
-    path, series
+    path, series, files
         As for `load_volume`.
     output : path
         The result folder; checked before the segmentation starts.
@@ -56,6 +58,8 @@ def segment_file(
         As for `segment_spine`.
     surface_format : str
         One of `options.SURFACE_FORMATS`.
+    extra : mapping of str to bytes, optional
+        More files of the result folder: relative name to content.
 
     Returns
     -------
@@ -73,13 +77,13 @@ def segment_file(
     check_writable(output)
     stages = Stages(_SEGMENT_SHARES, progress, cancelled)
     with stages.stage("read", "Reading the scan"):
-        volume = load_volume(path, series)
+        volume = load_volume(path, series, files)
     with stages.stage("segment", "Preparing the slices") as report:
         spine = segment_spine(volume, seed, options=options, progress=_inner(report), cancelled=cancelled)
     source = {"path": str(Path(path).resolve()), **({"series": str(series)} if series is not None else {})}
     options = options or Options()
     history = (Count(seed, options.steps, options.method),)
-    return _finished(spine, volume, output, source, surface_format, stages, history)
+    return _finished(spine, volume, output, source, surface_format, stages, history, extra=extra)
 
 
 def reseed_folder(
@@ -162,6 +166,7 @@ def _finished(
     stages: Stages,
     history: History,
     evidence: bytes | None = None,
+    extra: Mapping[str, bytes] | None = None,
 ) -> Spine:
     """Write a spine to its result folder, unless it has no vertebrae, and return it with its seconds."""
     spine = replace(spine, seconds={"read": stages.seconds["read"], **spine.seconds})
@@ -170,7 +175,7 @@ def _finished(
     with stages.stage("write", "Making the surfaces") as report:
         return write_folder(
             spine, volume, output, source, history=history, evidence=evidence, surface_format=surface_format,
-            progress=_inner(report),
+            extra=extra, progress=_inner(report),
         )  # fmt: skip
 
 
@@ -183,6 +188,7 @@ def write_folder(
     history: History | None = None,
     evidence: bytes | None = None,
     surface_format: str = "stl",
+    extra: Mapping[str, bytes] | None = None,
     progress: ProgressCallback | None = None,
     cancelled: CancelledCallback | None = None,
 ) -> Spine:
@@ -200,7 +206,7 @@ def write_folder(
         The counts of the spine up to the present one.
     evidence : bytes, optional
         Content of the evidence file, from before any edit; the spine's own evidence if omitted.
-    surface_format, progress, cancelled
+    surface_format, extra, progress, cancelled
         As for `segment_file`.
 
     Returns
@@ -218,11 +224,11 @@ def write_folder(
         rendering = _rendering(spine, surfaces)
     spine = replace(spine, seconds={**spine.seconds, **stages.seconds})
     with stages.stage("write", "Writing the files"):
-        extra = {CHANGES_NAME: changes_bytes(history or (Count(spine.seed),))}
+        more = {**(extra or {}), CHANGES_NAME: changes_bytes(history or (Count(spine.seed),))}
         if evidence is not None:
-            extra[EVIDENCE_NAME] = evidence
+            more[EVIDENCE_NAME] = evidence
         elif isinstance(spine.evidence, Evidence):
-            extra[EVIDENCE_NAME] = evidence_bytes(spine.evidence)
+            more[EVIDENCE_NAME] = evidence_bytes(spine.evidence)
         write_result(
             spine,
             volume,
@@ -231,7 +237,7 @@ def write_folder(
             surface_format=surface_format,
             rendering=rendering,
             source=source,
-            extra=extra,
+            extra=more,
         )
     if had_dicom and not (Path(output) / DICOM_NAME).exists():  # not stored, as it is no property of the spine
         spine = replace(spine, warnings=(*spine.warnings, _DICOM_WENT))

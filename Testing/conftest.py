@@ -80,7 +80,7 @@ def block_spine(monkeypatch: pytest.MonkeyPatch, tiny_weights: Path):
         spine = BlockSpine(**arguments)
         detector = spine.detector()
         monkeypatch.setattr(pipeline, "PartDetector", detector)
-        monkeypatch.setattr(pipeline, "load_network", lambda *_, **__: load_network(tiny_weights))
+        monkeypatch.setattr(pipeline, "_part_network", lambda *_: load_network(tiny_weights))
         # The detector's order and its classes count; no ladder, no level network.
         monkeypatch.setattr(pipeline, "_look", lambda *_: None)
         monkeypatch.setattr(pipeline, "_levels_look", lambda *_: None)

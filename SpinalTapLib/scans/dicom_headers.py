@@ -35,8 +35,8 @@ _NOT_SCANS = (
 """SOP classes that have pixels but are not scans (DICOM PS3.6, Table A-1)."""
 _START_BYTES = 1024
 _TAGS = (
-    "SOPClassUID", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "Modality", "ImageType", "EchoTime",
-    "AcquisitionNumber", "AcquisitionTime", "InstanceNumber", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel",
+    "SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "Modality",
+    "ImageType", "EchoTime", "AcquisitionNumber", "AcquisitionTime", "InstanceNumber", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel",
     "BitsAllocated", "SliceThickness", "PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient",
     "RescaleSlope", "RescaleIntercept", "ComplexImageComponent", "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
@@ -79,6 +79,8 @@ class DicomSlice:
         Slope and intercept of the file's first frame, which GDCM applies to every frame.
     missing : tuple of str
         Names of the DICOM attributes that a volume needs and the header lacks.
+    study : str
+        Instance UID of the study; empty if the file lacks it.
     """
 
     path: Path
@@ -99,6 +101,7 @@ class DicomSlice:
     rescale: tuple[float, float]
     file_rescale: tuple[float, float]
     missing: tuple[str, ...] = ()
+    study: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,15 +133,15 @@ def whole_number(text: str) -> int:
 
 def scan_folder(folder: Path) -> DicomFiles:
     """Find the DICOM files in a folder and its sub-folders."""
-    return _read_files(Path(root) / name for root, _, names in os.walk(folder) for name in names)
+    return scan_files(Path(root) / name for root, _, names in os.walk(folder) for name in names)
 
 
 def scan_series(path: Path) -> DicomFiles:
     """Find the slices of a file, and those of the same series in its folder."""
-    own = _read_files([path])
+    own = scan_files([path])
     if not own.slices:
         return own
-    beside = _read_files(other for other in path.parent.iterdir() if other.name != path.name)
+    beside = scan_files(other for other in path.parent.iterdir() if other.name != path.name)
     series = [picture for picture in beside.slices if picture.uid == own.slices[0].uid]
     return DicomFiles(sorted(own.slices + series, key=lambda picture: picture.order), beside.damaged)
 
@@ -166,7 +169,8 @@ def _start(path: Path) -> bytes:
         return b""
 
 
-def _read_files(paths: Iterable[Path]) -> DicomFiles:
+def scan_files(paths: Iterable[Path]) -> DicomFiles:
+    """Find the DICOM files among some files."""
     found = DicomFiles()
     with quiet_readers(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # from pydicom, about harmless deviations from the standard
@@ -295,6 +299,7 @@ def _picture(path: Path, header: Dataset, frame: int, groups: _Groups, file_resc
         rescale=groups.rescale,
         file_rescale=file_rescale,
         missing=tuple(name for name, value in geometry.items() if value is None),
+        study=_text(header, "StudyInstanceUID"),
     )
 
 

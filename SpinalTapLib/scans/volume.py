@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -106,7 +107,7 @@ class SagittalVolume:
         return SourceGrid((columns, rows, slices), tuple(spacing), tuple(origin), tuple(direction.ravel()))
 
 
-def load_volume(path: str | Path, series: str | int | None = None) -> SagittalVolume:
+def load_volume(path: str | Path, series: str | int | None = None, files: Sequence[Path] = ()) -> SagittalVolume:
     """Read a scan and reorder its axes to the sagittal frame, without resampling.
 
     Parameters
@@ -118,6 +119,8 @@ def load_volume(path: str | Path, series: str | int | None = None) -> SagittalVo
         DICOM only: the series to read, by instance UID, number or description, or one stack of slices, by the index
         that a message gives (``"stack2"``). Without it, the series that is most likely a sagittal spine MR is read,
         and a warning says which one.
+    files : sequence of Path, optional
+        DICOM only: the files to look at, if they are known, instead of all the files of a folder.
 
     Returns
     -------
@@ -130,7 +133,7 @@ def load_volume(path: str | Path, series: str | int | None = None) -> SagittalVo
         If `path` does not exist, can't be read as one 3-D volume of grey values that is fine enough for sagittal
         slices, or is a label map.
     """
-    reading = read_image(Path(path), series)
+    reading = read_image(Path(path), series, files)
     image = reading.image
     size = image.GetSize()
     check_size(size, reading.where)
