@@ -1,4 +1,4 @@
-"""Number of processor cores and free memory that this process may use, with the limits of containers and job systems."""
+"""Tell how many processor cores and how much memory this process may use, in a container or a job too."""
 
 from __future__ import annotations
 

@@ -100,6 +100,13 @@ def check_writable(target: str | Path) -> None:
         _remove_empty(reversed(made))  # another run may have begun to use them
 
 
+def remove_leftovers(target: str | Path) -> None:
+    """Remove the hidden folders in which processes that were killed have prepared a result for the folder `target`."""
+    target = Path(target).expanduser().resolve()
+    if target.parent.is_dir():
+        _remove_stale(target)
+
+
 def _make_parents(target: Path) -> list[Path]:
     """Make the folders above `target`; return those that were missing, outermost first."""
     blocked = next((p for p in (target, *target.parents) if p.exists() and not p.is_dir()), None)

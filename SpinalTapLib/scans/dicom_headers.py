@@ -36,10 +36,10 @@ _NOT_SCANS = (
 _START_BYTES = 1024
 _TAGS = (
     "SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "Modality",
-    "ImageType", "EchoTime", "AcquisitionNumber", "AcquisitionTime", "InstanceNumber", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel",
-    "BitsAllocated", "SliceThickness", "PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient",
-    "RescaleSlope", "RescaleIntercept", "ComplexImageComponent", "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence",
+    "ImageType", "EchoTime", "AcquisitionNumber", "AcquisitionTime", "InstanceNumber", "Rows", "Columns",
+    "NumberOfFrames", "SamplesPerPixel", "BitsAllocated", "SliceThickness", "PixelSpacing", "ImagePositionPatient",
+    "ImageOrientationPatient", "RescaleSlope", "RescaleIntercept", "ComplexImageComponent",
+    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
 _NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 """Transfer syntaxes whose pixels are not compressed."""
