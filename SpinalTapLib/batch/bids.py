@@ -17,7 +17,7 @@ import SimpleITK as sitk
 from .. import __version__
 from ..errors import reason
 from ..files.atomic import write_whole
-from ..files.result_files import LABEL_MAP_NAME
+from ..files.result_names import LABEL_MAP_NAME
 from ..spine.segments import segments_in
 
 BIDS_VERSION = "1.10.0"

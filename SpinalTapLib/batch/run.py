@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -129,10 +129,17 @@ def _rows(jobs: Iterator[Job], engine: Engine, running: dict[Future[Row], tuple[
             yield None
         for future in finished:
             job, tries = running.pop(future)
-            error = future.exception()
+            error = _error_of(future)
             if error is None:
                 yield future.result()
             elif isinstance(error, engine.lost) and tries < TRIES:
                 running[engine.submit(job)] = job, tries + 1
             else:
                 yield job.fail(engine.sentence(error))
+
+
+def _error_of(future: Future[Row]) -> BaseException | None:
+    try:
+        return future.exception()
+    except CancelledError as error:  # a cluster that is gone cancels what it was given
+        return error

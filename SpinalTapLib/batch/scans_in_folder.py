@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..files.result_files import JSON_NAME
+from ..files.result_names import JSON_NAME
 from ..scans.dicom_headers import is_dicom
 from ..scans.suffixes import is_image_name, without_suffix
 from .bids import bids_images, is_bids

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import reason
 from ..files.measurements_csv import MEASUREMENTS
-from ..files.result_files import JSON_NAME
+from ..files.result_names import JSON_NAME
 from ..files.spine_json import read_spine_json, spine_from_json
 from ..spine.summary import check_sentence
 from ..spine.vertebra import Spine

@@ -17,7 +17,7 @@ from typing import Any
 
 from .. import __version__
 from ..errors import sentence_for
-from ..files.result_files import JSON_NAME
+from ..files.result_names import JSON_NAME
 from ..options import Options
 from .locks import locked
 from .scans_in_folder import Scan
