@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ..scans.dicom_headers import DicomSlice, scan_files
+from ..scans.dicom_headers import UNKNOWN_KIND, DicomSlice, scan_files
 from ..scans.dicom_series import why_left_out
 from ..scans.dicom_stacks import stacks_of
 
@@ -65,13 +65,14 @@ class Studies:
         if not files:
             return
         found = scan_files(files)
-        self._left_out.update({NO_IMAGE: len(found.others)} if found.others else {})
+        documents = sum(kind != UNKNOWN_KIND for kind in found.others.values())
+        self._left_out.update({NO_IMAGE: documents} if documents else {})
         by_series: dict[str, list[DicomSlice]] = {}
         for picture in found.slices:
             by_series.setdefault(picture.uid, []).append(picture)
         for uid, pictures in by_series.items():
             self._place(_part(folder, uid, pictures, found.damaged))
-        if not by_series and len(found.others) < len(files):  # damaged: segmenting it says in a sentence how
+        if not by_series and documents < len(files):  # damaged: segmenting it says in a sentence how
             self._unreadable.append(DicomSeries(folder, tuple(files)))
 
     def _place(self, part: _Part) -> None:

@@ -127,7 +127,7 @@ def _rows(jobs: Iterator[Job], engine: Engine, running: dict[Future[Row], tuple[
         finished, _ = wait(running, timeout=LOOK_AGAIN_S, return_when=FIRST_COMPLETED)
         if not finished:
             yield None
-        for future in finished:
+        for future in [future for future in running if future in finished]:  # in the order of the scans
             job, tries = running.pop(future)
             error = _error_of(future)
             if error is None:
@@ -135,6 +135,7 @@ def _rows(jobs: Iterator[Job], engine: Engine, running: dict[Future[Row], tuple[
             elif isinstance(error, engine.lost) and tries < TRIES:
                 running[engine.submit(job)] = job, tries + 1
             else:
+                remove_leftovers(job.folder)
                 yield job.fail(engine.sentence(error))
 
 

@@ -101,7 +101,7 @@ def find_scans(folder: Path, output: Path | None = None, suffixes: Sequence[str]
     if is_bids(folder):
         images, left_out = bids_images(folder, suffixes)
         scans: Iterable[Scan] = (Scan(path, name) for path, name in images)
-        return FoundScans(_by_name(scans), left_out, folder, bids=True)
+        return FoundScans(named(scans), left_out, folder, bids=True)
     if suffixes:
         raise ValueError(f"{folder} is no BIDS data set (it has no dataset_description.json); leave out --suffix.")
     output = output.resolve() if output else None
@@ -116,7 +116,7 @@ def find_scans(folder: Path, output: Path | None = None, suffixes: Sequence[str]
         raise ValueError(
             f"There is no scan (NIfTI, NRRD, MetaImage or DICOM) in {folder}{hint}; give a folder of scans."
         )
-    return FoundScans(_by_name(scans), left_out, folder)
+    return FoundScans(named(scans), left_out, folder)
 
 
 def words(left_out: Mapping[str, int]) -> str:
@@ -139,7 +139,7 @@ def _walk(folder: Path, output: Path | None, studies: Studies) -> Iterator[Path]
         files = [here / name for name in sorted(names) if not name.startswith(".") and name.upper() != "DICOMDIR"]
         dicom = {file for file in files if is_dicom(file)}
         studies.add(here, sorted(dicom))
-        yield from (file for file in files if is_image_name(file.name) and file.is_file() and file not in dicom)
+        yield from (file for file in files if is_image_name(file.name) and file not in dicom and not file.is_dir())
 
 
 def _stem(path: Path, root: Path, label: str = "") -> str:
@@ -148,7 +148,7 @@ def _stem(path: Path, root: Path, label: str = "") -> str:
     return str(relative / label) if label else without_suffix(str(relative)) if path.is_file() else str(relative)
 
 
-def _by_name(scans: Iterable[Scan]) -> tuple[Scan, ...]:
+def named(scans: Iterable[Scan]) -> tuple[Scan, ...]:
     """Return the scans in the order of their names, with names of their own.
 
     Two scans that differ in their suffix keep it. Two that differ in capital letters only, which are one folder on
@@ -162,13 +162,13 @@ def _by_name(scans: Iterable[Scan]) -> tuple[Scan, ...]:
     ]
     shared = _shared(scan.name for scan in scans)
     above = {str(parent) for scan in scans for parent in Path(_key(scan.name)).parents}
-    named = [
+    apart = [
         replace(scan, name=f"{scan.name}-{_checksum(scan)}")
         if _key(scan.name) in shared or _key(scan.name) in above
         else scan
         for scan in scans
     ]
-    return tuple(sorted(named, key=lambda scan: scan.name))
+    return tuple(sorted(apart, key=lambda scan: scan.name))
 
 
 def _with_suffix(scan: Scan) -> str:

@@ -162,7 +162,8 @@ def _time_limit(job: Job) -> Iterator[None]:
     limit_s = job.limit_s
 
     def give_up() -> None:
-        job.fail(f"The scan took longer than the time limit of {limit_s / 60:g} minutes (--time-limit).", limit_s)
+        allowed = f"{limit_s / 60:g} minutes" if limit_s >= 60 else f"{limit_s:g} seconds"
+        job.fail(f"The scan took longer than its time limit of {allowed}; allow more with --time-limit.", limit_s)
         os._exit(_TIME_OUT_EXIT)
 
     timer = threading.Timer(limit_s, give_up)

@@ -33,6 +33,7 @@ _NOT_SCANS = (
     "1.2.840.10008.5.1.4.1.1.481.2",  # RT dose
 )
 """SOP classes that have pixels but are not scans (DICOM PS3.6, Table A-1)."""
+UNKNOWN_KIND = "file of an unknown kind"
 _START_BYTES = 1024
 _TAGS = (
     "SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "Modality",
@@ -211,7 +212,7 @@ def _kind(header: Dataset) -> str:
     uid = header.get("SOPClassUID")
     if uid not in _NOT_SCANS and "Rows" in header and "Columns" in header:
         return ""
-    return str(getattr(uid, "name", "") or "file of an unknown kind").removesuffix(" Storage")
+    return str(getattr(uid, "name", "") or UNKNOWN_KIND).removesuffix(" Storage")
 
 
 def _pixel_bytes(header: Dataset) -> int:
