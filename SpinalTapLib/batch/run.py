@@ -14,7 +14,7 @@ from ..options import Options
 from .bids import begin_derivative
 from .engines import TRIES, Engine
 from .scans_in_folder import FoundScans, Scan
-from .state import SKIPPED, conditions
+from .state import conditions
 from .tables import Row, check_tables
 from .work import Job
 
@@ -94,10 +94,10 @@ class Plan:
 
 
 def split(jobs: Sequence[Job]) -> tuple[list[Job], list[Row]]:
-    """Return the jobs that are to be done, and the rows of those that are done."""
-    done = [job.is_done() for job in jobs]
-    rows = [job.row(SKIPPED) for job, is_done in zip(jobs, done) if is_done]
-    return [job for job, is_done in zip(jobs, done) if not is_done], rows
+    """Return the jobs that are to be done, and the rows of those that need not be."""
+    reasons = [job.standing() for job in jobs]
+    rows = [job.row(reason) for job, reason in zip(jobs, reasons) if reason]
+    return [job for job, reason in zip(jobs, reasons) if not reason], rows
 
 
 def run_jobs(jobs: Sequence[Job], engine: Engine) -> Iterator[Row | None]:

@@ -12,6 +12,7 @@ from .. import __version__
 from ..errors import reason
 from ..files.atomic import write_whole
 from ..installation import stated_digest
+from ..files.result_names import CHANGES_NAME, JSON_NAME
 from ..options import Options
 
 STATE_NAME = "batch.json"
@@ -19,7 +20,7 @@ SCHEMA_VERSION = 1
 
 DONE, EMPTY, FAILED = "done", "no vertebra found", "failed"
 """Outcomes of a scan that are stored."""
-SKIPPED, ELSEWHERE = "already done", "another run works on it"
+SKIPPED, KEPT, ELSEWHERE = "already done", "corrected by hand, kept", "another run works on it"
 """Outcomes of a scan that this run leaves alone."""
 
 
@@ -85,6 +86,36 @@ def read_state(folder: Path) -> State | None:
         return State(**content)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def standing(folder: Path, made_with: Mapping[str, Any], run: str, again: bool) -> str:
+    """Return why a scan need not be segmented: `SKIPPED` or `KEPT`; empty if it is to be segmented.
+
+    Parameters
+    ----------
+    folder : Path
+        Its result folder.
+    made_with : mapping
+        As `State.made_with`, at present.
+    run : str
+        Identifier of the run: what it has dealt with is never done twice.
+    again : bool
+        Whether to segment what earlier runs have done.
+    """
+    state = read_state(folder)
+    if state is None or (state.outcome == DONE and not (folder / JSON_NAME).is_file()):
+        return ""
+    if state.run == run or (not again and state.is_good_for(made_with)):
+        return SKIPPED
+    return KEPT if not again and state.outcome == DONE and _is_corrected(folder) else ""
+
+
+def _is_corrected(folder: Path) -> bool:
+    """Return whether a user has corrected a result, which another version or other options must not undo."""
+    try:
+        return len(json.loads((folder / CHANGES_NAME).read_text(encoding="utf-8"))["counts"]) > 1
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def conditions(options: Options, surface_format: str) -> dict[str, Any]:

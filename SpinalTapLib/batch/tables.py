@@ -42,8 +42,7 @@ class Row:
     scan, folder : str
         Path of the scan and of its result folder; `folder` is empty if no vertebra was found.
     outcome : str
-        ``"done"``, ``"no vertebra found"`` or ``"failed"``; on the terminal also ``"already done"`` and
-        ``"another run works on it"``.
+        ``"done"``, ``"no vertebra found"`` or ``"failed"``; on the terminal also the other outcomes in `state`.
     vertebrae : int
         Number of vertebrae.
     levels : str

@@ -17,11 +17,10 @@ from typing import Any
 
 from .. import __version__
 from ..errors import sentence_for
-from ..files.result_names import JSON_NAME
 from ..options import Options
 from .locks import locked
 from .scans_in_folder import Scan
-from .state import DONE, ELSEWHERE, EMPTY, FAILED, STATE_NAME, State, conditions, read_state
+from .state import DONE, ELSEWHERE, EMPTY, FAILED, STATE_NAME, State, conditions, standing
 from .tables import Row, row_of
 
 GRACE_S = 60.0
@@ -74,12 +73,9 @@ class Job:
         """Return what the result depends on: the conditions and the present scan."""
         return {**self.conditions, "scan": self.scan.stamp()}
 
-    def is_done(self) -> bool:
-        """Return whether this run, or an earlier one under the same conditions, has dealt with the scan."""
-        state = read_state(self.folder)
-        if state is None or (state.outcome == DONE and not (self.folder / JSON_NAME).is_file()):
-            return False
-        return state.run == self.run or (not self.again and state.is_good_for(self.made_with()))
+    def standing(self) -> str:
+        """Return why the scan need not be segmented, as `state.standing` does."""
+        return standing(self.folder, self.made_with(), self.run, self.again)
 
     def state(self, outcome: str) -> State:
         """Return the state of the scan with an outcome."""
@@ -127,7 +123,7 @@ def segment_job(job: Job, segment: Callable[..., Any] | None = None) -> Row:
     with _one_at_a_time, locked(job.output, job.scan.name, wait=False) as is_free:
         if not is_free:
             return job.row(ELSEWHERE)
-        if job.is_done():  # by another run, or by this one, in a process that ended before it could answer
+        if job.standing():  # done by another run, or by this one, in a process that ended before it could answer
             return row_of(job.folder) or job.row(DONE)
         with _time_limit(job):
             return _segmented(job, segment)

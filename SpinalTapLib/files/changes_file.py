@@ -16,9 +16,9 @@ import numpy as np
 from ..corrections import Count, Edit, History
 from ..spine import levels
 from ..spine.vertebra import SeedBox
+from .result_names import CHANGES_NAME
 from .spine_codec import box_in, seed_in, seed_out
 
-CHANGES_NAME = "changes.json"
 FORMAT = 1
 """File version; increased when older versions of the program could not read the file."""
 

@@ -109,6 +109,17 @@ def test_the_tables_follow_a_correction(folder, tmp_path):
     assert table(tmp_path / "out")[0]["levels"] == "L5"
 
 
+def test_a_result_that_was_corrected_by_hand_is_kept_unless_the_user_says_otherwise(folder, tmp_path):
+    output = tmp_path / "out"
+    run(folder, output)
+    (output / "a" / "changes.json").write_text('{"format": 1, "counts": [{}, {}]}')
+    assert run(folder, output)["a"] == "already done"
+    assert run(folder, output, Options(steps=3)) == {
+        "a": "corrected by hand, kept", "b": "failed", "c": "no vertebra found", "d": "done"
+    }  # fmt: skip
+    assert run(folder, output, Options(steps=3), again=True)["a"] == "done"
+
+
 def test_a_failure_leaves_the_earlier_result_but_not_in_the_tables(folder, tmp_path):
     run(folder, tmp_path / "out")
     (folder / "a.nii").write_text("fail now")
