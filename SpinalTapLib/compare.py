@@ -7,7 +7,8 @@ import io
 from pathlib import Path
 
 from .files.atomic import staged_folder, write_whole
-from .files.result_files import JSON_NAME, read_result
+from .files.result_files import read_result
+from .files.result_names import JSON_NAME
 from .files.spine_json import read_spine_json
 from .report.change_picture import change_png
 from .scans.dicom_headers import first_patient

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,11 @@ from .bodies.surfaces import surface_of
 from .corrections import Correction, Count, History, Seed
 from .evidence import Evidence
 from .files.atomic import check_writable
-from .files.changes_file import CHANGES_NAME, changes_bytes, read_changes
+from .files.changes_file import changes_bytes, read_changes
 from .files.evidence_file import EVIDENCE_NAME, evidence_bytes, read_evidence
 from .files.ownership import check_output
-from .files.result_files import DICOM_NAME, JSON_NAME, SR_NAME, read_result, write_result
+from .files.result_files import read_result, write_result
+from .files.result_names import CHANGES_NAME, DICOM_NAME, JSON_NAME, SR_NAME
 from .files.spine_json import read_spine_json
 from .pipeline import Options, recount, segment_spine
 from .progress import CancelledCallback, ProgressCallback, Stages
@@ -45,8 +46,10 @@ def segment_file(
     *,
     series: str | int | None = None,
     pixel_mm: float | None = None,
+    files: Sequence[Path] = (),
     options: Options | None = None,
     surface_format: str = "stl",
+    extra: Mapping[str, bytes] | None = None,
     progress: ProgressCallback | None = None,
     cancelled: CancelledCallback | None = None,
 ) -> Spine:
@@ -54,7 +57,7 @@ def segment_file(
 
     Parameters
     ----------
-    path, series, pixel_mm
+    path, series, pixel_mm, files
         As for `load_volume`.
     output : path
         The result folder; checked before the segmentation starts.
@@ -62,6 +65,8 @@ def segment_file(
         As for `segment_spine`.
     surface_format : str
         One of `options.SURFACE_FORMATS`.
+    extra : mapping of str to bytes, optional
+        More files of the result folder: relative name to content.
 
     Returns
     -------
@@ -79,7 +84,7 @@ def segment_file(
     check_writable(output)
     stages = Stages(_SEGMENT_SHARES, progress, cancelled)
     with stages.stage("read", "Reading the scan"):
-        volume = load_volume(path, series, pixel_mm)
+        volume = load_volume(path, series, pixel_mm, files)
     with stages.stage("segment", "Preparing the slices") as report:
         spine = segment_spine(volume, seed, options=options, progress=_inner(report), cancelled=cancelled)
     source: dict[str, Any] = {"path": str(Path(path).resolve())}
@@ -89,7 +94,7 @@ def segment_file(
         source["pixel_mm"] = float(pixel_mm)
     options = options or Options()
     history = (Count(seed, options.steps, options.method),)
-    return _finished(spine, volume, output, source, surface_format, stages, history)
+    return _finished(spine, volume, output, source, surface_format, stages, history, extra=extra)
 
 
 def reseed_folder(
@@ -172,6 +177,7 @@ def _finished(
     stages: Stages,
     history: History,
     evidence: bytes | None = None,
+    extra: Mapping[str, bytes] | None = None,
 ) -> Spine:
     """Write a spine to its result folder, unless it has no vertebrae, and return it with its seconds."""
     spine = replace(spine, seconds={"read": stages.seconds["read"], **spine.seconds})
@@ -180,7 +186,7 @@ def _finished(
     with stages.stage("write", "Making the surfaces") as report:
         return write_folder(
             spine, volume, output, source, history=history, evidence=evidence, surface_format=surface_format,
-            progress=_inner(report),
+            extra=extra, progress=_inner(report),
         )  # fmt: skip
 
 
@@ -193,6 +199,7 @@ def write_folder(
     history: History | None = None,
     evidence: bytes | None = None,
     surface_format: str = "stl",
+    extra: Mapping[str, bytes] | None = None,
     progress: ProgressCallback | None = None,
     cancelled: CancelledCallback | None = None,
 ) -> Spine:
@@ -210,7 +217,7 @@ def write_folder(
         The counts of the spine up to the present one.
     evidence : bytes, optional
         Content of the evidence file, from before any edit; the spine's own evidence if omitted.
-    surface_format, progress, cancelled
+    surface_format, extra, progress, cancelled
         As for `segment_file`.
 
     Returns
@@ -228,11 +235,11 @@ def write_folder(
         rendering = _rendering(spine, surfaces)
     spine = replace(spine, seconds={**spine.seconds, **stages.seconds})
     with stages.stage("write", "Writing the files"):
-        extra = {CHANGES_NAME: changes_bytes(history or (Count(spine.seed),))}
+        more = {**(extra or {}), CHANGES_NAME: changes_bytes(history or (Count(spine.seed),))}
         if evidence is not None:
-            extra[EVIDENCE_NAME] = evidence
+            more[EVIDENCE_NAME] = evidence
         elif isinstance(spine.evidence, Evidence):
-            extra[EVIDENCE_NAME] = evidence_bytes(spine.evidence)
+            more[EVIDENCE_NAME] = evidence_bytes(spine.evidence)
         write_result(
             spine,
             volume,
@@ -241,7 +248,7 @@ def write_folder(
             surface_format=surface_format,
             rendering=rendering,
             source=source,
-            extra=extra,
+            extra=more,
         )
     gone = [_DICOM_WENT[name] for name in had_dicom if not (Path(output) / name).exists()]
     spine = replace(spine, warnings=(*spine.warnings, *gone))  # not stored, as they are no property of the spine

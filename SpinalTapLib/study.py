@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import SimpleITK as sitk
 
 from .errors import sentence_for
 from .files.atomic import check_writable, staged_folder, write_whole
-from .files.result_files import LABEL_MAP_NAME
+from .files.result_names import LABEL_MAP_NAME
 from .options import Options
 from .progress import Cancelled, CancelledCallback, ProgressCallback
 from .result_folder import segment_file
@@ -359,7 +359,7 @@ def _number(value: float) -> str:
     return f"{value:.1f}" if np.isfinite(value) else ""
 
 
-def _table(kind: Callable[..., SeriesRow | SliceRow], rows: list) -> bytes:
+def _table(kind: type[SeriesRow] | type[SliceRow], rows: list) -> bytes:
     """Return rows as CSV with a heading."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, [field.name for field in fields(kind)], lineterminator="\n")

@@ -17,7 +17,7 @@ from PIL import Image
 from spines_by_hand import column, painted, spine_of
 
 from SpinalTapLib.cli.main import main
-from SpinalTapLib.files.result_files import JSON_NAME, LABEL_MAP_NAME
+from SpinalTapLib.files.result_names import JSON_NAME, LABEL_MAP_NAME
 from SpinalTapLib.files.spine_json import spine_json
 from SpinalTapLib.spine.measurements import measure_spine
 

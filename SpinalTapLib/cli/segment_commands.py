@@ -1,4 +1,4 @@
-"""The commands that name vertebrae: segment, reseed, batch."""
+"""The commands that name the vertebrae of one scan: segment, reseed."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from .arguments import add_edits, add_seed, correction_of, seed_of
 from .console import Console
 
 if TYPE_CHECKING:
-    from ..batch import Row
     from ..spine.vertebra import SeedBox, Spine
 
-NOTHING_FOUND, CANCELLED = 3, 130
+NOTHING_FOUND = 3
 
 
 def add_commands(commands: Any) -> None:
@@ -32,7 +31,7 @@ def add_commands(commands: Any) -> None:
     text = "INPUT is DICOM: also write a DICOM segmentation and a structured report (needs the extra [dicom])"
     segment.add_argument("--dicom", action="store_true", help=text)
     add_seed(segment)
-    _add_run(segment)
+    add_run(segment)
     segment.add_argument("--json", action="store_true", help="print spine.json instead of the table")
     segment.set_defaults(run=run_segment)
 
@@ -45,14 +44,6 @@ def add_commands(commands: Any) -> None:
     _add_display(reseed)
     reseed.add_argument("--json", action="store_true", help="print spine.json instead of the table")
     reseed.set_defaults(run=run_reseed)
-
-    batch = commands.add_parser("batch", help="segment every scan in a folder")
-    batch.add_argument("folder", type=given, metavar="FOLDER", help="searched with its sub-folders")
-    text = "folder for the results: one folder per scan, and batch.csv"
-    batch.add_argument("--output", type=given, required=True, metavar="DIR", help=text)
-    batch.add_argument("--again", action="store_true", help="segment scans again that already have a result")
-    _add_run(batch)
-    batch.set_defaults(run=run_batch)
 
 
 def given(text: str) -> str:
@@ -75,7 +66,8 @@ def _add_display(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--verbose", action="store_true", help="show the library's log")
 
 
-def _add_run(parser: argparse.ArgumentParser) -> None:
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a segmentation."""
     _add_count(parser)
     parser.add_argument("--device", default="auto", choices=DEVICES)
     parser.add_argument("--structures", default="bodies", choices=STRUCTURES, help="all: also discs and canal")
@@ -183,35 +175,6 @@ def run_reseed(arguments: argparse.Namespace) -> int:
         progress=console.progress,
     )
     return _report(spine, output, console, arguments.json)
-
-
-def run_batch(arguments: argparse.Namespace) -> int:
-    """Segment every scan of a folder."""
-    console = Console(quiet=arguments.quiet)
-    from ..batch import BAD, EMPTY, Batch, find_scans
-
-    output = Path(arguments.output)
-    scans = find_scans(Path(arguments.folder), output)
-    batch = Batch(output, options_of(arguments), arguments.surface_format, again=arguments.again)
-    rows: list[Row] = []
-    for number, scan in enumerate(scans, 1):
-        console.line(f"[{number} of {len(scans)}] {scan.path}")
-        try:
-            row = batch.run(scan, progress=console.progress)
-        except KeyboardInterrupt:
-            console.clear()
-            console.line(f"Cancelled after {len(rows)} of {len(scans)} scans; their results stay in {output}.")
-            return CANCELLED
-        rows.append(row)
-        console.clear()
-        for warning in row.warnings:
-            console.warn(warning)
-        print(f"{row.outcome:<20} {row.vertebrae:>3} vertebrae  {row.folder}", flush=True)
-        if row.message:
-            console.line(row.message)
-    print(f"Summary: {batch.summary}")
-    outcomes = {row.outcome for row in rows}
-    return 2 if BAD in outcomes else NOTHING_FOUND if EMPTY in outcomes else 0
 
 
 def steps_of(text: str) -> int | None:

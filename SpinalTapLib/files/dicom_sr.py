@@ -18,7 +18,8 @@ from ..spine.vertebra import Spine, Vertebra
 from .atomic import write_whole
 from .dicom_seg import add_dicom_seg, dicom_packages, read_headers, source_files
 from .measurements_csv import MEASUREMENTS
-from .result_files import DICOM_NAME, SR_NAME, read_result
+from .result_files import read_result
+from .result_names import DICOM_NAME, SR_NAME
 
 SERIES_DESCRIPTION = "SpinalTap measurements"
 SCHEME = "99SPINALTAP"

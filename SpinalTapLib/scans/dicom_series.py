@@ -70,6 +70,24 @@ def choose_series(stacks: list[DicomStack], series: str | int | None, where: str
     return best, warnings
 
 
+def why_left_out(stack: DicomStack) -> str:
+    """Return why a stack is not segmented where all the sagittal series of a study are; empty if it is segmented.
+
+    >>> why_left_out(axial_stack)   # doctest: +SKIP
+    'axial'
+    """
+    if stack.first.modality != "MR":
+        return f"modality {stack.first.modality or 'unknown'}"
+    if not stack.is_volume:
+        return "not a volume"
+    words = _words(stack)
+    if any(word.startswith(_PLANNING_WORDS) for word in words):
+        return "planning"
+    if _DERIVED_WORDS & words or _parts(stack):
+        return "computed or phase"
+    return "" if is_sagittal(stack) else plane_name(stack)
+
+
 def _named(stacks: list[DicomStack], wanted: str) -> list[DicomStack]:
     """Return the stacks that match the user's choice, by the first rule that matches any."""
     index = re.fullmatch(rf"{_INDEX}\s*(\d+)", wanted, re.IGNORECASE)

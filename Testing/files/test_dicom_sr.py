@@ -14,7 +14,7 @@ from spines_by_hand import column, spine_of
 from SpinalTapLib.cli.main import main
 from SpinalTapLib.files.dicom_seg import write_dicom_seg
 from SpinalTapLib.files.dicom_sr import SCHEME, write_dicom_sr
-from SpinalTapLib.files.result_files import JSON_NAME, LABEL_MAP_NAME
+from SpinalTapLib.files.result_names import JSON_NAME, LABEL_MAP_NAME
 from SpinalTapLib.files.spine_json import spine_json
 from SpinalTapLib.scans.volume import load_volume
 

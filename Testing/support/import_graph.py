@@ -11,7 +11,7 @@ from paths import ROOT
 PACKAGE = "SpinalTapLib"
 
 ORDER = (
-    "errors", "options", "progress", "resources", "installation",
+    "errors", "options", "progress", "resources", "installation", "machine",
     "spine", "scans", "detection", "bodies", "evidence", "counting", "pipeline", "corrections", "report", "files",
     "result_folder", "study", "compare", "batch", "worker", "workerlink", "session", "values", "scene", "training",
     "cli", "__main__",
