@@ -71,20 +71,6 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def block_spine(monkeypatch: pytest.MonkeyPatch, tiny_weights: Path):
     """Return a function that puts a perfect detector of a `BlockSpine` in the pipeline and returns both."""
-    from block_spine import BlockSpine
+    from block_spine import install
 
-    from SpinalTapLib import pipeline
-    from SpinalTapLib.detection.weights import load_network
-
-    def put(**arguments):
-        spine = BlockSpine(**arguments)
-        detector = spine.detector()
-        monkeypatch.setattr(pipeline, "PartDetector", detector)
-        monkeypatch.setattr(pipeline, "load_network", lambda *_, **__: load_network(tiny_weights))
-        # The detector's order and its classes count; no ladder, no level network.
-        monkeypatch.setattr(pipeline, "_look", lambda *_: None)
-        monkeypatch.setattr(pipeline, "_levels_look", lambda *_: None)
-        monkeypatch.setattr(pipeline, "_counting_network", lambda name: (None, {"name": name, "sha256": 64 * "0"}))
-        return spine, detector
-
-    return put
+    return lambda **arguments: install(monkeypatch, tiny_weights, **arguments)

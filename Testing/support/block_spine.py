@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 from SpinalTapLib.detection.detector import Detections
 from SpinalTapLib.detection.part_maps import SliceVertebra
@@ -87,3 +89,19 @@ class BlockSpine:
                 return spine.detections(working)
 
         return Detector
+
+
+def install(monkeypatch: pytest.MonkeyPatch, weights: Path, **arguments: object) -> tuple[BlockSpine, type]:
+    """Put a perfect detector of a `BlockSpine` in the pipeline; return both."""
+    from SpinalTapLib import pipeline
+    from SpinalTapLib.detection.weights import load_network
+
+    spine = BlockSpine(**arguments)
+    detector = spine.detector()
+    monkeypatch.setattr(pipeline, "PartDetector", detector)
+    monkeypatch.setattr(pipeline, "load_network", lambda *_, **__: load_network(weights))
+    # The detector's order and its classes count; no ladder, no level network.
+    monkeypatch.setattr(pipeline, "_look", lambda *_: None)
+    monkeypatch.setattr(pipeline, "_levels_look", lambda *_: None)
+    monkeypatch.setattr(pipeline, "_counting_network", lambda name: (None, {"name": name, "sha256": 64 * "0"}))
+    return spine, detector
