@@ -96,7 +96,7 @@ def read_surface(path: str | Path) -> vtkPolyData:
     from vtkmodules.vtkIOPLY import vtkPLYReader
 
     path = Path(path)
-    readers = {".stl": vtkSTLReader, ".obj": vtkOBJReader, ".ply": vtkPLYReader}
+    readers: dict[str, Any] = {".stl": vtkSTLReader, ".obj": vtkOBJReader, ".ply": vtkPLYReader}
     if path.suffix.lower() not in readers:
         raise ValueError(f"Surfaces can be read as {', '.join(SURFACE_FORMATS)}; {path.name} ends otherwise.")
     if not path.is_file() or count_triangles(path) == 0:

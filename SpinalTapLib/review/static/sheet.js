@@ -35,7 +35,8 @@ export class Sheet {
     this.detail = el("aside", { className: "detail", "aria-label": "The chosen result" });
     this.node.replaceChildren(
       el("header", {}, this.title, el("div", { className: "progress" }, this.bar, this.left), list),
-      el("nav", {}, this.chips, el("label", {}, this.only, " Not judged yet"), this.search),
+      el("nav", {}, this.chips, el("label", {}, this.only, " Not judged yet"), this.search,
+        el("p", { className: "legal" }, "For research and teaching. Not a medical device.")),
       el("main", {}, el("div", { className: "list" }, this.list, this.empty), this.detail),
     );
   }

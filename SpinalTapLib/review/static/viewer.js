@@ -5,12 +5,13 @@ import { boxCorners, flipped, millimetresOf, movedBox } from "./geometry.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const SAGITTAL = 2;
-const LAYOUT = [
-  { sliceType: 2, position: [0, 0, 0.54, 1] },
-  { sliceType: 1, position: [0.545, 0, 0.175, 1] },
-  { sliceType: 0, position: [0.725, 0, 0.275, 0.38] },
-  { sliceType: 4, position: [0.725, 0.385, 0.275, 0.615] },
+const LAYOUT = [ // sagittal, coronal, axial, surfaces; a spine is tall
+  { sliceType: 2, position: [0, 0, 0.6, 1] },
+  { sliceType: 1, position: [0.604, 0, 0.146, 1] },
+  { sliceType: 0, position: [0.754, 0, 0.246, 0.36] },
+  { sliceType: 4, position: [0.754, 0.364, 0.246, 0.636] },
 ];
+const VIEW_3D = { azimuth: 120, elevation: 8, scale: 1.35 };
 const GREY_LEVELS = 99;
 const LABELS_OPACITY = 0.38;
 const NUDGE_MM = 1;
@@ -49,7 +50,7 @@ export class Viewer {
       class: "s1-box", tabindex: 0, role: "button",
       "aria-label": "S1 box. Arrow keys move it, Enter counts from it, Escape puts it back.",
     });
-    this.boxName = svg("text", { class: "s1-box-name", "aria-hidden": "true" }, "S1");
+    this.boxName = svg("text", { class: "s1-box-name", "aria-hidden": "true" }, "S1 box");
     this.overlay.append(this.names, this.boxNode, this.boxName);
     // The keys are the page's: NiiVue's own would change the views.
     for (const kind of ["keydown", "keyup"]) {
@@ -69,15 +70,18 @@ export class Viewer {
     if (this.nv) return;
     const { Niivue } = await niivue();
     const nv = new Niivue({
-      backColor: [0.05, 0.062, 0.08, 1], crosshairColor: [1, 0.75, 0.25, 0.55], crosshairWidthUnit: "px",
-      crosshairWidth: 1, sagittalNoseLeft: true, isRadiologicalConvention: true, dragAndDropEnabled: false,
+      backColor: [0.05, 0.062, 0.08, 1], crosshairColor: [1, 0.75, 0.25, 0.55], crosshairWidthUnit: "mm",
+      crosshairWidth: 0.5, sagittalNoseLeft: true, isRadiologicalConvention: true, dragAndDropEnabled: false,
       loadingText: "", fontColor: [0.7, 0.75, 0.8, 1], multiplanarForceRender: true, meshThicknessOn2D: 0,
-      logLevel: "error", atlasOutline: 1,
+      logLevel: "error",
     });
     await nv.attachToCanvas(this.canvas);
     this.canvas.tabIndex = -1; // its content is in the table, for the keyboard and for screen readers
     nv.setCustomLayout(LAYOUT);
     nv.onLocationChange = ({ mm }) => this.onPoint?.(flipped([mm[0], mm[1], mm[2]]));
+    nv.drawImage3D = () => {}; // in 3-D the surfaces alone, without the block of the scan around them
+    nv.setRenderAzimuthElevation(VIEW_3D.azimuth, VIEW_3D.elevation);
+    nv.setScale(VIEW_3D.scale);
     const draw = nv.drawScene.bind(nv);
     nv.drawScene = () => {
       const drawn = draw();
@@ -125,7 +129,6 @@ export class Viewer {
     if (buffer) {
       const { NVMesh } = window.niivue;
       this.nv.addMesh(await NVMesh.loadFromUrl({ url: "surfaces.mz3", buffer, gl: this.nv.gl }));
-      this.nv.setRenderAzimuthElevation(250, 10);
     }
   }
 
