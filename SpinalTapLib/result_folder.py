@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -139,28 +139,85 @@ def reseed_folder(
     """
     folder = Path(folder)
     output = folder if output is None else Path(output)
-    source = {k: v for k, v in read_spine_json(folder / JSON_NAME)["input"].items() if k in _SOURCE_KEYS}
+    read_spine_json(folder / JSON_NAME)  # "no result" is the first thing to say
     check_output(output, scan)
     check_writable(output)
     stages = Stages(_RESEED_SHARES, progress, cancelled)
     with stages.stage("read", "Reading the result"):
-        volume = _scan_again(source, scan)
-        spine = read_result(folder)
-        history = read_changes(folder / CHANGES_NAME, spine.seed)
-        seen = read_evidence(folder / EVIDENCE_NAME, volume)
+        stored = open_result(folder, scan)
     with stages.stage("segment", "Counting the levels") as report:
-        present = replace(spine, evidence=history[-1].applied(seen))
-        history = (correction or Seed()).history(present, history)
+        changed = stored.corrected(correction or Seed(), count, progress=_inner(report), cancelled=cancelled)
+    return _finished(
+        changed.spine, changed.volume, output, changed.source, surface_format, stages, changed.history,
+        changed.evidence_bytes,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class StoredResult:
+    """A result folder in memory, ready for corrections; nothing is written until `written`.
+
+    Attributes
+    ----------
+    volume : SagittalVolume
+        The scan.
+    spine : Spine
+        The present result.
+    history : tuple of Count
+        Its counts, the present one last.
+    source : mapping
+        Entries of spine.json about the input: its ``path`` and ``series``.
+    seen : Evidence
+        The detector's evidence, from before any edit.
+    evidence_bytes : bytes
+        The content of its file.
+    """
+
+    volume: SagittalVolume
+    spine: Spine
+    history: History
+    source: Mapping[str, Any]
+    seen: Evidence
+    evidence_bytes: bytes
+
+    def corrected(
+        self,
+        correction: Correction,
+        count: Mapping[str, Any] | None = None,
+        *,
+        progress: ProgressCallback | None = None,
+        cancelled: CancelledCallback | None = None,
+    ) -> StoredResult:
+        """Return the result after a correction; arguments and errors as for `reseed_folder`."""
+        present = replace(self.spine, evidence=self.history[-1].applied(self.seen))
+        history = correction.history(present, self.history)
         history = (*history[:-1], replace(history[-1], **(count or {})))
-        spine = _counted(present, seen, history[-1], _inner(report), cancelled)
+        spine = _counted(present, self.seen, history[-1], progress, cancelled)
+        return replace(self, spine=replace(spine, earlier=None), history=history)  # the history is what undo needs
+
+    def written(self, output: str | Path, surface_format: str = "stl") -> Spine:
+        """Write the result folder as a whole; see `write_folder`."""
+        return write_folder(
+            self.spine, self.volume, output, self.source, history=self.history, evidence=self.evidence_bytes,
+            surface_format=surface_format,
+        )  # fmt: skip
+
+
+def open_result(folder: str | Path, scan: str | Path | None = None) -> StoredResult:
+    """Read a result folder with its scan and evidence; arguments and errors as for `reseed_folder`."""
+    folder = Path(folder)
+    source = {k: v for k, v in read_spine_json(folder / JSON_NAME)["input"].items() if k in _SOURCE_KEYS}
+    volume = scan_of(source, scan)
     if scan is not None:
         source["path"] = str(Path(scan).resolve())
-    evidence = (folder / EVIDENCE_NAME).read_bytes()
-    return _finished(spine, volume, output, source, surface_format, stages, history, evidence)
+    spine = read_result(folder)
+    history = read_changes(folder / CHANGES_NAME, spine.seed)
+    seen = read_evidence(folder / EVIDENCE_NAME, volume)
+    return StoredResult(volume, spine, history, source, seen, (folder / EVIDENCE_NAME).read_bytes())
 
 
 def _counted(
-    present: Spine, seen: Evidence, count: Count, progress: ProgressCallback, cancelled: CancelledCallback | None
+    present: Spine, seen: Evidence, count: Count, progress: ProgressCallback | None, cancelled: CancelledCallback | None
 ) -> Spine:
     """Return a new count of the evidence `seen`, with the edits, seed and options of `count`."""
     options = Options(steps=count.steps, method=count.method)
@@ -276,8 +333,8 @@ def _rendering(spine: Spine, surfaces: Mapping[int, Any]) -> np.ndarray | None:
     return render_surfaces(parts, background=BACKGROUND)
 
 
-def _scan_again(source: Mapping[str, Any], scan: str | Path | None) -> SagittalVolume:
-    """Read the scan that a result was made from."""
+def scan_of(source: Mapping[str, Any], scan: str | Path | None = None) -> SagittalVolume:
+    """Read the scan that a result was made from: `source` as in its spine.json, `scan` its present path."""
     path = source.get("path") if scan is None else scan
     if path is None or not Path(path).exists():
         raise ValueError(f"The scan of this result is no longer at {path}; give its present path with --input.")
