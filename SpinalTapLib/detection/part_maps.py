@@ -81,6 +81,11 @@ class Detections:
     probabilities: np.ndarray
     homes: np.ndarray | None = None
 
+    @property
+    def has_arches(self) -> bool:
+        """Whether the network predicts arches and the bodies that they belong to."""
+        return self.homes is not None
+
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
