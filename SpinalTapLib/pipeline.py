@@ -225,7 +225,7 @@ def _name(spine: Spine, seed: SeedBox | None, options: Options, stages: Stages) 
         alternatives=named.alternatives,
         label_map=label_map,
         seed=seed,
-        warnings=(*evidence.volume.warnings, *named.warnings),
+        warnings=(*evidence.volume.warnings, *evidence.warnings, *named.warnings),
         model=_models(spine.model, options),
     )
     with stages.stage("measure", "Measuring"):

@@ -26,7 +26,7 @@ from .solids import Solid, interpolated
 from .tracks import Window
 
 VOTE_WIDTH = 1 / 3
-"""Standard deviation of a vote around the middle of a body, in body heights. Neighbours are 1.2 to 1.5 heights apart."""
+"""Standard deviation of a vote around the middle of a body, in body heights; neighbours are 1.2 to 1.5 heights apart."""
 LEAST_VOTE = 0.05
 """Least averaged vote; pixels with less point to a vertebra that was not found."""
 SPREAD_MM = 3.0
@@ -43,8 +43,7 @@ LEAST_ARCH = 0.03
 """Least volume of an arch in volumes of its body; whole arches have 0.25 and more."""
 MIDLINE_MM = 6.0
 LEAST_MIDLINE = 0.02
-"""Least volume of an arch within `MIDLINE_MM` of the middle, behind the canal, in volumes of its body: a spinous process
-has 0.06 and more."""
+"""Least mean area of lamina and spinous process in the slices within `MIDLINE_MM` of the middle, in areas of the body."""
 _FAINT = 0.05
 """Probability below which a pixel is background."""
 _SPECK_MM3 = 15.0
@@ -85,7 +84,8 @@ def separate_arches(
     share = detections.probabilities[:, Structure.ARCH].astype(np.float32)
     owner = _tidied(owners(detections, candidates), share, bodies, working.spacing_mm)
     return tuple(
-        _arch(j, candidate, body, owner, share, detections) for j, (candidate, body) in enumerate(zip(candidates, bodies))
+        _arch(j, candidate, body, owner, share, detections)
+        for j, (candidate, body) in enumerate(zip(candidates, bodies))
     )
 
 
@@ -111,7 +111,8 @@ def owners(detections: Detections, candidates: Sequence[Candidate]) -> np.ndarra
     most = np.full(share.shape, LEAST_VOTE, np.float32)
     owner = np.full(share.shape, -1, np.int16)
     for j, candidate in enumerate(candidates):
-        middle = working.to_index(candidate.centroid_lps_mm)[1:]
+        corners = np.median([m.corners for m in candidate.members], axis=0)
+        middle = corners.mean(0)
         low = np.clip(np.floor(middle - np.array([UP_MM, FRONT_MM]) / pixel_mm), 0, share.shape[1:]).astype(int)
         high = np.clip(np.ceil(middle + np.array([DOWN_MM, BACK_MM]) / pixel_mm), 0, share.shape[1:]).astype(int)
         box = (slice(None), slice(low[0], high[0]), slice(low[1], high[1]))
@@ -121,7 +122,7 @@ def owners(detections: Detections, candidates: Sequence[Candidate]) -> np.ndarra
         rows, columns = np.ogrid[low[0] : high[0], low[1] : high[1]]
         off = np.square(rows + homes[:, 0][box].astype(np.float32) - middle[0])
         off += np.square(columns + homes[:, 1][box].astype(np.float32) - middle[1])
-        width = VOTE_WIDTH * float(height(np.median([m.corners for m in candidate.members], axis=0)))
+        width = VOTE_WIDTH * float(height(corners))
         vote = _averaged(np.exp(-off / (2 * width**2)), seen, working.spacing_mm)
         better = (vote > most[box]) & (seen > _FAINT)
         owner[box] = np.where(better, j, owner[box])
@@ -246,8 +247,8 @@ def _flags(
     """Return the notes on an arch, given as probability in a window, as the body is; `shape` is that of the volume."""
     where = np.argwhere(arch > 0.5) + [window.first, *window.corner]
     cut = (where[:, 1:] == 0).any() or (where[:, 1:] == np.array(shape[1:]) - 1).any()
-    pieces, count = ndimage.label((arch > 0.5) | (body > 0.5), CORNERS)
-    apart = not np.isin(pieces[arch > 0.5], np.unique(pieces[body > 0.5])).mean() > 0.5
+    pieces = ndimage.label((arch > 0.5) | (body > 0.5), CORNERS)[0]
+    apart = np.isin(pieces[arch > 0.5], np.unique(pieces[body > 0.5])).mean() < 0.5
     notes = {Note.ARCH_CUT: cut, Note.ARCH_APART: apart, Note.NO_SPINOUS: _lacks_middle(candidate, where, spacing_mm)}
     return tuple(note for note, present in notes.items() if present)
 

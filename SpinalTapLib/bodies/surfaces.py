@@ -8,6 +8,8 @@ from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from vtkmodules.vtkCommonDataModel import vtkImageData, vtkPolyData
 from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D, vtkWindowedSincPolyDataFilter
 
+from ..spine.structures import Structure
+from .segmentation import Bodies
 from .solids import Solid
 from .triangle_mesh import enclosed_volume, mesh_arrays, poly_data, surface_area, with_normals
 
@@ -36,6 +38,17 @@ _SHRINK = 1.03
 def surface_of(solid: Solid | None, is_ball: bool = True) -> vtkPolyData | None:
     """Return the closed surface of a solid (see `body_surface`), or None if there is no solid or it is empty."""
     return body_surface(solid, is_ball=is_ball) if solid is not None and (solid.field > 0).any() else None
+
+
+def part_surface(bodies: Bodies, position: int) -> vtkPolyData | None:
+    """Return the closed surface of one of `Bodies.solids` as it is shown, or None if it was not found."""
+    is_ball = bodies.parts[position].kind in (Structure.BODY, Structure.DISC)
+    return surface_of(bodies.shape(position), is_ball)
+
+
+def whole_surface(bodies: Bodies, candidate: int) -> vtkPolyData | None:
+    """Return the closed surface of a body with its arch, or None if there is no arch."""
+    return surface_of(bodies.whole(candidate), is_ball=False)
 
 
 def body_surface(

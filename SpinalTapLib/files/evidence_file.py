@@ -63,6 +63,8 @@ def evidence_bytes(evidence: Evidence) -> bytes:
         "raw_score": np.array([c.score if c.raw_score is None else c.raw_score for c in candidates], float),
         "texts": np.array(json.dumps(texts)),
     }
+    if evidence.detections.homes is not None:
+        arrays["homes"] = evidence.detections.homes
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=_COMPRESSION) as archive:
         for name, array in arrays.items():
@@ -78,7 +80,7 @@ def _all_members(evidence: Evidence) -> list[SliceVertebra]:
     return seen + [m for c in evidence.candidates for m in c.members if id(m) not in known]
 
 
-def read_evidence(path: str | Path, volume: SagittalVolume) -> Evidence:
+def read_evidence(path: str | Path, volume: SagittalVolume, structures: str | None = None) -> Evidence:
     """Read evidence that belongs to a scan.
 
     Parameters
@@ -87,6 +89,8 @@ def read_evidence(path: str | Path, volume: SagittalVolume) -> Evidence:
         An ``evidence.npz``.
     volume : SagittalVolume
         The scan, read again.
+    structures : str, optional
+        One of `options.STRUCTURES`, if other structures are wanted than before.
 
     Raises
     ------
@@ -98,7 +102,7 @@ def read_evidence(path: str | Path, volume: SagittalVolume) -> Evidence:
     if stored.get("format") != FORMAT:
         raise ValueError(f"{path} was written by another version of SpinalTap; segment the scan again.")
     try:
-        return _evidence(stored, volume, path)
+        return _evidence(stored, volume, path, structures)
     except (KeyError, IndexError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is not complete ({error}); segment the scan again.") from error
 
@@ -128,7 +132,7 @@ def _stored(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is damaged; segment the scan again.") from error
 
 
-def _evidence(stored: dict[str, Any], volume: SagittalVolume, path: Path) -> Evidence:
+def _evidence(stored: dict[str, Any], volume: SagittalVolume, path: Path, structures: str | None) -> Evidence:
     """Combine the stored arrays with the scan."""
     working = working_volume(volume)
     probabilities = stored["probabilities"]
@@ -155,8 +159,8 @@ def _evidence(stored: dict[str, Any], volume: SagittalVolume, path: Path) -> Evi
         )
         for i, chain in enumerate(chosen)
     )
-    detections = Detections(working, members, from_steps(probabilities))
-    evidence = gather(volume, detections, candidates, str(texts["structures"]))
+    detections = Detections(working, members, from_steps(probabilities), stored.get("homes"))
+    evidence = gather(volume, detections, candidates, structures or str(texts["structures"]))
     return replace(evidence, ignored=frozenset(texts.get("ignored", ())))
 
 
