@@ -26,7 +26,7 @@ from .solids import Solid, interpolated
 from .tracks import Window
 
 VOTE_WIDTH = 1 / 3
-"""Standard deviation of a vote around the middle of a body, in body heights; neighbours are 1.2 to 1.5 heights apart."""
+"""Standard deviation of a vote around the middle of a body, in body heights; neighbours are 1.2 to 1.5 apart."""
 LEAST_VOTE = 0.05
 """Least averaged vote; pixels with less point to a vertebra that was not found."""
 SPREAD_MM = 3.0
@@ -43,7 +43,7 @@ LEAST_ARCH = 0.03
 """Least volume of an arch in volumes of its body; whole arches have 0.25 and more."""
 MIDLINE_MM = 6.0
 LEAST_MIDLINE = 0.02
-"""Least mean area of lamina and spinous process in the slices within `MIDLINE_MM` of the middle, in areas of the body."""
+"""Least mean area of lamina and spinous process in the slices within `MIDLINE_MM` of the middle, in body areas."""
 _FAINT = 0.05
 """Probability below which a pixel is background."""
 _SPECK_MM3 = 15.0
