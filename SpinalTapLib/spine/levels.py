@@ -146,7 +146,7 @@ def label_name(value: int) -> str:
     if value == SACRUM_VALUE:
         return "Sacrum below S1"
     if is_arch(value):
-        return f"Arch of {label_name(owner_value(value))}"
+        return arch_name(label_name(owner_value(value)))
     if is_disc(value):
         upper = label_name(owner_value(value))
         index = COMMON.index(upper) if upper in COMMON else 0
@@ -163,6 +163,11 @@ def unanchored_value(position: int) -> int:
 def disc_value(value_above: int) -> int:
     """Return the label value of the disc below the vertebra with label `value_above`."""
     return (UNANCHORED_DISC_BASE if value_above > UNANCHORED_BASE else DISC_BASE) + value_above
+
+
+def arch_name(vertebra: str) -> str:
+    """Return the name of the arch of a vertebra, given by its name: ``"Arch of L5"``."""
+    return f"Arch of {vertebra}"
 
 
 def arch_value(value: int) -> int:
