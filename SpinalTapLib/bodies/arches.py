@@ -4,8 +4,8 @@ The mask does not distinguish one arch from another, and the nearest body is oft
 articular process lies beside the vertebra below, in the chest a spinous process lies behind it. The network therefore
 predicts, for each pixel of an arch, where the body of the same vertebra lies (`Detections.homes`). Every pixel votes
 for the bodies near that place, and the votes are averaged over the surrounding bone, across slices too, so that single
-wrong pixels do not count. Measured on phantoms, distances to the bodies, straight or through bone, assign far fewer
-pixels to the right vertebra (see `docs/results.md`).
+wrong pixels do not count. Distances to the bodies, straight or through bone, give far fewer pixels to the right vertebra
+(``spinaltap experiment arches``).
 """
 
 from __future__ import annotations

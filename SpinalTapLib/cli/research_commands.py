@@ -68,6 +68,9 @@ def add_commands(commands: Any) -> None:
     odds.add_argument("--picture", metavar="PNG", help="write the reliability picture (needs matplotlib)")
     odds.add_argument("--json", action="store_true", help="print JSON instead of a Markdown table")
     odds.set_defaults(run=run_odds)
+    arches = kinds.add_parser("arches", help="share of the arches' voxels that go to the right vertebra, on phantoms")
+    arches.add_argument("--scans", type=int, default=10, metavar="N")
+    arches.set_defaults(run=run_arches)
     poster = kinds.add_parser("poster", help="table of the detector (squeezed, and on tiles), the ladder, and both")
     poster.add_argument("--scans", type=int, default=5, metavar="N", help="phantoms a region; default: 5")
     poster.add_argument("--seed", type=int, default=90_000, metavar="N", help="of the first phantom; default: 90000")
@@ -208,6 +211,19 @@ def run_fidelity(arguments: argparse.Namespace) -> int:
     )
     console.clear()
     print(fidelity_table(found).rstrip())
+    return 0
+
+
+def run_arches(arguments: argparse.Namespace) -> int:
+    """Print how many voxels of the arches each method gives to the right vertebra."""
+    if arguments.scans < 1:
+        raise ValueError(f"--scans takes a number from 1 up; got {arguments.scans}.")
+    from ..training.experiments.arch_owners import study_owners
+
+    console = Console()
+    table = study_owners(arguments.scans, lambda done, name: console.progress("arches", done, f"Measuring {name}"))
+    console.clear()
+    print(table.rstrip())
     return 0
 
 
