@@ -28,6 +28,10 @@ ARCHES_UNKNOWN = (
     "whole vertebrae need weights that were trained with them."
 )
 
+ARCHES_NARROW = (
+    "The slices do not reach the sides of most vertebrae, so their transverse processes end at the edge of the scan."
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
@@ -59,9 +63,14 @@ class Evidence:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Plain sentences about structures that were requested but are not available."""
-        missing = self.structures != "bodies" and not self.detections.has_arches
-        return (ARCHES_UNKNOWN,) if missing else ()
+        """Plain sentences about structures that were requested but are not available, or not as a whole."""
+        if self.structures == "bodies":
+            return ()
+        if not self.detections.has_arches:
+            return (ARCHES_UNKNOWN,)
+        arches = [1 + i for i, part in enumerate(self.bodies.parts) if part.kind == Structure.ARCH]
+        at_sides = np.intersect1d(self.bodies.index[[0, -1]], arches)
+        return (ARCHES_NARROW,) if len(arches) and len(at_sides) > len(arches) / 2 else ()
 
     @property
     def counted(self) -> tuple[Candidate, ...]:

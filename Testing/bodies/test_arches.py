@@ -15,7 +15,7 @@ from SpinalTapLib.bodies.surfaces import part_surface, whole_surface
 from SpinalTapLib.bodies.triangle_mesh import mesh_arrays
 from SpinalTapLib.detection.detector import Detections
 from SpinalTapLib.detection.linking import link
-from SpinalTapLib.evidence import ARCHES_UNKNOWN, gather
+from SpinalTapLib.evidence import ARCHES_NARROW, ARCHES_UNKNOWN, gather
 from SpinalTapLib.scans.volume import SagittalVolume
 from SpinalTapLib.spine.notes import Note
 
@@ -39,7 +39,7 @@ def without(detections: Detections, where: tuple) -> Detections:
 
 
 def arch_notes(bodies: Bodies) -> list[set[str]]:
-    notes = {Note.NO_ARCH, Note.NO_SPINOUS, Note.ARCH_APART, Note.ARCH_CUT}
+    notes = {Note.ARCH_MERGED, Note.NO_ARCH, Note.NO_SPINOUS, Note.ARCH_APART, Note.ARCH_CUT}
     return [notes & set(flags) for flags in bodies.flags]
 
 
@@ -101,7 +101,9 @@ def test_arches_that_touch_are_divided_and_those_of_unknown_vertebrae_left_out()
     homes[:, 0] = (nearest - rows)[:, None]
     homes[:, 1] = 46.5 - np.arange(100)
     fused = replace(detections, probabilities=probabilities, homes=homes)
-    labels = segmented(fused).label_map(VALUES)
+    bodies = segmented(fused)
+    labels = bodies.label_map(VALUES)
+    assert all(Note.ARCH_MERGED in flags for flags in bodies.flags)
     at = [int(labels[3, BLOCKS.top(i) + 20, 90]) for i in range(3)]
     assert at == [324, 323, 322]
     assert labels[3, 4, 90] == 0, "it points to a block above the highest one"
@@ -153,6 +155,18 @@ def test_a_single_slice_gives_bodies_and_what_it_shows_of_the_arches():
     bodies = segmented(one)
     assert np.unique(bodies.label_map(VALUES)).tolist() == [0, 22, 23, 24, 322, 323, 324]
     assert arch_notes(bodies) == [{Note.ARCH_APART}] * 3
+
+
+def test_arches_that_reach_the_first_or_last_slice_are_mentioned_once():
+    detections = seen()
+    inner = slice(1, -1)
+    narrow = Detections(
+        SagittalVolume(detections.working.array[inner], detections.working.matrix),
+        tuple(replace(v, slice=v.slice - 1) for v in detections.vertebrae),
+        detections.probabilities[inner],
+        detections.homes[inner],
+    )
+    assert gather(narrow.working, narrow, link(narrow), "vertebrae").warnings == (ARCHES_NARROW,)
 
 
 def test_parts_say_what_each_solid_is():
