@@ -174,7 +174,9 @@ def _arrays(spine: Spine) -> list[np.ndarray]:
     """Return the large arrays of a result; several results may share them."""
     arrays = [] if spine.label_map is None else [spine.label_map]
     if isinstance(spine.evidence, Evidence):
-        arrays += [spine.evidence.bodies.index, spine.evidence.detections.probabilities]
+        detections = spine.evidence.detections
+        arrays += [spine.evidence.bodies.index, detections.probabilities]
+        arrays += [] if detections.homes is None else [detections.homes]
     return arrays
 
 
