@@ -268,7 +268,7 @@ def _flags(
     """Return the notes on an arch, given as probability in a window, as the body is; `shape` is that of the volume."""
     where = np.argwhere(arch > 0.5) + [window.first, *window.corner]
     cut = (where[:, 1:] == 0).any() or (where[:, 1:] == np.array(shape[1:]) - 1).any()
-    pieces = ndimage.label((arch > 0.5) | (body > 0.5), CORNERS)[0]
+    pieces = ndimage.label(arch + body > 0.5, CORNERS)[0]
     apart = np.isin(pieces[arch > 0.5], np.unique(pieces[body > 0.5])).mean() < 0.5
     notes = {Note.ARCH_CUT: cut, Note.ARCH_APART: apart, Note.NO_SPINOUS: _lacks_middle(candidate, where, spacing_mm)}
     return tuple(note for note, present in notes.items() if present)
