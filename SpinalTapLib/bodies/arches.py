@@ -45,8 +45,10 @@ MIDLINE_MM = 6.0
 LEAST_MIDLINE = 0.02
 """Least mean area of lamina and spinous process in the slices within `MIDLINE_MM` of the middle, in body areas."""
 MERGED = 0.2
-"""Area of contact with a neighbour's arch, in squares of the body height, from which both are taken for merged. On
-phantoms, facet joints in thick slices reach 0.09, fused arches 0.33."""
+"""Area of contact with a neighbour's arch, in squares of the body height, from which both may be merged. On phantoms with
+perfect masks, facet joints in thick slices reach 0.09, fused arches 0.33."""
+MERGED_MORE = 2.5
+"""The same in median areas of the scan's other pairs, as a network often does not see the gaps of the facet joints."""
 _FAINT = 0.05
 """Probability below which a pixel is background."""
 _SPECK_MM3 = 15.0
@@ -90,12 +92,17 @@ def separate_arches(
         _arch(j, candidate, body, owner, share, detections)
         for j, (candidate, body) in enumerate(zip(candidates, bodies))
     ]
-    contact_mm2 = _contacts(np.where(share > 0.5, owner, -1), len(found), working.spacing_mm).max(1, initial=0)
-    for j, candidate in enumerate(candidates):
-        height_mm = float(height(np.median([m.corners for m in candidate.members], axis=0)) * working.spacing_mm[1])
-        if found[j].solid is not None and contact_mm2[j] > MERGED * height_mm**2:
-            found[j] = replace(found[j], flags=(*found[j].flags, Note.ARCH_MERGED))
-    return tuple(found)
+    contact_mm2 = _contacts(np.where(share > 0.5, owner, -1), len(found), working.spacing_mm)
+    heights = [height(np.median([m.corners for m in c.members], axis=0)) for c in candidates]
+    merged = _merged(contact_mm2 / np.square(np.array(heights) * working.spacing_mm[1])[:, None])
+    return tuple(replace(a, flags=(*a.flags, Note.ARCH_MERGED)) if merged[j] else a for j, a in enumerate(found))
+
+
+def _merged(contact: np.ndarray) -> np.ndarray:
+    """Return which of n arches have an unusually large contact with a neighbour; contacts (n, n) in squared heights."""
+    pairs = np.diagonal(contact, 1)
+    large = pairs > max(MERGED, MERGED_MORE * float(np.median(pairs))) if len(pairs) else np.zeros(0, bool)
+    return np.append(large, False)[: len(contact)] | np.append(False, large)[: len(contact)]
 
 
 def _contacts(owner: np.ndarray, count: int, spacing_mm: np.ndarray) -> np.ndarray:

@@ -103,10 +103,19 @@ def test_arches_that_touch_are_divided_and_those_of_unknown_vertebrae_left_out()
     fused = replace(detections, probabilities=probabilities, homes=homes)
     bodies = segmented(fused)
     labels = bodies.label_map(VALUES)
-    assert all(Note.ARCH_MERGED in flags for flags in bodies.flags)
     at = [int(labels[3, BLOCKS.top(i) + 20, 90]) for i in range(3)]
     assert at == [324, 323, 322]
     assert labels[3, 4, 90] == 0, "it points to a block above the highest one"
+
+
+def test_two_arches_that_merge_are_noted():
+    blocks = BlockSpine(count=5, s1=False, arches=True)
+    detections = seen(blocks)
+    low, high = blocks.top(2) + 34, blocks.top(1) + 8  # from the arch above to the arch below
+    detections.probabilities[1:-1, ARCH, low:high, 84:98] = 1
+    detections.homes[1:-1, 0, low:high] = (blocks.top(2) + 12.5 - np.arange(low, high))[:, None]
+    detections.homes[1:-1, 1, low:high] = 46.5 - np.arange(100)
+    assert [Note.ARCH_MERGED in notes for notes in arch_notes(segmented(detections))] == [False, True, True, False, False]
 
 
 def test_without_arches_in_the_weights_there_are_bodies_and_a_sentence():
