@@ -45,8 +45,8 @@ MIDLINE_MM = 6.0
 LEAST_MIDLINE = 0.02
 """Least mean area of lamina and spinous process in the slices within `MIDLINE_MM` of the middle, in body areas."""
 MERGED = 0.2
-"""Area of contact with a neighbour's arch, in squares of the body height, from which both may be merged. On phantoms with
-perfect masks, facet joints in thick slices reach 0.09, fused arches 0.33."""
+"""Area of contact with a neighbour's arch, in squares of the body height, from which both may be merged. On phantoms
+with perfect masks, facet joints in thick slices reach 0.09, fused arches 0.33."""
 MERGED_MORE = 2.5
 """The same in median areas of the scan's other pairs, as a network often does not see the gaps of the facet joints."""
 _FAINT = 0.05

@@ -115,7 +115,8 @@ def test_two_arches_that_merge_are_noted():
     detections.probabilities[1:-1, ARCH, low:high, 84:98] = 1
     detections.homes[1:-1, 0, low:high] = (blocks.top(2) + 12.5 - np.arange(low, high))[:, None]
     detections.homes[1:-1, 1, low:high] = 46.5 - np.arange(100)
-    assert [Note.ARCH_MERGED in notes for notes in arch_notes(segmented(detections))] == [False, True, True, False, False]
+    merged = [j for j, notes in enumerate(arch_notes(segmented(detections))) if Note.ARCH_MERGED in notes]
+    assert merged == [1, 2]
 
 
 def test_without_arches_in_the_weights_there_are_bodies_and_a_sentence():
