@@ -189,6 +189,22 @@ def test_evidence_read_from_its_file_gives_the_same_answer(block_spine, tmp_path
     assert [v.flags for v in again.vertebrae] == [v.flags for v in answer.vertebrae]
 
 
+def test_evidence_keeps_the_arches_and_older_evidence_has_none(block_spine, tmp_path):
+    volume = block_spine(count=3, arches=True)[0].volume()
+    answer = segment_spine(volume, options=Options(structures="vertebrae"))
+    path = tmp_path / "evidence.npz"
+    path.write_bytes(evidence_bytes(answer.evidence))
+    again = read_evidence(path, volume)
+    assert (again.bodies.index == answer.evidence.bodies.index).all()
+    assert levels.arch_value(levels.level("L5").value) in answer.label_map
+    with np.load(path) as stored:
+        older = {name: stored[name][:, :7] if name == "probabilities" else stored[name] for name in stored.files}
+    older.pop("homes")
+    np.savez(path, **older)
+    bodies = read_evidence(path, volume, "bodies").bodies
+    assert (read_evidence(path, volume).bodies.index == bodies.index).all()
+
+
 def test_evidence_of_another_scan_is_refused(block_spine, tmp_path):
     answer = segment_spine(block_spine(count=4)[0].volume())
     path = tmp_path / "evidence.npz"

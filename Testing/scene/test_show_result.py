@@ -176,6 +176,24 @@ class TestAResultBecomesNodes:
         assert names[:6] == BLOCK_LEVELS
         assert {"L5-S1", "L4-L5", "Spinal canal"} <= set(names[6:])
 
+    def test_each_arch_has_a_segment_of_its_own_in_the_colour_of_its_vertebra(self, scene, make_session, tmp_path):
+        volume = add_blocks(scene, "with arches", count=3)
+        session = make_session()
+        session.set_volume(volume.GetID())
+        session.settings = type(session.settings)(structures="vertebrae")
+        session.segment()
+        session.wait(60)
+        node = only(scene, "vtkMRMLSegmentationNode")
+        assert segment_names(node) == ["S1", "L5", "L4", "Arch of L5", "Arch of L4"]
+        parts = {s.GetName(): s for s in map(node.GetSegmentation().GetNthSegment, range(5))}
+        assert parts["Arch of L5"].GetColor() == parts["L5"].GetColor() != parts["L4"].GetColor()
+        assert parts["Arch of L5"].GetLabelValue() == 324
+        files = session.export(tmp_path, "stl", levels=("L5",))
+        assert [file.stem for file in files] == ["with arches_L5", "with arches_Arch of L5"]
+        session.shift_labels(1)
+        session.wait(60)
+        assert segment_names(node) == ["L5", "L4", "L3", "Arch of L4", "Arch of L3"]
+
     def test_vertebrae_without_levels_are_numbered(self, scene, make_session):
         volume = add_blocks(scene, "no anchor", s1=False)
         session = make_session()
