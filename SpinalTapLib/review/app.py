@@ -281,8 +281,11 @@ async def _file(request: Request) -> Response:
 def _stored(name: str) -> Callable[[Request, Entry], bytes]:
     def read(request: Request, entry: Entry) -> bytes:
         _review(request).bench.saved(entry.folder)
+        path = (entry.folder / name).resolve()
+        if not path.is_relative_to(_review(request).cohort.root):
+            raise ValueError(f"The {name} of this result is a link that leads out of the results; it is not shown.")
         try:
-            return (entry.folder / name).read_bytes()
+            return path.read_bytes()
         except FileNotFoundError:
             raise ValueError(f"There is no {name} in this result; segment the scan again.") from None
 

@@ -112,6 +112,15 @@ def test_a_result_outside_the_folder_is_not_shown_though_a_link_leads_to_it(resu
     assert set(Page(results).entries()) == {"one", "two"}
 
 
+def test_a_file_that_is_a_link_out_of_the_results_is_not_let_out(page, results, tmp_path):
+    (tmp_path / "secret").write_text("secret")
+    for name in ("report.png", "measurements.csv"):
+        (results / "one" / name).unlink()
+        (results / "one" / name).symlink_to(tmp_path / "secret")
+        answer = page.get(f"api/results/{page.scan()['id']}/{name}")
+        assert answer.status_code == 400 and "leads out of the results" in answer.json()["error"]
+
+
 def test_every_answer_forbids_other_sources_and_is_not_kept(page):
     for address in ("", "static/main.js", "api/sheet"):
         headers = page.get(address).headers
