@@ -26,7 +26,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import sentence_for
-from ..files.result_files import CSV_NAME, REPORT_NAME
+from ..files.result_names import CSV_NAME, REPORT_NAME
 from ..files.review_file import Judgement, add_judgement
 from .cohort import Cohort, Entry
 from .exports import cohort_csv, download_name, surfaces_zip

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import sentence_for
-from ..files.result_files import JSON_NAME
+from ..files.result_names import JSON_NAME
 from ..files.review_file import OPEN, REVIEW_NAME, Judgement, fingerprint, read_review
 from ..files.spine_json import read_spine_json, spine_from_json
 from ..spine.confidence import other_count

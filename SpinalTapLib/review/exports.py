@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..files.meshes import safe_name, write_surfaces
-from ..files.result_files import JSON_NAME
+from ..files.result_names import JSON_NAME
 from ..files.spine_json import read_spine_json, spine_from_json
 from .cohort import Entry
 from .images import stored_surfaces

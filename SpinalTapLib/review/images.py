@@ -15,7 +15,8 @@ from vtkmodules.vtkFiltersCore import vtkQuadricClustering
 
 from ..bodies.triangle_mesh import mesh_arrays
 from ..files.meshes import NamedSurface, read_surface
-from ..files.result_files import REPORT_NAME, SURFACES_FOLDER, file_name
+from ..files.result_files import file_name
+from ..files.result_names import REPORT_NAME, SURFACES_FOLDER
 from ..options import SURFACE_FORMATS
 from ..report.report import side_view
 from ..report.sections import spine_window

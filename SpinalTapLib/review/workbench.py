@@ -18,8 +18,9 @@ from typing import Any
 from ..corrections import Correction, History
 from ..errors import sentence_for
 from ..files.atomic import check_writable
-from ..files.changes_file import CHANGES_NAME, read_changes
-from ..files.result_files import JSON_NAME, SURFACES_FOLDER, read_result
+from ..files.changes_file import read_changes
+from ..files.result_files import read_result
+from ..files.result_names import CHANGES_NAME, JSON_NAME, SURFACES_FOLDER
 from ..files.review_file import fingerprint
 from ..files.spine_json import read_spine_json, spine_from_json, spine_json
 from ..options import SURFACE_FORMATS

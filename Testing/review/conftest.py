@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import SimpleITK as sitk
-from block_spine import BlockSpine, install
+from block_spine import BlockSpine, put_blocks
 
 pytest.importorskip("starlette", reason="the review needs the extra [review]")
 pytest.importorskip("httpx", reason="the review's tests need httpx")
@@ -21,7 +21,7 @@ def perfect(tiny_weights):
     from SpinalTapLib import result_folder
 
     with pytest.MonkeyPatch.context() as patch:
-        install(patch, tiny_weights, **BLOCKS)
+        put_blocks(patch, tiny_weights, **BLOCKS)
         patch.setattr(result_folder, "render_surfaces", lambda *_, **__: None)
         yield
 
