@@ -229,6 +229,8 @@ def _judged(request: Request, body: dict[str, Any]) -> dict[str, Any]:
     if failure:
         raise ValueError(failure)
     entry = _entry(request)
+    if entry.problem:
+        raise ValueError(entry.problem)
     if body.get("version") != entry.version:
         raise Conflict(_STALE)
     when = datetime.now(timezone.utc).isoformat(timespec="seconds")

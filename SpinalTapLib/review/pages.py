@@ -49,7 +49,7 @@ def entry_json(entry: Entry) -> dict[str, Any]:
 def doubt_words(entry: Entry) -> str:
     """Say in a few words how sure a result is."""
     if entry.doubt >= FAILED:
-        return "can't be read"
+        return "no result"
     if entry.doubt >= UNNAMED:
         return "not named"
     return f"{min(round(100 * (1 - entry.doubt)), 99)} % sure"

@@ -195,10 +195,20 @@ def test_a_result_of_another_version_is_listed_with_its_reason(page, results):
     path = results / "two" / "spine.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "schema_version": 99}))
     entry = page.entries()["two"]
-    assert "is of schema 99" in entry["problem"] and entry["doubtWords"] == "can't be read"
+    assert "is of schema 99" in entry["problem"] and entry["doubtWords"] == "no result"
     assert "is of schema 99" in page.get(f"api/results/{entry['id']}").json()["problem"]
-    assert page.judge(entry).status_code in (200, 409)
     assert page.entries()["one"]["problem"] == ""
+
+
+def test_a_scan_that_failed_in_a_batch_is_listed_with_its_reason(page, results):
+    from SpinalTapLib.batch.state import EMPTY, FAILED, State
+
+    State("a.nii", FAILED, message="The scan is a label map.").write(results / "failed")
+    State("b.nii", EMPTY).write(results / "empty")
+    problems = {name: entry["problem"] for name, entry in page.entries().items()}
+    assert problems["failed"] == "The scan is a label map."
+    assert problems["empty"] == "No vertebra was found in this scan."
+    assert page.scan("failed")["problem"] == problems["failed"]
 
 
 def test_the_thumbnail_is_the_side_view_of_the_report(page):
