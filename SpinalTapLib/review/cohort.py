@@ -195,7 +195,10 @@ def doubt_of(spine: Spine) -> float:
 
 
 def _result_folders(root: Path) -> Iterator[Path]:
-    """Yield the folders with a result, or with the reason why a batch has made none; links are not followed, so that nothing outside `root` is shown."""
+    """Yield the folders with a result, or with the reason why a batch has made none.
+
+    Links are not followed, so that nothing outside `root` is shown.
+    """
     for here, folders, files in os.walk(root):
         if JSON_NAME in files:
             yield Path(here)
