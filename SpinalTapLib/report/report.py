@@ -84,10 +84,11 @@ def side_view(report: np.ndarray) -> np.ndarray:
     It ends where the page's background begins, below it and beside it. A picture that is no report is returned whole.
     """
     top, left = _HEADER_PX + CAPTION_PX, MARGIN_PX
-    page = (report[top:, left:] == BACKGROUND).all(-1)
+    page = report[top:, left:]
     if not page.size:
         return report
-    ends = [np.flatnonzero(page[:, :_STRIP_PX].all(1)), np.flatnonzero(page[:_STRIP_PX].all(0))]
+    strips = (page[:, :_STRIP_PX], 1), (page[:_STRIP_PX], 0)
+    ends = [np.flatnonzero((strip == BACKGROUND).all((axis, 2))) for strip, axis in strips]
     if not all(end.size and end[0] > 1 for end in ends):
         return report
     return report[top : top + ends[0][0] - 1, left : left + ends[1][0] - 1]  # without the frame's last line
