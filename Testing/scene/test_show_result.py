@@ -189,7 +189,7 @@ class TestAResultBecomesNodes:
         assert parts["Arch of L5"].GetColor() == parts["L5"].GetColor() != parts["L4"].GetColor()
         assert parts["Arch of L5"].GetLabelValue() == 324
         files = session.export(tmp_path, "stl", levels=("L5",))
-        assert [file.stem for file in files] == ["with arches_L5", "with arches_Arch of L5"]
+        assert [file.stem for file in files] == ["with_arches_L5", "with_arches_Arch_of_L5"]
         session.shift_labels(1)
         session.wait(60)
         assert segment_names(node) == ["L5", "L4", "L3", "Arch of L4", "Arch of L3"]
