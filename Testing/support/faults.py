@@ -185,7 +185,7 @@ def _worker_segment(home: Path) -> int:
 
 def _worker_recount(home: Path) -> int:
     spine = json.loads((home / "run/one.json").read_text())
-    edits = [{"dropped_lps_mm": spine["vertebrae"][1]["centroid_lps_mm"]}]
+    edits = [{"dropped_lps_mm": spine["vertebrae"][1]["centroid"]}]
     request = {"command": "recount", "folder": str(home / "next"), "from": str(home / "run"), "answer": "two"}
     return _asked(home, {**request, "spine": spine, "edits": edits})
 
