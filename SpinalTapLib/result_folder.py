@@ -13,10 +13,11 @@ from .bodies.surfaces import surface_of
 from .corrections import Correction, Count, History, Seed
 from .evidence import Evidence
 from .files.atomic import check_writable
-from .files.changes_file import CHANGES_NAME, changes_bytes, read_changes
+from .files.changes_file import changes_bytes, read_changes
 from .files.evidence_file import EVIDENCE_NAME, evidence_bytes, read_evidence
 from .files.ownership import check_output
-from .files.result_files import DICOM_NAME, JSON_NAME, read_result, write_result
+from .files.result_files import read_result, write_result
+from .files.result_names import CHANGES_NAME, DICOM_NAME, JSON_NAME
 from .files.spine_json import read_spine_json
 from .pipeline import Options, recount, segment_spine
 from .progress import CancelledCallback, ProgressCallback, Stages

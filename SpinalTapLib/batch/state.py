@@ -11,8 +11,8 @@ from typing import Any
 from .. import __version__
 from ..errors import reason
 from ..files.atomic import write_whole
-from ..installation import stated_digest
 from ..files.result_names import CHANGES_NAME, JSON_NAME
+from ..installation import stated_digest
 from ..options import Options
 
 STATE_NAME = "batch.json"

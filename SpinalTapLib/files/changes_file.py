@@ -16,7 +16,6 @@ import numpy as np
 from ..corrections import Count, Edit, History
 from ..spine import levels
 from ..spine.vertebra import SeedBox
-from .result_names import CHANGES_NAME
 from .spine_codec import box_in, seed_in, seed_out
 
 FORMAT = 1

@@ -17,7 +17,7 @@ from .. import __version__
 from ..scans.reader import series_files
 from ..spine.segments import CATEGORY, Segment, segments_in
 from .atomic import write_whole
-from .result_files import DICOM_NAME, JSON_NAME, LABEL_MAP_NAME
+from .result_names import DICOM_NAME, JSON_NAME, LABEL_MAP_NAME
 from .spine_json import read_spine_json
 
 SERIES_DESCRIPTION = "SpinalTap vertebrae"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..spine.levels import COMMON
-from .changes_file import CHANGES_NAME
 from .evidence_file import EVIDENCE_NAME
 from .result_names import (
+    CHANGES_NAME,
     CSV_NAME,
     DICOM_NAME,
     JSON_NAME,
