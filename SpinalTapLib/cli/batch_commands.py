@@ -212,10 +212,14 @@ class Report:
             self._console.warn(f"{row.scan}: {warning}")
         if row.message:
             self._console.line(f"{row.scan}: {row.message}")
-        self.time_passes()
+        self._show_bar()
 
     def time_passes(self) -> None:
-        """Update the bar."""
+        """Update the time in the bar; a log has a line for each scan only."""
+        if self._console.is_terminal:
+            self._show_bar()
+
+    def _show_bar(self) -> None:
         finished = sum(self._outcomes.values())
         self._console.progress("batch", finished / max(self._count, 1), self._bar(finished))
 
