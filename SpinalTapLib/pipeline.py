@@ -13,9 +13,10 @@ import numpy as np
 import torch
 
 from .bodies.centring import recentred
-from .counting.labelling import label
+from .counting.labelling import label, without_levels
 from .counting.ladder import LadderLook, Look
 from .counting.level_evidence import LevelLook
+from .counting.turns import FEW, better_turn
 from .detection.detector import Detections, PartDetector
 from .detection.device import choose_device
 from .detection.linking import Candidate, link
@@ -31,7 +32,8 @@ from .spine.vertebra import SeedBox, Spine, Vertebra
 
 __all__ = ["Cancelled", "Options", "reseed_spine", "segment_spine"]
 
-_WEIGHTS = {"prepare": 0.01, "load": 0.01, "detect": 0.68, "link": 0.01, "bodies": 0.26, "label": 0.02, "measure": 0.01}
+_WEIGHTS = {"prepare": 0.01, "load": 0.01, "detect": 0.68, "link": 0.01, "bodies": 0.26, "label": 0.01, "measure": 0.01,
+            "turn": 0.01}  # fmt: skip
 """Expected share of the time of each stage, measured on a lumbar spine on one core."""
 
 EARLIER_BYTES = 256 * 2**20
@@ -98,7 +100,11 @@ def segment_spine(
         device=device,
         evidence=evidence,
     )
-    return _name(spine, seed, options, stages)
+    spine = _name(spine, seed, options, stages)
+    if seed is not None or (spine.anchor != "none" and len(spine.vertebrae) > FEW):
+        return spine
+    with stages.stage("turn", "Checking the orientation") as report:
+        return _doubted(spine, network, card, options, report)
 
 
 def reseed_spine(
@@ -205,6 +211,36 @@ def _detect(
     return PartDetector(deepcopy(network).cpu(), "cpu").detect(working, progress), "cpu"
 
 
+def _doubted(
+    spine: Spine, network: Any, card: Mapping[str, Any], options: Options, report: Callable[[float, str], None]
+) -> Spine:
+    """Return a spine without levels, and why, if the picture lies in another way than the scan's header says."""
+    evidence: Any = spine.evidence
+
+    def found(volume: SagittalVolume) -> tuple[Candidate, ...]:
+        detections, _ = _detect(network, spine.device, volume, lambda *_: report(0.5, "Checking the orientation"))
+        return calibrated(link(detections), calibration_of(card))
+
+    def named(volume: SagittalVolume, candidates: tuple[Candidate, ...]) -> tuple[float, ...]:
+        look = _levels_look(options.levels, volume)
+        vertebrae = label(candidates, working=volume, levels_look=look, method="detector").vertebrae
+        return tuple(v.level_probability or 0.0 for v in vertebrae if v.level)
+
+    turn = better_turn(evidence.detections.working, len(spine.vertebrae), found, named)
+    if turn is None:
+        return spine
+    vertebrae = without_levels(spine.vertebrae)
+    spine = replace(
+        spine,
+        vertebrae=vertebrae,
+        anchor="none",
+        alternatives=(),
+        label_map=evidence.label_map(vertebrae),
+        warnings=(turn.sentence, *evidence.volume.warnings),
+    )
+    return measure_spine(spine, evidence.volume.matrix)
+
+
 def _name(spine: Spine, seed: SeedBox | None, options: Options, stages: Stages) -> Spine:
     """Return a spine with evidence completed by its vertebrae: levels, label map and measurements."""
     evidence = spine.evidence
@@ -226,7 +262,7 @@ def _name(spine: Spine, seed: SeedBox | None, options: Options, stages: Stages) 
         alternatives=named.alternatives,
         label_map=label_map,
         seed=seed,
-        warnings=(*evidence.volume.warnings, *named.warnings),
+        warnings=(*evidence.volume.warnings, *named.warnings, *evidence.bodies.warnings),
         model=_models(spine.model, options),
     )
     with stages.stage("measure", "Measuring"):

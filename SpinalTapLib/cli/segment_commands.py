@@ -12,7 +12,7 @@ from .arguments import add_edits, add_seed, correction_of, seed_of
 from .console import Console
 
 if TYPE_CHECKING:
-    from ..spine.vertebra import Spine
+    from ..spine.vertebra import SeedBox, Spine
 
 NOTHING_FOUND = 3
 
@@ -23,6 +23,13 @@ def add_commands(commands: Any) -> None:
     segment.add_argument("input", type=given, metavar="INPUT", help="NIfTI, NRRD, MetaImage, a DICOM folder or file")
     segment.add_argument("--output", type=given, required=True, metavar="DIR", help="folder for the results")
     segment.add_argument("--series", metavar="UID|N|NAME|stackN", help="DICOM series, or stack of one, to read")
+    text = "edge of the pixels of a picture (PNG, or another file with two dimensions) of a sagittal slice"
+    segment.add_argument("--pixel-mm", type=float, metavar="MM", help=text)
+    text = "INPUT is the folder of a DICOM study: segment its best sagittal series, and name the slices of all others"
+    segment.add_argument("--study", action="store_true", help=text)
+    segment.add_argument("--each", action="store_true", help="with --study: segment every sagittal series")
+    text = "INPUT is DICOM: also write a DICOM segmentation and a structured report (needs the extra [dicom])"
+    segment.add_argument("--dicom", action="store_true", help=text)
     add_seed(segment)
     add_run(segment)
     segment.add_argument("--json", action="store_true", help="print spine.json instead of the table")
@@ -69,9 +76,15 @@ def add_run(parser: argparse.ArgumentParser) -> None:
 
 
 def run_segment(arguments: argparse.Namespace) -> int:
-    """Segment one scan."""
+    """Segment one scan, or a study."""
     seed = seed_of(arguments)
+    if arguments.study:
+        return _segment_study(arguments, seed)
+    if arguments.each:
+        raise ValueError("--each segments every sagittal series of a study: give --study too.")
     console = Console(quiet=arguments.quiet)
+    if arguments.dicom:
+        _check_dicom(Path(arguments.input), arguments.series)
     from ..result_folder import segment_file
 
     spine = segment_file(
@@ -79,11 +92,62 @@ def run_segment(arguments: argparse.Namespace) -> int:
         Path(arguments.output),
         seed,
         series=arguments.series,
+        pixel_mm=arguments.pixel_mm,
         options=options_of(arguments),
         surface_format=arguments.surface_format,
         progress=console.progress,
     )
+    if arguments.dicom and spine.vertebrae:
+        _write_dicom(Path(arguments.output))
     return _report(spine, Path(arguments.output), console, arguments.json)
+
+
+def _check_dicom(scan: Path, series: str | None) -> None:
+    """Raise ValueError now, before minutes of work, if no DICOM could be written for a scan."""
+    from ..files.dicom_seg import dicom_packages
+    from ..scans.reader import series_files
+
+    dicom_packages()
+    series_files(scan, series)
+
+
+def _write_dicom(folder: Path) -> None:
+    """Write segmentation and structured report into a result folder."""
+    from ..files.dicom_seg import add_dicom_seg
+    from ..files.dicom_sr import add_dicom_sr
+
+    add_dicom_seg(folder)
+    add_dicom_sr(folder)
+
+
+def _segment_study(arguments: argparse.Namespace, seed: SeedBox | None) -> int:
+    if seed is not None:
+        raise ValueError("--study takes no seed box: segment the sagittal series by itself to count from a box.")
+    console = Console(quiet=arguments.quiet)
+    if arguments.dicom:
+        from ..files.dicom_seg import dicom_packages
+
+        dicom_packages()
+    from ..study import LEVELS_NAME, segment_study
+
+    study = segment_study(
+        Path(arguments.input),
+        Path(arguments.output),
+        each=arguments.each,
+        series=arguments.series,
+        options=options_of(arguments),
+        surface_format=arguments.surface_format,
+        progress=console.progress,
+    )
+    if arguments.dicom and study.spine.vertebrae:
+        _write_dicom(study.folder)
+    code = _report(study.spine, study.folder, console, arguments.json)
+    if code == 0 and not arguments.json:
+        for row in study.series:
+            told = f"series {row.series or '?':<5} {row.plane:<9} {row.slices:>4} slices  {row.outcome}"
+            print(f"{told}{f': {row.message}' if row.message else ''}  {row.description}".rstrip())
+        print(f"Levels of all slices: {Path(arguments.output) / LEVELS_NAME}")
+    return code
 
 
 def run_reseed(arguments: argparse.Namespace) -> int:

@@ -30,6 +30,7 @@ from .result_names import (
     MARKUPS_FOLDER,
     REPORT_NAME,
     SEGMENTATION_NAME,
+    SR_NAME,
     SURFACES_FOLDER,
 )
 from .seg_nrrd import write_seg_nrrd
@@ -169,7 +170,7 @@ def _files_of_earlier_result(folder: Path) -> tuple[str, ...]:
         return ()
     safe = [name for name in names if isinstance(name, str) and name.replace("_", "").isalnum()]
     surfaces = (PurePosixPath(SURFACES_FOLDER, f"{name}.{suffix}") for name in safe for suffix in SURFACE_FORMATS)
-    return (*map(_markups_name, safe), *map(str, surfaces), DICOM_NAME)
+    return (*map(_markups_name, safe), *map(str, surfaces), DICOM_NAME, SR_NAME)
 
 
 def _write_label_maps(stage: Path, spine: Spine, volume: SagittalVolume) -> None:

@@ -36,11 +36,11 @@ _NOT_SCANS = (
 UNKNOWN_KIND = "file of an unknown kind"
 _START_BYTES = 1024
 _TAGS = (
-    "SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "Modality",
-    "ImageType", "EchoTime", "AcquisitionNumber", "AcquisitionTime", "InstanceNumber", "Rows", "Columns",
-    "NumberOfFrames", "SamplesPerPixel", "BitsAllocated", "SliceThickness", "PixelSpacing", "ImagePositionPatient",
-    "ImageOrientationPatient", "RescaleSlope", "RescaleIntercept", "ComplexImageComponent",
-    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+    "SOPClassUID", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "Modality", "ImageType", "EchoTime",
+    "AcquisitionNumber", "AcquisitionTime", "InstanceNumber", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel",
+    "BitsAllocated", "SliceThickness", "PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient",
+    "RescaleSlope", "RescaleIntercept", "ComplexImageComponent", "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence", "PatientID", "StudyInstanceUID", "FrameOfReferenceUID", "SOPInstanceUID",
 )  # fmt: skip
 _NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 """Transfer syntaxes whose pixels are not compressed."""
@@ -80,8 +80,10 @@ class DicomSlice:
         Slope and intercept of the file's first frame, which GDCM applies to every frame.
     missing : tuple of str
         Names of the DICOM attributes that a volume needs and the header lacks.
-    study : str
-        Instance UID of the study; empty if the file lacks it.
+    patient, study, frame_of_reference, instance_uid : str
+        Patient ID, and instance UIDs of the study, the frame of reference and the image. Empty if the file lacks them.
+    instance : str
+        Instance number; empty if the file lacks it.
     """
 
     path: Path
@@ -102,7 +104,11 @@ class DicomSlice:
     rescale: tuple[float, float]
     file_rescale: tuple[float, float]
     missing: tuple[str, ...] = ()
+    patient: str = ""
     study: str = ""
+    frame_of_reference: str = ""
+    instance_uid: str = ""
+    instance: str = ""
 
 
 @dataclass(frozen=True)
@@ -145,6 +151,16 @@ def scan_series(path: Path) -> DicomFiles:
     beside = scan_files(other for other in path.parent.iterdir() if other.name != path.name)
     series = [picture for picture in beside.slices if picture.uid == own.slices[0].uid]
     return DicomFiles(sorted(own.slices + series, key=lambda picture: picture.order), beside.damaged)
+
+
+def first_patient(path: Path) -> str:
+    """Return the patient ID of the first DICOM image of a file or folder, or an empty text."""
+    paths = [path] if path.is_file() else (Path(root) / name for root, _, names in os.walk(path) for name in names)
+    for candidate in paths:
+        slices = scan_files([candidate]).slices
+        if slices:
+            return slices[0].patient
+    return ""
 
 
 def is_dicom(path: Path) -> bool:
@@ -300,7 +316,11 @@ def _picture(path: Path, header: Dataset, frame: int, groups: _Groups, file_resc
         rescale=groups.rescale,
         file_rescale=file_rescale,
         missing=tuple(name for name, value in geometry.items() if value is None),
+        patient=_text(header, "PatientID"),
         study=_text(header, "StudyInstanceUID"),
+        frame_of_reference=_text(header, "FrameOfReferenceUID"),
+        instance_uid=_text(header, "SOPInstanceUID"),
+        instance=_text(header, "InstanceNumber"),
     )
 
 
