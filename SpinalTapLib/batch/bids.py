@@ -71,7 +71,8 @@ def bids_images(folder: Path, suffixes: Sequence[str] = ()) -> tuple[list[tuple[
         If there is no such image.
     """
     wanted = tuple(suffixes) or SUFFIXES
-    images, left_out = [], Counter[str]()
+    images: list[tuple[Path, str]] = []
+    left_out: Counter[str] = Counter()
     for anat in sorted([*folder.glob("sub-*/anat"), *folder.glob("sub-*/ses-*/anat")]):
         for path in sorted(anat.glob("*.nii*")):
             named = _IMAGE.fullmatch(path.name)

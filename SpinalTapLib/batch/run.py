@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from dataclasses import dataclass
 from itertools import islice
@@ -100,7 +100,7 @@ def split(jobs: Sequence[Job]) -> tuple[list[Job], list[Row]]:
     return [job for job, reason in zip(jobs, reasons) if not reason], rows
 
 
-def run_jobs(jobs: Sequence[Job], engine: Engine) -> Iterator[Row | None]:
+def run_jobs(jobs: Sequence[Job], engine: Engine) -> Generator[Row | None, None, None]:
     """Have jobs done, and yield the row of each as it comes; None from time to time while there is none.
 
     A few jobs are submitted ahead, so that memory does not grow with their number. The engine is closed at the end,

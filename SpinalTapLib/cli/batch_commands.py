@@ -85,7 +85,10 @@ def run_batch(arguments: argparse.Namespace) -> int:
         if engine is not None:
             with closing(run_jobs(jobs, engine)) as rows:
                 for finished in rows:
-                    report.row(finished) if finished is not None else report.time_passes()
+                    if finished is None:
+                        report.time_passes()
+                    else:
+                        report.row(finished)
     except KeyboardInterrupt:
         report.cancelled(output)
         return CANCELLED
