@@ -152,7 +152,7 @@ class Cluster:
     @property
     def workers(self) -> int:
         """Number of workers at present."""
-        return len(self._client.scheduler_info(n_workers=-1)["workers"])
+        return len(self._client.nthreads())
 
     def submit(self, job: Job) -> Future[Row]:
         """Have a scan segmented."""
