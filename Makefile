@@ -1,7 +1,7 @@
 # make demo             a synthetic whole spine, segmented from end to end
 # make demo SCAN=path   the same on a scan: NIfTI, NRRD, MetaImage, a DICOM folder or file
 # make test             checks and all the tests, side by side on the processor's cores (PYTEST="-n 0": one by one)
-# make bench            how long things take on this machine
+# make bench            what a run costs on this machine, as JSON in bench.json (BEFORE=earlier.json: compare)
 # make clean            removes the environment and the demo's results
 #
 # Needed: Python 3.11 or later with venv, and make. Everything else goes into $(VENV), once.
@@ -10,6 +10,8 @@ VENV ?= .venv
 DEMO ?= demo
 SCAN ?=
 PYTEST ?=
+BENCH ?= bench.json
+BEFORE ?=
 
 # PyTorch: the build for NVIDIA cards only where there is one. On Linux the processor build is asked for by its
 # full version, so that no CUDA package can slip in when its index is out of reach (the install stops instead).
@@ -69,7 +71,7 @@ test: $(TEST_READY)
 	exit $$failed
 
 bench: $(TEST_READY)
-	@$(BIN)/python -m pytest -q -s -o python_files="bench_*.py" Testing/benchmarks
+	@$(BIN)/python docs/measure_speed.py $(BENCH) $(BEFORE)
 
 check: $(TEST_READY)
 	@$(BIN)/ruff check .
