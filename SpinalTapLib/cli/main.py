@@ -18,6 +18,8 @@ from typing import Any, NoReturn
 from .. import __version__
 from ..errors import is_memory, sentence_for
 from ..progress import Cancelled
+from . import batch_commands as many
+from . import compare_command as comparing
 from . import export_commands as exporting
 from . import installation_commands as checking
 from . import research_commands as evaluating
@@ -55,7 +57,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"spinaltap {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for group in (segmenting, exporting, synthetic, evaluating, checking):
+    for group in (segmenting, many, comparing, exporting, synthetic, evaluating, checking):
         group.add_commands(commands)
     return parser
 

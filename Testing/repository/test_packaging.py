@@ -86,7 +86,7 @@ def declared(requirements: list[str]) -> set[str]:
 
 def test_the_library_imports_only_what_it_declares():
     allowed = declared(PROJECT["dependencies"]) | {"vtkmodules", "slicer"}  # Slicer itself brings `slicer`
-    for extra in ("train", "dicom", "benchmark"):
+    for extra in ("train", "dicom", "cluster", "benchmark"):
         allowed |= declared(PROJECT["optional-dependencies"][extra])
     assert imported_names(ROOT / "SpinalTapLib") <= allowed
 

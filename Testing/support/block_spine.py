@@ -111,7 +111,7 @@ def put_blocks(patch: pytest.MonkeyPatch, weights: Path, **blocks) -> tuple[Bloc
     spine = BlockSpine(**blocks)
     detector = spine.detector()
     patch.setattr(pipeline, "PartDetector", detector)
-    patch.setattr(pipeline, "load_network", lambda *_, **__: load_network(weights))
+    patch.setattr(pipeline, "_part_network", lambda *_: load_network(weights))
     patch.setattr(evidence, "separate_bodies", bodies_from_the_shelf)
     # The detector's order and its classes count.
     patch.setattr(pipeline, "_look", lambda *_: None)
