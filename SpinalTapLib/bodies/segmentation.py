@@ -12,12 +12,16 @@ from ..detection.part_maps import Detections
 from ..options import STRUCTURES
 from ..scans.volume import SagittalVolume
 from ..spine import levels
+from ..spine.canal_sections import CanalSections
+from ..spine.confidence import WORDS, word
 from ..spine.notes import Note
-from .discs_and_canal import canal_solid, disc_outlines
-from .outlines import Linked, body_outlines
+from .discs_and_canal import canal_of, disc_outlines
+from .outlines import Linked, Outline, body_outlines
 from .pieces import largest_piece
 from .solids import Solid, solid_of
 
+IRREGULAR = 0.85
+"""Highest confidence of the outline of a body that is not regular: not "sure"."""
 _PLANE_MM = 1.0
 """Distance of the planes at which thick voxels are sampled."""
 _THRESHOLDS = (0.4, 0.6)
@@ -39,12 +43,18 @@ class Bodies:
         Notes on each candidate's body, in plain English.
     count : int
         Number of candidates.
+    outline_confidence : tuple of float
+        For each candidate, 0-1: how far its body agrees with the mask; see `outline_confidence`.
+    canal : CanalSections or None
+        Cross-sections of the canal, if it was requested and found.
     """
 
     index: np.ndarray
     solids: tuple[Solid | None, ...]
     flags: tuple[tuple[str, ...], ...]
     count: int
+    outline_confidence: tuple[float, ...] = ()
+    canal: CanalSections | None = None
 
     def values(self, values: Sequence[int]) -> tuple[int, ...]:
         """Return the label value of every structure in `solids`, 0 for those that are left out.
@@ -106,14 +116,39 @@ def separate_bodies(
     working = detections.working
     outlines = body_outlines(detections.probabilities, candidates, working.spacing_mm)
     solids = [None if o is None else solid_of(o, working.matrix) for o in outlines]
+    canal = None
     flags = [() if o is None else o.flags for o in outlines]
     flags = [(*f, *_flags_of(s, working)) for f, s in zip(flags, solids)]
+    confidence = tuple(outline_confidence(o, s, working) for o, s in zip(outlines, solids))
+    flags = [(*f, Note.OUTLINE_UNSURE) if c and word(c) != WORDS[0] else f for f, c in zip(flags, confidence)]
     if structures == "all":
         discs = disc_outlines(detections.probabilities, candidates, working.spacing_mm)
         solids += [None if o is None else solid_of(o, working.matrix) for o in discs]
-        solids.append(canal_solid(detections.probabilities, candidates, working.matrix))
-    in_pieces = range(2 * len(candidates) - 1, len(solids))  # an artefact may interrupt the canal
-    return Bodies(_index_map(solids, volume, in_pieces), tuple(solids), tuple(flags), len(candidates))
+        canal = canal_of(detections.probabilities, candidates, working.matrix)
+        solids.append(canal and canal.solid)
+    in_pieces = range(2 * len(candidates) - 1, len(solids))  # a long artefact may interrupt the canal
+    index = _index_map(solids, volume, in_pieces)
+    sections = canal and canal.sections
+    return Bodies(index, tuple(solids), tuple(flags), len(candidates), confidence, sections)
+
+
+def outline_confidence(outline: Outline | None, solid: Solid | None, working: SagittalVolume) -> float:
+    """Return how far a body's outline can be trusted, 0-1; 0 without a body.
+
+    It is the Dice coefficient of the body and the mask's probabilities before they were repaired: it falls with every
+    part that was repaired, and with every point of which the mask is uncertain. A body that is not regular (see
+    `regularity`) has `IRREGULAR` at most.
+    """
+    if outline is None or solid is None or outline.evidence is None:
+        return 0.0
+    first = outline.window.first
+    seen = slice(max(-first, 0), len(working.array) - first)
+    matrix = working.matrix.copy()
+    matrix[:3, 3] += matrix[:3, :3] @ [first + seen.start, *outline.window.corner]
+    evidence = outline.evidence[seen]
+    body = np.clip(solid.sample(matrix, evidence.shape) / float(working.spacing_mm[1]) + 0.5, 0, 1)
+    agreement = float(2 * np.minimum(body, evidence).sum() / max(float(body.sum() + evidence.sum()), 1e-6))
+    return round(agreement if solid.regular else min(agreement, IRREGULAR), 3)
 
 
 def _flags_of(solid: Solid | None, working: SagittalVolume) -> tuple[str, ...]:
@@ -134,9 +169,7 @@ def _fills_side(inside: np.ndarray, last: int) -> bool:
     return bool(max(counts[0], counts[-1]) > 0.6 * counts.max())
 
 
-def _index_map(
-    solids: Sequence[Solid | None], volume: SagittalVolume, in_pieces: Collection[int] = ()
-) -> np.ndarray:
+def _index_map(solids: Sequence[Solid | None], volume: SagittalVolume, in_pieces: Collection[int] = ()) -> np.ndarray:
     """Return, for every voxel, 1 + position of its solid, or 0; solids other than `in_pieces` are kept in one piece."""
     shape = volume.array.shape
     out = np.zeros(shape, np.uint16)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage
 
+from ...bodies.regularity import BALL_MM, MOST_FILLED, MOST_REMOVED, irregularity
 from ...bodies.segmentation import Bodies, separate_bodies
 from ...bodies.solids import Solid
 from ...detection.linking import link
@@ -28,16 +29,12 @@ from .cases import subject_of
 from .overlap import dice
 from .protocol import plain
 from .reference import sagittal_labels
-from .regularity import BALL_MM, irregularity
 from .tables import markdown_table
 
 if TYPE_CHECKING:
     from ...detection.detector import Detections, PartDetector
 
 STRUCTURES = ("bodies", "vertebrae", "arches", "discs", "canal")
-MOST_REMOVED, MOST_FILLED = 0.08, 0.02
-"""Largest fractions of the volume that an opening removes from, and a closing adds to, a regular body."""
-
 _WHOLE, _DISC, _SAC = 1, 2, 3  # of NNN_classes.nii.gz
 
 
