@@ -18,7 +18,7 @@ from ..spine.notes import Note
 from .discs_and_canal import canal_of, disc_outlines
 from .outlines import Linked, Outline, body_outlines
 from .pieces import largest_piece
-from .solids import Solid, solid_of
+from .solids import TOLERANCES_MM, Solid, solid_of
 
 IRREGULAR = 0.85
 """Highest confidence of the outline of a body that is not regular: not "sure"."""
@@ -123,7 +123,8 @@ def separate_bodies(
     flags = [(*f, Note.OUTLINE_UNSURE) if c and word(c) != WORDS[0] else f for f, c in zip(flags, confidence)]
     if structures == "all":
         discs = disc_outlines(detections.probabilities, candidates, working.spacing_mm)
-        solids += [None if o is None else solid_of(o, working.matrix) for o in discs]
+        # A disc is thinner than the ball that measures how regular a body is.
+        solids += [None if o is None else solid_of(o, working.matrix, TOLERANCES_MM[:1]) for o in discs]
         canal = canal_of(detections.probabilities, candidates, working.matrix)
         solids.append(canal and canal.solid)
     in_pieces = range(2 * len(candidates) - 1, len(solids))  # a long artefact may interrupt the canal

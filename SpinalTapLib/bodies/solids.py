@@ -19,6 +19,7 @@ support from its surroundings and goes; walls, edges and waists stay where the s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -141,7 +142,7 @@ class Solid:
         return tuple(slice(int(a), int(b)) for a, b in zip(low, high))
 
 
-def solid_of(outline: Outline, matrix: np.ndarray) -> Solid | None:
+def solid_of(outline: Outline, matrix: np.ndarray, tolerances_mm: Sequence[float] = TOLERANCES_MM) -> Solid | None:
     """Reconstruct a solid from the slices of an outline.
 
     Parameters
@@ -150,6 +151,8 @@ def solid_of(outline: Outline, matrix: np.ndarray) -> Solid | None:
         A structure's probability slice by slice.
     matrix : ndarray, shape (4, 4)
         (slice, row, column, 1) of the working volume to LPS mm.
+    tolerances_mm : sequence of float
+        See `TOLERANCES_MM`.
 
     Returns
     -------
@@ -169,7 +172,8 @@ def solid_of(outline: Outline, matrix: np.ndarray) -> Solid | None:
     field = Akima1DInterpolator(np.arange(len(nodes)), nodes)(at).astype(np.float32)
     volume = float(_certain(probability).sum() * np.prod(spacing))
     field = _with_volume(field, spacing / [steps, 1, 1], volume)
-    field, regular = _regular(field, spacing / [steps, 1, 1], *_image_sides(outline, first, len(field), steps))
+    sides = _image_sides(outline, first, len(field), steps)
+    field, regular = _regular(field, spacing / [steps, 1, 1], sides, tolerances_mm)
     change = np.diag([1 / steps, 1, 1, 1])
     change[:3, 3] = outline.window.first + first, *outline.window.corner
     field = _one_ball(field)
@@ -186,18 +190,21 @@ def _image_sides(outline: Outline, first: int, planes: int, steps: int) -> tuple
     return max(low, -1), min(high, planes)
 
 
-def _regular(field: np.ndarray, steps_mm: np.ndarray, low: int, high: int) -> tuple[np.ndarray, bool]:
+def _regular(
+    field: np.ndarray, steps_mm: np.ndarray, sides: tuple[int, int], tolerances_mm: Sequence[float]
+) -> tuple[np.ndarray, bool]:
     """Return a field whose shape follows the given one and has a regular surface, and whether it is regular.
 
     Threshold dynamics (Merriman, Bence and Osher, 1994; with a data term: Esedoglu and Tsai, J Comput Phys 211, 2006):
     a point is inside if the mask there, and the part of its surroundings that is inside, say so together. Repeated,
-    this lowers the area of the surface and the disagreement with the mask. Beyond the image's sides, at planes `low`
-    and `high`, the shape is extended unchanged, as the image ends there and not the body.
+    this lowers the area of the surface and the disagreement with the mask. Beyond the image's `sides`, two planes,
+    the shape is extended unchanged, as the image ends there and not the body.
     """
+    low, high = sides
     within, seen = slice(low + 1, high), slice(max(low, 0), high + 1)
     regular = _surrounded(field[within], steps_mm)
     out = field.copy()
-    for tolerance in TOLERANCES_MM:
+    for tolerance in tolerances_mm:
         out[within] = np.clip(field[within], regular - tolerance, regular + tolerance)
         if is_regular(out[seen], steps_mm):
             return out, True
