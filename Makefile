@@ -2,6 +2,9 @@
 # make demo SCAN=path   the same on a scan: NIfTI, NRRD, MetaImage, a DICOM folder or file
 # make test             checks and all the tests, side by side on the processor's cores (PYTEST="-n 0": one by one)
 # make bench            how long things take on this machine
+# make faults           ends and fails commands at every one of their file operations (minutes)
+# make fuzz             many damaged files and commands in any order (minutes; FUZZ=2000: examples of each kind)
+# make life             200 segmentations and 500 recounts in one process: memory and open files (Linux)
 # make clean            removes the environment and the demo's results
 #
 # Needed: Python 3.11 or later with venv, and make. Everything else goes into $(VENV), once.
@@ -38,7 +41,7 @@ VENV_READY = $(VENV)/.made
 RUN_READY = $(VENV)/.run-ready
 TEST_READY = $(VENV)/.test-ready
 
-.PHONY: demo test bench check clean
+.PHONY: demo test bench faults fuzz life check clean
 .DELETE_ON_ERROR:
 
 ifeq ($(SCAN),)
@@ -70,6 +73,19 @@ test: $(TEST_READY)
 
 bench: $(TEST_READY)
 	@$(BIN)/python -m pytest -q -s -o python_files="bench_*.py" Testing/benchmarks
+
+FUZZ ?= 500
+SUPPORT = PYTHONPATH=$(CURDIR):$(CURDIR)/Testing/support
+
+faults: $(TEST_READY)
+	@$(SUPPORT) $(BIN)/python Testing/support/faults.py
+
+fuzz: $(TEST_READY)
+	@SPINALTAP_FUZZ=$(FUZZ) SPINALTAP_COMMANDS=$(FUZZ) $(BIN)/python -m pytest -q Testing/reliability/test_fuzz.py \
+	 Testing/reliability/test_session_machine.py
+
+life: $(TEST_READY)
+	@$(SUPPORT) $(BIN)/python Testing/benchmarks/long_life.py
 
 check: $(TEST_READY)
 	@$(BIN)/ruff check .

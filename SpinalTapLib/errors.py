@@ -15,6 +15,9 @@ _REASONS = {
     errno.EROFS: "the file system is read-only",
     errno.EFBIG: "the file would be larger than the file system allows",
 }
+DAMAGE = (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError, RecursionError)
+"""What Python and NumPy raise when they are given a value of the wrong kind, shape or size, from a damaged file."""
+
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
 
 NO_MEMORY = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -12,9 +13,10 @@ import numpy as np
 import torch
 
 from .bodies.centring import recentred
-from .counting.labelling import label
+from .counting.labelling import label, without_levels
 from .counting.ladder import LadderLook, Look
 from .counting.level_evidence import LevelLook
+from .counting.turns import FEW, better_turn
 from .detection.detector import Detections, PartDetector
 from .detection.device import choose_device
 from .detection.linking import Candidate, link
@@ -30,7 +32,8 @@ from .spine.vertebra import SeedBox, Spine, Vertebra
 
 __all__ = ["Cancelled", "Options", "reseed_spine", "segment_spine"]
 
-_WEIGHTS = {"prepare": 0.01, "load": 0.01, "detect": 0.68, "link": 0.01, "bodies": 0.26, "label": 0.02, "measure": 0.01}
+_WEIGHTS = {"prepare": 0.01, "load": 0.01, "detect": 0.68, "link": 0.01, "bodies": 0.26, "label": 0.01, "measure": 0.01,
+            "turn": 0.01}  # fmt: skip
 """Expected share of the time of each stage, measured on a lumbar spine on one core."""
 
 EARLIER_BYTES = 256 * 2**20
@@ -83,7 +86,7 @@ def segment_spine(
     with stages.stage("prepare", "Preparing the slices"):
         working = working_volume(volume)
     with stages.stage("load", "Loading the network"):
-        network, card = load_network(options.model, device, pixel_mm=WORKING_PIXEL_MM)
+        network, card = _part_network(options.model, device)
     with stages.stage("detect", "Looking for vertebrae") as report:
         detections, device = _detect(network, device, working, report)
     with stages.stage("link", "Joining the slices"):
@@ -97,7 +100,11 @@ def segment_spine(
         device=device,
         evidence=evidence,
     )
-    return _name(spine, seed, options, stages)
+    spine = _name(spine, seed, options, stages)
+    if seed is not None or (spine.anchor != "none" and len(spine.vertebrae) > FEW):
+        return spine
+    with stages.stage("turn", "Checking the orientation") as report:
+        return _doubted(spine, network, card, options, report)
 
 
 def reseed_spine(
@@ -201,7 +208,37 @@ def _detect(
     except torch.cuda.OutOfMemoryError:  # PyTorch before 2.5 has no torch.OutOfMemoryError
         _log.warning("The graphics card has too little free memory; running on the processor.")
     torch.cuda.empty_cache()
-    return PartDetector(network.cpu(), "cpu").detect(working, progress), "cpu"
+    return PartDetector(deepcopy(network).cpu(), "cpu").detect(working, progress), "cpu"
+
+
+def _doubted(
+    spine: Spine, network: Any, card: Mapping[str, Any], options: Options, report: Callable[[float, str], None]
+) -> Spine:
+    """Return a spine without levels, and why, if the picture lies in another way than the scan's header says."""
+    evidence: Any = spine.evidence
+
+    def found(volume: SagittalVolume) -> tuple[Candidate, ...]:
+        detections, _ = _detect(network, spine.device, volume, lambda *_: report(0.5, "Checking the orientation"))
+        return calibrated(link(detections), calibration_of(card))
+
+    def named(volume: SagittalVolume, candidates: tuple[Candidate, ...]) -> tuple[float, ...]:
+        look = _levels_look(options.levels, volume)
+        vertebrae = label(candidates, working=volume, levels_look=look, method="detector").vertebrae
+        return tuple(v.level_probability or 0.0 for v in vertebrae if v.level)
+
+    turn = better_turn(evidence.detections.working, len(spine.vertebrae), found, named)
+    if turn is None:
+        return spine
+    vertebrae = without_levels(spine.vertebrae)
+    spine = replace(
+        spine,
+        vertebrae=vertebrae,
+        anchor="none",
+        alternatives=(),
+        label_map=evidence.label_map(vertebrae),
+        warnings=(turn.sentence, *evidence.volume.warnings),
+    )
+    return measure_spine(spine, evidence.volume.matrix)
 
 
 def _name(spine: Spine, seed: SeedBox | None, options: Options, stages: Stages) -> Spine:
@@ -225,12 +262,18 @@ def _name(spine: Spine, seed: SeedBox | None, options: Options, stages: Stages) 
         alternatives=named.alternatives,
         label_map=label_map,
         seed=seed,
-        warnings=(*evidence.volume.warnings, *named.warnings),
+        warnings=(*evidence.volume.warnings, *named.warnings, *evidence.bodies.warnings),
         model=_models(spine.model, options),
     )
     with stages.stage("measure", "Measuring"):
         answer = measure_spine(answer, evidence.volume.matrix, evidence.bodies.canal)
     return replace(answer, seconds={**spine.seconds, **stages.seconds})
+
+
+@lru_cache(maxsize=2)
+def _part_network(name: str, device: str) -> tuple[Any, dict[str, Any]]:
+    """Return the part network and its card; cached, so that a process that segments many scans loads it once."""
+    return load_network(name, device, pixel_mm=WORKING_PIXEL_MM)
 
 
 @lru_cache(maxsize=4)

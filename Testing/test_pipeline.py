@@ -12,6 +12,7 @@ import torch
 from block_spine import HEIGHT, PITCH, SLICE_MM, BlockSpine
 
 from SpinalTapLib import pipeline
+from SpinalTapLib.counting.turns import TURNS, Turn
 from SpinalTapLib.evidence import rounded, to_steps
 from SpinalTapLib.files.evidence_file import evidence_bytes, read_evidence
 from SpinalTapLib.files.spine_json import spine_json
@@ -302,3 +303,22 @@ def test_the_geometry_of_the_blocks_is_found_in_millimetres(block_spine):
     steps = np.diff([v.centroid_lps_mm for v in answer.vertebrae], axis=0)
     assert np.allclose(steps, [0, 0, PITCH], atol=0.5)
     assert answer.vertebrae[0].centroid_lps_mm[0] == pytest.approx(-12 + 3 * SLICE_MM, abs=0.5)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_lone_s1_is_withheld_if_the_picture_lies_on_its_side(block_spine, monkeypatch, turned):
+    spine, _ = block_spine(count=1)
+    monkeypatch.setattr("SpinalTapLib.pipeline.better_turn", lambda *_: Turn(1) if turned else None)
+    answer = segment_spine(spine.volume())
+    (only,) = answer.vertebrae
+    value = 101 if turned else 26
+    assert (only.level, only.label_value, answer.anchor) == ((None, 101, "none") if turned else ("S1", 26, "S1"))
+    assert set(np.unique(answer.label_map)) == {0, value}
+    assert any("lying on its side" in warning for warning in answer.warnings) == turned
+
+
+def test_a_picture_that_cannot_be_named_is_looked_at_in_every_position(block_spine):
+    spine, detector = block_spine(s1=False)
+    answer = segment_spine(spine.volume())
+    assert detector.runs == 1 + len(TURNS) and "turn" in answer.seconds
+    assert not any("seems to be" in warning for warning in answer.warnings)

@@ -45,7 +45,7 @@ def study(folder, first_seed, scans, console):
 
 def document(poster, reliability, seconds, scans):
     """Return the text of docs/ladder.md."""
-    return f"""# The ladder, and how far to trust the confidence
+    return f"""# The ladder and the confidence
 
 Made by `python docs/make_ladder.py FOLDER --scans {scans}`, weights `parts` {reliability.model["sha256"][:8]}.
 
@@ -58,18 +58,17 @@ Made by `python docs/make_ladder.py FOLDER --scans {scans}`, weights `parts` {re
 
 ## Confidence
 
-Vertebrae of the same {reliability.scans} scans; right means in a true body, and with its level where levels were
-counted. The curve in the model card turns the detector's score into a probability; it was fitted on scans of other
-people (`spinaltap experiment calibration RESULTS TRUTH --card CARD`). Where the ladder and the detector disagree it is
-lowered further. Sure means 0.9 or more, likely 0.6 or more, check less than that.
+Vertebrae of the same {reliability.scans} scans. "Right" means that the centroid lies in a true body and that the level,
+if one is given, is that of the body. The curve in the model card turns the detector's score into a probability. It was
+fitted on scans of other people (`spinaltap experiment calibration RESULTS TRUTH --card CARD`). Confidence is lower
+where ladder and detector disagree. In words: "sure" from 0.9, "likely" from 0.6, "check" below.
 
 {reliability.markdown()}
 ![Share of vertebrae that are right, by confidence and by score](pictures/calibration.png)
 
 ## Time
 
-{RUNGS} rungs of the ladder, once warm, with nothing remembered from before: {seconds:.2f} s
-(`spinaltap benchmark reseed`).
+{RUNGS} steps of the ladder, after a first run, without cached views: {seconds:.2f} s (`spinaltap benchmark reseed`).
 """
 
 

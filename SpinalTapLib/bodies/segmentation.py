@@ -27,6 +27,10 @@ _PLANE_MM = 1.0
 _THRESHOLDS = (0.4, 0.6)
 """Range of the filled fraction from which a voxel counts as inside; it moves a border by a tenth of a pixel at most."""
 
+WIDTH_TO_DEPTH = 1.2
+"""Usual width of a body over its depth: from 1.0 at T7 to 1.4 at L5 (Panjabi et al., Spine 1991;16:861-869 and
+1992;17:299-306)."""
+
 
 @dataclass(frozen=True, eq=False)
 class Bodies:
@@ -43,6 +47,8 @@ class Bodies:
         Notes on each candidate's body, in plain English.
     count : int
         Number of candidates.
+    at_sides : int
+        Number of candidates that reach the first or the last slice of the stack.
     outline_confidence : tuple of float
         For each candidate, 0-1: how far its body agrees with the mask; see `outline_confidence`.
     canal : CanalSections or None
@@ -53,8 +59,17 @@ class Bodies:
     solids: tuple[Solid | None, ...]
     flags: tuple[tuple[str, ...], ...]
     count: int
+    at_sides: int = 0
     outline_confidence: tuple[float, ...] = ()
     canal: CanalSections | None = None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """A sentence on bodies that are cut at their sides, which holds for all of them."""
+        if self.at_sides == 0:
+            return ()
+        which = "All" if self.at_sides == self.count else f"{self.at_sides} of {self.count}"
+        return (f"{which} vertebrae reach the outermost slices: their widths and volumes are too small.",)
 
     def values(self, values: Sequence[int]) -> tuple[int, ...]:
         """Return the label value of every structure in `solids`, 0 for those that are left out.
@@ -118,7 +133,9 @@ def separate_bodies(
     solids = [None if o is None else solid_of(o, working.matrix) for o in outlines]
     canal = None
     flags = [() if o is None else o.flags for o in outlines]
-    flags = [(*f, *_flags_of(s, working)) for f, s in zip(flags, solids)]
+    insides = [None if s is None else _inside(s, working) for s in solids]
+    flags = [(*f, *_flags_of(inside, working)) for f, inside in zip(flags, insides)]
+    at_sides = sum(inside is not None and _reaches_side(inside, working) for inside in insides)
     confidence = tuple(outline_confidence(o, s, working) for o, s in zip(outlines, solids))
     flags = [(*f, Note.OUTLINE_UNSURE) if c and word(c) != WORDS[0] else f for f, c in zip(flags, confidence)]
     if structures == "all":
@@ -130,7 +147,7 @@ def separate_bodies(
     in_pieces = range(2 * len(candidates) - 1, len(solids))  # a long artefact may interrupt the canal
     index = _index_map(solids, volume, in_pieces)
     sections = canal and canal.sections
-    return Bodies(index, tuple(solids), tuple(flags), len(candidates), confidence, sections)
+    return Bodies(index, tuple(solids), tuple(flags), len(candidates), at_sides, confidence, sections)
 
 
 def outline_confidence(outline: Outline | None, solid: Solid | None, working: SagittalVolume) -> float:
@@ -152,22 +169,38 @@ def outline_confidence(outline: Outline | None, solid: Solid | None, working: Sa
     return round(agreement if solid.regular else min(agreement, IRREGULAR), 3)
 
 
-def _flags_of(solid: Solid | None, working: SagittalVolume) -> tuple[str, ...]:
-    if solid is None:
+def _flags_of(inside: np.ndarray | None, working: SagittalVolume) -> tuple[str, ...]:
+    if inside is None:
         return (Note.NOT_OUTLINED,)
-    change = np.linalg.inv(working.matrix) @ solid.matrix
-    inside = np.argwhere(solid.field > 0) @ change[:3, :3].T + change[:3, 3]
     edge = np.array(working.array.shape) - 1
-    # A body that ends within half a voxel of the outermost voxel centres is cut there. A body may happen to end in the
-    # first or last slice, so laterally it only counts as cut if it fills that slice: see `_fills_side`.
+    # A body that ends within half a voxel of the outermost voxel centres is cut there.
     in_plane = (inside[:, 1:].min(0) < 0.5).any() or (inside[:, 1:].max(0) > edge[1:] - 0.5).any()
-    return (Note.CUT,) if in_plane or _fills_side(inside, edge[0]) else ()
+    return (Note.CUT,) if in_plane or _lacks_a_third(inside, working) else ()
 
 
-def _fills_side(inside: np.ndarray, last: int) -> bool:
-    """Return whether a body is about as large in the volume's first or last slice as in its largest slice."""
+def _inside(solid: Solid, working: SagittalVolume) -> np.ndarray:
+    """Return the points of a solid's grid that lie inside it, (slice, row, column) of the working volume, (n, 3)."""
+    change = np.linalg.inv(working.matrix) @ solid.matrix
+    return np.argwhere(solid.field > 0) @ change[:3, :3].T + change[:3, 3]
+
+
+def _reaches_side(inside: np.ndarray, working: SagittalVolume) -> bool:
+    """Return whether a body is about as large in the volume's first or last slice as in its largest slice.
+
+    One that is smaller there may just end in that slice.
+    """
+    last = len(working.array) - 1
     counts = np.bincount(np.clip(np.round(inside[:, 0]), 0, last).astype(int), minlength=last + 1)
-    return bool(max(counts[0], counts[-1]) > 0.6 * counts.max())
+    return last > 0 and bool(max(counts[0], counts[-1]) > 0.6 * counts.max())
+
+
+def _lacks_a_third(inside: np.ndarray, working: SagittalVolume) -> bool:
+    """Return whether so much of a body lies beside the stack that two thirds of its width, or less, are in it."""
+    if not _reaches_side(inside, working):
+        return False
+    slice_mm, _, column_mm = working.spacing_mm
+    width = min(np.ptp(inside[:, 0]) * slice_mm, len(working.array) * slice_mm)
+    return bool(width < 2 / 3 * WIDTH_TO_DEPTH * np.ptp(inside[:, 2]) * column_mm)
 
 
 def _index_map(solids: Sequence[Solid | None], volume: SagittalVolume, in_pieces: Collection[int] = ()) -> np.ndarray:

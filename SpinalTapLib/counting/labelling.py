@@ -17,6 +17,7 @@ from .fusion import Place, climb_alone, fuse
 from .ladder import Look
 from .level_evidence import CUT_TEMPER, LevelLook, part_evidence
 from .names import EXTRA, LEAST_CLAIM, SACRUM_NAME, STEP_SIZES, Names, name_column
+from .plausibility import objection, objection_of_signal
 from .rungs import Rung, corners_lps, rung_from_points
 from .start import LADDER_SCORE, in_box, place_of
 
@@ -34,7 +35,7 @@ class Labelling:
         From the bottom up; what lies below S1 is left out.
     anchor : str
         What the names rest on: ``"pinned"``, ``"S1"``, ``"C2"``, ``"estimated"`` where neither end is in view, or
-        ``"none"`` where no name is probable enough.
+        ``"none"`` where no name is probable enough, or the column is not plausible as a whole.
     warnings : tuple of str
         Plain sentences.
     alternatives : tuple of Alternative
@@ -190,6 +191,17 @@ class _Column:
         assert self.working is not None  # only the ladder, which looks at it, makes places of its own
         return corners_lps(self.working, place.rung)
 
+    def objection(self, places: Sequence[Place], names: Names, claims: Sequence[bool]) -> str:
+        """Return why the column as a whole cannot have these names, or an empty string."""
+        if self.working is None:
+            down, back = np.array([0.0, 0.0, -1.0]), np.array([0.0, 1.0, 0.0])
+        else:
+            down, back = (self.working.matrix[:3, 1:3] / self.working.spacing_mm[1:]).T
+        claimed = [name if claim else None for name, claim in zip(names.best, claims)]
+        corners = np.array([self.corners(place) for place in places])
+        said = objection(claimed, corners, down, back)
+        return said or ("" if self.working is None else objection_of_signal(claimed, corners, self.working))
+
     def _is_cut(self, place: Place) -> bool:
         return place.candidate is not None and Note.CUT in self.candidates[place.candidate].flags
 
@@ -220,7 +232,10 @@ def _labelled(
 ) -> Labelling:
     claims = [_is_level(name) and p >= LEAST_CLAIM for name, p in zip(names.best, names.probability)]
     if not any(claims):
-        return _unnamed(column, places, names)
+        return _unnamed(column, places, names, _unknown(names))
+    against_all = "" if pinned else column.objection(places, names, claims)
+    if against_all:
+        return _unnamed(column, places, names, (against_all,))
     low, high = 0, len(places) - 1
     if steps is not None and names.best[start] == "C2":
         low = max(start - steps, 0)
@@ -239,11 +254,19 @@ def _labelled(
     return Labelling(vertebrae, anchor, _warnings(names, kept, alternatives, against, pinned), alternatives)
 
 
+def without_levels(vertebrae: Sequence[Vertebra]) -> tuple[Vertebra, ...]:
+    """Return vertebrae, from the bottom up, with numbers in place of their levels."""
+    return tuple(
+        replace(vertebra, level=None, label_value=levels.unanchored_value(number))
+        for number, vertebra in enumerate(vertebrae)
+    )
+
+
 def _claimed(name: str, names: Names, claims: Sequence[bool]) -> bool:
     return any(claim and best == name for claim, best in zip(claims, names.best))
 
 
-def _unnamed(column: _Column, places: Sequence[Place], names: Names) -> Labelling:
+def _unnamed(column: _Column, places: Sequence[Place], names: Names, why: tuple[str, ...]) -> Labelling:
     """Return vertebrae without levels, numbered from the bottom up (`levels.unanchored_value`)."""
     seen = [i for i, place in enumerate(places) if place.candidate is not None]
     vertebrae = tuple(
@@ -255,7 +278,7 @@ def _unnamed(column: _Column, places: Sequence[Place], names: Names) -> Labellin
         for count in names.counts
         if count.place in seen
     )
-    return Labelling(vertebrae, "none", _unknown(names), others)
+    return Labelling(vertebrae, "none", why, others)
 
 
 def _vertebra(

@@ -14,13 +14,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..installation import are_genuine
+from ..errors import DAMAGE
+from ..installation import CARD_SUFFIX, WEIGHTS_SUFFIX, are_genuine, weights_path
 from ..options import PARTS_MODEL
-from ..resources import resource_path
 from .networks import NETWORKS
-
-WEIGHTS_SUFFIX = ".pt"
-CARD_SUFFIX = ".json"
 
 
 def save_network(path: Path | str, network: nn.Module, card: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -96,7 +93,7 @@ def load_network(
         If the weights or the card are missing, unreadable or do not match each other, or if the weights were trained
         at another pixel size.
     """
-    path = _weights_path(name_or_path)
+    path = weights_path(name_or_path)
     card = _read_card(path.with_suffix(CARD_SUFFIX))
     trained_mm = card.get("pixel_mm", 1.0)  # older cards lack this key; all those networks were trained at 1 mm
     if pixel_mm is not None and trained_mm != pixel_mm:
@@ -111,15 +108,20 @@ def load_network(
             f"The weights {path} are not the ones that their card describes (SHA-256 {found[:12]}… instead of "
             f"{str(card['sha256'])[:12]}…): the file was altered or cut short; install SpinalTap again."
         )
-    network = _build(card["network"], path)
+    network = _build(card["network"], path, len(content))
     try:
         network.load_state_dict(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
     except (RuntimeError, pickle.UnpicklingError, TypeError, AttributeError, EOFError) as error:
         raise ValueError(
-            f"The weights {path} do not fit the network that their model card describes ({error}); install SpinalTap "
-            "again, or use other weights."
+            f"The weights {path} do not fit the network that their model card describes ({_first_words(error)}); "
+            "install SpinalTap again, or use other weights."
         ) from error
     return network.float().eval().to(device), card
+
+
+def _first_words(error: Exception) -> str:
+    """Return the first line of an error message; PyTorch's have a line for each tensor."""
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".:")
 
 
 def _halved(name: str, value: torch.Tensor) -> torch.Tensor:
@@ -147,14 +149,6 @@ def _write_together(files: Mapping[Path, bytes]) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def _weights_path(name_or_path: Path | str) -> Path:
-    """Return the weights file of a name or a path; a single word without suffix is a name."""
-    path = Path(name_or_path)
-    if path.suffix != WEIGHTS_SUFFIX and len(path.parts) == 1:
-        return resource_path("Models", path.name + WEIGHTS_SUFFIX)
-    return path
-
-
 def _read(path: Path, what: str) -> bytes:
     try:
         return path.read_bytes()
@@ -173,6 +167,8 @@ def _read_card(path: Path) -> dict[str, Any]:
         if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError)):
             raise ValueError(f"The model card {path} is not valid JSON ({error}); install SpinalTap again.") from error
         raise
+    except RecursionError as error:
+        raise ValueError(f"The model card {path} is not valid JSON ({error}); install SpinalTap again.") from error
     if not isinstance(card, dict) or not isinstance(card.get("network"), dict) or "sha256" not in card:
         raise ValueError(
             f"The model card {path} does not name a network and the SHA-256 of its weights; install SpinalTap again."
@@ -180,8 +176,8 @@ def _read_card(path: Path) -> dict[str, Any]:
     return card
 
 
-def _build(arguments: Mapping[str, Any], path: Path) -> nn.Module:
-    """Return an untrained network with the arguments of a model card."""
+def _build(arguments: Mapping[str, Any], path: Path, weights_bytes: int) -> nn.Module:
+    """Return an untrained network with the arguments of a model card, unless it is much larger than its weights."""
     options = dict(arguments)
     kind = NETWORKS.get(str(options.pop("class", None)))
     if kind is None:
@@ -190,8 +186,13 @@ def _build(arguments: Mapping[str, Any], path: Path) -> nn.Module:
             f"{', '.join(NETWORKS)}."
         )
     try:
+        with torch.device("meta"):  # without memory
+            size = sum(parameter.numel() for parameter in kind(**options).parameters())
+        if 2 * size > 2 * weights_bytes:  # two bytes for each in the file
+            raise ValueError(f"{size} parameters for {weights_bytes} bytes of weights")
         return kind(**options)
-    except (TypeError, ValueError) as error:
+    except (*DAMAGE, RuntimeError, ZeroDivisionError) as error:
         raise ValueError(
-            f"The model card of {path} describes a network that cannot be built ({error}); install SpinalTap again."
+            f"The model card of {path} describes a network that cannot be built ({_first_words(error)}); install "
+            "SpinalTap again."
         ) from error

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from ..corrections import Count, Edit, History
+from ..errors import DAMAGE
 from ..spine import levels
 from ..spine.vertebra import SeedBox
 from .spine_codec import box_in, seed_in, seed_out
 
-CHANGES_NAME = "changes.json"
 FORMAT = 1
 """File version; increased when older versions of the program could not read the file."""
 
@@ -47,13 +47,14 @@ def read_changes(path: str | Path, seed: SeedBox | None) -> History:
     path = Path(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if content["format"] != FORMAT:
-            raise ValueError(f"{path} was written by another version of SpinalTap; segment the scan again.")
-        history = tuple(_count_in(entry) for entry in content["counts"])
+        is_known = content["format"] == FORMAT
+        history = tuple(_count_in(entry) for entry in content["counts"]) if is_known else ()
     except FileNotFoundError:
         return (Count(seed),)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, *DAMAGE) as error:
         raise ValueError(f"{path} is damaged ({error}); segment the scan again.") from error
+    if not is_known:
+        raise ValueError(f"{path} was written by another version of SpinalTap; segment the scan again.")
     return history or (Count(seed),)
 
 

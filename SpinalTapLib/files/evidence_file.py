@@ -15,10 +15,11 @@ import numpy as np
 from ..detection.detector import Detections
 from ..detection.linking import Candidate
 from ..detection.part_maps import SliceVertebra
+from ..errors import DAMAGE
 from ..evidence import Evidence, from_steps, gather, to_steps
 from ..scans.resampling import working_volume
 from ..scans.volume import SagittalVolume
-from ..spine.structures import with_all_structures
+from ..spine.structures import N_STRUCTURES, with_all_structures
 from ..spine.vertebra import CORNERS
 
 EVIDENCE_NAME = "evidence.npz"
@@ -95,12 +96,16 @@ def read_evidence(path: str | Path, volume: SagittalVolume) -> Evidence:
     """
     path = Path(path)
     stored = _stored(path)
-    if stored.get("format") != FORMAT:
+    if np.any(stored.get("format") != np.array(FORMAT)):
         raise ValueError(f"{path} was written by another version of SpinalTap; segment the scan again.")
     try:
-        return _evidence(stored, volume, path)
-    except (KeyError, IndexError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is not complete ({error}); segment the scan again.") from error
+        working = working_volume(volume)
+        is_of_scan = _is_of_scan(stored, volume, working)
+        if is_of_scan:
+            return _evidence(stored, volume, working)
+    except DAMAGE as error:
+        raise ValueError(f"{path} is not complete, or damaged ({error}); segment the scan again.") from error
+    raise ValueError(f"{path} was made from another scan than {volume.name}; give the scan that it was made from.")
 
 
 def read_scores(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
@@ -124,21 +129,49 @@ def _stored(path: Path) -> dict[str, Any]:
             return {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise ValueError(f"There is no {path.name} in {path.parent}; segment the scan again.") from None
-    except (OSError, EOFError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, EOFError, *DAMAGE, zipfile.BadZipFile, zlib.error, SyntaxError, NotImplementedError) as error:
         raise ValueError(f"{path} is damaged; segment the scan again.") from error
 
 
-def _evidence(stored: dict[str, Any], volume: SagittalVolume, path: Path) -> Evidence:
-    """Combine the stored arrays with the scan."""
-    working = working_volume(volume)
+def _is_of_scan(stored: dict[str, Any], volume: SagittalVolume, working: SagittalVolume) -> bool:
+    """Return whether the stored arrays belong to a scan."""
     probabilities = stored["probabilities"]
     shape = (len(probabilities), *probabilities.shape[2:])
     same_grid = tuple(stored["scan_shape"]) == volume.array.shape and shape == working.array.shape
-    if not same_grid or not np.allclose(stored["scan_matrix"], volume.matrix, atol=1e-3):
-        raise ValueError(f"{path} was made from another scan than {volume.name}; give the scan that it was made from.")
+    return same_grid and np.allclose(stored["scan_matrix"], volume.matrix, atol=1e-3)
+
+
+def _check(stored: dict[str, Any], texts: dict[str, Any]) -> None:
+    """Raise ValueError unless the arrays have the right shapes and every number that is a position is one."""
+    slices, parts, found = len(stored["probabilities"]), len(stored["part_slice"]), len(texts["members"])
+    shapes = {
+        "part_slice": (parts,), "part_corners": (parts, 4, 2), "part_centroid": (parts, 2), "part_score": (parts,),
+        "part_evidence": (parts, N_STRUCTURES), "part_rebuilt": (parts, 4), "centroid": (found, 3),
+        "corners": (found, 4, 3), "mid_slice": (found,), "evidence": (found, N_STRUCTURES), "score": (found,),
+    }  # fmt: skip
+    for name, shape in shapes.items():
+        if stored[name].shape != shape or stored[name].dtype.kind not in "biuf" or not np.isfinite(stored[name]).all():
+            raise ValueError(f"{name} is no array of {shape} finite numbers")
+    if stored["probabilities"].dtype != np.uint8:
+        raise ValueError("probabilities are no bytes")
+    for name, values, end in (
+        ("part_slice", stored["part_slice"], slices),
+        ("mid_slice", stored["mid_slice"], slices),
+        ("members", [i for chain in texts["members"] for i in chain], parts),
+        ("ignored", texts.get("ignored", ()), found),
+    ):
+        if any(not 0 <= value < end for value in values):
+            raise ValueError(f"{name} has a number that is not below {end}")
+    if len(texts["flags"]) != found or not all(isinstance(flag, str) for flags in texts["flags"] for flag in flags):
+        raise ValueError("flags are no texts")
+
+
+def _evidence(stored: dict[str, Any], volume: SagittalVolume, working: SagittalVolume) -> Evidence:
+    """Combine the stored arrays with the scan."""
     stored = {**stored, **{name: with_all_structures(stored[name], 1) for name in _BY_STRUCTURE}}
     probabilities = stored["probabilities"]
     texts = json.loads(str(stored["texts"]))
+    _check(stored, texts)
     members = tuple(_members(stored))
     chosen = [tuple(members[i] for i in chain) for chain in texts["members"]]
     candidates = tuple(

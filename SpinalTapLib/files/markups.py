@@ -112,7 +112,7 @@ def read_markups(path: str | Path) -> dict[str, np.ndarray]:
     points: dict[str, np.ndarray] = {}
     for markup in _load(Path(path)):
         to_lps = _to_lps(markup, Path(path))
-        for point in markup.get("controlPoints", []):
+        for point in markup.get("controlPoints") or []:
             if point.get("positionStatus", "defined") == "defined":
                 points[str(point.get("label", ""))] = to_lps @ _numbers(point, "position", 3, Path(path))
     return points
@@ -174,7 +174,7 @@ def _load(path: Path) -> list[dict[str, Any]]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(f"There is no file {path}.") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not a Slicer Markups file (.mrk.json): {error}.") from error
     markups = content.get("markups") if isinstance(content, dict) else None
     if not isinstance(markups, list) or not all(isinstance(markup, dict) for markup in markups):
@@ -196,7 +196,7 @@ def _to_lps(markup: dict[str, Any], path: Path) -> np.ndarray:
 def _numbers(owner: dict[str, Any], key: str, count: int, path: Path) -> np.ndarray:
     try:
         values = np.asarray(owner.get(key), dtype=float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         values = np.empty(0)
     if values.shape != (count,) or not np.isfinite(values).all():
         raise ValueError(f"{path} has a {key!r} that is not {count} finite numbers: {owner.get(key)!r}.")

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import DAMAGE
+from ..spine import levels
 from ..spine.vertebra import Alternative, SeedBox, Spine, Vertebra
 
 FORMAT = 1
@@ -43,9 +45,10 @@ def spine_of(answer: Mapping[str, Any], label_map: np.ndarray | None = None) -> 
     ValueError
         If the answer is incomplete, damaged or of another version.
     """
+    if isinstance(answer, Mapping) and "format" in answer and answer["format"] != FORMAT:
+        raise ValueError("The stored result is of another version of SpinalTap; segment the volume again.")
     try:
-        if answer["format"] != FORMAT:
-            raise ValueError("The stored result is of another version of SpinalTap; segment the volume again.")
+        answer["format"]
         return Spine(
             vertebrae=tuple(_vertebra_in(vertebra) for vertebra in answer["vertebrae"]),
             anchor=str(answer["anchor"]),
@@ -59,7 +62,7 @@ def spine_of(answer: Mapping[str, Any], label_map: np.ndarray | None = None) -> 
                 Alternative(int(index), str(level), float(p)) for index, level, p in answer.get("alternatives", ())
             ),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except DAMAGE as error:
         raise ValueError(f"The stored result is damaged ({error}); segment the volume again.") from error
 
 
@@ -85,6 +88,19 @@ def box_in(seed: Mapping[str, Any]) -> SeedBox:
     return SeedBox(np.array(seed["center"]), np.array(seed["size"]), np.array(seed["axes"]), str(seed["level"]))
 
 
+def level_in(stored: str | None) -> str | None:
+    """Return a stored level; raise ValueError if there is none of that name."""
+    return None if stored is None else levels.level(stored).name
+
+
+def label_value_in(stored: int) -> int:
+    """Return a stored label value; raise ValueError if no label map can hold it."""
+    value = int(stored)
+    if not 0 < value <= np.iinfo(np.uint16).max:
+        raise ValueError(f"{value} is no label value")
+    return value
+
+
 def _vertebra_out(vertebra: Vertebra) -> dict[str, Any]:
     return {
         "level": vertebra.level,
@@ -102,8 +118,8 @@ def _vertebra_out(vertebra: Vertebra) -> dict[str, Any]:
 
 def _vertebra_in(stored: Mapping[str, Any]) -> Vertebra:
     return Vertebra(
-        level=stored["level"],
-        label_value=int(stored["label_value"]),
+        level=level_in(stored["level"]),
+        label_value=label_value_in(stored["label_value"]),
         confidence=float(stored["confidence"]),
         centroid_lps_mm=np.array(stored["centroid"], float).reshape(3),
         corners_lps_mm=np.array(stored["corners"], float).reshape(4, 3),

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
+from ..errors import DAMAGE
 from ..scans.orientation import SourceGrid
 from ..scans.volume import SagittalVolume
 from ..spine.vertebra import CORNERS, Alternative, SeedBox, Spine, Vertebra
+from .spine_codec import label_value_in, level_in
 
 SCHEMA_VERSION = 2
 """Schema version; increased when scripts that read spine.json would have to change.
@@ -67,7 +69,7 @@ def read_spine_json(path: str | Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(f"There is no {path.name} in {path.parent}, so it is no result of SpinalTap.") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} can't be read ({error}); segment the scan again.") from error
     found = content.get("schema_version") if isinstance(content, dict) else None
     if found not in READ_VERSIONS:
@@ -76,15 +78,17 @@ def read_spine_json(path: str | Path) -> dict[str, Any]:
     return content
 
 
-def spine_from_json(content: Mapping[str, Any], grid: SourceGrid, label_map: np.ndarray | None = None) -> Spine:
+def spine_from_json(
+    content: Mapping[str, Any], grid: SourceGrid | None = None, label_map: np.ndarray | None = None
+) -> Spine:
     """Return the spine that a spine.json describes.
 
     Parameters
     ----------
     content : mapping
         From `read_spine_json`.
-    grid : SourceGrid
-        The input's grid, to which the slice numbers refer.
+    grid : SourceGrid, optional
+        The input's grid, to which the slice numbers refer; without it, they stay as in the file.
     label_map : ndarray, shape (slice, row, column), optional
         The label map, in the sagittal frame.
 
@@ -105,7 +109,7 @@ def spine_from_json(content: Mapping[str, Any], grid: SourceGrid, label_map: np.
             device=str(content["device"]),
             alternatives=tuple(_alternative_from(entry) for entry in content.get("alternatives", ())),
         )
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except DAMAGE as error:
         raise ValueError(f"The spine.json is damaged ({error}); segment the scan again.") from error
 
 
@@ -170,11 +174,11 @@ def _vertebra(vertebra: Vertebra, volume: SagittalVolume) -> dict[str, Any]:
     }
 
 
-def _vertebra_from(entry: Mapping[str, Any], grid: SourceGrid) -> Vertebra:
+def _vertebra_from(entry: Mapping[str, Any], grid: SourceGrid | None) -> Vertebra:
     corners = np.array([entry["corners_lps_mm"][name] for name in CORNERS], dtype=float)
     return Vertebra(
-        level=entry["level"],
-        label_value=int(entry["label_value"]),
+        level=level_in(entry["level"]),
+        label_value=label_value_in(entry["label_value"]),
         confidence=float(entry["confidence"]),
         centroid_lps_mm=np.array(entry["centroid_lps_mm"], dtype=float).reshape(3),
         corners_lps_mm=corners.reshape(4, 3),

@@ -44,7 +44,8 @@ def check_size(size: tuple[int, ...], name: str) -> None:
         raise ValueError(f"{name} has {len(size)} dimensions ({extents}); give one 3-D volume, such as one time point.")
     if len(size) < 3 or sorted(size[:3])[1] == 1:
         raise ValueError(
-            f"{name} holds a single slice ({extents} voxels) without a position in the body; give a stack of slices."
+            f"{name} holds a single slice ({extents} voxels) without a position in the body; give a stack of slices, "
+            "or say with --pixel-mm that it is a sagittal slice, head up, front on the left, with pixels of that size."
         )
     if min(size[:3]) < 1:
         raise ValueError(f"{name} holds no voxels ({extents}); export the scan again.")

@@ -10,6 +10,10 @@ import numpy as np
 ORTHONORMAL_TOLERANCE = 0.01
 """Largest cosine between two axes (0.6 degrees off perpendicular) that is attributed to rounding in a header."""
 
+LARGEST_PLANE_TILT = 60.0
+"""Largest tilt in the sagittal plane, degrees, that is attributed to the patient's position: between 45 degrees and
+this, not the axis nearest to the body's becomes the row axis, but the one that scanners and converters use for it."""
+
 # World axis (LPS) and direction of (slice, row, column): right to left, superior to inferior, anterior to posterior.
 _WORLD_AXES = (0, 2, 1)
 _WORLD_SIGNS = (1.0, -1.0, 1.0)
@@ -90,7 +94,9 @@ def sagittal_grid(
     Returns
     -------
     SourceGrid
-        With the `axes` and `flips` that maximise the sum of the cosines with left, inferior and posterior.
+        With the `axes` and `flips` that maximise the sum of the cosines with left, inferior and posterior. Only in a
+        scan that is tilted by 45 degrees or more in the sagittal plane, the later of the two axes in the plane runs
+        from head to foot, as in sagittal DICOM images and in volumes with axial or coronal slices.
 
     Raises
     ------
@@ -106,6 +112,8 @@ def sagittal_grid(
         return round(float(total), 6), spacing[axes[0]]
 
     slice_axis, row_axis, column_axis = max(permutations(range(3)), key=fit)
+    if row_axis < column_axis and abs(cosines[1, column_axis]) >= np.cos(np.deg2rad(LARGEST_PLANE_TILT)) - 1e-6:
+        row_axis, column_axis = column_axis, row_axis
     axes = (slice_axis, row_axis, column_axis)
     flips = (bool(cosines[0, axes[0]] < 0), bool(cosines[1, axes[1]] < 0), bool(cosines[2, axes[2]] < 0))
     return SourceGrid(size, spacing, origin, direction, axes, flips)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +13,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import check_name
-from .checks import check_size
-from .dicom_headers import DicomFiles, is_dicom, scan_folder, scan_series
+from .checks import MAX_VOXELS, check_size
+from .dicom_headers import DicomFiles, is_dicom, scan_files, scan_folder, scan_series
 from .dicom_series import choose_series
 from .dicom_stacks import DicomStack, read_stack, stacks_of
 from .nifti_checks import (
@@ -34,6 +35,10 @@ from .suffixes import without_suffix
 logger = logging.getLogger(__name__)
 
 _READERS = {"NiftiImageIO": "NIfTI", "NrrdImageIO": "NRRD", "MetaImageIO": "MetaImage"}
+_PICTURES = {**_READERS, "PNGImageIO": "PNG"}
+
+PICTURE_SLICE_MM = 4.0
+"""Thickness that is taken for a picture of a single slice, mm: that of most sagittal series."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +69,10 @@ class Reading:
     is_dicom: bool = False
 
 
-def read_image(path: Path, series: str | int | None = None) -> Reading:
-    """Read a NIfTI, NRRD or MetaImage file, or a DICOM folder or file, in its own geometry.
+def read_image(
+    path: Path, series: str | int | None = None, pixel_mm: float | None = None, files: Sequence[Path] = ()
+) -> Reading:
+    """Read a NIfTI, NRRD or MetaImage file, or a DICOM folder or file, in its own geometry, or a picture of a slice.
 
     Parameters
     ----------
@@ -73,6 +80,11 @@ def read_image(path: Path, series: str | int | None = None) -> Reading:
         File or folder. A single DICOM file stands for its whole series in the same folder.
     series : str or int, optional
         The DICOM series to read: instance UID, number or description.
+    pixel_mm : float, optional
+        Edge of the pixels of a picture (PNG, or another file with two dimensions), which says nothing about its place
+        in the body: it is taken as a sagittal slice with the head at the top and the front on the left.
+    files : sequence of Path, optional
+        The DICOM files to look at, if they are known, instead of all the files of a folder.
 
     Raises
     ------
@@ -82,18 +94,26 @@ def read_image(path: Path, series: str | int | None = None) -> Reading:
     """
     check_name(path)
     _check_access(path)
+    if files:
+        return _read_dicom(path, scan_files(files), series)
     if path.is_dir():
         return _read_dicom(path, scan_folder(path), series)
     if path.name.upper() == "DICOMDIR":
         return _read_dicom(path.parent, scan_folder(path.parent), series)
     if is_dicom(path):
         return _read_dicom(path, scan_series(path), series)
+    if pixel_mm is not None:
+        return _read_picture(path, pixel_mm)
     warnings = ["A series can only be chosen from DICOM; the choice was ignored."] if series is not None else []
     total_bytes = stored_bytes(path)
     with quiet_readers():
         reader_name = sitk.ImageFileReader.GetImageIOFromFileName(str(path))
     if reader_name == "NiftiImageIO" or is_nifti(path):
         image, labels, more = _read_nifti(path, total_bytes)
+    elif reader_name == "PNGImageIO":
+        raise ValueError(
+            f"{path} is a picture, which does not say how large its pixels are; give their edge in mm with --pixel-mm."
+        )
     elif reader_name in _READERS:
         image, labels, more = _read_text_header(path, reader_name)
     else:
@@ -136,6 +156,45 @@ def _read_nifti(path: Path, total_bytes: int) -> tuple[sitk.Image, bool, list[st
     last = image.TransformIndexToPhysicalPoint([count - 1 for count in image.GetSize()])
     taken = position_taken(header, np.array(last))
     return image, header.is_label_map, [warning.replace("{taken}", taken) for warning in warnings]
+
+
+def _read_picture(path: Path, pixel_mm: float) -> Reading:
+    """Read an image with two dimensions as a sagittal slice; head at the top, front on the left."""
+    if not (np.isfinite(pixel_mm) and pixel_mm > 0):
+        raise ValueError(f"The edge of a pixel must be above zero; got {pixel_mm:g} mm.")
+    with quiet_readers():
+        reader_name = sitk.ImageFileReader.GetImageIOFromFileName(str(path))
+    if reader_name not in _PICTURES:
+        raise ValueError(f"{path} is not a picture in PNG format, nor a NIfTI, NRRD or MetaImage file.")
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.SetImageIO(reader_name)
+    try:
+        with quiet_readers():
+            reader.ReadImageInformation()
+        size = reader.GetSize()
+        if len(size) != 2:
+            raise ValueError(f"{path} has {len(size)} dimensions and its own pixel size; leave out --pixel-mm.")
+        if float(size[0]) * float(size[1]) > MAX_VOXELS:
+            raise ValueError(f"{path} claims {size[0]} x {size[1]} pixels; its header may be damaged.")
+        with quiet_readers():
+            pixels = sitk.GetArrayFromImage(reader.Execute())
+    except RuntimeError as error:
+        logger.debug("Reading %s failed: %s", path, error)
+        raise ValueError(_explain(path, _PICTURES[reader_name], str(error))) from error
+    if pixels.ndim == 3:
+        colours = pixels[..., :3] if pixels.shape[2] > 2 else pixels[..., :1]  # the last of 2 or 4 is the opacity
+        if (colours != colours[..., :1]).any():
+            raise ValueError(f"{path} is a colour picture; give one of grey values.")
+        pixels = colours[..., 0]
+    image = sitk.GetImageFromArray(pixels[None])
+    image.SetSpacing((pixel_mm, pixel_mm, PICTURE_SLICE_MM))
+    image.SetDirection((0, 0, -1, 1, 0, 0, 0, -1, 0))  # columns to the back, rows to the feet
+    taken = (
+        f"The picture was taken as a sagittal slice with pixels of {pixel_mm:g} mm, the head at the top and the front "
+        "on the left."
+    )
+    return Reading(image, _stem(path), str(path), (taken,))
 
 
 def _read_text_header(path: Path, reader_name: str) -> tuple[sitk.Image, bool, list[str]]:
@@ -246,4 +305,5 @@ def _read_dicom(path: Path, found: DicomFiles, series: str | int | None) -> Read
 
 
 def _stem(path: Path) -> str:
-    return without_suffix(path.name) or path.resolve().name or "volume"
+    name = path.name[:-4] if path.name.lower().endswith(".png") else path.name
+    return without_suffix(name) or path.resolve().name or "volume"

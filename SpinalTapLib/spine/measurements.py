@@ -135,10 +135,11 @@ def measure_disc(
     below_anterior, below_posterior = lower.corners_lps_mm[0], lower.corners_lps_mm[1]
     above, below = above_posterior - above_anterior, upper_plate(lower)
     across = np.cross(left, _unit(_unit(above) + _unit(below)))  # upwards, perpendicular to the bisector
-    anterior = float(across @ (above_anterior - below_anterior))
-    posterior = float(across @ (above_posterior - below_posterior))
+    # The corners of two bodies with a collapsed disc between them may overlap by a part of their error.
+    anterior = max(float(across @ (above_anterior - below_anterior)), 0.0)
+    posterior = max(float(across @ (above_posterior - below_posterior)), 0.0)
     middle = masks.gap_mm(upper, lower) if masks else None
-    middle = (anterior + posterior) / 2 if middle is None else middle
+    middle = (anterior + posterior) / 2 if middle is None else max(middle, 0.0)
     plate = below - (below @ left) * left
     slip = float(-(above_posterior - below_posterior) @ _unit(plate))
     body = (_mean_height(upper_values) + _mean_height(lower_values)) / 2
@@ -185,7 +186,7 @@ def _flags(vertebra: Vertebra, below: Vertebra | None, values: dict[str, float])
     flags = []
     if not _is_unsure(vertebra):
         loss = height_loss(values)
-        if loss is not None and _may_lose_height(vertebra, values):
+        if loss is not None and may_lose_height(vertebra, values):
             place, percent, severity = loss
             flags.append(Note.HEIGHT_LOSS.text(place=place, percent=percent, severity=severity))
         if below is not None and not _is_unsure(below) and abs(values["slip_mm"]) >= SLIP_FLAG_MM:
@@ -199,7 +200,8 @@ def _flags(vertebra: Vertebra, below: Vertebra | None, values: dict[str, float])
     return tuple(flags)
 
 
-def _may_lose_height(vertebra: Vertebra, values: dict[str, float]) -> bool:
+def may_lose_height(vertebra: Vertebra, values: dict[str, float]) -> bool:
+    """Return whether Genant's grades may be applied to a body: not in the neck, nor to S1."""
     if vertebra.level is None:
         return values["height_posterior_mm"] >= _LEAST_UNNAMED_MM
     return vertebra.level not in _NO_HEIGHT_FLAGS

@@ -72,9 +72,9 @@ def _level_doubt(vertebra: Vertebra) -> str:
 
 def warnings_of(spine: Spine) -> tuple[str, ...]:
     """Return the spine's warnings as the panel words them, and one that lists the vertebrae to check."""
-    warnings = list(spine.warnings)
-    if spine.anchor == "none" and spine.vertebrae:
-        warnings = [LEVELS_UNKNOWN_IN_PANEL, *(text for text in warnings if text != LEVELS_UNKNOWN)]
+    warnings = [text for text in spine.warnings if text != LEVELS_UNKNOWN]
+    if LEVELS_UNKNOWN in spine.warnings:
+        warnings.insert(0, LEVELS_UNKNOWN_IN_PANEL)
     return tuple(filter(None, (*warnings, check_sentence(spine))))
 
 

@@ -1,9 +1,12 @@
 """Examples for the level network: candidates on synthetic spines at any field of view, each with the level it has.
 
 A scene is three planes of a whole spine, drawn once. Many images are made of it: each has a field of view of its own
-(lumbar, cervical, short stacks, the whole; S1 or C2 cut anywhere or out of view), a random contrast, blur, shading and
-noise. In each image the candidates are the bodies in view with the errors of a detector, pieces of the sacrum, and
-places that are no vertebra.
+(lumbar, cervical, short stacks, the whole; S1 or C2 cut anywhere or out of view), and contrast, texture, shading,
+resolution, artefacts and noise as the tiles of the part network have. In each image the candidates are the bodies in
+view with the errors of a detector, pieces of the sacrum, and places that are no vertebra.
+
+Levels must be read from the spine. What surrounds it is therefore shifted along the spine at random
+(`SURROUNDINGS_SD`).
 
 What an example is to be called is what a reader can tell from such a picture: near the sacrum the count from S1
 upwards, near the neck that from C2 downwards, both with equal right in between; they differ only in people with a
@@ -15,13 +18,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import ndimage
+import torch
 
 from ..counting.level_views import level_numbers, level_view, tilt_of
 from ..counting.names import BLEND, NOTHING, SACRUM, place_classes
 from ..counting.rungs import Rung
 from ..detection.networks import LEVEL_CLASSES
-from .images.contrast import draw_contrast
+from .config import AppearanceConfig
+from .images.appearance import render_planes
 from .images.random_numbers import Chance
 from .images.sequences import LEVELS_WEIGHTS
 from .synthetic.body_shape import corners_in_plane
@@ -30,6 +34,12 @@ from .synthetic.junction import MISREAD_SHARE
 from .synthetic.random_spine import SyntheticSpine, random_spine
 
 PIXEL_MM = 0.9
+APPEARANCE = AppearanceConfig()
+"""How the images are made; the same for all."""
+
+SURROUNDINGS_SD = 0.8
+"""Spread of the shift of muscles, organs and vessels along the spine, levels."""
+
 CHILD_SHARE = 0.06
 """Share of images in which the spine has the size of a child's, or in which the scale is wrong."""
 
@@ -77,6 +87,7 @@ def draw_scene(rng: np.random.Generator, well_formed: float) -> SpineScene:
         Share of people with a well-formed S1-S2 disc.
     """
     spine = random_spine(rng, healthy=rng.random() < 0.25, well_formed=well_formed)
+    spine = replace(spine, habit={**spine.habit, "shift": float(rng.normal(0, SURROUNDINGS_SD))})
     n = len(spine.vertebrae)
     through = int(rng.integers(0, 7)) if rng.random() < 0.7 else int(rng.integers(0, n))
     x = float(spine.vertebrae[through].centre[0] + rng.normal(0, 4))
@@ -129,9 +140,18 @@ def level_targets(spine: SyntheticSpine) -> np.ndarray:
     return out
 
 
-def make_examples(scene: SpineScene, rng: np.random.Generator, rows: int, columns: int) -> list[LevelExample]:
-    """Return an example for each candidate of one image of a scene."""
+def make_examples(
+    scene: SpineScene, rng: np.random.Generator, rows: int, columns: int, times: int = 1
+) -> list[LevelExample]:
+    """Return an example for each candidate of one image of a scene, detected anew `times` times."""
     images, shift = random_image(scene, rng)
+    return [example for _ in range(times) for example in _looked_at(scene, images, shift, rng, rows, columns)]
+
+
+def _looked_at(
+    scene: SpineScene, images: np.ndarray, shift: np.ndarray, rng: np.random.Generator, rows: int, columns: int
+) -> list[LevelExample]:
+    """Return an example for each candidate of an image whose first row and column are `shift`."""
     shape = images.shape[1:]
     candidates = []
     for rung, target in zip(scene.rungs, scene.targets):
@@ -141,12 +161,12 @@ def make_examples(scene: SpineScene, rng: np.random.Generator, rows: int, column
     if not candidates:
         return []
     candidates += _no_vertebrae([Rung(0.0, r.corners - shift) for r in scene.rungs], shape, rng)
-    scale = float(np.exp(rng.normal(0, 0.07)))  # a scan's own scale is right, that of a picture is estimated
+    scale = float(np.exp(rng.normal(0, 0.09)))  # a scan's own scale is right, that of a picture is estimated
     if rng.random() < CHILD_SHARE:
         scale *= float(rng.uniform(0.5, 0.9))
     lean = float(rng.normal(0, np.deg2rad(6)))
-    size_known, tilt_known = rng.random() < 0.75, rng.random() < 0.75
-    stretch = float(np.exp(rng.normal(0, 0.05)))
+    size_known, tilt_known = rng.random() < 0.65, rng.random() < 0.75
+    stretch = float(np.exp(rng.normal(0, 0.07)))
     same = rng.random() < 0.3  # a single slice
     planes = images[[1, 1, 1]] if same else images[::-1] if rng.random() < 0.5 else images
     examples = []
@@ -209,30 +229,26 @@ def _field_of_view(scene: SpineScene, rng: np.random.Generator) -> tuple[int, in
 
 def _images(scene: SpineScene, rng: np.random.Generator, window: tuple[slice, slice]) -> np.ndarray:
     """Return the three planes in a field of view as images, shape (3, rows, columns)."""
-    chance = Chance(int(rng.integers(2**31)))
-    means = draw_contrast(LEVELS_WEIGHTS, chance, 1).mean[0].numpy()
-    factors = rng.normal(1, 0.06, 256).astype(np.float32)
-    factors[0] = 1
-    blur, noise = rng.uniform(0.3, 1.5), float(np.exp(rng.uniform(np.log(0.006), np.log(0.10))))
-    planes = np.stack([means[c.tissue[0][window]] * factors[c.instance[window]] for c in scene.canvases])
+    tissue = np.stack([c.tissue[0][window] for c in scene.canvases])
+    instance = np.stack([c.instance[window] for c in scene.canvases])
+    rows, columns = tissue.shape[1:]
+    side = max(rows, columns)
+    beyond = ((0, 0), (0, side - rows), (0, side - columns))
+    points = torch.from_numpy(scene.canvases[1].corners_px - [window[0].start, window[1].start])
+    images = render_planes(
+        torch.from_numpy(np.pad(tissue, beyond, mode="edge").astype(np.int32)),
+        torch.from_numpy(np.pad(instance, beyond)),
+        points.float(),
+        APPEARANCE,
+        LEVELS_WEIGHTS,
+        Chance(int(rng.integers(2**31))),
+    )
+    out = images[:, :rows, :columns].numpy().copy()
     if rng.random() < 0.5:  # thick slices show some of their neighbours
-        part = rng.uniform(0, 0.5)
-        planes[1] = (1 - part) * planes[1] + part * planes[rng.integers(0, 2) * 2]
-    rows, columns = planes.shape[1:]
-    mottle = rng.normal(0, rng.uniform(0, 0.22), (rows // 4 + 2, columns // 4 + 2)).astype(np.float32)
-    mottle = mottle.repeat(4, 0)[:rows].repeat(4, 1)[:, :columns]
-    bias = ndimage.zoom(rng.normal(0, rng.uniform(0, 0.35), (4, 4)), (rows / 4 + 0.01, columns / 4 + 0.01), order=1)
-    shade = np.exp(bias[:rows, :columns]) * np.linspace(rng.uniform(0.15, 1.0), 1, columns)[None]
-    shade = (shade * (1 + mottle)).astype(np.float32)
-    grain = rng.standard_normal((4, rows, columns), np.float32) * np.float32(noise)
-    out = np.empty_like(planes)
-    for k, plane in enumerate(planes):
-        signal = ndimage.gaussian_filter(plane * shade, blur, truncate=2.5)
-        out[k] = np.hypot(signal + grain[k], grain[k + 1])
+        part = np.float32(rng.uniform(0, 0.5))
+        out[1] = (1 - part) * out[1] + part * out[int(rng.integers(0, 2)) * 2]
     if rng.random() < 0.25:
         _darken_ends(out, rng)
-    if rng.random() < 0.3:
-        out = out ** rng.uniform(0.6, 1.5)
     return out
 
 

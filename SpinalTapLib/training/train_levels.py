@@ -28,6 +28,9 @@ from .settings import check
 
 CHECKPOINT_NAME = "levels_checkpoint.pt"
 
+DETECTIONS = 2
+"""How often the candidates of an image are drawn, each time with other errors of the detector."""
+
 FIRST_SCENES = 12
 """A worker draws so many scenes before it makes the first example, and the others in between."""
 
@@ -114,7 +117,8 @@ class _ExampleStream(IterableDataset):
         made = 0
         scenes = [draw_scene(rng, self.config.well_formed) for _ in range(min(FIRST_SCENES, self.config.scenes))]
         while True:
-            examples = make_examples(scenes[rng.integers(len(scenes))], rng, self.config.rows, self.config.columns)
+            scene = scenes[rng.integers(len(scenes))]
+            examples = make_examples(scene, rng, self.config.rows, self.config.columns, DETECTIONS)
             yield from examples
             made += len(examples) * (3 if len(scenes) < self.config.scenes else 1)
             if made >= self.config.examples_per_scene:

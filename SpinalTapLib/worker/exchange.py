@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import DAMAGE
 from ..files.atomic import write_whole
 from ..files.spine_codec import answer_of, spine_of
 from .mesh_archive import read_meshes, write_meshes
@@ -103,7 +104,7 @@ def write_shapes(folder: Path, evidence: Evidence, progress: Callable[[int, int]
 
     if not (folder / SURFACES).is_file():  # the folder of a loaded scene has it already
         meshes: dict[int, Any] = {}
-        solids = evidence.bodies.solids
+        solids = evidence.bodies.solids if len(evidence.volume.array) > 1 else ()  # a single slice has no surfaces
         for i, solid in enumerate(solids):
             progress(i + 1, len(solids))
             surface = surface_of(solid)
@@ -148,7 +149,7 @@ def read_shapes(folder: Path) -> Shapes:
     try:
         index = np.load(folder / _INDEX, allow_pickle=False)
         return Shapes(folder, index, read_meshes(folder / SURFACES))
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, *DAMAGE, SyntaxError) as error:
         raise ValueError(f"The shapes of this result could not be read ({error}); segment the scan again.") from error
 
 
@@ -160,7 +161,7 @@ def read_answer(shapes: Shapes, name: str) -> Result:
         surfaces = named(shapes.surfaces, answer["values"])
         matrix = np.array(answer["matrix"], float).reshape(4, 4)
         label_map = values[shapes.index]
-    except (OSError, KeyError, IndexError, TypeError, ValueError) as error:
+    except (OSError, *DAMAGE) as error:
         raise ValueError(f"The answer could not be read ({error}); segment the scan again.") from error
     return Result(spine_of(answer, label_map), matrix, surfaces, shapes.folder, tuple(answer["values"]))
 
@@ -184,6 +185,6 @@ def result_of(memory: Mapping[str, Any], label_map: np.ndarray, folder: Path) ->
         matrix = np.array(memory["matrix"], float).reshape(4, 4)
         values = tuple(map(int, memory.get("values", ())))
         meshes = read_meshes(folder / SURFACES) if (folder / SURFACES).is_file() else {}
-    except (KeyError, TypeError, ValueError) as error:
+    except DAMAGE as error:
         raise ValueError(f"The stored result is damaged ({error}); segment the volume again.") from error
     return Result(spine_of(memory, label_map), matrix, named(meshes, values), folder, values)

@@ -18,12 +18,13 @@ from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 from ..bodies.triangle_mesh import poly_data, with_normals
+from ..errors import DAMAGE
 from ..files.atomic import write_whole
 
 STEP_MM = 0.005
 """A hundredth of the smallest voxel edge, far below what a printer resolves."""
 
-_DAMAGE = (OSError, EOFError, KeyError, IndexError, ValueError, TypeError, zipfile.BadZipFile, zlib.error)
+_DAMAGE = (OSError, EOFError, *DAMAGE, zipfile.BadZipFile, zlib.error, SyntaxError, NotImplementedError)
 
 
 def write_meshes(path: Path, meshes: Mapping[int, Any]) -> None:

@@ -197,13 +197,18 @@ def test_a_body_cut_by_the_edge_is_flagged_and_closed():
     assert bodies.index.any()
 
 
-def test_a_body_cut_at_its_side_is_flagged():
+@pytest.mark.parametrize(("share", "flags"), [(0.5, ((Note.CUT,),)), (0.8, ((),))])
+def test_a_body_that_is_cut_at_its_side_is_flagged_where_more_than_a_third_is_missing_and_told_otherwise(share, flags):
     detections, candidates, volume = detect([Box()])
-    middle = volume.array.shape[0] // 2
-    half = replace(volume, array=volume.array[:middle])
-    cut = replace(detections, working=half, probabilities=detections.probabilities[:middle])
-    members = [m for m in candidates[0].members if m.slice < middle]
-    assert separate_bodies(cut, [SimpleNamespace(members=members)], half).flags == ((Note.CUT,),)
+    slices = sorted(m.slice for m in candidates[0].members)
+    end = slices[0] + round(share * len(slices))
+    part = replace(volume, array=volume.array[:end])
+    cut = replace(detections, working=part, probabilities=detections.probabilities[:end])
+    members = [m for m in candidates[0].members if m.slice < end]
+    bodies = separate_bodies(cut, [SimpleNamespace(members=members)], part)
+    assert bodies.flags == flags
+    assert bodies.warnings == ("All vertebrae reach the outermost slices: their widths and volumes are too small.",)
+    assert not separate_bodies(detections, candidates, volume).warnings
 
 
 def test_the_confidence_of_an_outline_falls_with_its_repairs_and_not_with_its_name(three):

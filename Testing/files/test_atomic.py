@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import platform
 import time
 from pathlib import Path
 
@@ -45,6 +46,54 @@ def test_old_files_are_replaced_and_foreign_ones_stay(tmp_path):
     assert tree(tmp_path) == {"out": None, "out/mine": b"keep", "out/one": b"new"}
 
 
+@pytest.mark.parametrize("possible", [True, False])
+def test_all_that_is_the_users_stays_as_it_was(tmp_path, monkeypatch, possible):
+    if not possible:
+        monkeypatch.setattr(atomic, "exchange", lambda *_: False)
+    target = tmp_path / "out"
+    fill(target.parent, out__one="old")
+    (target / "mine" / "empty").mkdir(parents=True)
+    (target / "mine" / "notes").write_text("keep")
+    (target / "mine").chmod(0o750)
+    (target / "link").symlink_to("nowhere")
+    target.chmod(0o710)
+    inode = (target / "mine" / "notes").stat().st_ino
+    with staged_folder(target) as stage:
+        fill(stage, one="new")
+    assert set(tree(tmp_path)) == {f"out{n}" for n in ("", "/one", "/link", "/mine", "/mine/empty", "/mine/notes")}
+    assert (target / "link").readlink() == Path("nowhere") and (target / "mine" / "notes").stat().st_ino == inode
+    assert [oct(p.stat().st_mode)[-3:] for p in (target, target / "mine")] == ["710", "750"]
+
+
+def test_what_another_program_writes_while_the_folders_are_exchanged_is_kept(tmp_path, monkeypatch):
+    real = atomic.exchange
+
+    def late(one, other):
+        (other / "late").write_text("keep")
+        return real(one, other)
+
+    monkeypatch.setattr(atomic, "exchange", late)
+    fill(tmp_path, out__one="old")
+    with staged_folder(tmp_path / "out") as stage:
+        fill(stage, one="new")
+    assert tree(tmp_path / "out") == {"late": b"keep", "one": b"new"}
+
+
+def test_the_working_directory_stays_the_folder_that_it_was(tmp_path, monkeypatch):
+    fill(tmp_path, out__one="old")
+    monkeypatch.chdir(tmp_path / "out")
+    with staged_folder(tmp_path / "out") as stage:
+        fill(stage, one="new")
+    assert Path("one").read_text() == "new"
+
+
+def test_a_file_left_by_a_killed_run_is_removed_by_the_next(tmp_path):
+    left = tmp_path / f".a.spinaltap-{platform.node()}-4194999-00000000"
+    left.write_text("half")
+    write_whole(tmp_path / "a", b"whole")
+    assert tree(tmp_path) == {"a": b"whole"}
+
+
 def test_outdated_files_go_with_their_empty_folder_and_foreign_ones_keep_theirs(tmp_path):
     target = tmp_path / "out"
     for name in ("surfaces/L6.stl", "markups/L6.mrk.json", "markups/notes.txt", "new"):
@@ -73,7 +122,8 @@ def test_a_failed_run_leaves_no_new_folder_and_no_new_parents(tmp_path):
 
 
 @pytest.mark.parametrize("failing", range(7))
-def test_if_moving_in_fails_half_way_all_files_move_back(tmp_path, monkeypatch, failing):
+def test_if_moving_one_by_one_fails_half_way_all_files_move_back(tmp_path, monkeypatch, failing):
+    monkeypatch.setattr(atomic, "exchange", lambda *_: False)
     fill(tmp_path, out__a="old", out__b="old", out__gone="old", out__mine="keep")
     before = tree(tmp_path)
     calls = []

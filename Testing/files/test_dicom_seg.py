@@ -109,6 +109,12 @@ def test_files_of_another_geometry_are_refused(series, tmp_path):
     assert not (tmp_path / "seg.dcm").exists()
 
 
+def test_a_missing_slice_is_named(series, tmp_path):
+    files = [file for file in series[0] if file.name != "2.dcm"]
+    with pytest.raises(ValueError, match=r"between slice 2 and slice 3 of 4 \(8 mm apart, the others 4 mm\)"):
+        write_dicom_seg(tmp_path / "seg.dcm", labelled(series[1])[:, :, :4], files)
+
+
 def test_no_files_and_files_that_are_no_dicom_are_refused(series, tmp_path):
     with pytest.raises(ValueError, match="none were given"):
         write_dicom_seg(tmp_path / "seg.dcm", labelled(series[1]), [])

@@ -104,8 +104,8 @@ def test_a_file_that_is_no_image_is_refused(tmp_path, capfd, suffix, content):
 
 
 def test_a_picture_of_another_format_is_refused(tmp_path, capfd):
-    sitk.WriteImage(sitk.Cast(sagittal_image()[:, :, 3], sitk.sitkUInt8), str(tmp_path / "slice.png"))
-    assert "is not a NIfTI, NRRD, MetaImage or DICOM file" in refusal(tmp_path / "slice.png", capfd)
+    sitk.WriteImage(sitk.Cast(sagittal_image()[:, :, 3], sitk.sitkUInt8), str(tmp_path / "slice.bmp"))
+    assert "is not a NIfTI, NRRD, MetaImage or DICOM file" in refusal(tmp_path / "slice.bmp", capfd)
 
 
 @pytest.mark.parametrize("share", [0.5, 0.9, 0.999])
@@ -183,9 +183,40 @@ def test_a_single_slice_of_another_plane_or_of_none_is_refused(tmp_path, capfd):
     for part, plane in ((np.s_[:, 3:4, :], "axial"), (np.s_[2:3, :, :], "coronal")):
         image = sagittal_image()[part]
         assert f"holds a single {plane} slice" in refusal(write(tmp_path / "a.nii", image), capfd)
-    assert "holds a single slice (7 x 14 voxels)" in refusal(
-        write(tmp_path / "b.nii", sagittal_image()[:, :, 4]), capfd
-    )
+    said = refusal(write(tmp_path / "b.nii", sagittal_image()[:, :, 4]), capfd)
+    assert "holds a single slice (7 x 14 voxels)" in said and "--pixel-mm" in said
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.nii.gz", "a.nrrd", "a.mha"])
+def test_a_picture_is_a_sagittal_slice_where_its_pixel_size_is_given(tmp_path, name):
+    pixels = np.arange(1, 71, dtype=np.uint8).reshape(10, 7)
+    volume = load_volume(write(tmp_path / name, sitk.GetImageFromArray(pixels)), pixel_mm=0.8)
+    np.testing.assert_array_equal(volume.array, pixels[None])
+    np.testing.assert_allclose(volume.spacing_mm, (4.0, 0.8, 0.8))
+    np.testing.assert_allclose(volume.matrix[:3, 1:3] / 0.8, [[0, 0], [0, 1], [-1, 0]], atol=1e-9)
+    assert volume.name == "a" and "head at the top" in volume.warnings[0]
+    assert volume.to_source(volume.array).GetSize() == (7, 10, 1)
+
+
+def test_grey_values_stored_as_colours_are_grey_and_colours_are_refused(tmp_path):
+    grey = np.random.default_rng(0).integers(0, 255, (10, 7, 1), np.uint8)
+    path = write(tmp_path / "a.png", sitk.GetImageFromArray(np.repeat(grey, 3, axis=2), isVector=True))
+    np.testing.assert_array_equal(load_volume(path, pixel_mm=1.0).array[0], grey[..., 0])
+    colour = np.random.default_rng(0).integers(0, 255, (10, 7, 3), np.uint8)
+    with pytest.raises(ValueError, match="colour picture"):
+        load_volume(write(tmp_path / "b.png", sitk.GetImageFromArray(colour, isVector=True)), pixel_mm=1.0)
+
+
+@pytest.mark.parametrize("pixel_mm", [None, 0.0, -1.0, float("nan")])
+def test_a_picture_needs_a_pixel_size_above_zero(tmp_path, pixel_mm):
+    path = write(tmp_path / "a.png", sitk.GetImageFromArray(np.eye(9, dtype=np.uint8)))
+    with pytest.raises(ValueError, match="--pixel-mm" if pixel_mm is None else "above zero"):
+        load_volume(path, pixel_mm=pixel_mm)
+
+
+def test_a_file_with_three_dimensions_keeps_its_own_pixel_size(tmp_path):
+    with pytest.raises(ValueError, match="leave out --pixel-mm"):
+        load_volume(write(tmp_path / "a.nii", sagittal_image()), pixel_mm=1.0)
 
 
 @pytest.mark.parametrize(

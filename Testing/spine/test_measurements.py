@@ -50,6 +50,12 @@ def test_parallel_plates_are_as_far_apart_as_they_are():
     assert values["disc_angle_deg"] == pytest.approx(0, abs=1e-9)
 
 
+def test_a_collapsed_disc_has_no_height_below_zero():
+    low, high = column(("L4", "L3"), pitch=24, height=26)
+    values = measure_disc(high, low, *values_of(high, low))
+    assert [v for k, v in values.items() if k.startswith("disc_height")] == [0, 0, 0, 0]
+
+
 def test_a_slip_does_not_change_the_disc_height_but_its_plain_distance():
     low = vertebra("L5", box_corners((0, 0, 0)))
     high = vertebra("L4", box_corners((0, -8, 36)))

@@ -122,7 +122,7 @@ class Poster:
         """Return one table per region, and a caption."""
         parts = []
         for region in REGIONS:
-            heading = [f"{region} spine", "precision", "recall", "levels right", "in order", "scans without a slip"]
+            heading = [f"{region} spine", "precision", "recall", "levels right", "in order", "scans without a miscount"]
             rows = [heading]
             for method in METHODS:
                 f = self.figures(method, region)
@@ -136,9 +136,10 @@ class Poster:
         """Return what the figures mean, and what the networks were trained on."""
         seen = " ".join(f"The {name}: {text}." for name, text in self.networks.items())
         return (
-            "Synthetic scans of people that no network has seen. Precision, recall: centroid inside the true body, one "
-            "to one. Levels right, and in order (found with the right level from S1 upwards, to the first slip): of "
-            f"all vertebrae in view. A square has {TILE_PX} px a side. {seen}"
+            "Synthetic scans of people that are not in any training set. Precision and recall: a vertebra counts as "
+            "found if a centroid lies inside the true body, one to one. Levels right: share of all vertebrae in view "
+            "that are found with the right level. In order: the same, counted from S1 up to the first miscount. The "
+            f"square has sides of {TILE_PX} px. {seen}"
         )
 
     def as_json(self) -> dict[str, Any]:

@@ -48,15 +48,55 @@ def render(batch: LabelBatch, warp: Warp, view: View, config: AppearanceConfig, 
     contrast = draw_contrast(config.kind_weights, chance, len(batch)).repeated(batch.slices)
     chance = chance.shared(batch.slices)
     image = _object(batch, warp, contrast, config, chance)
-    image = apply_texture(image, view.tissue, chance, config.texture)
-    image = apply_bodies(image, view.instance, chance, config.texture)
-    image = void_flow(image, view.tissue, config, chance)
-    image = bloom_metal(image, view.tissue, chance)
-    image = image * draw_shading(view.points, image.shape[-1], config, chance)
-    reference = _reference(image, view.instance)[:: batch.slices].repeat_interleave(batch.slices)
-    image = acquire(image, reference, config, chance)
-    image = add_rarities(image, config, chance)
+    image = acquired(image, view.tissue, view.instance, view.points, batch.slices, config, chance)
     return normalise_tiles(_displayed(image, view.inside, config, chance, batch.slices))
+
+
+def render_planes(
+    tissue: torch.Tensor, instance: torch.Tensor, points: torch.Tensor, config: AppearanceConfig,
+    weights: list[float], chance: Chance,
+) -> torch.Tensor:  # fmt: skip
+    """Return the images of parallel planes of one scan, as displayed.
+
+    Parameters
+    ----------
+    tissue : int32 Tensor, shape (k, side, side)
+        `Tissue` value of each pixel.
+    instance : uint8 Tensor, shape (k, side, side)
+        0, or the number of the body.
+    points : Tensor, shape (vertebrae, 5, 2)
+        (row, column) of corners and centroids, px, NaN where unknown.
+    config : AppearanceConfig
+    weights : list of float
+        Weights of the kinds of sequence, in the order of `sequences.SEQUENCES`.
+    chance : Chance
+
+    Returns
+    -------
+    Tensor, shape (k, side, side)
+    """
+    k = len(tissue)
+    contrast = draw_contrast(weights, chance, 1)
+    chance = chance.shared(k)
+    image = contrast.mean[0][tissue]
+    fine = instance.repeat_interleave(SUPERSAMPLING, 1).repeat_interleave(SUPERSAMPLING, 2)
+    image = acquired(image, tissue, fine, points[None].expand(k, -1, -1, -1), k, config, chance)
+    return _displayed(image, torch.ones_like(image, dtype=torch.bool), config, chance, k)
+
+
+def acquired(
+    image: torch.Tensor, tissue: torch.Tensor, instance: torch.Tensor, points: torch.Tensor, slices: int,
+    config: AppearanceConfig, chance: Chance,
+) -> torch.Tensor:  # fmt: skip
+    """Return objects (n, side, side) as a scanner shows them: texture, artefacts, shading, resolution and noise."""
+    image = apply_texture(image, tissue, chance, config.texture)
+    image = apply_bodies(image, instance, chance, config.texture)
+    image = void_flow(image, tissue, config, chance)
+    image = bloom_metal(image, tissue, chance)
+    image = image * draw_shading(points, image.shape[-1], config, chance)
+    reference = _reference(image, instance)[::slices].repeat_interleave(slices)
+    image = acquire(image, reference, config, chance)
+    return add_rarities(image, config, chance)
 
 
 def _object(

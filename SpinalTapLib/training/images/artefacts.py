@@ -56,14 +56,14 @@ def bloom_metal(image: torch.Tensor, tissue: torch.Tensor, chance: Chance) -> to
     chosen = metal.flatten(1).any(1).nonzero().flatten()
     if not len(chosen):
         return image
-    m = len(chosen)
+    n = len(image)  # drawn for all images: metal may lie in some slices of a scan only
     spread = functional.avg_pool2d(metal[chosen, None], 9, 1, 4)
     spread = functional.avg_pool2d(spread, 7, 1, 3)[:, 0]
-    level = chance.uniform(0.03, 0.25, m, 1, 1)
+    level = chance.uniform(0.03, 0.25, n, 1, 1)[chosen]
     void = torch.sigmoid((spread - level) * 40)
     rim = torch.sigmoid((torch.roll(spread, 3, 1) - level) * 40) * (1 - void)
     image = image.clone()
-    bright = chance.uniform(0, 1.5, m, 1, 1) * image[chosen].amax((1, 2), keepdim=True)
+    bright = chance.uniform(0, 1.5, n, 1, 1)[chosen] * image[chosen].amax((1, 2), keepdim=True)
     image[chosen] = image[chosen] * (1 - void) + rim * bright
     return image
 

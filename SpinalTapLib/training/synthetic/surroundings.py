@@ -6,6 +6,8 @@ them.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from .random_spine import SyntheticSpine
@@ -46,17 +48,21 @@ def half_width(spine: SyntheticSpine, frame: SpinalFrame) -> np.ndarray:
 
 
 def paint_surroundings(canvas: np.ndarray, spine: SyntheticSpine, grid: Grid, frame: SpinalFrame) -> None:
-    """Fill a canvas, shape (rows, columns), with all tissues except the spine."""
+    """Fill a canvas, shape (rows, columns), with all tissues except the spine.
+
+    A "shift" in the spine's habit moves muscles, organs and vessels along the spine, by so many levels.
+    """
     rng = np.random.default_rng(spine.seed)  # the same organs in every plane of this person
     depth, width = half_depth(spine, frame), half_width(spine, frame)
     coarse = grid.points(slice(0, None, 8), slice(0, None, 8))
     noise = _Noise(rng, coarse, grid, spine.habit["scale_organs"])
+    head_frame, frame = frame, replace(frame, level=frame.level + np.float32(spine.habit.get("shift", 0.0)))
     _back(canvas, spine, frame, noise)
     _cavity(canvas, spine, frame, depth, noise)
     _beside(canvas, spine, frame, depth, width, noise)
     _vessels(canvas, spine, frame, depth, noise)
     _outline(canvas, spine, frame, noise)
-    _head(canvas, spine, frame, noise)
+    _head(canvas, spine, head_frame, noise)
 
 
 class _Noise:

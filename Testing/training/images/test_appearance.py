@@ -229,6 +229,7 @@ def test_flow_voids_are_in_fluid_only_and_metal_leaves_a_hole():
     bloomed = bloom_metal(torch.ones(3, 48, 48), tissue, Chance(15))
     assert float(bloomed[0, 24, 34]) < 0.2
     assert torch.equal(bloomed[1:], torch.ones(2, 48, 48))
+    assert torch.equal(bloom_metal(torch.ones(3, 48, 48), tissue, Chance(15).shared(3))[1:], torch.ones(2, 48, 48))
 
 
 def test_rare_artefacts_leave_the_other_tiles_alone():

@@ -1,0 +1,68 @@
+"""Turns: where the picture can be named in another position, it is said which, and otherwise nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from SpinalTapLib.counting.turns import TURNS, Turn, better_turn
+from SpinalTapLib.scans.volume import SagittalVolume
+
+RIGHT = np.arange(7 * 5 * 6).reshape(7, 5, 6)
+"""A picture that is known when it lies right."""
+
+
+def _volume(array: np.ndarray) -> SagittalVolume:
+    matrix = np.array([[-3.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
+    return SagittalVolume(array, matrix, "scan")
+
+
+def _undone(turn: Turn) -> np.ndarray:
+    """Return the picture that this turn puts right."""
+    return next(t(RIGHT) for t in TURNS if np.array_equal(turn(t(RIGHT)), RIGHT))
+
+
+def _is_right(volume: SagittalVolume) -> bool:
+    return np.array_equal(volume.array, RIGHT[1:6])
+
+
+def _ask(array: np.ndarray, count: int = 0, sure: float = 0.9, beside: int = 0, right: int = 6) -> Turn | None:
+    def found(volume):
+        sideways = volume.array.shape[1:] != array.shape[1:]
+        return (None,) * (right if _is_right(volume) else beside if sideways else count)
+
+    def named(volume, candidates):
+        return (sure,) * len(candidates) if _is_right(volume) else ()
+
+    return better_turn(_volume(array), count, found, named)
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_the_position_in_which_the_picture_can_be_named_is_found(turn):
+    assert _ask(_undone(turn)) == turn
+
+
+def test_a_picture_that_cannot_be_named_in_any_position_is_not_doubted():
+    assert _ask(_undone(Turn(2)), count=5, sure=0.6) is None
+    assert _ask(_undone(Turn(2)), count=5, right=2) is None
+
+
+def test_many_more_vertebrae_sideways_are_enough():
+    assert _ask(_undone(Turn(2)), count=1, sure=0.0, beside=5).is_sideways
+    assert _ask(_undone(Turn(2)), count=4, sure=0.0, beside=6) is None
+
+
+@pytest.mark.parametrize(
+    ("turn", "words"),
+    [(Turn(1), "lying on its side"), (Turn(2), "upside down"), (Turn(0, True), "from front to back"),
+     (Turn(2, True), "from top to bottom"), (Turn(3, True), "lying on its side")],
+)  # fmt: skip
+def test_it_is_said_in_one_sentence(turn, words):
+    assert words in turn.sentence and turn.sentence.count(".") == 1
+
+
+def test_a_single_slice_is_looked_at_too():
+    widths = []
+    volume = SagittalVolume(RIGHT[:1], np.diag([1.0, 1, 1, 1]))
+    better_turn(volume, 0, lambda v: widths.append(v.spacing_mm[0]) or (), lambda *_: ())
+    assert set(widths) == {4.0}
