@@ -127,7 +127,9 @@ class Cluster:
     waiting = 1000  # enough for an adaptive cluster to see how much there is to do
     lost: tuple[type[BaseException], ...] = ()
 
-    def __init__(self, scheduler: str, resources: Mapping[str, float] | None = None, work: Work = segment_job) -> None:
+    def __init__(
+        self, scheduler: str, resources: Mapping[str, float] | None = None, work: Work = segment_job
+    ) -> None:
         try:
             import distributed
         except ImportError:

@@ -37,7 +37,9 @@ class Part:
 
     def __post_init__(self) -> None:
         if not 1 <= self.number <= self.count:
-            raise ValueError(f"A part is K/N with K from 1 to N, such as 3/20; got {self.number}/{self.count}.")
+            raise ValueError(
+                f"A part is K/N with K from 1 to N, such as 3/20; got {self.number}/{self.count}."
+            )
 
     def of(self, scans: Sequence[Scan]) -> Sequence[Scan]:
         """Return every `count`-th scan, so that neighbours, which are often alike, go to different parts."""

@@ -218,5 +218,5 @@ class _Writer:
 
 def _title(name: str) -> str:
     """Return the meaning of a measurement: ``"Disc height anterior"`` for ``"disc_height_anterior_mm"``."""
-    words = [word for word in name.split("_") if word not in ("mm", "deg")]
+    words = [word for word in name.split("_") if word not in ("mm", "mm2", "deg")]
     return " ".join(words).capitalize()
