@@ -117,8 +117,8 @@ def segment_job(job: Job, segment: Callable[..., Any] | None = None) -> Row:
     UnfitWorker
         If the installation differs from the one that started the run.
     """
-    if segment is None:
-        from ..result_folder import segment_file as segment
+    from ..result_folder import segment_file
+
     _check_installation(job)
     with _one_at_a_time, locked(job.output, job.scan.name, wait=False) as is_free:
         if not is_free:
@@ -126,7 +126,7 @@ def segment_job(job: Job, segment: Callable[..., Any] | None = None) -> Row:
         if job.standing():  # done by another run, or by this one, in a process that ended before it could answer
             return row_of(job.folder) or job.row(DONE)
         with _time_limit(job):
-            return _segmented(job, segment)
+            return _segmented(job, segment or segment_file)
 
 
 def _segmented(job: Job, segment: Callable[..., Any]) -> Row:

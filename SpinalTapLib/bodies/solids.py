@@ -119,7 +119,16 @@ class Solid:
 
 
 def solid_of(outline: Outline, matrix: np.ndarray) -> Solid | None:
-    """Reconstruct a solid from the slices of an outline.
+    """Return the solid of a body or disc: as `interpolated`, of one piece, without cavities and tunnels."""
+    solid = interpolated(outline, matrix)
+    if solid is None:
+        return None
+    field = _one_ball(solid.field)
+    return Solid(field, solid.matrix) if (field > 0).any() else None
+
+
+def interpolated(outline: Outline, matrix: np.ndarray) -> Solid | None:
+    """Reconstruct a solid from the slices of an outline; it may have several pieces, cavities and tunnels.
 
     Parameters
     ----------
@@ -131,7 +140,7 @@ def solid_of(outline: Outline, matrix: np.ndarray) -> Solid | None:
     Returns
     -------
     Solid or None
-        None if no slice shows at least `_LEAST_PIXELS` pixels, or the resulting solid is empty.
+        None if no slice shows at least `_LEAST_PIXELS` pixels.
     """
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
     shown = np.flatnonzero((outline.probability > 0.5).sum((1, 2)) >= _LEAST_PIXELS)
@@ -148,8 +157,7 @@ def solid_of(outline: Outline, matrix: np.ndarray) -> Solid | None:
     field = _with_volume(field, spacing / [steps, 1, 1], volume)
     change = np.diag([1 / steps, 1, 1, 1])
     change[:3, 3] = outline.window.first + first, *outline.window.corner
-    field = _one_ball(field)
-    return Solid(field, matrix @ change) if (field > 0).any() else None
+    return Solid(field, matrix @ change)
 
 
 def _distances(probability: np.ndarray, spacing: np.ndarray) -> np.ndarray:

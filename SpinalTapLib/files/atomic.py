@@ -15,7 +15,7 @@ import time
 import uuid
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from ..errors import check_name, reason
 
@@ -295,7 +295,7 @@ def _link(source: Path, place: Path) -> None:
 
 def exchange(one: Path, other: Path) -> bool:
     """Exchange two folders on one disk in a single step; return False if the system can't."""
-    library = ctypes.CDLL(None, use_errno=True) if os.name == "posix" else None
+    library: Any = ctypes.CDLL(None, use_errno=True) if os.name == "posix" else None
     first, second = os.fsencode(one), os.fsencode(other)
     if sys.platform == "linux" and hasattr(library, "renameat2"):
         here, swap = -100, 2  # AT_FDCWD and RENAME_EXCHANGE: from linux/fcntl.h and linux/fs.h

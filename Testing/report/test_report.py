@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from spines_by_hand import column, painted, spine_of, vertebra
 
 from SpinalTapLib.report.canvas import Page
-from SpinalTapLib.report.report import draw_report, report_png
+from SpinalTapLib.report.report import draw_report, report_png, side_view
 from SpinalTapLib.report.sidebar import draw_table
-from SpinalTapLib.report.style import confidence_colour
+from SpinalTapLib.report.style import MARGIN_PX, confidence_colour
 from SpinalTapLib.report.views import spread
 from SpinalTapLib.spine import levels
 from SpinalTapLib.spine.confidence import word
 from SpinalTapLib.spine.measurements import measure_spine
+from SpinalTapLib.spine.segments import segment_of
 from SpinalTapLib.spine.summary import source_sentence
 from SpinalTapLib.spine.vertebra import SeedBox
 
@@ -105,6 +106,18 @@ def test_the_3d_picture_is_shown_whole_in_its_own_proportions(measured):
     assert width > 500
 
 
+def test_structures_beside_the_bodies_are_outlined_when_they_are_in_the_label_map(measured, picture):
+    spine, volume = measured
+    labels = spine.label_map.copy()
+    rows, columns = (np.argwhere(labels).mean(0)[1:] + (0, -30)).astype(int)
+    labels[:, rows : rows + 20, columns : columns + 12] = levels.CANAL_VALUE
+    drawn = draw_report(replace(spine, label_map=labels), volume).astype(int)
+    changed = drawn[np.abs(drawn - picture).sum(-1) > 200]
+    assert len(changed) > 60
+    colour = np.array(segment_of(levels.CANAL_VALUE).colour)
+    assert np.allclose(np.median(changed, axis=0) / colour, 1, atol=0.3)
+
+
 def test_without_label_map_vertebrae_levels_or_with_one_vertebra_there_is_still_a_report(measured):
     spine, volume = measured
     unnamed = tuple(replace(v, level=None, label_value=101 + i) for i, v in enumerate(spine.vertebrae))
@@ -124,3 +137,13 @@ def test_long_notes_make_a_row_taller_instead_of_running_out_of_the_page(measure
     page = Page(900, 800, (0, 0, 0))
     assert draw_table(page, 0, 10, long) > draw_table(Page(900, 800, (0, 0, 0)), 0, 10, spine)
     assert page.rgb()[:, 785:].max() == 0
+
+
+def test_the_side_view_can_be_cut_out_of_a_report(measured, picture):
+    _, volume = measured
+    view = side_view(picture)
+    rows, columns = view.shape[:2]
+    tops = (t for t in range(200) if np.array_equal(picture[t : t + rows, MARGIN_PX : MARGIN_PX + columns], view))
+    assert next(tops, None)
+    assert abs(rows / columns - volume.array.shape[1] / volume.array.shape[2]) < 0.02
+    assert side_view(picture[:50, :50]).shape == (50, 50, 3)

@@ -44,13 +44,15 @@ import worker_road
 from batch_stand_in import Here
 from block_spine import BlockSpine
 
-from SpinalTapLib import pipeline, result_folder
+from SpinalTapLib import result_folder
 from SpinalTapLib.batch import engines
 from SpinalTapLib.batch.locks import LOCKS_FOLDER
 from SpinalTapLib.batch.state import STATE_NAME
 from SpinalTapLib.batch.work import segment_job
+from SpinalTapLib.bodies.surfaces import surface_of
 from SpinalTapLib.cli.main import main
 from SpinalTapLib.files import result_files
+from SpinalTapLib.files.evidence_file import evidence_bytes
 from SpinalTapLib.worker import exchange
 from SpinalTapLib.worker.server import Worker
 
@@ -194,7 +196,7 @@ def _worker_segment(home: Path) -> int:
 
 def _worker_recount(home: Path) -> int:
     spine = json.loads((home / "run/one.json").read_text())
-    edits = [{"dropped_lps_mm": spine["vertebrae"][1]["centroid_lps_mm"]}]
+    edits = [{"dropped_lps_mm": spine["vertebrae"][1]["centroid"]}]
     request = {"command": "recount", "folder": str(home / "next"), "from": str(home / "run"), "answer": "two"}
     return _asked(home, {**request, "spine": spine, "edits": edits})
 
@@ -258,24 +260,25 @@ COMMANDS = {
 def stand_ins() -> None:
     """Put stand-ins in place of everything that takes time and touches no file."""
     torch.set_num_threads(1)
-    real = pipeline.segment_spine
-    found: dict[tuple, object] = {}
-
-    def segment_once(volume, seed=None, *, options=None, progress=None, cancelled=None):
-        key = volume.array.shape
-        if key not in found:
-            found[key] = worker_road.segment_spine(volume, seed, options=options, progress=lambda *_: None)
-        return found[key]
-
-    assert real is result_folder.segment_spine
-    result_folder.segment_spine = segment_once
+    spines = {}
+    for name in ("a", "b"):
+        volume = _scan(name)
+        spines[volume.array.shape] = worker_road.segment_spine(volume, progress=lambda *_: None)
+    contents = {shape: evidence_bytes(spine.evidence) for shape, spine in spines.items()}
+    surface = surface_of(next(iter(spines.values())).evidence.bodies.solids[0])
+    result_folder.segment_spine = lambda volume, *_, **__: spines[volume.array.shape]
+    result_folder.evidence_bytes = lambda evidence: contents[evidence.volume.array.shape]
+    result_folder.read_evidence = lambda path, volume, *_: _read(path) and spines[volume.array.shape].evidence
+    result_folder.part_surface = lambda bodies, position: surface
     result_folder.render_surfaces = lambda *_, **__: None
     result_files.report_png = lambda *_: b"a picture"
     engines.Processes = lambda jobs: Here(jobs, segment_job)
     time.perf_counter = lambda: 0.0  # a result's seconds, the only thing that differs from run to run
     worker_road.detector_in_place().__enter__()
-    for name in ("a", "b"):
-        segment_once(_scan(name))
+
+
+def _read(path: Path) -> bytes:
+    return Path(path).read_bytes()
 
 
 def _scan(name: str):
