@@ -117,7 +117,7 @@ def gather(
 
 
 def rounded(probabilities: np.ndarray) -> np.ndarray:
-    """Return probabilities, any shape, rounded to `PROBABILITY_STEPS`, float16."""
+    """Return probabilities, shape (slices, ...), rounded to `PROBABILITY_STEPS`, float16."""
     return from_steps(to_steps(probabilities))
 
 
@@ -130,9 +130,12 @@ def to_steps(probabilities: np.ndarray) -> np.ndarray:
 
 
 def from_steps(steps: np.ndarray) -> np.ndarray:
-    """Return integer steps, uint8, as probabilities, float16; the inverse of `to_steps`."""
+    """Return integer steps, uint8, shape (slices, ...), as probabilities, float16; the inverse of `to_steps`."""
     table = (np.arange(PROBABILITY_STEPS + 1, dtype=np.float32) / PROBABILITY_STEPS).astype(np.float16)
-    return table[steps]
+    out = np.empty(steps.shape, np.float16)
+    for k, plane in enumerate(steps):  # slice by slice: as indices, the steps take eight times as much memory
+        out[k] = table[plane]
+    return out
 
 
 def slices_of(label_map: np.ndarray, value: int) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from .options import LADDER_MODEL, LEVELS_MODEL, PARTS_MODEL
@@ -126,3 +127,33 @@ def _numbers(version: str) -> tuple[int, ...]:
 def are_genuine(weights: bytes, card: Mapping[str, Any]) -> bool:
     """Return whether the SHA-256 of the content of a weights file is the one in its model card."""
     return hashlib.sha256(weights).hexdigest() == card["sha256"]
+
+
+WEIGHTS_SUFFIX, CARD_SUFFIX = ".pt", ".json"
+
+
+def weights_path(name_or_path: str | Path) -> Path:
+    """Return the weights file of a name or a path; a single word without suffix is the name of shipped weights."""
+    path = Path(name_or_path)
+    if path.suffix != WEIGHTS_SUFFIX and len(path.parts) == 1:
+        return resource_path("Models", path.name + WEIGHTS_SUFFIX)
+    return path
+
+
+def stated_digest(name_or_path: str | Path) -> str:
+    """Return the SHA-256 that a model card states for its weights, without reading the weights.
+
+    Raises
+    ------
+    ValueError
+        If the weights or their card are missing, or the card can't be read.
+    """
+    path = weights_path(name_or_path)
+    card = path.with_suffix(CARD_SUFFIX)
+    missing = next((file for file in (path, card) if not file.is_file()), None)
+    if missing is not None:
+        raise ValueError(f"The weights file {missing} is missing: install SpinalTap again, or use other weights.")
+    try:
+        return str(json.loads(card.read_text(encoding="utf-8"))["sha256"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"The model card {card} cannot be read ({error}): install SpinalTap again.") from error

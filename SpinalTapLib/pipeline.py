@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -85,7 +86,7 @@ def segment_spine(
     with stages.stage("prepare", "Preparing the slices"):
         working = working_volume(volume)
     with stages.stage("load", "Loading the network"):
-        network, card = load_network(options.model, device, pixel_mm=WORKING_PIXEL_MM)
+        network, card = _part_network(options.model, device)
     with stages.stage("detect", "Looking for vertebrae") as report:
         detections, device = _detect(network, device, working, report)
     with stages.stage("link", "Joining the slices"):
@@ -207,7 +208,7 @@ def _detect(
     except torch.cuda.OutOfMemoryError:  # PyTorch before 2.5 has no torch.OutOfMemoryError
         _log.warning("The graphics card has too little free memory; running on the processor.")
     torch.cuda.empty_cache()
-    return PartDetector(network.cpu(), "cpu").detect(working, progress), "cpu"
+    return PartDetector(deepcopy(network).cpu(), "cpu").detect(working, progress), "cpu"
 
 
 def _doubted(
@@ -267,6 +268,12 @@ def _name(spine: Spine, seed: SeedBox | None, options: Options, stages: Stages) 
     with stages.stage("measure", "Measuring"):
         answer = measure_spine(answer, evidence.volume.matrix)
     return replace(answer, seconds={**spine.seconds, **stages.seconds})
+
+
+@lru_cache(maxsize=2)
+def _part_network(name: str, device: str) -> tuple[Any, dict[str, Any]]:
+    """Return the part network and its card; cached, so that a process that segments many scans loads it once."""
+    return load_network(name, device, pixel_mm=WORKING_PIXEL_MM)
 
 
 @lru_cache(maxsize=4)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ from .bodies.surfaces import surface_of
 from .corrections import Correction, Count, History, Seed
 from .evidence import Evidence
 from .files.atomic import check_writable
-from .files.changes_file import CHANGES_NAME, changes_bytes, read_changes
+from .files.changes_file import changes_bytes, read_changes
 from .files.evidence_file import EVIDENCE_NAME, evidence_bytes, read_evidence
 from .files.ownership import check_output
-from .files.result_files import DICOM_NAME, JSON_NAME, read_result, write_result
+from .files.result_files import read_result, write_result
+from .files.result_names import CHANGES_NAME, DICOM_NAME, JSON_NAME, SR_NAME
 from .files.spine_json import read_spine_json
 from .pipeline import Options, recount, segment_spine
 from .progress import CancelledCallback, ProgressCallback, Stages
@@ -26,7 +27,10 @@ from .scans.volume import SagittalVolume, load_volume
 from .spine.segments import segment_of
 from .spine.vertebra import SeedBox, Spine
 
-_DICOM_WENT = f"{DICOM_NAME} showed the earlier levels and was removed; write it again with dicom-seg."
+_DICOM_WENT = {
+    DICOM_NAME: f"{DICOM_NAME} showed the earlier levels and was removed; write it again with dicom-seg.",
+    SR_NAME: f"{SR_NAME} showed the earlier levels and was removed; write it again with dicom-sr.",
+}
 _SOURCE_KEYS = ("path", "series", "pixel_mm")
 """Entries of spine.json's ``input`` from which the scan is read again."""
 _SEGMENT_SHARES = {"read": 0.02, "segment": 0.7, "write": 0.28}
@@ -42,8 +46,10 @@ def segment_file(
     *,
     series: str | int | None = None,
     pixel_mm: float | None = None,
+    files: Sequence[Path] = (),
     options: Options | None = None,
     surface_format: str = "stl",
+    extra: Mapping[str, bytes] | None = None,
     progress: ProgressCallback | None = None,
     cancelled: CancelledCallback | None = None,
 ) -> Spine:
@@ -51,7 +57,7 @@ def segment_file(
 
     Parameters
     ----------
-    path, series, pixel_mm
+    path, series, pixel_mm, files
         As for `load_volume`.
     output : path
         The result folder; checked before the segmentation starts.
@@ -59,6 +65,8 @@ def segment_file(
         As for `segment_spine`.
     surface_format : str
         One of `options.SURFACE_FORMATS`.
+    extra : mapping of str to bytes, optional
+        More files of the result folder: relative name to content.
 
     Returns
     -------
@@ -76,7 +84,7 @@ def segment_file(
     check_writable(output)
     stages = Stages(_SEGMENT_SHARES, progress, cancelled)
     with stages.stage("read", "Reading the scan"):
-        volume = load_volume(path, series, pixel_mm)
+        volume = load_volume(path, series, pixel_mm, files)
     with stages.stage("segment", "Preparing the slices") as report:
         spine = segment_spine(volume, seed, options=options, progress=_inner(report), cancelled=cancelled)
     source: dict[str, Any] = {"path": str(Path(path).resolve())}
@@ -86,7 +94,7 @@ def segment_file(
         source["pixel_mm"] = float(pixel_mm)
     options = options or Options()
     history = (Count(seed, options.steps, options.method),)
-    return _finished(spine, volume, output, source, surface_format, stages, history)
+    return _finished(spine, volume, output, source, surface_format, stages, history, extra=extra)
 
 
 def reseed_folder(
@@ -131,28 +139,85 @@ def reseed_folder(
     """
     folder = Path(folder)
     output = folder if output is None else Path(output)
-    source = {k: v for k, v in read_spine_json(folder / JSON_NAME)["input"].items() if k in _SOURCE_KEYS}
+    read_spine_json(folder / JSON_NAME)  # "no result" is the first thing to say
     check_output(output, scan)
     check_writable(output)
     stages = Stages(_RESEED_SHARES, progress, cancelled)
     with stages.stage("read", "Reading the result"):
-        volume = _scan_again(source, scan)
-        spine = read_result(folder)
-        history = read_changes(folder / CHANGES_NAME, spine.seed)
-        seen = read_evidence(folder / EVIDENCE_NAME, volume)
+        stored = open_result(folder, scan)
     with stages.stage("segment", "Counting the levels") as report:
-        present = replace(spine, evidence=history[-1].applied(seen))
-        history = (correction or Seed()).history(present, history)
+        changed = stored.corrected(correction or Seed(), count, progress=_inner(report), cancelled=cancelled)
+    return _finished(
+        changed.spine, changed.volume, output, changed.source, surface_format, stages, changed.history,
+        changed.evidence_bytes,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class StoredResult:
+    """A result folder in memory, ready for corrections; nothing is written until `written`.
+
+    Attributes
+    ----------
+    volume : SagittalVolume
+        The scan.
+    spine : Spine
+        The present result.
+    history : tuple of Count
+        Its counts, the present one last.
+    source : mapping
+        Entries of spine.json about the input: its ``path`` and ``series``.
+    seen : Evidence
+        The detector's evidence, from before any edit.
+    evidence_bytes : bytes
+        The content of its file.
+    """
+
+    volume: SagittalVolume
+    spine: Spine
+    history: History
+    source: Mapping[str, Any]
+    seen: Evidence
+    evidence_bytes: bytes
+
+    def corrected(
+        self,
+        correction: Correction,
+        count: Mapping[str, Any] | None = None,
+        *,
+        progress: ProgressCallback | None = None,
+        cancelled: CancelledCallback | None = None,
+    ) -> StoredResult:
+        """Return the result after a correction; arguments and errors as for `reseed_folder`."""
+        present = replace(self.spine, evidence=self.history[-1].applied(self.seen))
+        history = correction.history(present, self.history)
         history = (*history[:-1], replace(history[-1], **(count or {})))
-        spine = _counted(present, seen, history[-1], _inner(report), cancelled)
+        spine = _counted(present, self.seen, history[-1], progress, cancelled)
+        return replace(self, spine=replace(spine, earlier=None), history=history)  # the history is what undo needs
+
+    def written(self, output: str | Path, surface_format: str = "stl") -> Spine:
+        """Write the result folder as a whole; see `write_folder`."""
+        return write_folder(
+            self.spine, self.volume, output, self.source, history=self.history, evidence=self.evidence_bytes,
+            surface_format=surface_format,
+        )  # fmt: skip
+
+
+def open_result(folder: str | Path, scan: str | Path | None = None) -> StoredResult:
+    """Read a result folder with its scan and evidence; arguments and errors as for `reseed_folder`."""
+    folder = Path(folder)
+    source = {k: v for k, v in read_spine_json(folder / JSON_NAME)["input"].items() if k in _SOURCE_KEYS}
+    volume = scan_of(source, scan)
     if scan is not None:
         source["path"] = str(Path(scan).resolve())
-    evidence = (folder / EVIDENCE_NAME).read_bytes()
-    return _finished(spine, volume, output, source, surface_format, stages, history, evidence)
+    spine = read_result(folder)
+    history = read_changes(folder / CHANGES_NAME, spine.seed)
+    seen = read_evidence(folder / EVIDENCE_NAME, volume)
+    return StoredResult(volume, spine, history, source, seen, (folder / EVIDENCE_NAME).read_bytes())
 
 
 def _counted(
-    present: Spine, seen: Evidence, count: Count, progress: ProgressCallback, cancelled: CancelledCallback | None
+    present: Spine, seen: Evidence, count: Count, progress: ProgressCallback | None, cancelled: CancelledCallback | None
 ) -> Spine:
     """Return a new count of the evidence `seen`, with the edits, seed and options of `count`."""
     options = Options(steps=count.steps, method=count.method)
@@ -169,6 +234,7 @@ def _finished(
     stages: Stages,
     history: History,
     evidence: bytes | None = None,
+    extra: Mapping[str, bytes] | None = None,
 ) -> Spine:
     """Write a spine to its result folder, unless it has no vertebrae, and return it with its seconds."""
     spine = replace(spine, seconds={"read": stages.seconds["read"], **spine.seconds})
@@ -177,7 +243,7 @@ def _finished(
     with stages.stage("write", "Making the surfaces") as report:
         return write_folder(
             spine, volume, output, source, history=history, evidence=evidence, surface_format=surface_format,
-            progress=_inner(report),
+            extra=extra, progress=_inner(report),
         )  # fmt: skip
 
 
@@ -190,6 +256,7 @@ def write_folder(
     history: History | None = None,
     evidence: bytes | None = None,
     surface_format: str = "stl",
+    extra: Mapping[str, bytes] | None = None,
     progress: ProgressCallback | None = None,
     cancelled: CancelledCallback | None = None,
 ) -> Spine:
@@ -207,7 +274,7 @@ def write_folder(
         The counts of the spine up to the present one.
     evidence : bytes, optional
         Content of the evidence file, from before any edit; the spine's own evidence if omitted.
-    surface_format, progress, cancelled
+    surface_format, extra, progress, cancelled
         As for `segment_file`.
 
     Returns
@@ -215,7 +282,7 @@ def write_folder(
     Spine
         With the seconds of these two stages added, and a warning if an outdated DICOM segmentation was removed.
     """
-    had_dicom = (Path(output) / DICOM_NAME).is_file()
+    had_dicom = [name for name in _DICOM_WENT if (Path(output) / name).is_file()]
     stages = Stages(_WRITE_SHARES, progress, cancelled)
     with stages.stage("surfaces", "Making the surfaces") as report:
         surfaces = {}
@@ -225,11 +292,11 @@ def write_folder(
         rendering = _rendering(spine, surfaces)
     spine = replace(spine, seconds={**spine.seconds, **stages.seconds})
     with stages.stage("write", "Writing the files"):
-        extra = {CHANGES_NAME: changes_bytes(history or (Count(spine.seed),))}
+        more = {**(extra or {}), CHANGES_NAME: changes_bytes(history or (Count(spine.seed),))}
         if evidence is not None:
-            extra[EVIDENCE_NAME] = evidence
+            more[EVIDENCE_NAME] = evidence
         elif isinstance(spine.evidence, Evidence):
-            extra[EVIDENCE_NAME] = evidence_bytes(spine.evidence)
+            more[EVIDENCE_NAME] = evidence_bytes(spine.evidence)
         write_result(
             spine,
             volume,
@@ -238,10 +305,10 @@ def write_folder(
             surface_format=surface_format,
             rendering=rendering,
             source=source,
-            extra=extra,
+            extra=more,
         )
-    if had_dicom and not (Path(output) / DICOM_NAME).exists():  # not stored, as it is no property of the spine
-        spine = replace(spine, warnings=(*spine.warnings, _DICOM_WENT))
+    gone = [_DICOM_WENT[name] for name in had_dicom if not (Path(output) / name).exists()]
+    spine = replace(spine, warnings=(*spine.warnings, *gone))  # not stored, as they are no property of the spine
     return replace(spine, seconds={**spine.seconds, **stages.seconds})
 
 
@@ -266,8 +333,8 @@ def _rendering(spine: Spine, surfaces: Mapping[int, Any]) -> np.ndarray | None:
     return render_surfaces(parts, background=BACKGROUND)
 
 
-def _scan_again(source: Mapping[str, Any], scan: str | Path | None) -> SagittalVolume:
-    """Read the scan that a result was made from."""
+def scan_of(source: Mapping[str, Any], scan: str | Path | None = None) -> SagittalVolume:
+    """Read the scan that a result was made from: `source` as in its spine.json, `scan` its present path."""
     path = source.get("path") if scan is None else scan
     if path is None or not Path(path).exists():
         raise ValueError(f"The scan of this result is no longer at {path}; give its present path with --input.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import logging
 import os
@@ -13,6 +14,8 @@ import pytest
 if "PYTEST_XDIST_WORKER" in os.environ:  # tests side by side get one thread each; said before PyTorch starts its own
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", "1")
+
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # child processes share what the first of them has compiled
 
 from hypothesis import HealthCheck, settings
 
@@ -71,20 +74,6 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def block_spine(monkeypatch: pytest.MonkeyPatch, tiny_weights: Path):
     """Return a function that puts a perfect detector of a `BlockSpine` in the pipeline and returns both."""
-    from block_spine import BlockSpine
+    from block_spine import put_blocks
 
-    from SpinalTapLib import pipeline
-    from SpinalTapLib.detection.weights import load_network
-
-    def put(**arguments):
-        spine = BlockSpine(**arguments)
-        detector = spine.detector()
-        monkeypatch.setattr(pipeline, "PartDetector", detector)
-        monkeypatch.setattr(pipeline, "load_network", lambda *_, **__: load_network(tiny_weights))
-        # The detector's order and its classes count; no ladder, no level network.
-        monkeypatch.setattr(pipeline, "_look", lambda *_: None)
-        monkeypatch.setattr(pipeline, "_levels_look", lambda *_: None)
-        monkeypatch.setattr(pipeline, "_counting_network", lambda name: (None, {"name": name, "sha256": 64 * "0"}))
-        return spine, detector
-
-    return put
+    return functools.partial(put_blocks, monkeypatch, tiny_weights)

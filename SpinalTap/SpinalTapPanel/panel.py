@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 from SpinalTapLib.options import SURFACE_FORMATS
 
 from .corrections import Corrections
-from .questions import ask_about_edits
+from .questions import ask_about_edits, ask_about_motion, scan_menu
 from .table import ResultsTable
 
 POLL_MS = 80  # see `Session.poll`
@@ -51,6 +51,8 @@ class Panel:
         ui.exportFolderEdit.filters = ctk.ctkPathLineEdit.Dirs
         if not ui.exportFolderEdit.currentPath:
             ui.exportFolderEdit.currentPath = qt.QStandardPaths.writableLocation(qt.QStandardPaths.DocumentsLocation)
+        self._scans = scan_menu(ui.takeLevelsButton, lambda: session.volume, self._take_levels)
+        ui.takeLevelsButton.setMenu(self._scans)
         self._show_picture()
         self._connect()
         self._timer = qt.QTimer()
@@ -89,6 +91,10 @@ class Panel:
         """Ask what to do with hand-edited segments that are about to be replaced."""
         return ask_about_edits(names)
 
+    def ask_about_motion(self, sentence):
+        """Say that the patient has moved between two scans, and ask whether the levels shall follow."""
+        return ask_about_motion(sentence)
+
     # --- showing ------------------------------------------------------------------------------------------------
 
     def refresh(self):
@@ -97,6 +103,7 @@ class Panel:
         for name, can, _command in COMMANDS:
             self._allow(name, getattr(self._session, can))
         self._allow("exportButton", self._session.can_export)
+        self._allow("takeLevelsButton", self._session.can_take_levels)
         self._show_segment_button()
         self._show_other_count()
         self._show_toggles()
@@ -144,6 +151,18 @@ class Panel:
             button.blockSignals(True)
             button.checked = shown
             button.blockSignals(False)
+        self._show_corner_switches()
+
+    def _show_corner_switches(self):
+        for name, chosen in (
+            ("cornerLevelsCheckBox", self._session.corner_levels),
+            ("cornerEverywhereCheckBox", self._session.corner_everywhere),
+        ):
+            button = getattr(self._ui, name)
+            button.blockSignals(True)
+            button.checked = chosen
+            button.blockSignals(False)
+        self._ui.cornerEverywhereCheckBox.enabled = self._session.corner_levels
 
     def _show_progress(self):
         progress = self._session.progress
@@ -189,6 +208,8 @@ class Panel:
             getattr(self._ui, name).connect("clicked()", self._presser(command))
         self._ui.showBoxCheckBox.connect("toggled(bool)", self._toggle_box)
         self._ui.show3DCheckBox.connect("toggled(bool)", lambda shown: self._give("show_3d", shown))
+        for name in ("cornerLevelsCheckBox", "cornerEverywhereCheckBox"):
+            getattr(self._ui, name).connect("toggled(bool)", self._switch_corner_levels)
         self._ui.exportButton.connect("clicked()", self._export)
         self._ui.logSection.connect("contentsCollapsed(bool)", self._show_log)
         self._ui.copyLogButton.connect("clicked()", lambda: slicer.app.clipboard().setText(self._session.log))
@@ -226,6 +247,14 @@ class Panel:
             self._give("place_box")
         else:
             self._give("show_box", False)
+
+    def _take_levels(self, scan):
+        with slicer.util.WaitCursor():
+            self._give("take_levels_to", scan)
+
+    def _switch_corner_levels(self, *_ignored):
+        ui = self._ui
+        self._give("show_corner_levels", ui.cornerLevelsCheckBox.checked, ui.cornerEverywhereCheckBox.checked)
 
     def _jump(self, row):
         if self._session.can_jump:

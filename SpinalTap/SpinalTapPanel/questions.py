@@ -1,4 +1,4 @@
-"""Questions to the user: what to do with hand edits, and which level a vertebra is."""
+"""Questions to the user: hand edits, a patient who has moved, which level a vertebra is, and which scan is meant."""
 
 from __future__ import annotations
 
@@ -26,6 +26,44 @@ def ask_about_edits(names):
     clicked = box.clickedButton()
     answers = ((keep, EditAnswer.KEEP_COPY), (discard, EditAnswer.DISCARD))
     return next((answer for button, answer in answers if button == clicked), EditAnswer.CANCEL)
+
+
+def ask_about_motion(sentence):
+    """Say that the patient has moved, and ask whether the levels shall follow; in test mode, leave them."""
+    from SpinalTapLib.session.state import MotionAnswer
+
+    if slicer.app.testingEnabled():
+        return MotionAnswer.LEAVE
+    box = qt.QMessageBox(slicer.util.mainWindow())
+    box.setIcon(qt.QMessageBox.Warning)
+    box.setWindowTitle(_("SpinalTap"))
+    box.setText(sentence)
+    box.setInformativeText(_("This is estimated from the images. Shall the levels follow the motion?"))
+    follow = box.addButton(_("Follow the motion"), qt.QMessageBox.AcceptRole)
+    leave = box.addButton(_("Leave the positions"), qt.QMessageBox.DestructiveRole)
+    box.addButton(qt.QMessageBox.Cancel)
+    box.setDefaultButton(follow)
+    box.exec_()
+    clicked = box.clickedButton()
+    answers = ((follow, MotionAnswer.FOLLOW), (leave, MotionAnswer.LEAVE))
+    return next((answer for button, answer in answers if button == clicked), MotionAnswer.CANCEL)
+
+
+def scan_menu(parent, chosen, on_scan):
+    """Return a menu of the scene's volumes but `chosen()`; `on_scan` is called with the ID of the one picked."""
+    menu = qt.QMenu(parent)
+
+    def fill():
+        menu.clear()
+        for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
+            if node.GetID() != chosen() and not node.IsA("vtkMRMLLabelMapVolumeNode"):
+                menu.addAction(node.GetName()).setData(node.GetID())
+        if not menu.actions():
+            menu.addAction(_("There is no other scan in the scene")).enabled = False
+
+    menu.connect("aboutToShow()", fill)
+    menu.connect("triggered(QAction*)", lambda action: on_scan(action.data()))
+    return menu
 
 
 def level_menu(parent, on_level):

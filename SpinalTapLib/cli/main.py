@@ -18,9 +18,12 @@ from typing import Any, NoReturn
 from .. import __version__
 from ..errors import is_memory, sentence_for
 from ..progress import Cancelled
+from . import batch_commands as many
+from . import compare_command as comparing
 from . import export_commands as exporting
 from . import installation_commands as checking
 from . import research_commands as evaluating
+from . import review_command as reviewing
 from . import segment_commands as segmenting
 from . import training_commands as synthetic
 
@@ -55,7 +58,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"spinaltap {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for group in (segmenting, exporting, synthetic, evaluating, checking):
+    for group in (segmenting, many, reviewing, comparing, exporting, synthetic, evaluating, checking):
         group.add_commands(commands)
     return parser
 

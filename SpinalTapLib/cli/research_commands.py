@@ -68,6 +68,19 @@ def add_commands(commands: Any) -> None:
     odds.add_argument("--picture", metavar="PNG", help="write the reliability picture (needs matplotlib)")
     odds.add_argument("--json", action="store_true", help="print JSON instead of a Markdown table")
     odds.set_defaults(run=run_odds)
+    text = "how much the measurements of one phantom differ between scans in other grids, with other noise"
+    repeat = kinds.add_parser("repeatability", help=text)
+    repeat.add_argument("--seeds", type=int, nargs="+", default=[951, 952, 953], metavar="N", help="one phantom each")
+    repeat.add_argument("--repetitions", type=int, default=6, metavar="N", help="scans of each; default: 6")
+    repeat.add_argument("--region", default="lumbar", choices=("whole", "lumbar", "thoracic", "cervical"))
+    repeat.add_argument("--slice-mm", type=float, default=4.0, metavar="MM", help="default: 4")
+    repeat.add_argument("--pixel-mm", type=float, default=1.0, metavar="MM", help="default: 1")
+    repeat.set_defaults(run=run_repeatability)
+    text = "how many axial slices are named rightly by the sagittal scan of the same synthetic person"
+    slices = kinds.add_parser("slices", help=text)
+    slices.add_argument("--seeds", type=int, nargs="+", default=[961, 962, 963, 964], metavar="N", help="the people")
+    slices.add_argument("--region", default="whole", choices=("whole", "lumbar", "thoracic", "cervical"))
+    slices.set_defaults(run=run_slices)
     poster = kinds.add_parser("poster", help="table of the detector (squeezed, and on tiles), the ladder, and both")
     poster.add_argument("--scans", type=int, default=5, metavar="N", help="phantoms a region; default: 5")
     poster.add_argument("--seed", type=int, default=90_000, metavar="N", help="of the first phantom; default: 90000")
@@ -208,6 +221,40 @@ def run_fidelity(arguments: argparse.Namespace) -> int:
     )
     console.clear()
     print(fidelity_table(found).rstrip())
+    return 0
+
+
+def run_repeatability(arguments: argparse.Namespace) -> int:
+    """Measure the repeatability of the measurements and print a table."""
+    console = Console()
+    from ..training.experiments.repeatability import measure_repeatability, repeatability_table
+
+    rows = measure_repeatability(
+        arguments.seeds,
+        arguments.repetitions,
+        region=arguments.region,
+        slice_mm=arguments.slice_mm,
+        pixel_mm=arguments.pixel_mm,
+        progress=lambda done: console.progress("repeat", done, "Segmenting the phantoms"),
+    )
+    console.clear()
+    print(repeatability_table(rows))
+    return 0
+
+
+def run_slices(arguments: argparse.Namespace) -> int:
+    """Name axial slices by sagittal scans and print how many are right."""
+    console = Console()
+    from ..training.experiments.slice_levels import score_slices
+
+    score = score_slices(
+        arguments.seeds,
+        region=arguments.region,
+        progress=lambda done: console.progress("slices", done, "Naming axial slices"),
+    )
+    console.clear()
+    print(f"{score.slices} axial slices: {score.right} right ({score.largest} by the largest structure), "
+          f"{score.one_off} one off, {score.far} further off, {score.empty} not named")  # fmt: skip
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The commands that name vertebrae: segment, reseed, batch."""
+"""The commands that name the vertebrae of one scan: segment, reseed."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from .arguments import add_edits, add_seed, correction_of, seed_of
 from .console import Console
 
 if TYPE_CHECKING:
-    from ..batch import Row
-    from ..spine.vertebra import Spine
+    from ..spine.vertebra import SeedBox, Spine
 
-NOTHING_FOUND, CANCELLED = 3, 130
+NOTHING_FOUND = 3
 
 
 def add_commands(commands: Any) -> None:
@@ -26,8 +25,13 @@ def add_commands(commands: Any) -> None:
     segment.add_argument("--series", metavar="UID|N|NAME|stackN", help="DICOM series, or stack of one, to read")
     text = "edge of the pixels of a picture (PNG, or another file with two dimensions) of a sagittal slice"
     segment.add_argument("--pixel-mm", type=float, metavar="MM", help=text)
+    text = "INPUT is the folder of a DICOM study: segment its best sagittal series, and name the slices of all others"
+    segment.add_argument("--study", action="store_true", help=text)
+    segment.add_argument("--each", action="store_true", help="with --study: segment every sagittal series")
+    text = "INPUT is DICOM: also write a DICOM segmentation and a structured report (needs the extra [dicom])"
+    segment.add_argument("--dicom", action="store_true", help=text)
     add_seed(segment)
-    _add_run(segment)
+    add_run(segment)
     segment.add_argument("--json", action="store_true", help="print spine.json instead of the table")
     segment.set_defaults(run=run_segment)
 
@@ -40,14 +44,6 @@ def add_commands(commands: Any) -> None:
     _add_display(reseed)
     reseed.add_argument("--json", action="store_true", help="print spine.json instead of the table")
     reseed.set_defaults(run=run_reseed)
-
-    batch = commands.add_parser("batch", help="segment every scan in a folder")
-    batch.add_argument("folder", type=given, metavar="FOLDER", help="searched with its sub-folders")
-    text = "folder for the results: one folder per scan, and batch.csv"
-    batch.add_argument("--output", type=given, required=True, metavar="DIR", help=text)
-    batch.add_argument("--again", action="store_true", help="segment scans again that already have a result")
-    _add_run(batch)
-    batch.set_defaults(run=run_batch)
 
 
 def given(text: str) -> str:
@@ -70,7 +66,8 @@ def _add_display(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--verbose", action="store_true", help="show the library's log")
 
 
-def _add_run(parser: argparse.ArgumentParser) -> None:
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a segmentation."""
     _add_count(parser)
     parser.add_argument("--device", default="auto", choices=DEVICES)
     parser.add_argument("--structures", default="bodies", choices=STRUCTURES, help="all: also discs and canal")
@@ -79,9 +76,15 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 
 
 def run_segment(arguments: argparse.Namespace) -> int:
-    """Segment one scan."""
+    """Segment one scan, or a study."""
     seed = seed_of(arguments)
+    if arguments.study:
+        return _segment_study(arguments, seed)
+    if arguments.each:
+        raise ValueError("--each segments every sagittal series of a study: give --study too.")
     console = Console(quiet=arguments.quiet)
+    if arguments.dicom:
+        _check_dicom(Path(arguments.input), arguments.series)
     from ..result_folder import segment_file
 
     spine = segment_file(
@@ -94,7 +97,57 @@ def run_segment(arguments: argparse.Namespace) -> int:
         surface_format=arguments.surface_format,
         progress=console.progress,
     )
+    if arguments.dicom and spine.vertebrae:
+        _write_dicom(Path(arguments.output))
     return _report(spine, Path(arguments.output), console, arguments.json)
+
+
+def _check_dicom(scan: Path, series: str | None) -> None:
+    """Raise ValueError now, before minutes of work, if no DICOM could be written for a scan."""
+    from ..files.dicom_seg import dicom_packages
+    from ..scans.reader import series_files
+
+    dicom_packages()
+    series_files(scan, series)
+
+
+def _write_dicom(folder: Path) -> None:
+    """Write segmentation and structured report into a result folder."""
+    from ..files.dicom_seg import add_dicom_seg
+    from ..files.dicom_sr import add_dicom_sr
+
+    add_dicom_seg(folder)
+    add_dicom_sr(folder)
+
+
+def _segment_study(arguments: argparse.Namespace, seed: SeedBox | None) -> int:
+    if seed is not None:
+        raise ValueError("--study takes no seed box: segment the sagittal series by itself to count from a box.")
+    console = Console(quiet=arguments.quiet)
+    if arguments.dicom:
+        from ..files.dicom_seg import dicom_packages
+
+        dicom_packages()
+    from ..study import LEVELS_NAME, segment_study
+
+    study = segment_study(
+        Path(arguments.input),
+        Path(arguments.output),
+        each=arguments.each,
+        series=arguments.series,
+        options=options_of(arguments),
+        surface_format=arguments.surface_format,
+        progress=console.progress,
+    )
+    if arguments.dicom and study.spine.vertebrae:
+        _write_dicom(study.folder)
+    code = _report(study.spine, study.folder, console, arguments.json)
+    if code == 0 and not arguments.json:
+        for row in study.series:
+            told = f"series {row.series or '?':<5} {row.plane:<9} {row.slices:>4} slices  {row.outcome}"
+            print(f"{told}{f': {row.message}' if row.message else ''}  {row.description}".rstrip())
+        print(f"Levels of all slices: {Path(arguments.output) / LEVELS_NAME}")
+    return code
 
 
 def run_reseed(arguments: argparse.Namespace) -> int:
@@ -122,35 +175,6 @@ def run_reseed(arguments: argparse.Namespace) -> int:
         progress=console.progress,
     )
     return _report(spine, output, console, arguments.json)
-
-
-def run_batch(arguments: argparse.Namespace) -> int:
-    """Segment every scan of a folder."""
-    console = Console(quiet=arguments.quiet)
-    from ..batch import BAD, EMPTY, Batch, find_scans
-
-    output = Path(arguments.output)
-    scans = find_scans(Path(arguments.folder), output)
-    batch = Batch(output, options_of(arguments), arguments.surface_format, again=arguments.again)
-    rows: list[Row] = []
-    for number, scan in enumerate(scans, 1):
-        console.line(f"[{number} of {len(scans)}] {scan.path}")
-        try:
-            row = batch.run(scan, progress=console.progress)
-        except KeyboardInterrupt:
-            console.clear()
-            console.line(f"Cancelled after {len(rows)} of {len(scans)} scans; their results stay in {output}.")
-            return CANCELLED
-        rows.append(row)
-        console.clear()
-        for warning in row.warnings:
-            console.warn(warning)
-        print(f"{row.outcome:<20} {row.vertebrae:>3} vertebrae  {row.folder}", flush=True)
-        if row.message:
-            console.line(row.message)
-    print(f"Summary: {batch.summary}")
-    outcomes = {row.outcome for row in rows}
-    return 2 if BAD in outcomes else NOTHING_FOUND if EMPTY in outcomes else 0
 
 
 def steps_of(text: str) -> int | None:

@@ -26,6 +26,7 @@ def add_commands(commands: Any) -> None:
     phantom.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed draws the same scan")
     phantom.add_argument("--region", default="whole", choices=("whole", "lumbar", "thoracic", "cervical"))
     phantom.add_argument("--sequence", default="t2", choices=IN_PHANTOMS)
+    phantom.add_argument("--plane", default="sagittal", choices=("sagittal", "axial", "coronal"), help="of the slices")
     phantom.add_argument("--slice-mm", type=float, default=4.0, metavar="MM", help="between slices; default: 4")
     phantom.add_argument("--pixel-mm", type=float, default=1.0, metavar="MM", help="size of a pixel; default: 1")
     phantom.add_argument("--pathology", action="store_true", help="with fractures, slips, lesions and unusual counts")
@@ -65,6 +66,7 @@ def run_phantom(arguments: argparse.Namespace) -> int:
         pixel_mm=arguments.pixel_mm,
         healthy=not arguments.pathology,
         arches=arguments.arches,
+        plane=arguments.plane,
         progress=lambda done: console.progress("draw", done, "Drawing the slices"),
     )
     console.clear()

@@ -87,7 +87,8 @@ class PartDetector:
                 seen = f", {most} vertebrae seen" if most > 1 else ""
                 progress(STAGE, index / count, f"Looking at slice {index + 1} of {count}{seen}")
             maps = self.part_maps(image, *self._beside(working, index))
-            probabilities[index] = maps.probabilities
+            # NumPy takes ten times as long to halve the many values that are nearly zero.
+            torch.from_numpy(probabilities[index]).copy_(torch.from_numpy(maps.probabilities))
             if maps.homes is not None:
                 homes.append(maps.homes.astype(np.float16))
             found = group(maps, index)

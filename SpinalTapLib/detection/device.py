@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 
 import torch
 
@@ -97,10 +96,3 @@ def _why_not(device: str) -> str | None:
     if free < MIN_CUDA_MEMORY_BYTES:
         return f"the NVIDIA card has only {free / (1 << 30):.1f} GB of free memory"
     return None
-
-
-def processor_count() -> int:
-    """Return the number of processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -134,7 +134,7 @@ class PartInference:
         output[:, _MASK] = output[:, _MASK].softmax(1)
         output[:, OUTPUT_CHANNELS:] *= HOME_UNIT_PX
         unknown = self._channels - output.shape[1]
-        return functional.pad(output, (0, 0, 0, 0, 0, unknown)).cpu().numpy()
+        return (functional.pad(output, (0, 0, 0, 0, 0, unknown)) if unknown else output).cpu().numpy()
 
     def _half_is_good(self, tile: torch.Tensor) -> bool:
         """Run one tile in both precisions and return whether heatmaps and mask agree."""

@@ -151,5 +151,6 @@ class Blender:
         self._weight[window] += weight
 
     def result(self) -> np.ndarray:
-        """Return the blended maps, (channels, rows, columns), float32; zero where no tile was added."""
-        return self._sum / np.maximum(self._weight, np.finfo(np.float32).tiny)
+        """Return the blended maps, (channels, rows, columns), float32; zero where no tile was added. Call it once."""
+        self._sum /= np.maximum(self._weight, np.finfo(np.float32).tiny)
+        return self._sum

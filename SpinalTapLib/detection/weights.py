@@ -15,13 +15,9 @@ import torch
 from torch import nn
 
 from ..errors import DAMAGE
-from ..installation import are_genuine
+from ..installation import CARD_SUFFIX, WEIGHTS_SUFFIX, are_genuine, weights_path
 from ..options import PARTS_MODEL
-from ..resources import resource_path
 from .networks import NETWORKS
-
-WEIGHTS_SUFFIX = ".pt"
-CARD_SUFFIX = ".json"
 
 
 def save_network(path: Path | str, network: nn.Module, card: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -97,7 +93,7 @@ def load_network(
         If the weights or the card are missing, unreadable or do not match each other, or if the weights were trained
         at another pixel size.
     """
-    path = _weights_path(name_or_path)
+    path = weights_path(name_or_path)
     card = _read_card(path.with_suffix(CARD_SUFFIX))
     trained_mm = card.get("pixel_mm", 1.0)  # older cards lack this key; all those networks were trained at 1 mm
     if pixel_mm is not None and trained_mm != pixel_mm:
@@ -151,14 +147,6 @@ def _write_together(files: Mapping[Path, bytes]) -> None:
     finally:
         for temporary in staged.values():
             temporary.unlink(missing_ok=True)
-
-
-def _weights_path(name_or_path: Path | str) -> Path:
-    """Return the weights file of a name or a path; a single word without suffix is a name."""
-    path = Path(name_or_path)
-    if path.suffix != WEIGHTS_SUFFIX and len(path.parts) == 1:
-        return resource_path("Models", path.name + WEIGHTS_SUFFIX)
-    return path
 
 
 def _read(path: Path, what: str) -> bytes:

@@ -15,7 +15,6 @@ import time
 import uuid
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from ..errors import check_name, reason
 
@@ -103,6 +102,13 @@ def check_writable(target: str | Path) -> None:
         raise ValueError(f"Could not write the output folder {target}: {reason(error)}.") from error
     finally:
         _remove_empty(reversed(made))  # another run may have begun to use them
+
+
+def remove_leftovers(target: str | Path) -> None:
+    """Remove the hidden folders in which processes that were killed have prepared a result for the folder `target`."""
+    target = Path(target).expanduser().resolve()
+    if target.parent.is_dir():
+        _remove_stale(target, _stage_parents(target))
 
 
 def _make_parents(target: Path) -> list[Path]:
@@ -275,7 +281,9 @@ def _link(source: Path, place: Path) -> None:
 
 def exchange(one: Path, other: Path) -> bool:
     """Exchange two folders on one disk in a single step; return False if the system can't."""
-    library: Any = ctypes.CDLL(None, use_errno=True) if os.name == "posix" else None
+    if os.name != "posix":
+        return False
+    library = ctypes.CDLL(None, use_errno=True)
     first, second = os.fsencode(one), os.fsencode(other)
     if sys.platform == "linux" and hasattr(library, "renameat2"):
         here, swap = -100, 2  # AT_FDCWD and RENAME_EXCHANGE: from linux/fcntl.h and linux/fs.h

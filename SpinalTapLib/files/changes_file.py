@@ -19,7 +19,6 @@ from ..spine import levels
 from ..spine.vertebra import SeedBox
 from .spine_codec import box_in, seed_in, seed_out
 
-CHANGES_NAME = "changes.json"
 FORMAT = 1
 """File version; increased when older versions of the program could not read the file."""
 

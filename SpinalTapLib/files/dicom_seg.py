@@ -17,7 +17,7 @@ from .. import __version__
 from ..scans.reader import series_files
 from ..spine.segments import CATEGORY, Segment, segments_in
 from .atomic import write_whole
-from .result_files import DICOM_NAME, JSON_NAME, LABEL_MAP_NAME
+from .result_names import DICOM_NAME, JSON_NAME, LABEL_MAP_NAME
 from .spine_json import read_spine_json
 
 SERIES_DESCRIPTION = "SpinalTap vertebrae"
@@ -50,12 +50,12 @@ def write_dicom_seg(path: str | Path, label_image: sitk.Image, files: Sequence[s
         If highdicom is missing, the label map is empty, the files are not the series that the label map lies on, or
         the file can't be written; no partial file remains.
     """
-    highdicom, pydicom = _packages()
+    highdicom, pydicom = dicom_packages()
     labels = sitk.GetArrayFromImage(label_image)
     segments = segments_in(labels)
     if not segments:
         raise ValueError("There is no vertebra in the label map, so there is nothing to write as DICOM SEG.")
-    datasets = _read(pydicom, files)
+    datasets = read_headers(pydicom, files)
     numbers = np.zeros(int(labels.max()) + 1, np.uint8 if len(segments) < 256 else np.uint16)
     numbers[[segment.value for segment in segments]] = np.arange(1, len(segments) + 1)
     frames = numbers[labels[_slices_of(label_image, datasets)]]
@@ -104,11 +104,7 @@ def add_dicom_seg(folder: str | Path, scan: str | Path | None = None) -> Path:
         In one sentence, if the folder is no result, the scan is gone or was not DICOM, and as for `write_dicom_seg`.
     """
     folder = Path(folder)
-    source = read_spine_json(folder / JSON_NAME)["input"]
-    path = Path(source.get("path", "") if scan is None else scan)
-    if not path.exists():
-        raise ValueError(f"The scan of this result is no longer at {path}; say where it is now with --input.")
-    files = series_files(path, source.get("series"))
+    files = source_files(folder, scan)
     try:
         image = sitk.ReadImage(str(folder / LABEL_MAP_NAME))
     except RuntimeError:
@@ -117,21 +113,37 @@ def add_dicom_seg(folder: str | Path, scan: str | Path | None = None) -> Path:
     return folder / DICOM_NAME
 
 
-def _packages() -> tuple[Any, Any]:
+def source_files(folder: Path, scan: str | Path | None = None) -> tuple[Path, ...]:
+    """Return the DICOM files that a result folder was made from; `scan` is their present path, if they were moved.
+
+    Raises
+    ------
+    ValueError
+        If the folder is no result, or the scan is gone or was not DICOM.
+    """
+    source = read_spine_json(folder / JSON_NAME)["input"]
+    path = Path(source.get("path", "") if scan is None else scan)
+    if not path.exists():
+        raise ValueError(f"The scan of this result is no longer at {path}; say where it is now with --input.")
+    return series_files(path, source.get("series"))
+
+
+def dicom_packages() -> tuple[Any, Any]:
+    """Return the packages highdicom and pydicom; raise ValueError if highdicom is not installed."""
     try:
         import highdicom
         import pydicom
     except ImportError as error:
         raise ValueError(
-            'Writing DICOM SEG needs the package highdicom: install it with pip install "SpinalTapLib[dicom]".'
+            'Writing DICOM needs the package highdicom: install it with pip install "SpinalTapLib[dicom]".'
         ) from error
     return highdicom, pydicom
 
 
-def _read(pydicom: Any, files: Sequence[str | Path]) -> list[Any]:
-    """Return the headers of DICOM files."""
+def read_headers(pydicom: Any, files: Sequence[str | Path]) -> list[Any]:
+    """Return the headers of DICOM files; raise ValueError if there are none, or one can't be read."""
     if not files:
-        raise ValueError("Writing DICOM SEG needs the files of the series; none were given.")
+        raise ValueError("Writing DICOM needs the files of the series; none were given.")
     try:
         return [pydicom.dcmread(str(file), stop_before_pixels=True) for file in files]
     except (OSError, pydicom.errors.InvalidDicomError) as error:

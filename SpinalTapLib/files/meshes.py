@@ -84,6 +84,29 @@ def write_surface(path: str | Path, surface: vtkPolyData | Sequence[NamedSurface
     return wanted
 
 
+def read_surface(path: str | Path) -> vtkPolyData:
+    """Read a surface that `write_surface` wrote, as triangles, LPS, mm.
+
+    Raises
+    ------
+    ValueError
+        If the file is missing, empty or damaged.
+    """
+    from vtkmodules.vtkIOGeometry import vtkOBJReader, vtkSTLReader
+    from vtkmodules.vtkIOPLY import vtkPLYReader
+
+    path = Path(path)
+    readers: dict[str, Any] = {".stl": vtkSTLReader, ".obj": vtkOBJReader, ".ply": vtkPLYReader}
+    if path.suffix.lower() not in readers:
+        raise ValueError(f"Surfaces can be read as {', '.join(SURFACE_FORMATS)}; {path.name} ends otherwise.")
+    if not path.is_file() or count_triangles(path) == 0:
+        raise ValueError(f"{path} is missing or has no surface; segment the scan again.")
+    reader = readers[path.suffix.lower()]()
+    reader.SetFileName(str(path))
+    reader.Update()
+    return triangulated(reader.GetOutput())
+
+
 def write_surfaces(
     folder: str | Path, surfaces: Sequence[NamedSurface], kind: str = "stl", merged: str | None = None
 ) -> list[Path]:

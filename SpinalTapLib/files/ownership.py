@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..spine.levels import COMMON
-from .changes_file import CHANGES_NAME
 from .evidence_file import EVIDENCE_NAME
-from .result_files import (
+from .result_names import (
+    CHANGES_NAME,
     CSV_NAME,
     DICOM_NAME,
     JSON_NAME,
@@ -15,12 +15,14 @@ from .result_files import (
     MARKUPS_FOLDER,
     REPORT_NAME,
     SEGMENTATION_NAME,
+    SR_NAME,
     SURFACES_FOLDER,
 )
 from .spine_json import read_spine_json
 
 RESULT_NAMES = (
-    JSON_NAME, LABEL_MAP_NAME, SEGMENTATION_NAME, CSV_NAME, REPORT_NAME, DICOM_NAME, EVIDENCE_NAME, CHANGES_NAME,
+    JSON_NAME, LABEL_MAP_NAME, SEGMENTATION_NAME, CSV_NAME, REPORT_NAME, DICOM_NAME, SR_NAME, EVIDENCE_NAME,
+    CHANGES_NAME,
 )  # fmt: skip
 
 

@@ -22,18 +22,20 @@ from .atomic import staged_folder, write_whole
 from .markups import write_markups
 from .measurements_csv import measurements_csv
 from .meshes import NamedSurface, write_surface
+from .result_names import (
+    CSV_NAME,
+    DICOM_NAME,
+    JSON_NAME,
+    LABEL_MAP_NAME,
+    MARKUPS_FOLDER,
+    REPORT_NAME,
+    SEGMENTATION_NAME,
+    SR_NAME,
+    SURFACES_FOLDER,
+)
 from .seg_nrrd import write_seg_nrrd
 from .spine_json import read_spine_json, spine_from_json, spine_json
 
-JSON_NAME = "spine.json"
-LABEL_MAP_NAME = "vertebrae.nii.gz"
-SEGMENTATION_NAME = "vertebrae.seg.nrrd"
-CSV_NAME = "measurements.csv"
-REPORT_NAME = "report.png"
-MARKUPS_FOLDER = "markups"
-SURFACES_FOLDER = "surfaces"
-DICOM_NAME = "vertebrae.dcm"
-"""Written on demand (see `dicom_seg`); a new result makes it obsolete."""
 CONFIDENCE_TAG = "SpinalTap.Confidence"
 """Tag of the segments in the ``.seg.nrrd``."""
 
@@ -168,7 +170,7 @@ def _files_of_earlier_result(folder: Path) -> tuple[str, ...]:
         return ()
     safe = [name for name in names if isinstance(name, str) and name.replace("_", "").isalnum()]
     surfaces = (PurePosixPath(SURFACES_FOLDER, f"{name}.{suffix}") for name in safe for suffix in SURFACE_FORMATS)
-    return (*map(_markups_name, safe), *map(str, surfaces), DICOM_NAME)
+    return (*map(_markups_name, safe), *map(str, surfaces), DICOM_NAME, SR_NAME)
 
 
 def _write_label_maps(stage: Path, spine: Spine, volume: SagittalVolume) -> None:

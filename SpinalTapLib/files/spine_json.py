@@ -78,15 +78,17 @@ def read_spine_json(path: str | Path) -> dict[str, Any]:
     return content
 
 
-def spine_from_json(content: Mapping[str, Any], grid: SourceGrid, label_map: np.ndarray | None = None) -> Spine:
+def spine_from_json(
+    content: Mapping[str, Any], grid: SourceGrid | None = None, label_map: np.ndarray | None = None
+) -> Spine:
     """Return the spine that a spine.json describes.
 
     Parameters
     ----------
     content : mapping
         From `read_spine_json`.
-    grid : SourceGrid
-        The input's grid, to which the slice numbers refer.
+    grid : SourceGrid, optional
+        The input's grid, to which the slice numbers refer; without it, they stay as in the file.
     label_map : ndarray, shape (slice, row, column), optional
         The label map, in the sagittal frame.
 
@@ -171,7 +173,7 @@ def _vertebra(vertebra: Vertebra, volume: SagittalVolume) -> dict[str, Any]:
     }
 
 
-def _vertebra_from(entry: Mapping[str, Any], grid: SourceGrid) -> Vertebra:
+def _vertebra_from(entry: Mapping[str, Any], grid: SourceGrid | None) -> Vertebra:
     corners = np.array([entry["corners_lps_mm"][name] for name in CORNERS], dtype=float)
     return Vertebra(
         level=level_in(entry["level"]),

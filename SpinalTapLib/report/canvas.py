@@ -24,7 +24,7 @@ _DPI = 72  # makes font sizes pixels
 _DESCENT = 0.21  # fraction of the font size that VTK leaves below the baseline
 _REPLACEMENT = "?"
 _HALO_PX = 4  # width of the shadow around text
-_COMPRESSION = 4  # twice as fast as zlib's default of 6, with files 3 % larger
+_COMPRESSION = 3  # a third faster than 4, and on reports the files are smaller too
 
 
 class Page:

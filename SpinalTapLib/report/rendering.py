@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import logging
-import subprocess
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -22,19 +18,17 @@ from vtkmodules.vtkRenderingCore import (
     vtkWindowToImageFilter,
 )
 
+from .render_window import remembering, window_kind
+
 if TYPE_CHECKING:
     from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 Parts = Sequence[tuple["vtkPolyData", Sequence[int], str]]
 
-_log = logging.getLogger(__name__)
-
 BACKGROUND = (255, 255, 255)
 """Default background colour."""
 MARGIN = 1.06
 """Extent of the picture as a multiple of the spine's."""
-_PROBE_S = 60.0
-"""Time limit of the child process that tries a render window, seconds."""
 _LETTERS_MM = 9.0
 """Height of the level names: less than that of the smallest body, so that names do not overlap."""
 _GAP_MM = 4.0
@@ -45,25 +39,6 @@ _INK, _PALE_INK = (0.25, 0.25, 0.25), (0.85, 0.85, 0.85)
 """Colours of the names, 0-1, on a light and on a dark background."""
 _FINER = 2
 """Supersampling factor, for smooth edges on any graphics driver."""
-
-_ANY_WINDOW = "vtkRenderWindow"
-"""VTK's default: the first kind of window that works. On Linux it tries a screen first, and warns if there is none."""
-_OFFSCREEN_WINDOWS = ("vtkEGLRenderWindow", "vtkOSOpenGLRenderWindow")
-"""VTK's render windows for Linux without a screen: on the graphics card, or in memory."""
-
-# If no kind of window is available, VTK may end the whole process. Therefore a child process tries first, and prints
-# the kind that it drew to. Requesting that kind directly avoids attempts and warnings for the others.
-_PROBE = """
-import sys
-import vtkmodules.vtkRenderingOpenGL2 as opengl
-from vtkmodules.vtkRenderingCore import vtkRenderer, vtkRenderWindow
-window = getattr(opengl, sys.argv[1], vtkRenderWindow)()
-window.SetOffScreenRendering(1)
-window.SetSize(16, 16)
-window.AddRenderer(vtkRenderer())
-window.Render()
-sys.stdout.write(window.GetClassName())
-"""
 
 
 def render_surfaces(
@@ -91,49 +66,23 @@ def render_surfaces(
     ndarray of uint8, shape (height, width, 3), or None
         None if there is nothing to draw, or this machine can't render (it has no screen, EGL or OSMesa).
     """
-    if not surfaces or not can_render():
+    kind = window_kind() if surfaces else None
+    if kind is None:
         return None
     azimuth = np.radians(azimuth_deg)
     towards = np.array([np.sin(azimuth), -np.cos(azimuth), 0.0])
-    return _drawn(surfaces, size, towards, background)
+    renderer = _drawn(surfaces, size, towards, background)
+    with remembering(kind):
+        return _picture(renderer, size, kind)
 
 
 def can_render() -> bool:
-    """Return whether VTK can render on this machine; tested once, in child processes."""
-    return _window_kind() is not None
+    """Return whether VTK can render on this machine."""
+    return window_kind() is not None
 
 
-@functools.lru_cache(maxsize=1)
-def _window_kind() -> str | None:
-    """Return the name of the VTK window class that works on this machine, or None if there is none."""
-    if sys.platform != "linux":
-        return _ANY_WINDOW
-    for kind in (_ANY_WINDOW, *_OFFSCREEN_WINDOWS):
-        works = _tried(kind)
-        if works is not None:
-            return works
-    _log.info("This machine can't render offscreen (VTK needs EGL, OSMesa or a screen).")
-    return None
-
-
-def _tried(kind: str) -> str | None:
-    """Return the window class that a child process drew to when asked for `kind`, or None if it failed."""
-    command = [sys.executable, "-c", _PROBE, kind]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, timeout=_PROBE_S, check=False, stdin=subprocess.DEVNULL, text=True
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        _log.info("Offscreen rendering could not be tried: %s", error)
-        return None
-    if done.returncode:
-        _log.info("VTK can't draw to a %s here: %s", kind, done.stderr.strip()[-300:])
-        return None
-    return done.stdout.strip().rpartition("\n")[2] or kind
-
-
-def _drawn(surfaces: Parts, size: tuple[int, int], towards: np.ndarray, background: Sequence[int]) -> np.ndarray:
-    """Return the picture, shape (height, width, 3), seen from the direction `towards`, a unit vector, LPS."""
+def _drawn(surfaces: Parts, size: tuple[int, int], towards: np.ndarray, background: Sequence[int]) -> vtkRenderer:
+    """Return a renderer of the surfaces, seen from the direction `towards`, a unit vector, LPS."""
     right = np.cross((0.0, 0.0, 1.0), towards)
     right = right / max(float(np.linalg.norm(right)), 1e-9)
     up = np.cross(towards, right)
@@ -160,7 +109,7 @@ def _drawn(surfaces: Parts, size: tuple[int, int], towards: np.ndarray, backgrou
             side = right * ((cloud @ right).max() + _GAP_MM) + up * np.median(cloud @ up)
             renderer.AddActor(_text(name, side + towards * 500, pixels, ink))
     renderer.ResetCameraClippingRange()
-    return _picture(renderer, size)
+    return renderer
 
 
 def _actor(surface: vtkPolyData, colour: Sequence[int]) -> vtkActor:
@@ -191,9 +140,9 @@ def _text(words: str, position: np.ndarray, pixels: int, ink: tuple[float, float
     return actor
 
 
-def _picture(renderer: vtkRenderer, size: tuple[int, int]) -> np.ndarray:
-    """Return the picture of a renderer, shape (height, width, 3), uint8."""
-    window = getattr(opengl, _window_kind() or _ANY_WINDOW, vtkRenderWindow)()
+def _picture(renderer: vtkRenderer, size: tuple[int, int], kind: str) -> np.ndarray:
+    """Return the picture of a renderer, drawn to a kind of window, shape (height, width, 3), uint8."""
+    window = getattr(opengl, kind, vtkRenderWindow)()
     window.SetOffScreenRendering(1)
     window.SetMultiSamples(0)
     window.SetSize(size[0] * _FINER, size[1] * _FINER)

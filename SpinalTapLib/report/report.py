@@ -32,6 +32,7 @@ _PX_PER_MM = 1.6  # for a whole spine: a C5 of 12 mm is 19 px high, one line of 
 _VIEW_HEIGHT_PX = (900, 1440)
 _LARGEST_PX_PER_MM = 8.0  # for a small crop, which larger pixels would not make clearer
 _SIDE_WIDTH_PX = 820
+_STRIP_PX = 100  # of page background, that no picture has
 
 
 def report_png(spine: Spine, volume: SagittalVolume, rendering: np.ndarray | None = None) -> bytes:
@@ -77,6 +78,21 @@ def draw_report(spine: Spine, volume: SagittalVolume, rendering: np.ndarray | No
         draw_rendering(page, end, sidebar, bottom, rendering)
     page.text(DISCLAIMER, bottom + 30, MARGIN_PX, 13, MUTED)
     return page.rgb(bottom + _FOOTER_PX)
+
+
+def side_view(report: np.ndarray) -> np.ndarray:
+    """Return the side view, with outlines and names, of a report, shape (rows, columns, 3), uint8.
+
+    It ends where the page's background begins, below it and beside it. A picture that is no report is returned whole.
+    """
+    top, left = _HEADER_PX + CAPTION_PX, MARGIN_PX
+    page = (report[top:, left:] == BACKGROUND).all(-1)
+    if not page.size:
+        return report
+    ends = [np.flatnonzero(page[:, :_STRIP_PX].all(1)), np.flatnonzero(page[:_STRIP_PX].all(0))]
+    if not all(end.size and end[0] > 1 for end in ends):
+        return report
+    return report[top : top + ends[0][0] - 1, left : left + ends[1][0] - 1]  # without the frame's last line
 
 
 def _sections(spine: Spine, volume: SagittalVolume) -> tuple[Section, Section]:

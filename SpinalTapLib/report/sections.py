@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
-from scipy.ndimage import gaussian_filter, map_coordinates
-from skimage.measure import approximate_polygon, find_contours
+from scipy.ndimage import affine_transform, gaussian_filter
+from skimage.measure import find_contours
 
 from ..scans.volume import SagittalVolume
 from ..spine.vertebra import Vertebra
@@ -18,7 +18,7 @@ _STRAIGHT_MM = 5.0
 # Blur of a mask before its outline is traced: removes the steps of 1 mm pixels and 4 mm slices, preserves the shape.
 _BLUR_MM = 1.0
 _BLUR_VOXELS = 0.35
-_OUTLINE_TOLERANCE_PX = 0.1
+_EVERY = 3  # only every third point of an outline, which has more than one a pixel, is kept: it is smooth
 _PAD = 3  # voxels of background around a mask, so that its outline is closed and the blur is not cut off
 _MAX_FRONT_MM = 60.0  # half of the largest width of the front view: isotropic scans are wider than any spine
 _BESIDE_MM = (75.0, 70.0)  # width shown anterior and posterior to the bodies
@@ -78,7 +78,7 @@ class Section:
         cut = np.pad(mask, _PAD)[rows[0] : rows[-1] + 2 * _PAD + 1, columns[0] : columns[-1] + 2 * _PAD + 1]
         fine, zoom = _enlarged(cut, self._step)
         smooth = gaussian_filter(fine, np.maximum(_BLUR_MM * self.pixels_per_mm, _BLUR_VOXELS / self._step))
-        found = (approximate_polygon(line, _OUTLINE_TOLERANCE_PX) for line in find_contours(smooth, 0.5))
+        found = (np.concatenate([line[:-1:_EVERY], line[-1:]]) for line in find_contours(smooth, 0.5))
         lines = [(line * zoom + low - self._start) / self._step for line in found]
         return sorted(lines, key=len, reverse=True)
 
@@ -109,8 +109,7 @@ def _enlarged(mask: np.ndarray, step: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """Return a mask enlarged to about the picture's resolution, and the size of a new pixel in old pixels, (2,)."""
     shape = [max(round((n - 1) / s) + 1, n) for n, s in zip(mask.shape, step)]
     zoom = np.array([(n - 1) / (m - 1) for n, m in zip(mask.shape, shape)])
-    grid = np.meshgrid(*(np.arange(m) * z for m, z in zip(shape, zoom)), indexing="ij")
-    return map_coordinates(mask.astype(np.float32), grid, order=1), zoom
+    return affine_transform(mask.astype(np.float32), zoom, output_shape=tuple(shape), order=1), zoom
 
 
 def side_section(volume: SagittalVolume, vertebrae: Sequence[Vertebra], pixels_per_mm: float) -> Section:
@@ -196,8 +195,7 @@ def _section(
     start = np.array([-0.5, shown[0] - 0.5]) + step / 2
     size = np.maximum(np.round((np.array([len(flat), shown[1] - shown[0] + 1])) / step).astype(int), 1)
     soft = gaussian_filter(flat, np.where(step > 1, 0.4 * step, 0))  # avoids aliasing if the picture is coarser
-    grid = np.meshgrid(*(start[i] + step[i] * np.arange(size[i]) for i in (0, 1)), indexing="ij")
-    image = map_coordinates(soft, grid, order=3, mode="nearest")
+    image = affine_transform(soft, step, start, tuple(size), order=3, mode="nearest")
     return Section(
         image, pixels_per_mm, "slice" if axis else "column", bool(np.ptp(place) > 0), volume, surface, start, step
     )

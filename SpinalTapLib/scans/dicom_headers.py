@@ -33,13 +33,14 @@ _NOT_SCANS = (
     "1.2.840.10008.5.1.4.1.1.481.2",  # RT dose
 )
 """SOP classes that have pixels but are not scans (DICOM PS3.6, Table A-1)."""
+UNKNOWN_KIND = "file of an unknown kind"
 _START_BYTES = 1024
 _TAGS = (
     "SOPClassUID", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "Modality", "ImageType", "EchoTime",
     "AcquisitionNumber", "AcquisitionTime", "InstanceNumber", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel",
     "BitsAllocated", "SliceThickness", "PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient",
     "RescaleSlope", "RescaleIntercept", "ComplexImageComponent", "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence", "PatientID", "StudyInstanceUID", "FrameOfReferenceUID", "SOPInstanceUID",
 )  # fmt: skip
 _NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 """Transfer syntaxes whose pixels are not compressed."""
@@ -79,6 +80,10 @@ class DicomSlice:
         Slope and intercept of the file's first frame, which GDCM applies to every frame.
     missing : tuple of str
         Names of the DICOM attributes that a volume needs and the header lacks.
+    patient, study, frame_of_reference, instance_uid : str
+        Patient ID, and instance UIDs of the study, the frame of reference and the image. Empty if the file lacks them.
+    instance : str
+        Instance number; empty if the file lacks it.
     """
 
     path: Path
@@ -99,6 +104,11 @@ class DicomSlice:
     rescale: tuple[float, float]
     file_rescale: tuple[float, float]
     missing: tuple[str, ...] = ()
+    patient: str = ""
+    study: str = ""
+    frame_of_reference: str = ""
+    instance_uid: str = ""
+    instance: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,17 +140,27 @@ def whole_number(text: str) -> int:
 
 def scan_folder(folder: Path) -> DicomFiles:
     """Find the DICOM files in a folder and its sub-folders."""
-    return _read_files(Path(root) / name for root, _, names in os.walk(folder) for name in names)
+    return scan_files(Path(root) / name for root, _, names in os.walk(folder) for name in names)
 
 
 def scan_series(path: Path) -> DicomFiles:
     """Find the slices of a file, and those of the same series in its folder."""
-    own = _read_files([path])
+    own = scan_files([path])
     if not own.slices:
         return own
-    beside = _read_files(other for other in path.parent.iterdir() if other.name != path.name)
+    beside = scan_files(other for other in path.parent.iterdir() if other.name != path.name)
     series = [picture for picture in beside.slices if picture.uid == own.slices[0].uid]
     return DicomFiles(sorted(own.slices + series, key=lambda picture: picture.order), beside.damaged)
+
+
+def first_patient(path: Path) -> str:
+    """Return the patient ID of the first DICOM image of a file or folder, or an empty text."""
+    paths = [path] if path.is_file() else (Path(root) / name for root, _, names in os.walk(path) for name in names)
+    for candidate in paths:
+        slices = scan_files([candidate]).slices
+        if slices:
+            return slices[0].patient
+    return ""
 
 
 def is_dicom(path: Path) -> bool:
@@ -166,7 +186,8 @@ def _start(path: Path) -> bytes:
         return b""
 
 
-def _read_files(paths: Iterable[Path]) -> DicomFiles:
+def scan_files(paths: Iterable[Path]) -> DicomFiles:
+    """Find the DICOM files among some files."""
     found = DicomFiles()
     with quiet_readers(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # from pydicom, about harmless deviations from the standard
@@ -207,7 +228,7 @@ def _kind(header: Dataset) -> str:
     uid = header.get("SOPClassUID")
     if uid not in _NOT_SCANS and "Rows" in header and "Columns" in header:
         return ""
-    return str(getattr(uid, "name", "") or "file of an unknown kind").removesuffix(" Storage")
+    return str(getattr(uid, "name", "") or UNKNOWN_KIND).removesuffix(" Storage")
 
 
 def _pixel_bytes(header: Dataset) -> int:
@@ -295,6 +316,11 @@ def _picture(path: Path, header: Dataset, frame: int, groups: _Groups, file_resc
         rescale=groups.rescale,
         file_rescale=file_rescale,
         missing=tuple(name for name, value in geometry.items() if value is None),
+        patient=_text(header, "PatientID"),
+        study=_text(header, "StudyInstanceUID"),
+        frame_of_reference=_text(header, "FrameOfReferenceUID"),
+        instance_uid=_text(header, "SOPInstanceUID"),
+        instance=_text(header, "InstanceNumber"),
     )
 
 

@@ -70,6 +70,24 @@ def choose_series(stacks: list[DicomStack], series: str | int | None, where: str
     return best, warnings
 
 
+def why_left_out(stack: DicomStack) -> str:
+    """Return why a stack is not segmented where all the sagittal series of a study are; empty if it is segmented.
+
+    >>> why_left_out(axial_stack)   # doctest: +SKIP
+    'axial'
+    """
+    if stack.first.modality != "MR":
+        return f"modality {stack.first.modality or 'unknown'}"
+    if not stack.is_volume:
+        return "not a volume"
+    words = _words(stack)
+    if any(word.startswith(_PLANNING_WORDS) for word in words):
+        return "planning"
+    if _DERIVED_WORDS & words or _parts(stack):
+        return "computed or phase"
+    return "" if is_sagittal(stack) else plane_name(stack)
+
+
 def _named(stacks: list[DicomStack], wanted: str) -> list[DicomStack]:
     """Return the stacks that match the user's choice, by the first rule that matches any."""
     index = re.fullmatch(rf"{_INDEX}\s*(\d+)", wanted, re.IGNORECASE)
@@ -95,9 +113,9 @@ def _score(stack: DicomStack) -> tuple:
     return (
         stack.is_volume,
         stack.first.modality == "MR",
-        not any(word.startswith(_PLANNING_WORDS) for word in words),
+        not is_localiser(stack),
         not (_DERIVED_WORDS & words or _parts(stack)),
-        _is_sagittal(stack),
+        is_sagittal(stack),
         min(stack.slices, ENOUGH_SLICES),
         round(stack.height_mm / 10),
         "DERIVED" not in words,
@@ -112,11 +130,18 @@ def _words(stack: DicomStack) -> set[str]:
     return set(re.findall(r"[A-Z0-9]+", text.upper()))
 
 
-def _is_sagittal(stack: DicomStack) -> bool:
+def is_localiser(stack: DicomStack) -> bool:
+    """Return whether a stack only serves to plan the others, judging by its description and image type."""
+    return any(word.startswith(_PLANNING_WORDS) for word in _words(stack))
+
+
+def is_sagittal(stack: DicomStack) -> bool:
+    """Return whether the slices of a stack are sagittal, within 45 degrees."""
     return abs(float(stack.first.direction[0, 2])) > SAGITTAL_COSINE
 
 
-def _plane(stack: DicomStack) -> str:
+def plane_name(stack: DicomStack) -> str:
+    """Return ``"sagittal"``, ``"coronal"`` or ``"axial"``, whichever the slices are nearest to."""
     axis = int(np.argmax(np.abs(stack.first.direction[:, 2])))
     return ("sagittal", "coronal", "axial")[axis]
 
@@ -131,7 +156,7 @@ def _describe(stack: DicomStack, stacks: list[DicomStack]) -> str:
     siblings = [other for other in stacks if other.first.uid == stack.first.uid]
     told = [
         stack.first.modality or "modality unknown",
-        f"{stack.slices} {_plane(stack)} slice{'s' if stack.slices != 1 else ''}",
+        f"{stack.slices} {plane_name(stack)} slice{'s' if stack.slices != 1 else ''}",
         *sorted(_parts(stack)),
         *_told_apart([f"echo {other.first.echo_ms:g} ms" for other in siblings], siblings.index(stack)),
         *_told_apart([_reach(other) for other in siblings], siblings.index(stack)),
@@ -153,7 +178,7 @@ def _reach(stack: DicomStack) -> str:
 
 
 def _kind(stack: DicomStack) -> tuple:
-    return stack.slices, _plane(stack), stack.first.image_type, stack.first.echo_ms, _reach(stack)
+    return stack.slices, plane_name(stack), stack.first.image_type, stack.first.echo_ms, _reach(stack)
 
 
 def _list(listed: list[DicomStack], stacks: list[DicomStack]) -> str:

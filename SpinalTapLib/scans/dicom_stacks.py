@@ -186,16 +186,19 @@ def read_stack(stack: DicomStack, where: str) -> tuple[sitk.Image, list[str]]:
         If it is colour, a mosaic or a single slice, lacks the geometry of its slices, has slices missing or shifted,
         or its pixel data can't be read.
     """
-    _check(stack, where)
-    images, warnings = [], []
-    for station in stack.stations:
-        warnings += _check_places(station, where)
-        images.append(_read_station(station, where))
+    warnings = check_stack(stack, where)
+    images = [_read_station(station, where) for station in stack.stations]
     if len(images) == 1:
         return images[0], warnings
     image, seams = composed(images)
     check_size(image.GetSize(), where)
     return image, [*dict.fromkeys(warnings), seams]
+
+
+def check_stack(stack: DicomStack, where: str) -> list[str]:
+    """Return warnings about the geometry of a stack; raise ValueError as `read_stack` does, without reading pixels."""
+    _check(stack, where)
+    return [warning for station in stack.stations for warning in _check_places(station, where)]
 
 
 def _check(stack: DicomStack, where: str) -> None:
@@ -261,13 +264,18 @@ def _read_station(station: tuple[DicomSlice, ...], where: str) -> sitk.Image:
                 "series again."
             )
         planes.append(_rescaled(array[picture.frame], picture))
-    first, last = station[0], station[-1]
     image = sitk.GetImageFromArray(np.stack(planes))
+    place_image(image, station)
+    return image
+
+
+def place_image(image: sitk.Image, station: tuple[DicomSlice, ...]) -> None:
+    """Give an image, one slice for each of a station's, the spacing, origin and direction of the station."""
+    first, last = station[0], station[-1]
     slice_mm = float((last.origin - first.origin) @ first.direction[:, 2]) / max(len(station) - 1, 1)
     image.SetSpacing((*first.spacing, slice_mm or first.thickness_mm or SINGLE_SLICE_MM))
     image.SetOrigin(first.origin.tolist())
     image.SetDirection(first.direction.ravel().tolist())
-    return image
 
 
 def _pixels(path: Path, where: str) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import SimpleITK as sitk
 
 from ..errors import check_name
 from .checks import MAX_VOXELS, check_size
-from .dicom_headers import DicomFiles, is_dicom, scan_folder, scan_series
+from .dicom_headers import DicomFiles, is_dicom, scan_files, scan_folder, scan_series
 from .dicom_series import choose_series
 from .dicom_stacks import DicomStack, read_stack, stacks_of
 from .nifti_checks import (
@@ -68,7 +69,9 @@ class Reading:
     is_dicom: bool = False
 
 
-def read_image(path: Path, series: str | int | None = None, pixel_mm: float | None = None) -> Reading:
+def read_image(
+    path: Path, series: str | int | None = None, pixel_mm: float | None = None, files: Sequence[Path] = ()
+) -> Reading:
     """Read a NIfTI, NRRD or MetaImage file, or a DICOM folder or file, in its own geometry, or a picture of a slice.
 
     Parameters
@@ -80,6 +83,8 @@ def read_image(path: Path, series: str | int | None = None, pixel_mm: float | No
     pixel_mm : float, optional
         Edge of the pixels of a picture (PNG, or another file with two dimensions), which says nothing about its place
         in the body: it is taken as a sagittal slice with the head at the top and the front on the left.
+    files : sequence of Path, optional
+        The DICOM files to look at, if they are known, instead of all the files of a folder.
 
     Raises
     ------
@@ -89,6 +94,8 @@ def read_image(path: Path, series: str | int | None = None, pixel_mm: float | No
     """
     check_name(path)
     _check_access(path)
+    if files:
+        return _read_dicom(path, scan_files(files), series)
     if path.is_dir():
         return _read_dicom(path, scan_folder(path), series)
     if path.name.upper() == "DICOMDIR":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -107,7 +108,7 @@ class SagittalVolume:
 
 
 def load_volume(
-    path: str | Path, series: str | int | None = None, pixel_mm: float | None = None
+    path: str | Path, series: str | int | None = None, pixel_mm: float | None = None, files: Sequence[Path] = ()
 ) -> SagittalVolume:
     """Read a scan and reorder its axes to the sagittal frame, without resampling.
 
@@ -123,6 +124,8 @@ def load_volume(
     pixel_mm : float, optional
         For a picture without a place in the body (PNG, or another file with two dimensions): the edge of its pixels,
         mm. It is taken as a sagittal slice with the head at the top and the front on the left.
+    files : sequence of Path, optional
+        DICOM only: the files to look at, if they are known, instead of all the files of a folder.
 
     Returns
     -------
@@ -135,7 +138,7 @@ def load_volume(
         If `path` does not exist, can't be read as one 3-D volume of grey values that is fine enough for sagittal
         slices, or is a label map.
     """
-    reading = read_image(Path(path), series, pixel_mm)
+    reading = read_image(Path(path), series, pixel_mm, files)
     image = reading.image
     size = image.GetSize()
     check_size(size, reading.where)

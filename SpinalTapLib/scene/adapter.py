@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import slicer
 
+from ..scans.motion import Motion, estimate_motion
 from ..scans.volume import SagittalVolume
 from ..session.ports import SceneEvents
-from ..spine.vertebra import SeedBox
+from ..spine.vertebra import SeedBox, Spine
 from ..worker import exchange
 from ..worker.exchange import Result
-from . import memory, nodes, roi, views, volume_node
+from . import memory, nodes, roi, take_levels, views, volume_node
+from .corner import CornerTexts
 from .frames import (
     RAS_FROM_LPS,
     SAME_PLACE_MM,
@@ -43,6 +45,7 @@ class SlicerScene:
         self._scene = slicer.mrmlScene if scene is None else scene
         self._frames = Frames()
         self._observers = Observers(self._scene, self._frames.forget)
+        self.corner = CornerTexts(self._scene, self._frames.then_from_now)
 
     # --- events ------------------------------------------------------------------------------------------
 
@@ -132,6 +135,19 @@ class SlicerScene:
         to_lps = RAS_FROM_LPS @ parent_to_world(node)
         return {name: moved_surface(surface, to_lps) for name, surface in segments.closed_surfaces(node).items()}
 
+    def motion(self, volume: str, other: str, points_lps_mm: np.ndarray) -> Motion:
+        """Return the motion of the patient between two volumes around some points of the first, LPS, mm."""
+        return estimate_motion(
+            take_levels.image_of(self._node(volume)), take_levels.image_of(self._node(other)), points_lps_mm
+        )
+
+    def take_levels(self, volume: str, other: str, result: Result, to_first: np.ndarray, motion: str) -> str:
+        """Put a result onto another volume as a segmentation node of its own; return its name."""
+        owner = self._node(volume)
+        to_result = self._frames.then_from_now(owner) @ to_first
+        made = take_levels.take_levels(self._scene, owner, self._node(other), result, to_result, motion)
+        return str(made.GetName())
+
     # --- the box -----------------------------------------------------------------------------------------
 
     def has_box(self, volume: str) -> bool:
@@ -206,6 +222,10 @@ class SlicerScene:
     def jump(self, point_lps_mm: np.ndarray) -> None:
         """Centre all slice views on the point, shape (3,), LPS, mm."""
         views.jump(self._scene, moved(point_lps_mm, RAS_FROM_LPS))
+
+    def show_levels(self, volume: str | None, spine: Spine | None, everywhere: bool = False) -> None:
+        """Write into the corner of each slice view what it shows; None removes the texts."""
+        self.corner.show(volume, spine, everywhere)
 
     def show_3d(self, volume: str, visible: bool) -> None:
         """Show or hide the surfaces in 3-D."""

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ..spine.vertebra import SeedBox
-from .state import Change, EditAnswer
+from ..spine.vertebra import SeedBox, Spine
+from .state import Change, EditAnswer, MotionAnswer
 
 if TYPE_CHECKING:
+    from ..scans.motion import Motion
     from ..worker.exchange import Result
 
 
@@ -24,6 +25,9 @@ class Face(Protocol):
 
     def session_changed(self, change: Change) -> None:
         """React to a change by reading the session's properties again."""
+
+    def ask_about_motion(self, sentence: str) -> MotionAnswer:
+        """Tell the user that the patient has moved, and ask whether the levels shall follow the motion."""
 
     def ask_about_edits(self, names: Sequence[str]) -> EditAnswer:
         """Ask the user what to do with the segments `names`, which were edited by hand and will be replaced."""
@@ -113,6 +117,23 @@ class Scene(Protocol):
     def restore(self, volume: str, folder: Path) -> Result | None:
         """Return the stored result of `volume`, or None; its exchange files are written to `folder`."""
 
+    def motion(self, volume: str, other: str, points_lps_mm: np.ndarray) -> Motion:
+        """Return the motion of the patient between two volumes around some points of the first, LPS, mm.
+
+        Raises ValueError if they do not overlap, or can't be registered.
+        """
+
+    def take_levels(self, volume: str, other: str, result: Result, to_first: np.ndarray, motion: str) -> str:
+        """Put a result of `volume` onto the volume `other` as a segmentation node of its own; return its name.
+
+        Parameters
+        ----------
+        to_first : ndarray, shape (4, 4)
+            From positions in the other volume to those in the first, LPS, mm; the identity if nothing has moved.
+        motion : str
+            What was done about a motion of the patient; kept with the node.
+        """
+
     def has_box(self, volume: str) -> bool:
         """Return True if there is an S1 box."""
 
@@ -151,6 +172,12 @@ class Scene(Protocol):
 
     def jump(self, point_lps_mm: np.ndarray) -> None:
         """Centre all slice views on the point, shape (3,), LPS, mm."""
+
+    def show_levels(self, volume: str | None, spine: Spine | None, everywhere: bool = False) -> None:
+        """Write into the corner of each slice view which vertebra or disc it shows; None removes the texts.
+
+        Only views of volumes in the same frame of reference as `volume` get a text, or, if `everywhere`, all.
+        """
 
     def show_3d(self, volume: str, visible: bool) -> None:
         """Show or hide the surfaces in 3-D."""

@@ -13,11 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..corrections import Add, Correction, Count, Drop, Pin, Seed, Shift, TakeAlternative
 from ..errors import sentence_for
 from ..options import Options
 from ..spine import levels
 from ..spine.boxes import box_for_missed
+from ..spine.level_at import Plane, Shown, level_at
 from ..spine.summary import Row, other_count_words, rows_of, summary, warnings_of
 from ..spine.vertebra import Vertebra
 from ..worker.exchange import Result
@@ -28,7 +31,7 @@ from .history import latest
 from .jobs import Jobs, Purpose
 from .ports import Face, Scene, SceneEvents, Worker
 from .s1_box import S1Box
-from .state import Can, Change, EditAnswer, Failure, Progress, SessionState, State
+from .state import Can, Change, EditAnswer, Failure, MotionAnswer, Progress, SessionState, State
 
 _POLL_S = 0.02  # polling interval of `wait`
 
@@ -65,6 +68,8 @@ class Session:
         self._faces: list[Face] = []
         self._state = SessionState()
         self._shelf: dict[str, SessionState] = {}  # states of the volumes that are not chosen
+        self._corner_levels = True
+        self._corner_everywhere = False
         self._problem = ""  # of the chosen volume, as last reported to the faces
         scene.listen(
             SceneEvents(
@@ -138,6 +143,16 @@ class Session:
     def is_shown_3d(self) -> bool:
         """True if the surfaces are visible in 3-D."""
         return self.volume is not None and self.result is not None and self._scene.is_shown_3d(self.volume)
+
+    @property
+    def corner_levels(self) -> bool:
+        """True if the corner of each slice view says which vertebra or disc it shows."""
+        return self._corner_levels
+
+    @property
+    def corner_everywhere(self) -> bool:
+        """True if it says so over every scan, not only over those of the same study as the chosen one."""
+        return self._corner_everywhere
 
     @property
     def log(self) -> str:
@@ -230,6 +245,12 @@ class Session:
         """For `export`."""
         against = why.busy(self._state), why.no_result(self._state)
         return can("Writes the surfaces to files, in millimetres (LPS).", *against)
+
+    @property
+    def can_take_levels(self) -> Can:
+        """For `take_levels_to`."""
+        against = why.busy(self._state), why.no_result(self._state)
+        return can("Puts the segmentation and its names onto another scan of the study.", *against)
 
     @property
     def can_place_box(self) -> Can:
@@ -392,6 +413,75 @@ class Session:
         require(self.can_jump)
         self._scene.jump(self._vertebra(level).centroid_lps_mm)
 
+    def show_corner_levels(self, visible: bool = True, everywhere: bool | None = None) -> None:
+        """Show or hide the level in the corner of the slice views.
+
+        Parameters
+        ----------
+        visible : bool
+            Whether to show it; True at first.
+        everywhere : bool, optional
+            Whether to show it over every scan, not only over those in the same frame of reference; as before if
+            omitted, False at first.
+        """
+        self._corner_levels = visible
+        self._corner_everywhere = self._corner_everywhere if everywhere is None else everywhere
+        self._show_corner_levels()
+        self._tell(Change.BOX)
+
+    def level_at(self, place: Plane | np.ndarray) -> Shown | None:
+        """Return what a plane or a point (LPS, mm) shows, by the result; None where nothing is known.
+
+        Raises
+        ------
+        ValueError
+            If there is no result, or the place is neither.
+        """
+        require(self.can_jump)
+        assert self.result is not None
+        return level_at(self.result.spine, place)
+
+    def take_levels_to(self, other: str, follow_motion: bool | None = None) -> str:
+        """Put the segmentation and its names onto another scan, as a node of its own, and return the node's name.
+
+        Parameters
+        ----------
+        other : str
+            Node ID of the other volume.
+        follow_motion : bool, optional
+            What to do if the patient has moved between the scans (estimated from the images): follow the motion, or
+            leave the positions as they are. If omitted, the face is asked; without one, the positions stay. Either
+            way, `progress` says what was done. An empty name is returned if the user cancels.
+
+        Raises
+        ------
+        ValueError
+            If there is no result, the other scan is this one, shows none of the vertebrae, or is no volume.
+        """
+        require(self.can_take_levels)
+        volume, result = str(self.volume), self.result
+        assert result is not None
+        if other == volume:
+            raise ValueError("This is the scan that was segmented; choose another one.")
+        points = np.concatenate([vertebra.corners_lps_mm for vertebra in result.spine.vertebrae])
+        to_first, told = np.eye(4), "The patient has not moved between the two scans."
+        try:
+            motion = self._scene.motion(volume, other, points)
+        except ValueError as error:
+            told = f"Whether the patient has moved is not known. {error}"
+        else:
+            if motion.has_moved:
+                answer = self._ask_about_motion(motion.sentence, follow_motion)
+                if answer is MotionAnswer.CANCEL:
+                    return ""
+                follows = answer is MotionAnswer.FOLLOW
+                to_first = motion.matrix if follows else to_first
+                told = f"{motion.sentence} The levels {'follow the motion' if follows else 'do not follow it'}."
+        name = self._scene.take_levels(volume, other, result, to_first, told)
+        self._jobs.say(f"{name!r} was made. {told}")
+        self._tell(Change.PROGRESS)
+        return name
+
     def show_3d(self, visible: bool = True) -> None:
         """Show or hide the surfaces in 3-D."""
         require(self.can_show_3d)
@@ -472,6 +562,7 @@ class Session:
 
     def close(self) -> None:
         """End the worker, stop observing the scene and remove temporary files. May be called twice."""
+        self._scene.show_levels(None, None)
         self._scene.listen(None)
         self._scene.watch_volume(None)
         self._jobs.close()
@@ -580,6 +671,11 @@ class Session:
         answer = self._faces[0].ask_about_edits(tuple(edits))
         return None if answer is EditAnswer.CANCEL else edits if answer is EditAnswer.DISCARD else {}
 
+    def _ask_about_motion(self, sentence: str, follow: bool | None) -> MotionAnswer:
+        if follow is not None or not self._faces:
+            return MotionAnswer.FOLLOW if follow else MotionAnswer.LEAVE
+        return self._faces[0].ask_about_motion(sentence)
+
     # --- what the user does to the scene's nodes ---------------------------------------------------------------
 
     def _on_box_moving(self) -> None:
@@ -666,7 +762,13 @@ class Session:
     def _set(self, **changes: Any) -> None:
         self._state = replace(self._state, **changes)
 
+    def _show_corner_levels(self) -> None:
+        spine = self.result.spine if self.result is not None and self._corner_levels else None
+        self._scene.show_levels(self.volume, spine, self._corner_everywhere)
+
     def _tell(self, *changes: Change) -> None:
+        if Change.RESULT in changes:
+            self._show_corner_levels()
         for change in changes:
             for face in tuple(self._faces):
                 face.session_changed(change)

@@ -42,6 +42,14 @@ class EditAnswer(str, Enum):
     CANCEL = "cancel"
 
 
+class MotionAnswer(str, Enum):
+    """What to do about a patient who has moved between two scans."""
+
+    FOLLOW = "follow the motion"
+    LEAVE = "leave the positions as they are"
+    CANCEL = "cancel"
+
+
 class Can(NamedTuple):
     """Availability of a command.
 

@@ -167,7 +167,7 @@ def _flags(vertebra: Vertebra, below: Vertebra | None, values: dict[str, float])
     flags = []
     if not _is_unsure(vertebra):
         loss = height_loss(values)
-        if loss is not None and _may_lose_height(vertebra, values):
+        if loss is not None and may_lose_height(vertebra, values):
             place, percent, severity = loss
             flags.append(Note.HEIGHT_LOSS.text(place=place, percent=percent, severity=severity))
         if below is not None and not _is_unsure(below) and abs(values["slip_mm"]) >= SLIP_FLAG_MM:
@@ -181,7 +181,8 @@ def _flags(vertebra: Vertebra, below: Vertebra | None, values: dict[str, float])
     return tuple(flags)
 
 
-def _may_lose_height(vertebra: Vertebra, values: dict[str, float]) -> bool:
+def may_lose_height(vertebra: Vertebra, values: dict[str, float]) -> bool:
+    """Return whether Genant's grades may be applied to a body: not in the neck, nor to S1."""
     if vertebra.level is None:
         return values["height_posterior_mm"] >= _LEAST_UNNAMED_MM
     return vertebra.level not in _NO_HEIGHT_FLAGS

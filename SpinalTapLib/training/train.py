@@ -14,11 +14,12 @@ from typing import Any
 
 import torch
 
-from ..detection.device import arithmetic, choose_device, describe, processor_count
+from ..detection.device import arithmetic, choose_device, describe
 from ..detection.networks import OUTPUT_CHANNELS, PartNetwork
 from ..detection.weights import load_network, save_network
 from ..errors import reason
 from ..files.atomic import write_whole
+from ..machine import processor_count
 from ..progress import Cancelled, CancelledCallback, ProgressCallback
 from ..spine.structures import N_STRUCTURES
 from .averaging import Average, learning_rate, progress_of, recalibrate

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import logging
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import SimpleITK as sitk
-from block_spine import BlockSpine
+from block_spine import BlockSpine, put_blocks
 from cli_support import BLOCKS
 
 from SpinalTapLib import result_folder as resultfolder
+from SpinalTapLib.bodies.surfaces import surface_of
 from SpinalTapLib.cli.main import main
+from SpinalTapLib.files import result_files
+from SpinalTapLib.report.canvas import png_bytes
+
+PICTURE = png_bytes(np.zeros((2, 2, 3), np.uint8))
 
 
 @pytest.fixture(scope="session")
@@ -25,17 +33,34 @@ def scan(tmp_path_factory) -> Path:
 
 @pytest.fixture(autouse=True)
 def plain(monkeypatch):
-    """Leave out the picture in 3-D, which takes longer than all the rest, and put logging back afterwards."""
-    monkeypatch.setattr(resultfolder, "render_surfaces", lambda *_, **__: None)
+    """Draw no report, which takes longer than all the rest, make each surface once, and put logging back afterwards."""
+    leave_out_pictures(monkeypatch)
     root = logging.getLogger()
     before = root.handlers[:], root.level
     yield
     root.handlers[:], root.level = before
 
 
+def leave_out_pictures(patch: pytest.MonkeyPatch) -> None:
+    """Replace the report by an empty picture, and surfaces by those of the same solids."""
+    patch.setattr(resultfolder, "render_surfaces", lambda *_, **__: None)
+    patch.setattr(result_files, "report_png", lambda *_: PICTURE)
+    patch.setattr(resultfolder, "surface_of", functools.lru_cache(maxsize=64)(surface_of))
+
+
+@pytest.fixture(scope="session")
+def made_result(scan, tmp_path_factory, tiny_weights) -> Path:
+    """Return the result folder of a run with the perfect detector; not to be changed."""
+    folder = tmp_path_factory.mktemp("made") / "result"
+    with pytest.MonkeyPatch.context() as patch:
+        leave_out_pictures(patch)
+        put_blocks(patch, tiny_weights, **BLOCKS)
+        assert main(["segment", str(scan), "--output", str(folder), "--quiet"]) == 0
+    return folder
+
+
 @pytest.fixture
-def result(scan, tmp_path, block_spine) -> Path:
-    """Return the result folder of a run with the perfect detector."""
+def result(made_result, tmp_path, block_spine) -> Path:
+    """Return a copy of such a result folder, with the perfect detector in place."""
     block_spine(**BLOCKS)
-    assert main(["segment", str(scan), "--output", str(tmp_path / "result"), "--quiet"]) == 0
-    return tmp_path / "result"
+    return Path(shutil.copytree(made_result, tmp_path / "result"))

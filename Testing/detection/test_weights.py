@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from SpinalTapLib.detection import weights
+from SpinalTapLib import installation
 from SpinalTapLib.detection.networks import PartNetwork
 from SpinalTapLib.detection.weights import load_network, save_network
 
@@ -64,7 +64,7 @@ def test_saving_leaves_two_files_and_overwrites(saved: Path) -> None:
 
 
 def test_a_bare_word_is_a_name_in_resources(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "resource_path", lambda *parts: saved.parent.parent.joinpath(*parts))
+    monkeypatch.setattr(installation, "resource_path", lambda *parts: saved.parent.parent.joinpath(*parts))
     assert load_network("tiny")[1]["name"] == "tiny"
 
 

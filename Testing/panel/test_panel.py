@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fake_session import NAMES, make_rows, missing_names
 from panel_desk import raising
-from panel_support import click, click_box, click_row, press, process_events, slicer, wait_until
+from panel_support import click, click_box, click_row, press, process_events, pythonqt, slicer, wait_until
 
 from SpinalTapLib.session.state import Change
 
@@ -186,6 +186,29 @@ def test_surfaces_are_shown_and_hidden(desk):
     assert not desk.ui.show3DCheckBox.checked
 
 
+def test_the_level_in_the_corner_of_the_views_is_on_at_first_and_can_be_switched(desk):
+    desk.done()
+    assert desk.ui.cornerLevelsCheckBox.checked and not desk.ui.cornerEverywhereCheckBox.checked
+    click_box(desk.ui.cornerEverywhereCheckBox)
+    assert desk.calls()[-1] == ("show_corner_levels", True, True)
+    click_box(desk.ui.cornerLevelsCheckBox)
+    assert desk.calls()[-1] == ("show_corner_levels", False, True)
+    assert not desk.ui.cornerEverywhereCheckBox.enabled
+
+
+def test_the_levels_are_taken_to_a_scan_of_the_menu(desk):
+    desk.done()
+    own, other = (slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name) for name in ("T2", "axial"))
+    desk.session.set_volume(own.GetID())
+    desk.panel.refresh()
+    menu = desk.panel._scans
+    pythonqt.unwrap(menu).aboutToShow.emit()
+    actions = pythonqt.unwrap(menu).actions()
+    assert [action.text() for action in actions] == ["axial"]
+    pythonqt.unwrap(menu).triggered.emit(actions[0])
+    assert desk.calls()[-1] == ("take_levels_to", other.GetID())
+
+
 # --- export -----------------------------------------------------------------------------------------------------
 
 
@@ -282,6 +305,7 @@ BUTTONS = {
     "resetBoxButton": "can_put_box_on_s1", "shiftUpButton": "can_shift_up", "shiftDownButton": "can_shift_down",
     "pinButton": "can_pin_level", "editButton": "can_drop_vertebra", "undoButton": "can_undo",
     "show3DCheckBox": "can_show_3d", "exportButton": "can_export", "otherCountButton": "can_take_alternative",
+    "takeLevelsButton": "can_take_levels",
 }  # fmt: skip
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from spines_by_hand import column, painted, spine_of, vertebra
 
 from SpinalTapLib.report.canvas import Page
-from SpinalTapLib.report.report import draw_report, report_png
+from SpinalTapLib.report.report import draw_report, report_png, side_view
 from SpinalTapLib.report.sidebar import draw_table
-from SpinalTapLib.report.style import confidence_colour
+from SpinalTapLib.report.style import MARGIN_PX, confidence_colour
 from SpinalTapLib.report.views import spread
 from SpinalTapLib.spine import levels
 from SpinalTapLib.spine.confidence import word
@@ -124,3 +124,13 @@ def test_long_notes_make_a_row_taller_instead_of_running_out_of_the_page(measure
     page = Page(900, 800, (0, 0, 0))
     assert draw_table(page, 0, 10, long) > draw_table(Page(900, 800, (0, 0, 0)), 0, 10, spine)
     assert page.rgb()[:, 785:].max() == 0
+
+
+def test_the_side_view_can_be_cut_out_of_a_report(measured, picture):
+    _, volume = measured
+    view = side_view(picture)
+    rows, columns = view.shape[:2]
+    tops = (t for t in range(200) if np.array_equal(picture[t : t + rows, MARGIN_PX : MARGIN_PX + columns], view))
+    assert next(tops, None)
+    assert abs(rows / columns - volume.array.shape[1] / volume.array.shape[2]) < 0.02
+    assert side_view(picture[:50, :50]).shape == (50, 50, 3)

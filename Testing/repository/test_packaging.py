@@ -85,7 +85,7 @@ def declared(requirements: list[str]) -> set[str]:
 
 def test_the_library_imports_only_what_it_declares():
     allowed = declared(PROJECT["dependencies"]) | {"vtkmodules", "slicer"}  # Slicer itself brings `slicer`
-    for extra in ("train", "dicom"):
+    for extra in ("train", "dicom", "cluster", "review"):
         allowed |= declared(PROJECT["optional-dependencies"][extra])
     assert imported_names(ROOT / "SpinalTapLib") <= allowed
 
@@ -117,6 +117,7 @@ def test_the_wheel_carries_the_whole_library_and_nothing_else(wheel):
     for path in (ROOT / "SpinalTapLib").rglob("*.py"):
         assert path.relative_to(ROOT).as_posix() in wheel.namelist()
     assert "SpinalTapLib/training/configs/parts.json" in wheel.namelist()
+    assert "SpinalTapLib/review/static/niivue/LICENSE" in wheel.namelist()
 
 
 def test_the_wheel_finds_its_resources_where_it_is_installed(wheel, tmp_path):

@@ -232,3 +232,18 @@ def test_the_bodies_are_seen_in_3d_in_their_colours(application, session, sagitt
     assert rows.min() > 5 and rows.max() < SIZE[1] - 6  # the whole spine is in the picture
     hues = {tuple(int(part > 0.6 * pixel.max()) for part in pixel) for pixel in shown[body][::50].astype(int)}
     assert len(hues) >= 3
+
+
+def test_the_corner_of_the_view_says_what_it_shows(application, session, sagittal):
+    from SpinalTapLib.scene.corner import View
+
+    scene = application.scene
+    session._scene.corner.view_of = lambda node: View(sagittal.first_renderer(), sagittal.render)
+    segmented(session, scene, sagittal)
+    session.show_box(False)
+    with_text = picture(sagittal, "corner_text").astype(int)
+    session.show_corner_levels(False)
+    without = picture(sagittal, "corner_without_text").astype(int)
+    rows, columns = np.nonzero((with_text != without).any(-1))
+    assert len(rows) > 50
+    assert rows.max() < 0.1 * SIZE[1] and columns.min() > 0.5 * SIZE[0]  # rows count from below: the lower right corner

@@ -117,7 +117,7 @@ def test_the_card_s_numbers_reach_every_vertebra_and_the_detector_s_own_score_is
     network, card = load_network(tiny_weights)
     plain = segment_spine(spine.volume())
     curve = {"offset": -1.5, "slope": 5.0, "fitted_on": "nothing"}
-    monkeypatch.setattr(pipeline, "load_network", lambda *_, **__: (network, {**card, "calibration": curve}))
+    monkeypatch.setattr(pipeline, "_part_network", lambda *_: (network, {**card, "calibration": curve}))
     found = segment_spine(spine.volume())
     for before, after in zip(plain.vertebrae, found.vertebrae, strict=True):
         score = before.confidence / before.level_probability

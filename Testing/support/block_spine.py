@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import pytest
 
+from SpinalTapLib import evidence, pipeline
+from SpinalTapLib.bodies.segmentation import Bodies, separate_bodies
 from SpinalTapLib.detection.detector import Detections
 from SpinalTapLib.detection.part_maps import SliceVertebra
+from SpinalTapLib.detection.weights import load_network
 from SpinalTapLib.scans.volume import SagittalVolume, volume_from_array
 from SpinalTapLib.spine.structures import N_STRUCTURES, Structure
 
@@ -87,3 +92,29 @@ class BlockSpine:
                 return spine.detections(working)
 
         return Detector
+
+
+_SHELF: dict[tuple, Bodies] = {}
+
+
+def bodies_from_the_shelf(detections, candidates, volume, structures="bodies") -> Bodies:
+    """Return what `separate_bodies` returns; the same blocks, which most tests begin with, are done once."""
+    members = tuple(tuple((m.slice, m.corners.tobytes()) for m in candidate.members) for candidate in candidates)
+    key = (structures, volume.array.shape, volume.matrix.tobytes(), detections.probabilities.tobytes(), members)
+    if key not in _SHELF:
+        _SHELF[key] = separate_bodies(detections, candidates, volume, structures)
+    return _SHELF[key]
+
+
+def put_blocks(patch: pytest.MonkeyPatch, weights: Path, **blocks) -> tuple[BlockSpine, type]:
+    """Put a perfect detector of a `BlockSpine` in the pipeline, with no ladder and no level network; return both."""
+    spine = BlockSpine(**blocks)
+    detector = spine.detector()
+    patch.setattr(pipeline, "PartDetector", detector)
+    patch.setattr(pipeline, "_part_network", lambda *_: load_network(weights))
+    patch.setattr(evidence, "separate_bodies", bodies_from_the_shelf)
+    # The detector's order and its classes count.
+    patch.setattr(pipeline, "_look", lambda *_: None)
+    patch.setattr(pipeline, "_levels_look", lambda *_: None)
+    patch.setattr(pipeline, "_counting_network", lambda name: (None, {"name": name, "sha256": 64 * "0"}))
+    return spine, detector

@@ -16,7 +16,8 @@ MR, CT = ("MR", "1.2.840.10008.5.1.4.1.1.4"), ("CT", "1.2.840.10008.5.1.4.1.1.2"
 
 def write_series(folder: Path, pixels: np.ndarray = PIXELS, *, uid="1.2.3.1", number="1", description="T2 SAG",
                  modality=MR, image_type="ORIGINAL\\PRIMARY\\M", echo_time="100", cosines=SAGITTAL, step_mm=4.0,
-                 pixel_mm=0.7, origin=(10.0, -50.0, 60.0), instance=1, drift=(0, 0, 0)) -> list[Path]:  # fmt: skip
+                 pixel_mm=0.7, origin=(10.0, -50.0, 60.0), instance=1, drift=(0, 0, 0),
+                 more=None) -> list[Path]:  # fmt: skip
     """Write one file a slice, numbered against the direction of their positions, as no reader should rely on."""
     folder.mkdir(parents=True, exist_ok=True)
     along, down = map(np.array, cosines)
@@ -33,7 +34,7 @@ def write_series(folder: Path, pixels: np.ndarray = PIXELS, *, uid="1.2.3.1", nu
         for tag, value in {
             "0008|0008": image_type, "0008|0016": modality[1], "0008|0018": f"{uid}.{number_in_series}",
             "0008|0060": modality[0], "0008|103e": description, "0018|0081": echo_time, "0020|000d": "1.2.3",
-            "0020|000e": uid, "0020|0011": number, "0020|0013": str(number_in_series),
+            "0020|000e": uid, "0020|0011": number, "0020|0013": str(number_in_series), **(more or {}),
         }.items():  # fmt: skip
             image.SetMetaData(tag, value)
         paths.append(folder / f"{uid}-{number_in_series:03d}")

@@ -51,6 +51,8 @@ class FakeSession:
         self.preview = ""
         self.box_is_shown = False
         self.is_shown_3d = False
+        self.corner_levels = True
+        self.corner_everywhere = False
         self.new_box_is_there = False
         self.log = "SpinalTap 0.1.0\nPython 3.11"
         self.calls = []
@@ -194,6 +196,18 @@ class FakeSession:
         self.calls.append(("show_box", visible))
         self.box_is_shown = visible
         self.tell(Change.BOX)
+
+    def show_corner_levels(self, visible=True, everywhere=None):
+        self.calls.append(("show_corner_levels", visible, everywhere))
+        self.corner_levels, self.corner_everywhere = visible, bool(everywhere)
+        self.tell(Change.BOX)
+
+    def take_levels_to(self, other, follow_motion=None):
+        self.calls.append(("take_levels_to", other))
+        return f"levels on {other}"
+
+    def level_at(self, place):
+        """Nothing is known."""
 
     def show_3d(self, visible=True):
         self.calls.append(("show_3d", visible))

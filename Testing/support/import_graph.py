@@ -11,9 +11,10 @@ from paths import ROOT
 PACKAGE = "SpinalTapLib"
 
 ORDER = (
-    "errors", "options", "progress", "resources", "installation",
+    "errors", "options", "progress", "resources", "installation", "machine",
     "spine", "scans", "detection", "bodies", "evidence", "counting", "pipeline", "corrections", "report", "files",
-    "result_folder", "batch", "worker", "workerlink", "session", "values", "scene", "training", "cli", "__main__",
+    "result_folder", "study", "compare", "batch", "worker", "workerlink", "session", "review", "values", "scene",
+    "training", "cli", "__main__",
 )  # fmt: skip
 """The rooms (folders) and doors (files beside them), from the bottom up: each imports only from those before it."""
 

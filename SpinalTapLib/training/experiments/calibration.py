@@ -17,7 +17,7 @@ import SimpleITK as sitk
 
 from ...files.atomic import write_whole
 from ...files.evidence_file import EVIDENCE_NAME, read_scores
-from ...files.result_files import JSON_NAME
+from ...files.result_names import JSON_NAME
 from ...files.spine_json import read_spine_json
 from ...scans.orientation import sagittal_grid
 from ...scans.reader import read_image

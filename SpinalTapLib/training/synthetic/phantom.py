@@ -11,6 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
+from ...scans.orientation import grid_of_matrix
 from ...scans.volume import SagittalVolume, volume_from_array
 from ...spine import levels
 from ...spine.structures import Structure
@@ -23,6 +24,9 @@ from .tissues import N_TISSUES
 
 REGIONS = {"whole": ("S1", "C2"), "lumbar": ("S1", "T11"), "thoracic": ("T12", "T1"), "cervical": ("T3", "C2")}
 """Region name -> lowest and highest level in view."""
+
+PLANES = {"sagittal": 0, "axial": 1, "coronal": 2}
+"""Plane of the slices -> the axis of a `SagittalVolume` that runs through them."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,7 @@ def draw_phantom(
     healthy: bool = True,
     noise: float = 0.03,
     arches: bool = False,
+    plane: str = "sagittal",
     progress: Callable[[float], None] | None = None,
 ) -> Phantom:
     """Draw a synthetic scan.
@@ -86,43 +91,56 @@ def draw_phantom(
     sequence : str
         One of `sequences.IN_PHANTOMS`.
     slice_mm, pixel_mm : float
-        Slice spacing (0.8-8 mm) and pixel edge (0.3-1.6 mm).
+        Slice spacing (0.8-8 mm) and pixel edge (0.3-1.6 mm). In axial and coronal stacks, the pixel is the largest
+        one up to `pixel_mm` of which an odd number makes a slice.
     healthy : bool
         Without fractures, slips, lesions and unusual numbers of vertebrae.
     noise : float
         Standard deviation of the Rician noise, relative to the brightest common tissue.
     arches : bool
         Label the arches and the sacrum as well.
+    plane : str
+        One of `PLANES`: the plane of the slices. Axial and coronal stacks show the same person, the labels are those
+        in the middle of each slice, and `Phantom.image` keeps the axes of a `SagittalVolume`.
     progress : callable, optional
         Called with the fraction drawn.
 
     Raises
     ------
     ValueError
-        If the region, the sequence or a spacing is invalid.
+        If the region, the sequence, the plane or a spacing is invalid.
     """
-    _check(region, sequence, slice_mm, pixel_mm)
+    _check(region, sequence, plane, slice_mm, pixel_mm)
     rng = np.random.default_rng([seed, 7])
     spine = random_spine(rng, healthy=healthy)
     window = _field_of_view(spine, region)
-    x = np.arange(window[0][0], window[0][1] + 1e-6, slice_mm)
+    across = PLANES[plane]
+    block = 1 if across == 0 else 2 * int(np.ceil((slice_mm / pixel_mm - 1) / 2 - 1e-6)) + 1
+    fine_mm = pixel_mm if across == 0 else slice_mm / block
+    x = np.arange(window[0][0], window[0][1] + 1e-6, slice_mm if across == 0 else fine_mm)
     means, factors = _contrast(seed, sequence, len(spine.vertebrae))
     slices, labels = [], []
     for k, position in enumerate(x):
         canvas = draw_slice(
-            spine, float(position), y_range_mm=window[1], z_range_mm=window[2],
-            thickness_mm=0.9 * slice_mm, planes=3, pixel_mm=pixel_mm,
+            spine, float(position), y_range_mm=window[1], z_range_mm=window[2], pixel_mm=fine_mm,
+            thickness_mm=0.9 * slice_mm if across == 0 else fine_mm, planes=3 if across == 0 else 1,
         )  # fmt: skip
         slices.append(_intensity(canvas, means, factors))
         labels.append(_label_values(canvas, spine, arches))
         if progress is not None:
             progress((k + 1) / len(x))
-    array = _acquire(np.stack(slices), rng, noise)
+    array, truth = np.stack(slices), np.stack(labels)
     matrix = np.eye(4)
-    matrix[:3, 0], matrix[:3, 1], matrix[:3, 2] = (slice_mm, 0, 0), (0, 0, -pixel_mm), (0, pixel_mm, 0)
+    step = x[1] - x[0]
+    matrix[:3, 0], matrix[:3, 1], matrix[:3, 2] = (step, 0, 0), (0, 0, -fine_mm), (0, fine_mm, 0)
     matrix[:3, 3] = x[0], window[1][0], window[2][1]
-    image = volume_from_array(array, matrix, name=f"phantom-{seed}-{region}-{sequence}")
-    return Phantom(image, np.stack(labels), spine, _names_in_view(spine, window))
+    name = f"phantom-{seed}-{region}-{sequence}"
+    if across == 0:
+        image = volume_from_array(_acquire(array, rng, noise), matrix, name=name)
+    else:
+        array, truth, matrix = _thick(array, truth, matrix, across, block)
+        image = _stack(_acquire(array, rng, noise), matrix, across, f"{name}-{plane}")
+    return Phantom(image, truth, spine, _names_in_view(spine, window))
 
 
 def write_phantom(phantom: Phantom, folder: Path) -> tuple[Path, Path, Path]:
@@ -137,11 +155,40 @@ def write_phantom(phantom: Phantom, folder: Path) -> tuple[Path, Path, Path]:
     return paths
 
 
-def _check(region: str, sequence: str, slice_mm: float, pixel_mm: float) -> None:
+def _thick(
+    array: np.ndarray, labels: np.ndarray, matrix: np.ndarray, across: int, block: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Join `block` (odd) planes along an axis into one slice: the mean of the values, the labels of the middle one."""
+    count = array.shape[across] // block
+    array = np.moveaxis(array, across, 0)[: count * block]
+    array = array.reshape(count, block, *array.shape[1:]).mean(1)
+    labels = np.moveaxis(labels, across, 0)[block // 2 : count * block : block]
+    matrix = matrix.copy()
+    matrix[:3, 3] += (block // 2) * matrix[:3, across]
+    matrix[:3, across] *= block
+    return np.moveaxis(array, 0, across), np.moveaxis(labels, 0, across), matrix
+
+
+def _stack(array: np.ndarray, matrix: np.ndarray, across: int, name: str) -> SagittalVolume:
+    """Return an array (slice, row, column) as a stack along another axis; it may be too thick to be segmented."""
+    order = {1: (1, 2, 0), 2: (2, 1, 0)}[across]  # axial slices: (z, y, x), coronal ones: (y, z, x)
+    flips = [axis == 1 and across == 1 for axis in order]  # axial slices are stored from below
+    stored = matrix.copy()
+    for axis, flip in zip(order, flips):
+        if flip:
+            stored[:3, 3] += stored[:3, axis] * (array.shape[axis] - 1)
+            stored[:3, axis] *= -1
+    grid = grid_of_matrix(tuple(array.shape[axis] for axis in order), stored[:, [*order, 3]], name)
+    return SagittalVolume(array, matrix, name, grid)
+
+
+def _check(region: str, sequence: str, plane: str, slice_mm: float, pixel_mm: float) -> None:
     if region not in REGIONS:
         raise ValueError(f"There is no region called {region!r}; use one of {', '.join(REGIONS)}.")
     if sequence not in IN_PHANTOMS:
         raise ValueError(f"There is no sequence called {sequence!r}; use one of {', '.join(IN_PHANTOMS)}.")
+    if plane not in PLANES:
+        raise ValueError(f"There is no plane called {plane!r}; use one of {', '.join(PLANES)}.")
     if not 0.5 <= slice_mm <= 8 or not 0.3 <= pixel_mm <= 1.6:
         raise ValueError(
             f"A phantom needs slices 0.5-8 mm apart and pixels of 0.3-1.6 mm; got {slice_mm:g} mm and {pixel_mm:g} mm."

@@ -53,8 +53,30 @@ def test_a_thoracic_scan_of_a_person_without_t12_begins_at_the_lowest_thoracic_l
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [({"region": "tail"}, "region"), ({"sequence": "t9"}, "sequence"), ({"slice_mm": 0.0}, "slices")],
+    [
+        ({"region": "tail"}, "region"), ({"sequence": "t9"}, "sequence"), ({"slice_mm": 0.0}, "slices"),
+        ({"plane": "skew"}, "plane"),
+    ],
 )
 def test_impossible_wishes_are_refused_in_words(options, words):
     with pytest.raises(ValueError, match=words):
         draw_phantom(1, **options)
+
+
+@pytest.mark.parametrize(("plane", "axis"), [("axial", 1), ("coronal", 2)])
+def test_axial_and_coronal_stacks_show_the_same_person_in_thick_slices(plane, axis, tmp_path):
+    phantom = draw_phantom(3, region="cervical", plane=plane, slice_mm=4.8, pixel_mm=1.6)
+    assert phantom.image.spacing_mm[axis] == pytest.approx(4.8)
+    assert np.delete(phantom.image.spacing_mm, axis) == pytest.approx([1.6, 1.6])
+    for name in ("C7", "C4"):
+        body = phantom.spine.vertebrae[phantom.spine.index(name)]
+        index = np.argwhere(phantom.labels == levels.level(name).value)
+        assert np.linalg.norm(phantom.image.to_lps(index.mean(0)) - body.centre) < 3.5
+    image, labels, _ = write_phantom(phantom, tmp_path)
+    stored = sitk.ReadImage(str(labels))
+    assert stored.GetSpacing()[2] == pytest.approx(4.8)  # slices are what a reader scrolls through
+    where = stored.TransformContinuousIndexToPhysicalPoint(
+        np.argwhere(sitk.GetArrayFromImage(stored) == levels.level("C4").value)[:, ::-1].mean(0).tolist()
+    )
+    assert np.allclose(where, phantom.image.to_lps(np.argwhere(phantom.labels == levels.level("C4").value).mean(0)))
+    assert plane in image.name

@@ -1,0 +1,63 @@
+"""What the viewer gets: sizes, positions, meshes."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+
+import numpy as np
+from vtkmodules.vtkFiltersSources import vtkSphereSource
+
+from SpinalTapLib.files.meshes import NamedSurface, read_surface, write_surface
+from SpinalTapLib.review import images
+
+
+def ball(radius_mm: float, centre: tuple[float, float, float]):
+    source = vtkSphereSource()
+    source.SetRadius(radius_mm)
+    source.SetCenter(*centre)
+    source.SetThetaResolution(64)
+    source.SetPhiResolution(64)
+    source.Update()
+    return source.GetOutput()
+
+
+def test_a_large_scan_is_thinned_along_its_finest_axes_and_stays_in_place(monkeypatch):
+    monkeypatch.setattr(images, "MOST_VOXELS", 5000)
+    array = np.add.outer(np.arange(10.0), np.add.outer(np.zeros(40), np.arange(40.0)))
+    matrix = np.diag([4.0, -1.0, 0.5, 1.0])
+    matrix[:3, 3] = 1, 2, 3
+    thin, there = images.thinned(array, matrix)
+    assert thin.shape == (10, 20, 20)
+    assert np.allclose(np.linalg.norm(there[:3, :3], axis=0), (4, 2, 1))
+    middle = np.array([4.5, 9.5, 9.5, 1])  # of the thin array: the middle of the first one, too
+    assert np.allclose(there @ middle, matrix @ [4.5, 19.5, 19.5, 1])
+    assert np.isclose(thin.mean(), array.mean())
+
+
+def test_a_small_scan_is_not_changed():
+    array, matrix = np.ones((3, 4, 5)), np.eye(4)
+    assert images.thinned(array, matrix) == (array, matrix)
+
+
+def test_the_mesh_of_the_page_is_small_coloured_and_in_ras():
+    surface = NamedSurface("L5", ball(20, (10, 20, 30)), (1, 2, 3))
+    data = gzip.decompress(images.surfaces_mz3([surface, NamedSurface("L4", ball(20, (10, 20, 70)), (4, 5, 6))]))
+    magic, has, faces, points, skip = struct.unpack_from("<HHIII", data)
+    assert (magic, has, skip) == (0x5A4D, 7, 0)
+    assert 500 < faces < 2 * 4000
+    triangles = np.frombuffer(data, "<i4", 3 * faces, 16)
+    at = np.frombuffer(data, "<f4", 3 * points, 16 + 12 * faces).reshape(-1, 3)
+    colours = np.frombuffer(data, np.uint8, 4 * points, 16 + 12 * (faces + points)).reshape(-1, 4)
+    assert triangles.max() == points - 1
+    assert np.allclose(at.mean(0), (-10, -20, 50), atol=1)
+    assert {tuple(colour) for colour in colours.tolist()} == {(1, 2, 3, 255), (4, 5, 6, 255)}
+
+
+def test_a_surface_is_read_back_in_every_format(tmp_path):
+    surface = ball(20, (10, 20, 30))
+    for kind in ("stl", "obj", "ply"):
+        write_surface(tmp_path / f"L5.{kind}", surface)
+        again = read_surface(tmp_path / f"L5.{kind}")
+        assert np.allclose(again.GetBounds(), surface.GetBounds(), atol=1e-3)
+        assert again.GetNumberOfCells() == surface.GetNumberOfCells()
