@@ -23,6 +23,7 @@ import errno
 import hashlib
 import io
 import json
+import logging
 import os
 import resource
 import shutil
@@ -281,6 +282,7 @@ def stand_ins() -> None:
     result_files.report_png = lambda *_: b"a picture"
     time.perf_counter = lambda: 0.0  # a result's seconds, the only thing that differs from run to run
     worker_road.detector_in_place().__enter__()
+    logging.getLogger("SpinalTapLib.worker.server").disabled = True  # its log has the traceback of every failure
 
 
 def _read(path: Path) -> bytes:
@@ -374,7 +376,7 @@ def bench(name: str, command: Command, folder: Path, hook: Hook, every: int) -> 
         return {unit: signature(home / unit) for unit in command.units}
 
     def hidden() -> set[str]:
-        return {str(p.relative_to(home)) for p in home.rglob(".*")}
+        return {str(p.relative_to(home)) for p in home.rglob(".*.spinaltap-*")}
 
     home.mkdir()
     code, words = in_child(home, lambda: _fill(home, command) or 0)
