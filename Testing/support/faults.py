@@ -54,7 +54,6 @@ from SpinalTapLib.bodies.surfaces import surface_of
 from SpinalTapLib.cli.main import main
 from SpinalTapLib.files import result_files
 from SpinalTapLib.files.evidence_file import evidence_bytes
-from SpinalTapLib.options import Options
 from SpinalTapLib.worker import exchange
 from SpinalTapLib.worker.server import Worker
 
