@@ -124,7 +124,7 @@ def code_of(name: str) -> str:
 
     Codes have at most 16 characters; many programs do not read DICOM's long code values.
     """
-    words = (_SHORTER.get(word, word) for word in name.removesuffix("_mm").removesuffix("_deg").split("_"))
+    words = (_SHORTER.get(word, word) for word in name.split("_") if word not in ("mm", "mm2", "deg"))
     return "_".join(words)[:16]
 
 
