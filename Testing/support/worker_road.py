@@ -51,7 +51,7 @@ def _detector(detector):
     """Return a context in which the pipeline has this detector and no ladder."""
     network = SimpleNamespace(cpu=lambda: None), {"name": "blocks", "sha256": "b" * 64}
     return mock.patch.multiple(
-        pipeline, PartDetector=detector, load_network=lambda *_, **__: network, _look=lambda *_: None,
+        pipeline, PartDetector=detector, _part_network=lambda *_: network, _look=lambda *_: None,
         _levels_look=lambda *_: None, _counting_network=lambda name: (None, {"name": name, "sha256": "b" * 64}),
     )
 
