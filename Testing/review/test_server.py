@@ -56,6 +56,14 @@ def page(results):
     page.review.bench.close()
 
 
+@pytest.fixture
+def unwritten(monkeypatch):
+    """Leave out the writing of corrections, for tests of what is answered before it."""
+    from SpinalTapLib.result_folder import StoredResult
+
+    monkeypatch.setattr(StoredResult, "written", lambda *_: None)
+
+
 def levels(folder: Path) -> list[str]:
     return [v["level"] for v in json.loads((folder / "spine.json").read_text())["vertebrae"]]
 
@@ -306,7 +314,7 @@ def test_a_correction_is_answered_at_once_and_then_written_whole(page, results):
     assert [row["level"] for row in back["rows"]] == ["L3", "L4", "L5", "S1"] and not back["canUndo"]
 
 
-def test_the_box_a_name_and_a_drop_are_corrections_too(page):
+def test_the_box_a_name_and_a_drop_are_corrections_too(page, unwritten):
     scan = page.scan()
     box = {**scan["box"], "center": scan["rows"][-2]["center"]}
     scan = page.correct(scan, kind="box", box=box).json()
@@ -422,7 +430,7 @@ def test_scan_and_labels_lie_where_the_result_s_own_files_do(page, results, tmp_
     assert grey[again > 0].mean() > grey[again == 0].mean() + 30
 
 
-def test_the_labels_follow_a_correction_before_it_is_written(page, results, tmp_path):
+def test_the_labels_follow_a_correction_before_it_is_written(page, results, unwritten, tmp_path):
     scan = page.correct(page.scan(), kind="drop", index=3).json()
     sent = read_nifti(page.get(f"api/results/{scan['id']}/labels.nii.gz").content, tmp_path)
     assert sitk.GetArrayFromImage(sent).max() == 3
