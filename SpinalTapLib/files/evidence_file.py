@@ -107,7 +107,7 @@ def read_evidence(path: str | Path, volume: SagittalVolume, structures: str | No
         is_of_scan = _is_of_scan(stored, volume, working)
         if is_of_scan:
             return _evidence(stored, volume, working, structures)
-    except DAMAGE as error:
+    except (*DAMAGE, RuntimeError, ArithmeticError) as error:
         raise ValueError(f"{path} is not complete, or damaged ({error}); segment the scan again.") from error
     raise ValueError(f"{path} was made from another scan than {volume.name}; give the scan that it was made from.")
 
@@ -145,7 +145,7 @@ def _is_of_scan(stored: dict[str, Any], volume: SagittalVolume, working: Sagitta
     return same_grid and np.allclose(stored["scan_matrix"], volume.matrix, atol=1e-3)
 
 
-def _check(stored: dict[str, Any], texts: dict[str, Any]) -> None:
+def _check(stored: dict[str, Any], texts: dict[str, Any], working: SagittalVolume) -> None:
     """Raise ValueError unless the arrays have the right shapes and every number that is a position is one."""
     slices, parts, found = len(stored["probabilities"]), len(stored["part_slice"]), len(texts["members"])
     shapes = {
@@ -156,6 +156,15 @@ def _check(stored: dict[str, Any], texts: dict[str, Any]) -> None:
     for name, shape in shapes.items():
         if stored[name].shape != shape or stored[name].dtype.kind not in "biuf" or not np.isfinite(stored[name]).all():
             raise ValueError(f"{name} is no array of {shape} finite numbers")
+    size = np.array(working.array.shape, float)
+    for name, places, most in (
+        ("part_corners", stored["part_corners"], size[1:]),
+        ("part_centroid", stored["part_centroid"], size[1:]),
+        ("corners", working.to_index(stored["corners"]), size),
+        ("centroid", working.to_index(stored["centroid"]), size),
+    ):
+        if (places < -most).any() or (places > 2 * most).any():  # bodies may reach a little over the edge
+            raise ValueError(f"{name} has a place far outside the scan")
     if stored["probabilities"].dtype != np.uint8:
         raise ValueError("probabilities are no bytes")
     for name, values, end in (
@@ -177,7 +186,7 @@ def _evidence(
     stored = {**stored, **{name: with_all_structures(stored[name], 1) for name in _BY_STRUCTURE}}
     probabilities = stored["probabilities"]
     texts = json.loads(str(stored["texts"]))
-    _check(stored, texts)
+    _check(stored, texts, working)
     members = tuple(_members(stored))
     chosen = [tuple(members[i] for i in chain) for chain in texts["members"]]
     candidates = tuple(

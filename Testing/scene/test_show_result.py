@@ -425,18 +425,16 @@ def state_of(scene):
 
 def test_a_whole_spine_comes_with_its_own_surfaces(scene):
     vertebrae = column(COMMON, pitch=24.0, height=18.0, depth=26.0)
-    volume, labels = painted(vertebrae, spacing_mm=(3.0, 0.75, 0.75))
-    grid = np.linspace(0, 2 * np.pi, 100)
+    volume, labels = painted(vertebrae, spacing_mm=(3.0, 1.5, 1.5))
     sphere = vtk.vtkSphereSource()
-    sphere.SetThetaResolution(len(grid))
-    sphere.SetPhiResolution(len(grid))
+    sphere.SetThetaResolution(30)
+    sphere.SetPhiResolution(30)
     sphere.SetRadius(12)
     sphere.Update()
     from SpinalTapLib.bodies.triangle_mesh import mesh_arrays
 
     points, triangles = mesh_arrays(sphere.GetOutput())
     surfaces = {v.label_value: poly_data(points + v.centroid_lps_mm, triangles) for v in vertebrae}
-    assert len(triangles) > 19_000
     node = add_volume(scene, volume.array, volume.matrix)
     adapter = SlicerScene(scene)
     adapter.read_volume(node.GetID())
