@@ -114,8 +114,8 @@ def test_structures_beside_the_bodies_are_outlined_when_they_are_in_the_label_ma
     drawn = draw_report(replace(spine, label_map=labels), volume).astype(int)
     changed = drawn[np.abs(drawn - picture).sum(-1) > 200]
     assert len(changed) > 60
-    colour = np.array(segment_of(levels.CANAL_VALUE).colour)
-    assert np.allclose(np.median(changed, axis=0) / colour, 1, atol=0.3)
+    share = np.median(changed, axis=0) / segment_of(levels.CANAL_VALUE).colour  # a thin line, blended with the picture
+    assert share.min() > 0.3 and np.ptp(share) < 0.05
 
 
 def test_without_label_map_vertebrae_levels_or_with_one_vertebra_there_is_still_a_report(measured):

@@ -109,8 +109,9 @@ def _shares_right(drawn: Drawn, rng: np.random.Generator) -> list[float]:
     truth = _numbers(drawn, candidates)[drawn.instance]
     arch = (detections.probabilities[:, Structure.ARCH] > 0.5) & (truth >= 0)
     found = [_nearest(detections, candidates), _through_bone(drawn, truth)]
+    exact = np.asarray(detections.homes, np.float32)
     for blur, sd, wrong in NOISE.values():
-        homes = np.stack([_disturbed(plane, rng, blur, sd, wrong) for plane in np.asarray(detections.homes)])
+        homes = np.stack([_disturbed(plane, rng, blur, sd, wrong) for plane in exact])
         found.append(owners(Detections(detections.working, (), detections.probabilities, homes), candidates))
     return [float((owner[arch] == truth[arch]).mean()) for owner in found]
 
