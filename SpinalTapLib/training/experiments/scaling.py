@@ -112,7 +112,7 @@ def cuts(volume: SagittalVolume, axis: str, shares: Sequence[float]) -> Iterator
     for share in shares:
         kept = max(1, round(share * length))
         start = length - kept if axis == "rows" else (length - kept) // 2
-        where = [slice(None)] * 3
+        where: list[slice] = [slice(None)] * 3
         where[number] = slice(start, start + kept)
         matrix = volume.matrix.copy()
         matrix[:3, 3] += matrix[:3, number] * start
