@@ -56,8 +56,7 @@ filled if more than three quarters are inside."""
 ROUNDS = 10
 """Rounds of the regularisation; a spur shrinks by one to two millimetres in a round."""
 BLUR_MM = 1.5
-"""Distance over which the mask changes from outside to inside. Of 1, 1.5 and 2, with the tolerances 0.5, 0.7 and 0.5,
-more makes the shapes more regular, and their rims rounder."""
+"""Distance over which the mask changes from outside to inside; more makes the shapes more regular, and rims rounder."""
 TOLERANCES_MM = (0.7, 0.35, 0.0)
 """Distances up to which the measured wall may lie off the regular one, tried in turn until the body is regular. The
 first is more than the two can differ by: a body that is regular as it was measured stays as it is."""
