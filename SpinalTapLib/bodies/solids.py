@@ -13,8 +13,8 @@ Shape-based interpolation (Raya and Udupa, IEEE Trans Med Imaging 9(1), 1990) of
 * Across the slices, the distances are interpolated by Akima cubics (J ACM 17(4), 1970), which do not overshoot, and
   the whole body is grown or shrunk by a fraction of a pixel to the volume that the slices add up to.
 
-A body that is not regular then (see `regularity`) is made so by `_regular`: spurs, bites and steps that the mask shows
-in a slice or two have no support from their surroundings and go. Regular bodies stay as they were measured.
+A body that is not regular then (see `regularity`) is made so by `_regular` as far as possible: spurs, bites and steps,
+which have little support from their surroundings, become smaller or go. Regular bodies stay as they were measured.
 """
 
 from __future__ import annotations
@@ -47,14 +47,13 @@ _PAD = 2
 """Empty slices added at both ends, so that the solid closes there."""
 SURROUNDINGS_MM = 4.0
 """Largest standard deviation of the Gaussian that weights the surroundings of a point; in a structure that holds no
-ball of this radius, the radius of the ball. With `EVIDENCE`, plates thinner than about 5 mm and pegs thinner than about
-8 mm shrink from their tips."""
+ball of this radius, the radius of the ball."""
 EVIDENCE = 0.5
 """Weight of the mask at a point itself, relative to that of its surroundings: a point inside the mask stays if more
 than a quarter of its surroundings, (1 - EVIDENCE) / 2, is inside; a rim of 90 degrees has just that. A point outside is
 filled if more than three quarters are inside."""
 ROUNDS = 10
-"""Rounds of the regularisation; a spur shrinks by one to two millimetres in a round."""
+"""Rounds of the regularisation; a spur shrinks from its tip in each."""
 BLUR_MM = 1.5
 """Distance over which the mask changes from outside to inside; more makes the shapes more regular, and rims rounder."""
 TOLERANCES_MM = (0.7, 0.35, 0.0)
