@@ -7,7 +7,7 @@ from scipy import ndimage
 
 MOST_REMOVED, MOST_FILLED = 0.08, 0.02
 """Largest fractions of the volume that an opening removes from, and a closing adds to, a regular body."""
-CHECK_REMOVED, CHECK_FILLED = 0.072, 0.016
+CHECK_REMOVED, CHECK_FILLED = 0.072, 0.014
 """The same limits for `is_regular`, lower because the figures of one shape differ between grids, most at the image's
 sides."""
 BALL_MM = 4.0

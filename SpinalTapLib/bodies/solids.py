@@ -13,8 +13,8 @@ Shape-based interpolation (Raya and Udupa, IEEE Trans Med Imaging 9(1), 1990) of
 * Across the slices, the distances are interpolated by Akima cubics (J ACM 17(4), 1970), which do not overshoot, and
   the whole body is grown or shrunk by a fraction of a pixel to the volume that the slices add up to.
 
-The result is then made regular: see `_regular`. A spur, a bite or a step that the mask shows in a slice or two has no
-support from its surroundings and goes; walls, edges and waists stay where the slices show them.
+A body that is not regular then (see `regularity`) is made so by `_regular` as far as possible: spurs, bites and steps,
+which have little support from their surroundings, become smaller or go. Regular bodies stay as they were measured.
 """
 
 from __future__ import annotations
@@ -47,20 +47,21 @@ _PAD = 2
 """Empty slices added at both ends, so that the solid closes there."""
 SURROUNDINGS_MM = 4.0
 """Largest standard deviation of the Gaussian that weights the surroundings of a point; in a structure that holds no
-ball of this radius, the radius of the ball. With `EVIDENCE`, plates thinner than about 5 mm and pegs thinner than about
-8 mm shrink from their tips."""
+ball of this radius, the radius of the ball."""
 EVIDENCE = 0.5
 """Weight of the mask at a point itself, relative to that of its surroundings: a point inside the mask stays if more
 than a quarter of its surroundings, (1 - EVIDENCE) / 2, is inside; a rim of 90 degrees has just that. A point outside is
 filled if more than three quarters are inside."""
 ROUNDS = 10
-"""Rounds of the regularisation; a spur shrinks by one to two millimetres in a round."""
+"""Rounds of the regularisation; a spur shrinks from its tip in each."""
 BLUR_MM = 1.5
-"""Distance over which the mask changes from outside to inside. Of 1, 1.5 and 2, with the tolerances 0.5, 0.7 and 0.5,
-more makes the shapes more regular, and their rims rounder."""
+"""Distance over which the mask changes from outside to inside; more makes the shapes more regular, and rims rounder."""
 TOLERANCES_MM = (0.7, 0.35, 0.0)
-"""Distances up to which a measured wall may lie off the regular one, so that sharp rims are not rounded; tried in turn,
-until the body is regular."""
+"""Distances up to which the measured wall may lie off the regular one, tried in turn until the body is regular. The
+first is more than the two can differ by: a body that is regular as it was measured stays as it is."""
+THIN_MM = 3.0
+"""Half thickness below which a structure, such as a body seen in a single slice, cannot be regular: the ball that
+measures it does not fit in, so its tolerance is not lowered."""
 _SMOOTHING = (0.7, 1.0, 1.5, 2.0, 3.0)
 """Standard deviations, in voxels, of the smoothing that closes handles and tunnels; tried in turn."""
 
@@ -226,7 +227,8 @@ def _regular(
     within, seen = slice(low + 1, high), slice(max(low, 0), high + 1)
     regular = _surrounded(field[within], steps_mm)
     out = field.copy()
-    for tolerance in tolerances_mm:
+    thin = field.max() < THIN_MM
+    for tolerance in tolerances_mm[:1] if thin else tolerances_mm:
         out[within] = np.clip(field[within], regular - tolerance, regular + tolerance)
         if is_regular(out[seen], steps_mm):
             return out, True

@@ -9,7 +9,7 @@ from scipy import ndimage
 from skimage.measure import euler_number
 
 from SpinalTapLib.bodies.outlines import Outline, body_outlines
-from SpinalTapLib.bodies.solids import Solid, solid_of
+from SpinalTapLib.bodies.solids import TOLERANCES_MM, Solid, solid_of
 from SpinalTapLib.bodies.tracks import Window
 from SpinalTapLib.scans.volume import SagittalVolume
 
@@ -137,42 +137,15 @@ def test_bounds_hold_every_inside_point_of_another_grid():
     assert np.prod([s.stop - s.start for s in box]) < whole.size
 
 
-def smooth_body(change=None, slice_mm: float = 4.0) -> Solid:
-    """Return the solid of a rounded box whose slices, shape (slices, rows, columns), `change` edits in place."""
-    shape, matrix = stack_matrix([Box(radius=6)], slice_mm, 1.0)
+def test_a_body_with_spurs_in_single_slices_is_smoothed_until_it_is_regular():
+    shape, matrix = stack_matrix([Box(radius=6)], 4.0, 1.0)
     probability = share(Box(radius=6), SagittalVolume(np.zeros(shape, np.float32), matrix))
-    if change is not None:
-        change(probability)
-    return solid_of(outline_of(probability), matrix)
-
-
-def overlap(one: Solid, other: Solid) -> float:
-    a, b = one.field > 0, other.sample(one.matrix, one.field.shape) > 0
-    return 2 * (a & b).sum() / (a.sum() + b.sum())
-
-
-def test_a_spur_in_one_slice_goes():
-    plain = smooth_body()
-
-    def add_spur(probability):
-        row, column = np.argwhere(probability[len(probability) // 2] > 0.5).min(0)
-        probability[len(probability) // 2, row - 9 : row, column + 8 : column + 14] = 1
-
-    spiked = smooth_body(add_spur)
-    lost = np.argwhere(spiked.field > 0)[:, 1].min() - np.argwhere(plain.field > 0)[:, 1].min()
-    assert lost >= -2, "of the nine millimetres, two at most remain"
-    assert overlap(spiked, plain) > 0.97 and spiked.regular
-
-
-def test_a_bite_from_below_in_one_slice_is_filled():
-    plain = smooth_body()
-
-    def bite(probability):
-        row, column = np.argwhere(probability[len(probability) // 2] > 0.5).max(0)
-        probability[len(probability) // 2, row - 10 : row + 1, column - 20 : column - 12] = 0
-
-    bitten = smooth_body(bite)
-    assert overlap(bitten, plain) > 0.98 and bitten.regular
+    middle = len(probability) // 2
+    row, column = np.argwhere(probability[middle] > 0.5).min(0)
+    for k in (-4, 0, 4):
+        probability[middle + k, row - 12 : row, column + 3 : column + 29] = 1
+    assert not solid_of(outline_of(probability), matrix, TOLERANCES_MM[:1]).regular
+    assert solid_of(outline_of(probability), matrix).regular
 
 
 def test_a_regular_body_keeps_its_walls_and_rims():
