@@ -268,7 +268,7 @@ def _name(spine: Spine, seed: SeedBox | None, options: Options, stages: Stages) 
         model=_models(spine.model, options),
     )
     with stages.stage("measure", "Measuring"):
-        answer = measure_spine(answer, evidence.volume.matrix)
+        answer = measure_spine(answer, evidence.volume.matrix, evidence.bodies.canal)
     return replace(answer, seconds={**spine.seconds, **stages.seconds})
 
 
@@ -325,4 +325,9 @@ def _with_body(vertebra: Vertebra, evidence: Evidence, label_map: np.ndarray) ->
     if vertebra.candidate is None:
         return vertebra
     flags = tuple(dict.fromkeys((*vertebra.flags, *evidence.bodies.flags[vertebra.candidate])))
-    return replace(vertebra, centroid_lps_mm=evidence.centroids_lps_mm[vertebra.candidate], flags=flags)
+    return replace(
+        vertebra,
+        centroid_lps_mm=evidence.centroids_lps_mm[vertebra.candidate],
+        flags=flags,
+        outline_confidence=evidence.bodies.outline_confidence[vertebra.candidate],
+    )

@@ -29,6 +29,7 @@ _HEADING_STARTS = {SUMMARY_NAME: "scan,folder,outcome,", VERTEBRAE_NAME: "scan,f
 _CENTROID = ("centroid_left_mm", "centroid_posterior_mm", "centroid_superior_mm")
 VERTEBRA_COLUMNS = (
     "scan", "folder", "level", "label_value", "confidence", "level_probability", *_CENTROID, *MEASUREMENTS, "flags",
+    "outline_confidence",
 )  # fmt: skip
 """Columns of ``vertebrae.csv``; centroids in LPS, mm."""
 
@@ -175,6 +176,7 @@ def _vertebra_rows(row: Row, spine: Spine | None) -> Iterator[dict[str, Any]]:
         numbers = {
             "confidence": vertebra.confidence,
             "level_probability": vertebra.level_probability,
+            "outline_confidence": vertebra.outline_confidence,
             **dict(zip(_CENTROID, vertebra.centroid_lps_mm.tolist())),
             **{name: vertebra.measurements.get(name) for name in MEASUREMENTS},
         }

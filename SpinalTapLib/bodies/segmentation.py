@@ -13,14 +13,18 @@ from ..detection.part_maps import Candidate, Detections
 from ..options import STRUCTURES
 from ..scans.volume import SagittalVolume
 from ..spine import levels
+from ..spine.canal_sections import CanalSections
+from ..spine.confidence import WORDS, word
 from ..spine.notes import Note
 from ..spine.structures import Structure
 from .arches import separate_arches, whole, without_root
-from .discs_and_canal import canal_solid, disc_outlines
-from .outlines import body_outlines
+from .discs_and_canal import canal_of, disc_outlines
+from .outlines import Outline, body_outlines
 from .pieces import largest_piece
-from .solids import Solid, solid_of
+from .solids import TOLERANCES_MM, Solid, solid_of
 
+IRREGULAR = 0.85
+"""Highest confidence of the outline of a body that is not regular: not "sure"."""
 _PLANE_MM = 1.0
 """Distance of the planes at which thick voxels are sampled."""
 _THRESHOLDS = (0.4, 0.6)
@@ -60,6 +64,10 @@ class Bodies:
         Number of candidates.
     at_sides : int
         Number of candidates that reach the first or the last slice of the stack.
+    outline_confidence : tuple of float
+        For each candidate, 0-1: how far its body agrees with the mask; see `outline_confidence`.
+    canal : CanalSections or None
+        Cross-sections of the canal, if it was requested and found.
     """
 
     index: np.ndarray
@@ -68,6 +76,8 @@ class Bodies:
     flags: tuple[tuple[str, ...], ...]
     count: int
     at_sides: int = 0
+    outline_confidence: tuple[float, ...] = ()
+    canal: CanalSections | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -152,8 +162,8 @@ def separate_bodies(
     Returns
     -------
     Bodies
-        Each body is one piece without holes. This takes about 50 ms per body, and 150 ms per arch. There are no arches
-        if the network does not predict them (`Detections.has_arches`).
+        Each body is one piece without holes, with a regular surface where the mask allows it. There are no arches if
+        the network does not predict them (`Detections.has_arches`).
 
     Raises
     ------
@@ -165,18 +175,23 @@ def separate_bodies(
     working = detections.working
     outlines = body_outlines(detections.probabilities, candidates, working.spacing_mm)
     solids = [None if o is None else solid_of(o, working.matrix) for o in outlines]
+    canal = None
     flags = [() if o is None else o.flags for o in outlines]
     insides = [None if s is None else _inside(s, working) for s in solids]
     flags = [(*f, *_flags_of(inside, working)) for f, inside in zip(flags, insides)]
     at_sides = sum(inside is not None and _reaches_side(inside, working) for inside in insides)
+    confidence = tuple(outline_confidence(o, s, working) for o, s in zip(outlines, solids))
+    flags = [(*f, Note.OUTLINE_UNSURE) if c and word(c) != WORDS[0] else f for f, c in zip(flags, confidence)]
     count = len(candidates)
     parts = [Part(Structure.BODY, j) for j in range(count)]
     if structures == "all":
         discs = disc_outlines(detections.probabilities, candidates, working.spacing_mm)
-        solids += [None if o is None else solid_of(o, working.matrix) for o in discs]
-        solids.append(canal_solid(detections.probabilities, candidates, working.matrix))
+        # A disc is thinner than the ball that measures how regular a body is.
+        solids += [None if o is None else solid_of(o, working.matrix, TOLERANCES_MM[:1]) for o in discs]
+        canal = canal_of(detections.probabilities, candidates, working.matrix)
+        solids.append(None if canal is None else canal.solid)
         parts += [*(Part(Structure.DISC, j) for j in range(count - 1)), Part(Structure.CANAL, 0)]
-    in_pieces = range(2 * count - 1, len(solids))  # an artefact may interrupt the canal
+    in_pieces = range(2 * count - 1, len(solids))  # a long artefact may interrupt the canal
     index = _index_map(solids, volume, in_pieces)
     if structures in ("vertebrae", "all") and detections.has_arches:
         arches = separate_arches(detections, candidates, outlines)
@@ -184,7 +199,8 @@ def separate_bodies(
         parts += [Part(Structure.ARCH, j) for j in range(count)]
         flags = [(*f, *arch.flags) for f, arch in zip(flags, arches)]
         _add_arches(index, solids, parts, volume)
-    return Bodies(index, tuple(solids), tuple(parts), tuple(flags), count, at_sides)
+    sections = None if canal is None else canal.sections
+    return Bodies(index, tuple(solids), tuple(parts), tuple(flags), count, at_sides, confidence, sections)
 
 
 def _add_arches(
@@ -202,6 +218,25 @@ def _add_arches(
         mine &= share > most[box]
         index[box][mine] = position + 1
         most[box] = np.where(mine, share, most[box])
+
+
+def outline_confidence(outline: Outline | None, solid: Solid | None, working: SagittalVolume) -> float:
+    """Return how far a body's outline can be trusted, 0-1; 0 without a body.
+
+    It is the Dice coefficient of the body and the mask's probabilities before they were repaired: it falls with every
+    part that was repaired, and with every point of which the mask is uncertain. A body that is not regular (see
+    `regularity`) has `IRREGULAR` at most.
+    """
+    if outline is None or solid is None or outline.evidence is None:
+        return 0.0
+    first = outline.window.first
+    seen = slice(max(-first, 0), len(working.array) - first)
+    matrix = working.matrix.copy()
+    matrix[:3, 3] += matrix[:3, :3] @ [first + seen.start, *outline.window.corner]
+    evidence = outline.evidence[seen]
+    body = np.clip(solid.sample(matrix, evidence.shape) / float(working.spacing_mm[1]) + 0.5, 0, 1)
+    agreement = float(2 * np.minimum(body, evidence).sum() / max(float(body.sum() + evidence.sum()), 1e-6))
+    return round(agreement if solid.regular else min(agreement, IRREGULAR), 3)
 
 
 def _flags_of(inside: np.ndarray | None, working: SagittalVolume) -> tuple[str, ...]:
@@ -238,9 +273,7 @@ def _lacks_a_third(inside: np.ndarray, working: SagittalVolume) -> bool:
     return bool(width < 2 / 3 * WIDTH_TO_DEPTH * np.ptp(inside[:, 2]) * column_mm)
 
 
-def _index_map(
-    solids: Sequence[Solid | None], volume: SagittalVolume, in_pieces: Collection[int] = ()
-) -> np.ndarray:
+def _index_map(solids: Sequence[Solid | None], volume: SagittalVolume, in_pieces: Collection[int] = ()) -> np.ndarray:
     """Return, for every voxel, 1 + position of its solid, or 0; solids other than `in_pieces` are kept in one piece."""
     shape = volume.array.shape
     out = np.zeros(shape, np.uint16)

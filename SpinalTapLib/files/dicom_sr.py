@@ -34,7 +34,12 @@ _CERTAINTY = ("111012", "DCM", "Certainty of Finding")
 _IMAGING = ("113091000", "SCT", "Magnetic resonance imaging")
 _DEVICE_UID = "2.25.146823905113687425210904512787463018817"
 """Identifies the program as an observer; made once, at random, from a UUID (DICOM PS3.5, B.2)."""
-_UNITS = {"_mm": ("mm", "UCUM", "millimeter"), "_deg": ("deg", "UCUM", "degree"), "_percent": ("%", "UCUM", "percent")}
+_UNITS = {
+    "_mm": ("mm", "UCUM", "millimeter"),
+    "_mm2": ("mm2", "UCUM", "square millimeter"),
+    "_deg": ("deg", "UCUM", "degree"),
+    "_percent": ("%", "UCUM", "percent"),
+}
 _NO_UNIT = ("1", "UCUM", "no units")
 
 
@@ -226,5 +231,5 @@ class _Writer:
 
 def _title(name: str) -> str:
     """Return the meaning of a measurement: ``"Disc height anterior"`` for ``"disc_height_anterior_mm"``."""
-    words = [word for word in name.split("_") if word not in ("mm", "deg")]
+    words = [word for word in name.split("_") if word not in ("mm", "mm2", "deg")]
     return " ".join(words).capitalize()

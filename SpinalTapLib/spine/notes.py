@@ -26,6 +26,7 @@ class Note(str, Enum):
     ADDED = "added by hand"
     # The outline.
     FROM_CORNERS = "outline drawn from its corners"
+    OUTLINE_UNSURE = "outline uncertain: compare it with the image"
     NOT_OUTLINED = "not outlined"
     # The arch.
     NO_ARCH = "no posterior elements seen"

@@ -135,3 +135,57 @@ def test_bounds_hold_every_inside_point_of_another_grid():
     box = solid.bounds(matrix, shape)
     assert whole.sum() == whole[box].sum() > 0
     assert np.prod([s.stop - s.start for s in box]) < whole.size
+
+
+def smooth_body(change=None, slice_mm: float = 4.0) -> Solid:
+    """Return the solid of a rounded box whose slices, shape (slices, rows, columns), `change` edits in place."""
+    shape, matrix = stack_matrix([Box(radius=6)], slice_mm, 1.0)
+    probability = share(Box(radius=6), SagittalVolume(np.zeros(shape, np.float32), matrix))
+    if change is not None:
+        change(probability)
+    return solid_of(outline_of(probability), matrix)
+
+
+def overlap(one: Solid, other: Solid) -> float:
+    a, b = one.field > 0, other.sample(one.matrix, one.field.shape) > 0
+    return 2 * (a & b).sum() / (a.sum() + b.sum())
+
+
+def test_a_spur_in_one_slice_goes():
+    plain = smooth_body()
+
+    def add_spur(probability):
+        row, column = np.argwhere(probability[len(probability) // 2] > 0.5).min(0)
+        probability[len(probability) // 2, row - 9 : row, column + 8 : column + 14] = 1
+
+    spiked = smooth_body(add_spur)
+    lost = np.argwhere(spiked.field > 0)[:, 1].min() - np.argwhere(plain.field > 0)[:, 1].min()
+    assert lost >= -2, "of the nine millimetres, two at most remain"
+    assert overlap(spiked, plain) > 0.97 and spiked.regular
+
+
+def test_a_bite_from_below_in_one_slice_is_filled():
+    plain = smooth_body()
+
+    def bite(probability):
+        row, column = np.argwhere(probability[len(probability) // 2] > 0.5).max(0)
+        probability[len(probability) // 2, row - 10 : row + 1, column - 20 : column - 12] = 0
+
+    bitten = smooth_body(bite)
+    assert overlap(bitten, plain) > 0.98 and bitten.regular
+
+
+def test_a_regular_body_keeps_its_walls_and_rims():
+    for slice_mm in (2.0, 4.0):
+        box = Box(radius=3)
+        assert solid_from(box, slice_mm).volume_mm3 == pytest.approx(box.volume, rel=0.015)
+
+
+def test_the_image_side_of_a_body_that_is_cut_there_is_not_rounded():
+    probability = np.zeros((7, 44, 50), np.float32)
+    probability[1:6, 8:36, 8:42] = 1
+    matrix = np.diag([4.0, 1.0, 1.0, 1.0])
+    free = outline_of(probability)
+    cut = Outline(free.probability, Window(-1, np.zeros(2, int), probability.shape), cut=(True, True))
+    rims = [(solid_of(o, matrix).field > 0)[:, 8:36, 8:42][9:11].mean() for o in (free, cut)]
+    assert rims[1] >= rims[0] and rims[1] > 0.97

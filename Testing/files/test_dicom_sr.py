@@ -76,7 +76,8 @@ def test_the_report_read_back_by_highdicom_has_each_vertebra_with_its_segment(ca
     values = values_of(groups["L5"])
     assert values["height_ant"] == (27.25, "mm") and values["wedge_angle"] == (1.5, "deg")
     assert values["wedge_ratio"] == (0.98, "1") and values["111012"] == (97.0, "%")
-    words = {e.name.value: e.value.value for e in groups["L4"].get_qualitative_evaluations()}
+    evaluations = groups["L4"].get_qualitative_evaluations()
+    words = {e.name.value: e.value.value for e in evaluations if e.name.scheme_designator == SCHEME}
     assert words == {"level": "L4", "certainty": "check"}
 
 
