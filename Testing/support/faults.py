@@ -51,6 +51,7 @@ from SpinalTapLib.batch.tables import write_tables
 from SpinalTapLib.batch.work import Job, segment_job
 from SpinalTapLib.bodies.surfaces import surface_of
 from SpinalTapLib.cli.main import main
+from SpinalTapLib.errors import sentence_for
 from SpinalTapLib.files import result_files
 from SpinalTapLib.files.evidence_file import evidence_bytes
 from SpinalTapLib.options import Options
@@ -148,12 +149,16 @@ def _reseed_elsewhere(home: Path) -> int:
 def _batch(home: Path) -> int:
     """Do what a batch does, in this process: its own processes are no children of the bench."""
     made_with, code = conditions(Options(), "stl"), 0
-    for scan in find_scans(home / "scans").scans:
-        row = segment_job(Job(scan, home / "all", Options(), "stl", made_with, "run"))
-        if row.outcome == FAILED:
-            sys.stderr.write(f"{row.message}\n")
-            code = 2
-    write_tables(home / "all")
+    try:
+        for scan in find_scans(home / "scans").scans:
+            row = segment_job(Job(scan, home / "all", Options(), "stl", made_with, "run"))
+            if row.outcome == FAILED:
+                sys.stderr.write(f"{row.message}\n")
+                code = 2
+        write_tables(home / "all")
+    except (OSError, ValueError) as error:  # as the command line does
+        sys.stderr.write(f"{sentence_for(error)}\n")
+        return 2
     return code
 
 
@@ -401,7 +406,7 @@ def bench(name: str, command: Command, folder: Path, hook: Hook, every: int) -> 
         if fault != "kill" and not complaint:
             if code not in (0, 2) or "Traceback" in words:
                 complaint = f"exit {code}"
-            elif code == 2 and not 1 <= len(words.splitlines()) <= len(command.units):
+            elif code == 2 and not 1 <= len(words.splitlines()) <= len(command.units) + 1:
                 complaint = "not one line"
             elif code == 0 and now != after and fault != "small":
                 complaint = "exit 0, but not as after"
