@@ -182,7 +182,9 @@ def _arrays(spine: Spine) -> list[np.ndarray]:
     """Return the large arrays of a result; several results may share them."""
     arrays = [] if spine.label_map is None else [spine.label_map]
     if isinstance(spine.evidence, Evidence):
-        arrays += [spine.evidence.bodies.index, spine.evidence.detections.probabilities]
+        detections = spine.evidence.detections
+        arrays += [spine.evidence.bodies.index, detections.probabilities]
+        arrays += [] if detections.homes is None else [detections.homes]
     return arrays
 
 
@@ -263,11 +265,11 @@ def _name(spine: Spine, seed: SeedBox | None, options: Options, stages: Stages) 
         alternatives=named.alternatives,
         label_map=label_map,
         seed=seed,
-        warnings=(*evidence.volume.warnings, *named.warnings, *evidence.bodies.warnings),
+        warnings=(*evidence.volume.warnings, *evidence.warnings, *named.warnings, *evidence.bodies.warnings),
         model=_models(spine.model, options),
     )
     with stages.stage("measure", "Measuring"):
-        answer = measure_spine(answer, evidence.volume.matrix)
+        answer = measure_spine(answer, evidence.volume.matrix, evidence.bodies.canal)
     return replace(answer, seconds={**spine.seconds, **stages.seconds})
 
 
@@ -324,4 +326,9 @@ def _with_body(vertebra: Vertebra, evidence: Evidence, label_map: np.ndarray) ->
     if vertebra.candidate is None:
         return vertebra
     flags = tuple(dict.fromkeys((*vertebra.flags, *evidence.bodies.flags[vertebra.candidate])))
-    return replace(vertebra, centroid_lps_mm=evidence.centroids_lps_mm[vertebra.candidate], flags=flags)
+    return replace(
+        vertebra,
+        centroid_lps_mm=evidence.centroids_lps_mm[vertebra.candidate],
+        flags=flags,
+        outline_confidence=evidence.bodies.outline_confidence[vertebra.candidate],
+    )

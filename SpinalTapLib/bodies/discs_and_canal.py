@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 
+from ..spine.canal_sections import CanalSections
 from ..spine.quadrilaterals import depth, height
 from ..spine.structures import Structure
 from .outlines import SIDE_MM, Linked, Outline
@@ -28,6 +30,13 @@ CANAL_REACH_MM = 45.0
 """Largest anterior-posterior distance of the canal from the centres of the bodies at the same height."""
 LEAST_CANAL_MM3 = 1000.0
 """Least volume of a separate piece of the canal, that of half the height of a cervical body; smaller ones are noise."""
+
+MOST_BRIDGED_MM = 60.0
+"""Longest gap of the canal that is interpolated: metal beside two vertebrae."""
+BRIDGE_MARGIN_MM = 4.0
+"""Distance of the cross-sections used for interpolation from the ends of a gap, where an artefact narrows the canal."""
+LEAN_MM = 8.0
+"""Standard deviation of the smoothing of the canal's middle line, for its direction."""
 
 
 class _Gap:
@@ -117,10 +126,26 @@ def _level_margin(corners: np.ndarray, points: np.ndarray, reach: float) -> np.n
     return np.minimum(*margins)
 
 
-def canal_solid(probabilities: np.ndarray, candidates: Sequence[Linked], matrix: np.ndarray) -> Solid | None:
-    """Return the spinal canal near the vertebrae as the mask shows it, or None if there is none.
+@dataclass(frozen=True, eq=False)
+class Canal:
+    """The spinal canal, or the dural sac in it, whichever the mask shows, as a tube.
 
-    The canal is one piece, or several if an artefact or a tight stenosis interrupts it.
+    Attributes
+    ----------
+    solid : Solid
+    sections : CanalSections
+        Its cross-sections, one for each row of the working volume.
+    """
+
+    solid: Solid
+    sections: CanalSections
+
+
+def canal_of(probabilities: np.ndarray, candidates: Sequence[Linked], matrix: np.ndarray) -> Canal | None:
+    """Return the spinal canal near the vertebrae as one tube, or None if the mask shows none.
+
+    Where an artefact interrupts the mask, over at most `MOST_BRIDGED_MM`, the tube is interpolated between the
+    cross-sections above and below; the area is not known there.
 
     Parameters
     ----------
@@ -133,8 +158,8 @@ def canal_solid(probabilities: np.ndarray, candidates: Sequence[Linked], matrix:
 
     Notes
     -----
-    The canal is a tube without a single direction, so its field is not a distance but the probability less 0.5, times
-    the slice distance, interpolated linearly across the slices.
+    The solid's field is not a distance but the probability less 0.5, times the slice distance, interpolated linearly
+    across the slices. An area is that of a row, times the cosine of the angle between the tube and the rows' normal.
     """
     members = [m for c in candidates for m in c.members]
     if not members:
@@ -150,9 +175,56 @@ def canal_solid(probabilities: np.ndarray, candidates: Sequence[Linked], matrix:
     box = tuple(slice(a, b) for a, b in zip(low, high))
     near = ndimage.binary_dilation(canal[box], CORNERS)
     value = np.where(near & ((probability[box] <= 0.5) | canal[box]), probability[box], 0)
+    sides = [k - low[0] for k in (1, len(probability) - 2)]  # the image's outermost slices
+    cut = np.any([canal[box][k].any(1) for k in sides if 0 <= k < len(value)], axis=0)
+    value, bridged = _bridged(value, spacing)
     shift = np.eye(4)
     shift[:3, 3] = low - 1
-    return Solid(((value - 0.5) * spacing[0]).astype(np.float32), matrix @ shift)
+    solid = Solid(((value - 0.5) * spacing[0]).astype(np.float32), matrix @ shift)
+    return Canal(solid, _sections(value, spacing, solid.matrix, bridged | cut))
+
+
+def _bridged(value: np.ndarray, spacing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return a canal's probabilities without gaps, (slice, row, column), and which rows were interpolated."""
+    bridged = np.zeros(value.shape[1], bool)
+    rows = np.flatnonzero((value > 0.5).any((0, 2))).tolist()
+    margin, most = (max(1, round(mm / float(spacing[1]))) for mm in (BRIDGE_MARGIN_MM, MOST_BRIDGED_MM))
+    for above, below in zip(rows, rows[1:]):
+        if 1 < below - above <= most:
+            above, below = max(above - margin, rows[0]), min(below + margin, rows[-1])
+            value = value.copy()
+            between = _between(value[:, above], value[:, below], below - above, spacing)
+            value[:, above : below + 1] = np.maximum(value[:, above : below + 1], between)
+            bridged[above : below + 1] = True
+    return value, bridged
+
+
+def _between(above: np.ndarray, below: np.ndarray, steps: int, spacing: np.ndarray) -> np.ndarray:
+    """Return probabilities of sections from one to another, both (slice, column), shape (slice, steps + 1, column)."""
+    ends = [section > 0.5 for section in (above, below)]
+    middles = [np.argwhere(end).mean(0) for end in ends]
+    grid = [spacing[0], spacing[2]]
+    walls = [ndimage.distance_transform_edt(end, grid) - ndimage.distance_transform_edt(~end, grid) for end in ends]
+    out = np.empty((len(above), steps + 1, above.shape[1]), np.float32)
+    for k, part in enumerate(np.linspace(0, 1, steps + 1)):
+        way = (1 - part) * middles[0] + part * middles[1]
+        there = [ndimage.shift(wall, way - middle, order=1, mode="nearest") for wall, middle in zip(walls, middles)]
+        wall = (1 - part) * there[0] + part * there[1]
+        out[:, k] = np.clip(wall / float(spacing[2]) + 0.5, 0, 1)
+    return out
+
+
+def _sections(value: np.ndarray, spacing: np.ndarray, matrix: np.ndarray, unknown: np.ndarray) -> CanalSections:
+    """Return the sections of the rows that show the canal; `matrix` takes (slice, row, column) of `value` to LPS mm."""
+    filled = value.sum((0, 2))
+    rows = np.flatnonzero((value > 0.5).any((0, 2)))
+    index = [np.arange(n) for n in value.shape]
+    middle = np.stack([value.sum(2).T @ index[0], value.sum(0) @ index[2]], 1)[rows] / filled[rows, None]
+    smooth = ndimage.gaussian_filter1d(middle * spacing[[0, 2]], LEAN_MM / spacing[1], axis=0, mode="nearest")
+    lean = np.gradient(smooth, axis=0) / spacing[1] if len(rows) > 1 else np.zeros_like(smooth)
+    areas = filled[rows] * spacing[0] * spacing[2] / np.sqrt(1 + (lean**2).sum(1))
+    points = np.column_stack([middle[:, 0], rows, middle[:, 1]]) @ matrix[:3, :3].T + matrix[:3, 3]
+    return CanalSections(points, np.where(unknown[rows], np.nan, areas))
 
 
 def _canal_pieces(inside: np.ndarray, centres: np.ndarray, spacing: np.ndarray) -> np.ndarray:

@@ -28,8 +28,6 @@ SIDE_MM = 6.0
 shows half of the body's depth or more. For a tilted body, it is larger."""
 SIDE_GROWTH_MM = 1.5
 """Largest growth of a body's contour from a slice to the next lateral one; bodies shrink towards their sides."""
-SPIKE_MM = 3.0
-"""Thickness below which protrusions are removed: the edge of a pedicle, a vessel or noise."""
 LEAST_COVER = 0.5
 """Least fraction of a quadrilateral that the mask must fill; below it, the quadrilateral itself is used."""
 
@@ -66,11 +64,17 @@ class Outline:
         Position of `probability` in the working volume.
     flags : tuple of str
         Notes in plain English, such as ``"outline drawn from its corners"``.
+    cut : tuple of bool
+        Whether the image ends after the window's first slice, and before its last one.
+    evidence : ndarray, shape of `probability`, or None
+        The structure's part of the mask as the network gave it, before anything was repaired.
     """
 
     probability: np.ndarray
     window: Window
     flags: tuple[str, ...] = ()
+    cut: tuple[bool, bool] = (False, False)
+    evidence: np.ndarray | None = None
 
 
 def body_outlines(
@@ -97,7 +101,7 @@ def body_outlines(
     shares = {j: _Share.of(track, probabilities) for j, track in enumerate(found) if track is not None}
     for index, maps in enumerate(probabilities):
         _share_slice(maps, index, [share for share in shares.values() if share.track.window.shows(index)])
-    return tuple(_tidy(shares[j], shape[1:]) if j in shares else None for j in range(len(found)))
+    return tuple(_tidy(shares[j], shape) if j in shares else None for j in range(len(found)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,10 +151,13 @@ def _share_slice(maps: np.ndarray, index: int, here: Sequence[_Share]) -> None:
         share.at(index)[own] = np.minimum(bone.sum(0), limit)
 
 
-def _tidy(raw: _Share, size: tuple[int, ...]) -> Outline | None:
-    """Return a vertebra's share as one connected piece without holes or leaks, or None; `size` is that of the image."""
-    share, track = raw.probability, raw.track
-    flags = _fill_from_corners(share, track, track.window.of_itself(size))
+def _tidy(raw: _Share, shape: tuple[int, ...]) -> Outline | None:
+    """Return a vertebra's share as one connected piece without holes or leaks, or None.
+
+    `shape` is that of the working volume.
+    """
+    evidence, share, track = raw.probability, raw.probability.copy(), raw.track
+    flags = _fill_from_corners(share, track, track.window.of_itself(shape[1:]))
     _stop_leaks(share, track)
     for probability in share:
         inside = probability > 0.5
@@ -158,15 +165,11 @@ def _tidy(raw: _Share, size: tuple[int, ...]) -> Outline | None:
     piece = _main_piece(share > 0.5, track)
     if piece is None:
         return None
-    for probability, inside in zip(share, piece):
-        _cut_spikes(probability, inside, SPIKE_MM / 2 / track.pixel_mm)
-    piece = _main_piece(share > 0.5, track)
-    if piece is None:
-        return None
     # Keep the edge pixels around the piece: their probabilities locate the border to parts of a pixel.
     near = ndimage.binary_dilation(ndimage.binary_dilation(piece, CORNERS), FACES)
     share = np.where(near & ((share <= 0.5) | piece), share, 0).astype(np.float32)
-    return Outline(share, track.window, flags)
+    cut = track.window.first < 0, track.window.first + len(share) > shape[0]
+    return Outline(share, track.window, flags, cut, evidence)
 
 
 def _fill_from_corners(share: np.ndarray, track: Track, image: tuple[slice, slice]) -> tuple[str, ...]:
@@ -201,17 +204,6 @@ def _stop_leaks(share: np.ndarray, track: Track) -> None:
     share[[0, -1]] = 0
 
 
-def _cut_spikes(probability: np.ndarray, inside: np.ndarray, radius: float) -> None:
-    """Remove protrusions of a slice's mask that are too thin to hold a disc of the given radius, px."""
-    if not inside.any():
-        return
-    core = ndimage.distance_transform_edt(inside) > radius
-    if not core.any():
-        return  # the whole mask is thin: the side of a body, cut obliquely
-    opened = ndimage.distance_transform_edt(~core) <= radius + 1  # one pixel more, so that corners are not rounded
-    probability[inside & ~opened] = 0
-
-
 def _main_piece(inside: np.ndarray, track: Track) -> np.ndarray | None:
     """Return the connected component that covers most of the quadrilaterals, or None."""
     pieces, count = ndimage.label(inside, CORNERS)
@@ -222,4 +214,3 @@ def _main_piece(inside: np.ndarray, track: Track) -> np.ndarray | None:
         votes += np.bincount(pieces[index - track.window.first][track.distance(index) < 0], minlength=count + 1)
     votes[0] = 0
     return pieces == votes.argmax() if votes.any() else None
-

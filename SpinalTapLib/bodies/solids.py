@@ -12,10 +12,14 @@ Shape-based interpolation (Raya and Udupa, IEEE Trans Med Imaging 9(1), 1990) of
   not shift.
 * Across the slices, the distances are interpolated by Akima cubics (J ACM 17(4), 1970), which do not overshoot, and
   the whole body is grown or shrunk by a fraction of a pixel to the volume that the slices add up to.
+
+A body that is not regular then (see `regularity`) is made so by `_regular` as far as possible: spurs, bites and steps,
+which have little support from their surroundings, become smaller or go. Regular bodies stay as they were measured.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +30,7 @@ from skimage.measure import euler_number, find_contours
 
 from .outlines import Outline
 from .pieces import largest_piece
+from .regularity import is_regular
 
 FAR_SLICES = 2.0
 """Limit of the distances across the slices, in slice distances; walls further away have no influence."""
@@ -40,6 +45,23 @@ _LEAST_PIXELS = 4
 """Least number of pixels of a body in a slice; slices with fewer are ignored as noise."""
 _PAD = 2
 """Empty slices added at both ends, so that the solid closes there."""
+SURROUNDINGS_MM = 4.0
+"""Largest standard deviation of the Gaussian that weights the surroundings of a point; in a structure that holds no
+ball of this radius, the radius of the ball."""
+EVIDENCE = 0.5
+"""Weight of the mask at a point itself, relative to that of its surroundings: a point inside the mask stays if more
+than a quarter of its surroundings, (1 - EVIDENCE) / 2, is inside; a rim of 90 degrees has just that. A point outside is
+filled if more than three quarters are inside."""
+ROUNDS = 10
+"""Rounds of the regularisation; a spur shrinks from its tip in each."""
+BLUR_MM = 1.5
+"""Distance over which the mask changes from outside to inside; more makes the shapes more regular, and rims rounder."""
+TOLERANCES_MM = (0.7, 0.35, 0.0)
+"""Distances up to which the measured wall may lie off the regular one, tried in turn until the body is regular. The
+first is more than the two can differ by: a body that is regular as it was measured stays as it is."""
+THIN_MM = 3.0
+"""Half thickness below which a structure, such as a body seen in a single slice, cannot be regular: the ball that
+measures it does not fit in, so its tolerance is not lowered."""
 _SMOOTHING = (0.7, 1.0, 1.5, 2.0, 3.0)
 """Standard deviations, in voxels, of the smoothing that closes handles and tunnels; tried in turn."""
 
@@ -55,10 +77,13 @@ class Solid:
         one piece without cavities or tunnels.
     matrix : ndarray, shape (4, 4)
         (a, b, c, 1) to LPS mm. The axes need not be perpendicular.
+    regular : bool
+        Whether the body is regular: see `regularity.is_regular`.
     """
 
     field: np.ndarray
     matrix: np.ndarray
+    regular: bool = True
 
     @property
     def voxel_mm3(self) -> float:
@@ -118,8 +143,35 @@ class Solid:
         return tuple(slice(int(a), int(b)) for a, b in zip(low, high))
 
 
-def solid_of(outline: Outline, matrix: np.ndarray) -> Solid | None:
-    """Reconstruct a solid from the slices of an outline.
+def solid_of(outline: Outline, matrix: np.ndarray, tolerances_mm: Sequence[float] = TOLERANCES_MM) -> Solid | None:
+    """Return the solid of a body or disc: as `interpolated`, with a regular surface, of one piece, without cavities.
+
+    Parameters
+    ----------
+    outline, matrix
+        As for `interpolated`.
+    tolerances_mm : sequence of float
+        See `TOLERANCES_MM`.
+
+    Returns
+    -------
+    Solid or None
+        None if no slice shows at least `_LEAST_PIXELS` pixels.
+    """
+    solid = interpolated(outline, matrix)
+    if solid is None:
+        return None
+    steps_mm = np.linalg.norm(solid.matrix[:3, :3], axis=0)
+    start = (np.linalg.inv(matrix) @ solid.matrix)[0, 3] - outline.window.first
+    steps = round(float(np.linalg.norm(matrix[:3, 0]) / steps_mm[0]))
+    sides = _image_sides(outline, round(start), len(solid.field), steps)
+    field, regular = _regular(solid.field, steps_mm, sides, tolerances_mm)
+    field = _one_ball(field)
+    return Solid(field, solid.matrix, regular) if (field > 0).any() else None
+
+
+def interpolated(outline: Outline, matrix: np.ndarray) -> Solid | None:
+    """Reconstruct a solid from the slices of an outline; it may have several pieces, cavities and tunnels.
 
     Parameters
     ----------
@@ -131,7 +183,7 @@ def solid_of(outline: Outline, matrix: np.ndarray) -> Solid | None:
     Returns
     -------
     Solid or None
-        None if no slice shows at least `_LEAST_PIXELS` pixels, or the resulting solid is empty.
+        None if no slice shows at least `_LEAST_PIXELS` pixels.
     """
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
     shown = np.flatnonzero((outline.probability > 0.5).sum((1, 2)) >= _LEAST_PIXELS)
@@ -148,15 +200,68 @@ def solid_of(outline: Outline, matrix: np.ndarray) -> Solid | None:
     field = _with_volume(field, spacing / [steps, 1, 1], volume)
     change = np.diag([1 / steps, 1, 1, 1])
     change[:3, 3] = outline.window.first + first, *outline.window.corner
-    field = _one_ball(field)
-    return Solid(field, matrix @ change) if (field > 0).any() else None
+    return Solid(field, matrix @ change)
+
+
+def _image_sides(outline: Outline, first: int, planes: int, steps: int) -> tuple[int, int]:
+    """Return the planes of a field, from slice `first` of the outline's window, in which the image's sides lie.
+
+    -1, and the number of planes, where the window ends within the image.
+    """
+    low = round((0.5 - first) * steps) if outline.cut[0] else -1
+    high = round((len(outline.probability) - 1.5 - first) * steps) if outline.cut[1] else planes
+    return max(low, -1), min(high, planes)
+
+
+def _regular(
+    field: np.ndarray, steps_mm: np.ndarray, sides: tuple[int, int], tolerances_mm: Sequence[float]
+) -> tuple[np.ndarray, bool]:
+    """Return a field whose shape follows the given one and has a regular surface, and whether it is regular.
+
+    Threshold dynamics (Merriman, Bence and Osher, 1994; with a data term: Esedoglu and Tsai, J Comput Phys 211, 2006):
+    a point is inside if the mask there, and the part of its surroundings that is inside, say so together. Repeated,
+    this lowers the area of the surface and the disagreement with the mask. Beyond the image's `sides`, two planes,
+    the shape is extended unchanged, as the image ends there and not the body.
+    """
+    low, high = sides
+    within, seen = slice(low + 1, high), slice(max(low, 0), high + 1)
+    regular = _surrounded(field[within], steps_mm)
+    out = field.copy()
+    thin = field.max() < THIN_MM
+    for tolerance in tolerances_mm[:1] if thin else tolerances_mm:
+        out[within] = np.clip(field[within], regular - tolerance, regular + tolerance)
+        if is_regular(out[seen], steps_mm):
+            return out, True
+    return out, False
+
+
+def _surrounded(field: np.ndarray, steps_mm: np.ndarray) -> np.ndarray:
+    """Return the regular field of `_regular`: about the distance to its wall, mm, near the wall."""
+    reach = min(SURROUNDINGS_MM, float(field.max()))
+    if reach <= steps_mm.min():
+        return field
+    stride = np.maximum(1, np.rint(reach / 2 / steps_mm)).astype(int)
+    given = _inside(field[:: stride[0], :: stride[1], :: stride[2]])
+    slope = 1 / (reach * np.sqrt(2 * np.pi)) + EVIDENCE / BLUR_MM  # of the sum at a plane wall, per mm
+    blur = float(slope * BLUR_MM)
+    now = around = given
+    for _ in range(ROUNDS):
+        around = ndimage.gaussian_filter(now, reach / (stride * steps_mm), mode="nearest", truncate=2.5)
+        now = np.clip((around + EVIDENCE * given - (1 + EVIDENCE) / 2) / blur + 0.5, 0, 1)
+    around = ndimage.affine_transform(around, 1 / stride, output_shape=field.shape, order=1, mode="nearest")
+    return ((around + EVIDENCE * _inside(field) - (1 + EVIDENCE) / 2) / slope).astype(np.float32)
+
+
+def _inside(field: np.ndarray) -> np.ndarray:
+    """Return what a field of distances, mm, says of each point, from 0, outside, to 1, inside."""
+    return np.clip(field / BLUR_MM + 0.5, 0, 1)
 
 
 def _distances(probability: np.ndarray, spacing: np.ndarray) -> np.ndarray:
     """Return signed distances to the nearest wall, mm, within or across the slices, at the slice centres."""
     slice_mm, pixel_mm = float(spacing[0]), float(spacing[1])
     far = FAR_SLICES * slice_mm
-    planar = np.stack([np.clip(_planar_distance(p) * pixel_mm, -far, far) for p in probability])
+    planar = np.stack([np.clip(_planar_distance(p, far / pixel_mm) * pixel_mm, -far, far) for p in probability])
     across = np.minimum(_across(probability, slice_mm, far), _across(probability[::-1], slice_mm, far)[::-1])
     distance = np.where(probability > 0.5, 1, -1) * np.minimum(np.abs(planar), across)
     for away in range(1, _PAD + 1):
@@ -167,8 +272,11 @@ def _distances(probability: np.ndarray, spacing: np.ndarray) -> np.ndarray:
     return distance
 
 
-def _planar_distance(probability: np.ndarray) -> np.ndarray:
-    """Return the signed distance of every pixel to the 0.5 contour, px, positive inside, with sub-pixel precision."""
+def _planar_distance(probability: np.ndarray, far: float) -> np.ndarray:
+    """Return the signed distance of every pixel to the 0.5 contour, px, positive inside, with sub-pixel precision.
+
+    Distances above `far` are infinite.
+    """
     inside = probability > 0.5
     if not inside.any():
         return np.full(probability.shape, -np.inf)
@@ -177,7 +285,7 @@ def _planar_distance(probability: np.ndarray) -> np.ndarray:
         third = np.diff(contour, axis=0)[:, None] * (np.arange(3) / 3)[:, None]
         points.append((contour[:-1, None] + third).reshape(-1, 2) - 1)
     pixels = np.stack(np.meshgrid(*(np.arange(n) for n in inside.shape), indexing="ij"), -1).reshape(-1, 2)
-    distance = cKDTree(np.concatenate(points)).query(pixels)[0].reshape(inside.shape)
+    distance = cKDTree(np.concatenate(points)).query(pixels, distance_upper_bound=far)[0].reshape(inside.shape)
     return np.where(inside, distance, -distance)
 
 

@@ -23,14 +23,23 @@ from .result_names import DICOM_NAME, SR_NAME
 
 SERIES_DESCRIPTION = "SpinalTap measurements"
 SCHEME = "99SPINALTAP"
-"""Private coding scheme of the measurements; their codes are the columns of ``measurements.csv``."""
+"""Private coding scheme of the measurements; their codes are the columns of ``measurements.csv``, see `code_of`."""
+_SHORTER = {
+    "anterior": "ant", "middle": "mid", "posterior": "post", "biconcavity": "biconcav", "index": "ix",
+    "lordosis": "lord", "kyphosis": "kyph",
+}  # fmt: skip
 
 _SERIES_NUMBER = 7301
 _CERTAINTY = ("111012", "DCM", "Certainty of Finding")
 _IMAGING = ("113091000", "SCT", "Magnetic resonance imaging")
 _DEVICE_UID = "2.25.146823905113687425210904512787463018817"
 """Identifies the program as an observer; made once, at random, from a UUID (DICOM PS3.5, B.2)."""
-_UNITS = {"_mm": ("mm", "UCUM", "millimeter"), "_deg": ("deg", "UCUM", "degree"), "_percent": ("%", "UCUM", "percent")}
+_UNITS = {
+    "_mm": ("mm", "UCUM", "millimeter"),
+    "_mm2": ("mm2", "UCUM", "square millimeter"),
+    "_deg": ("deg", "UCUM", "degree"),
+    "_percent": ("%", "UCUM", "percent"),
+}
 _NO_UNIT = ("1", "UCUM", "no units")
 
 
@@ -108,6 +117,15 @@ def add_dicom_sr(folder: str | Path, scan: str | Path | None = None) -> Path:
         add_dicom_seg(folder, scan)
     write_dicom_sr(folder / SR_NAME, read_result(folder), folder / DICOM_NAME, files)
     return folder / SR_NAME
+
+
+def code_of(name: str) -> str:
+    """Return the code of a measurement: ``"height_ant"`` for ``"height_anterior_mm"``.
+
+    Codes have at most 16 characters; many programs do not read DICOM's long code values.
+    """
+    words = (_SHORTER.get(word, word) for word in name.split("_") if word not in ("mm", "mm2", "deg"))
+    return "_".join(words)[:16]
 
 
 class _Writer:
@@ -190,7 +208,7 @@ class _Writer:
             tracking_identifier=self._sr.TrackingIdentifier(uid=self._uid(), identifier=f"{title} {levels}"),
             finding_type=self._code(("421060004", "SCT", "Vertebral column")),
             algorithm_id=self._algorithm(),
-            measurements=[self._measurement((name, SCHEME, title), angle_deg, _UNITS["_deg"])],
+            measurements=[self._measurement((code_of(name), SCHEME, title), angle_deg, _UNITS["_deg"])],
         )
 
     def _measurements(self, values: Mapping[str, float]) -> list[Any]:
@@ -198,7 +216,7 @@ class _Writer:
         for name in MEASUREMENTS:
             if name in values:
                 unit = next((unit for ending, unit in _UNITS.items() if name.endswith(ending)), _NO_UNIT)
-                found.append(self._measurement((name, SCHEME, _title(name)), values[name], unit))
+                found.append(self._measurement((code_of(name), SCHEME, _title(name)), values[name], unit))
         return found
 
     def _measurement(self, name: tuple[str, str, str], value: float, unit: tuple[str, str, str]) -> Any:
@@ -213,5 +231,5 @@ class _Writer:
 
 def _title(name: str) -> str:
     """Return the meaning of a measurement: ``"Disc height anterior"`` for ``"disc_height_anterior_mm"``."""
-    words = [word for word in name.split("_") if word not in ("mm", "deg")]
+    words = [word for word in name.split("_") if word not in ("mm", "mm2", "deg")]
     return " ".join(words).capitalize()

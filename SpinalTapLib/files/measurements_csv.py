@@ -25,10 +25,14 @@ MEASUREMENTS = (
     "disc_angle_deg",
     "slip_mm",
     "slip_percent",
+    "canal_area_mm2",
+    "canal_area_disc_mm2",
 )
 """Measurement columns, always present; disc and slip refer to the vertebra and the one below it."""
 
-COLUMNS = ("structure", "level", "label_value", "confidence", *MEASUREMENTS, "angle_deg", "flags")
+COLUMNS = (
+    "structure", "level", "label_value", "confidence", *MEASUREMENTS, "angle_deg", "flags", "outline_confidence",
+)  # fmt: skip
 """Columns: ``structure`` is ``"vertebra"``, or the name of an angle, whose degrees are in ``angle_deg``."""
 
 
@@ -46,11 +50,16 @@ def measurements_csv(spine: Spine) -> str:
                 "confidence": f"{vertebra.confidence:.3f}",
                 **_words(vertebra.measurements),
                 "flags": "; ".join(vertebra.flags),
+                "outline_confidence": _odds(vertebra.outline_confidence),
             }
         )
     for curve in spine_curves(spine):
         writer.writerow({"structure": curve.name, "level": curve.levels, "angle_deg": f"{curve.angle_deg:.1f}"})
     return text.getvalue()
+
+
+def _odds(probability: float | None) -> str:
+    return "" if probability is None else f"{probability:.3f}"
 
 
 def _words(values: Mapping[str, float]) -> dict[str, str]:

@@ -113,6 +113,7 @@ def _vertebra_out(vertebra: Vertebra) -> dict[str, Any]:
         "flags": list(vertebra.flags),
         "candidate": vertebra.candidate,
         "level_probability": vertebra.level_probability,
+        "outline_confidence": vertebra.outline_confidence,
     }
 
 
@@ -128,4 +129,5 @@ def _vertebra_in(stored: Mapping[str, Any]) -> Vertebra:
         flags=tuple(stored["flags"]),
         candidate=stored.get("candidate"),
         level_probability=stored.get("level_probability"),
+        outline_confidence=stored.get("outline_confidence"),
     )

@@ -165,6 +165,7 @@ def _vertebra(vertebra: Vertebra, volume: SagittalVolume) -> dict[str, Any]:
         "label_value": int(vertebra.label_value),
         "level_probability": _odds(vertebra.level_probability),
         "confidence": round(float(vertebra.confidence), _CONFIDENCE_DECIMALS),
+        "outline_confidence": _odds(vertebra.outline_confidence),
         "centroid_lps_mm": _list(vertebra.centroid_lps_mm),
         "corners_lps_mm": {name: _list(corner) for name, corner in zip(CORNERS, vertebra.corners_lps_mm)},
         "slices": input_slices(vertebra.slices, volume.source),
@@ -184,12 +185,18 @@ def _vertebra_from(entry: Mapping[str, Any], grid: SourceGrid | None) -> Vertebr
         slices=tuple(input_slices(entry["slices"], grid)),
         measurements={str(k): float(v) for k, v in entry["measurements"].items()},
         flags=tuple(str(flag) for flag in entry["flags"]),
-        level_probability=None if entry.get("level_probability") is None else float(entry["level_probability"]),
+        level_probability=_odds_from(entry, "level_probability"),
+        outline_confidence=_odds_from(entry, "outline_confidence"),
     )
 
 
 def _odds(probability: float | None) -> float | None:
     return None if probability is None else round(float(probability), _CONFIDENCE_DECIMALS)
+
+
+def _odds_from(entry: Mapping[str, Any], key: str) -> float | None:
+    """Return a probability, or None where an older file lacks it."""
+    return None if entry.get(key) is None else float(entry[key])
 
 
 def _list(values: Iterable[float]) -> list[float | None]:

@@ -16,6 +16,9 @@ def fill(node: Any, spine: Spine) -> None:
     columns = [
         _texts("Level", [v.name for v in vertebrae]),
         _numbers("Confidence", [v.confidence for v in vertebrae]),
+        _numbers(
+            "Outline", [float("nan") if v.outline_confidence is None else v.outline_confidence for v in vertebrae]
+        ),
         _numbers("Height (mm)", [v.height_mm for v in vertebrae]),
         _numbers("Depth (mm)", [v.depth_mm for v in vertebrae]),
         *(_numbers(title(name), [v.measurements.get(name, float("nan")) for v in vertebrae]) for name in names),

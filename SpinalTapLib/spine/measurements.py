@@ -26,6 +26,9 @@ disc_angle_deg            from the lower endplate above to the upper endplate be
 slip_mm                   distance by which the posterior inferior corner lies anterior to the posterior superior
                           corner of the vertebra below, along the upper endplate of that vertebra (after Meyerding)
 slip_percent              slip in per cent of the length of that endplate
+canal_area_mm2            cross-section of the canal's segment, perpendicular to the canal, at the middle of the body:
+                          the dural sac if the part network draws it, else as far as the laminae; only if segmented
+canal_area_disc_mm2       the same at the middle of the disc below
 ========================  ==============================================================================
 
 Angles are measured in the mean sagittal plane of the bodies concerned, so a tilted or rotated scan does not change
@@ -40,6 +43,7 @@ from dataclasses import replace
 import numpy as np
 
 from .angles import signed_angle_deg, upper_plate
+from .canal_sections import CanalSections
 from .mask_heights import BodyMasks
 from .notes import Note, notes_in
 from .vertebra import Spine, Vertebra
@@ -56,7 +60,7 @@ _LEAST_UNNAMED_MM = 15.0  # least posterior height of a body without a level tha
 _NOT_NEIGHBOURS = ("S1", "C2", "C1")  # levels whose posterior heights do not predict those of their neighbours
 
 
-def measure_spine(spine: Spine, matrix: np.ndarray | None = None) -> Spine:
+def measure_spine(spine: Spine, matrix: np.ndarray | None = None, canal: CanalSections | None = None) -> Spine:
     """Return the spine with new `measurements` and measured `flags` for every vertebra, in place of earlier ones.
 
     Parameters
@@ -65,12 +69,16 @@ def measure_spine(spine: Spine, matrix: np.ndarray | None = None) -> Spine:
         Vertebrae from the bottom up.
     matrix : ndarray, shape (4, 4), optional
         (slice, row, column, 1) of the spine's label map to LPS mm. The middle heights need both matrix and label map.
+    canal : CanalSections, optional
+        Cross-sections of the canal, for its areas.
     """
     masks = BodyMasks(spine.label_map, matrix) if matrix is not None and spine.label_map is not None else None
-    return replace(spine, vertebrae=measure(spine.vertebrae, masks))
+    return replace(spine, vertebrae=measure(spine.vertebrae, masks, canal))
 
 
-def measure(vertebrae: Sequence[Vertebra], masks: BodyMasks | None = None) -> tuple[Vertebra, ...]:
+def measure(
+    vertebrae: Sequence[Vertebra], masks: BodyMasks | None = None, canal: CanalSections | None = None
+) -> tuple[Vertebra, ...]:
     """Return the vertebrae, from the bottom up, with their measurements and measured flags."""
     own = [measure_body(vertebra, masks) for vertebra in vertebrae]
     measured = []
@@ -79,6 +87,8 @@ def measure(vertebrae: Sequence[Vertebra], masks: BodyMasks | None = None) -> tu
         apart = Note.MISSING_BELOW in vertebra.flags  # the space below it is not a single disc
         if i > 0 and not apart:
             values |= measure_disc(vertebra, vertebrae[i - 1], own[i], own[i - 1], masks)
+        if canal is not None:
+            values |= canal_areas(canal, vertebra, None if apart or i == 0 else vertebrae[i - 1])
         crush = _crush_ratio(vertebrae, own, i)
         if crush is not None:
             values["crush_ratio"] = crush
@@ -142,6 +152,15 @@ def measure_disc(
         "slip_mm": slip,
         "slip_percent": 100 * slip / max(float(np.linalg.norm(plate)), 1e-9),
     }
+
+
+def canal_areas(canal: CanalSections, vertebra: Vertebra, below: Vertebra | None) -> dict[str, float]:
+    """Return the areas of the canal behind a body and behind the disc below it, those that are known."""
+    found = {"canal_area_mm2": canal.area_mm2(vertebra.centroid_lps_mm, vertebra.up)}
+    if below is not None:
+        disc = (vertebra.corners_lps_mm[2:].mean(0) + below.corners_lps_mm[:2].mean(0)) / 2
+        found["canal_area_disc_mm2"] = canal.area_mm2(disc, _unit(vertebra.up + below.up))
+    return {name: area for name, area in found.items() if area is not None}
 
 
 def _unit(vector: np.ndarray) -> np.ndarray:

@@ -41,6 +41,9 @@ class Vertebra:
     level_probability : float or None
         Probability, 0-1, of its most probable level, given that it is a vertebra; below 0.5 `level` is None. None in
         stored results that lack it.
+    outline_confidence : float or None
+        How far the outline of the body can be trusted, 0-1: its agreement with the mask. It says nothing about the
+        name. None without a body, and in stored results that lack it.
     """
 
     level: str | None
@@ -53,6 +56,7 @@ class Vertebra:
     flags: tuple[str, ...] = ()
     candidate: int | None = None
     level_probability: float | None = None
+    outline_confidence: float | None = None
 
     @property
     def name(self) -> str:

@@ -9,7 +9,7 @@ from scipy import ndimage
 from skimage.measure import euler_number
 
 from SpinalTapLib.bodies.outlines import Outline, body_outlines
-from SpinalTapLib.bodies.solids import Solid, solid_of
+from SpinalTapLib.bodies.solids import TOLERANCES_MM, Solid, solid_of
 from SpinalTapLib.bodies.tracks import Window
 from SpinalTapLib.scans.volume import SagittalVolume
 
@@ -135,3 +135,30 @@ def test_bounds_hold_every_inside_point_of_another_grid():
     box = solid.bounds(matrix, shape)
     assert whole.sum() == whole[box].sum() > 0
     assert np.prod([s.stop - s.start for s in box]) < whole.size
+
+
+def test_a_body_with_spurs_in_single_slices_is_smoothed_until_it_is_regular():
+    shape, matrix = stack_matrix([Box(radius=6)], 4.0, 1.0)
+    probability = share(Box(radius=6), SagittalVolume(np.zeros(shape, np.float32), matrix))
+    middle = len(probability) // 2
+    row, column = np.argwhere(probability[middle] > 0.5).min(0)
+    for k in (-4, 0, 4):
+        probability[middle + k, row - 12 : row, column + 3 : column + 29] = 1
+    assert not solid_of(outline_of(probability), matrix, TOLERANCES_MM[:1]).regular
+    assert solid_of(outline_of(probability), matrix).regular
+
+
+def test_a_regular_body_keeps_its_walls_and_rims():
+    for slice_mm in (2.0, 4.0):
+        box = Box(radius=3)
+        assert solid_from(box, slice_mm).volume_mm3 == pytest.approx(box.volume, rel=0.015)
+
+
+def test_the_image_side_of_a_body_that_is_cut_there_is_not_rounded():
+    probability = np.zeros((7, 44, 50), np.float32)
+    probability[1:6, 8:36, 8:42] = 1
+    matrix = np.diag([4.0, 1.0, 1.0, 1.0])
+    free = outline_of(probability)
+    cut = Outline(free.probability, Window(-1, np.zeros(2, int), probability.shape), cut=(True, True))
+    rims = [(solid_of(o, matrix).field > 0)[:, 8:36, 8:42][9:11].mean() for o in (free, cut)]
+    assert rims[1] >= rims[0] and rims[1] > 0.97

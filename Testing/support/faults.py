@@ -42,19 +42,18 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import SimpleITK as sitk
 import torch
 import worker_road
+from batch_stand_in import Here
 from block_spine import BlockSpine
 
 from SpinalTapLib import result_folder
-from SpinalTapLib.batch.scans_in_folder import find_scans
-from SpinalTapLib.batch.state import FAILED, STATE_NAME, conditions
-from SpinalTapLib.batch.tables import write_tables
-from SpinalTapLib.batch.work import Job, segment_job
+from SpinalTapLib.batch import engines
+from SpinalTapLib.batch.locks import LOCKS_FOLDER
+from SpinalTapLib.batch.state import STATE_NAME
+from SpinalTapLib.batch.work import segment_job
 from SpinalTapLib.bodies.surfaces import surface_of
 from SpinalTapLib.cli.main import main
-from SpinalTapLib.errors import sentence_for
 from SpinalTapLib.files import result_files
 from SpinalTapLib.files.evidence_file import evidence_bytes
-from SpinalTapLib.options import Options
 from SpinalTapLib.worker import exchange
 from SpinalTapLib.worker.server import Worker
 
@@ -147,17 +146,11 @@ def _reseed_elsewhere(home: Path) -> int:
 
 
 def _batch(home: Path) -> int:
-    """Do what a batch does, in this process: its own processes are no children of the bench."""
-    made_with, code = conditions(Options(), "stl"), 0
-    try:
-        for scan in find_scans(home / "scans").scans:
-            row = segment_job(Job(scan, home / "all", Options(), "stl", made_with, "run"))
-            if row.outcome == FAILED:
-                sys.stderr.write(f"{row.message}\n")
-                code = 2
-        write_tables(home / "all")
-    except (OSError, ValueError) as error:  # as the command line does
-        sys.stderr.write(f"{sentence_for(error)}\n")
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        code = main(["batch", str(home / "scans"), "--output", str(home / "all"), "--quiet", "--strict"])
+    if code in (1, 2):  # a batch has a line for each scan, and ends with 1 if one has failed
+        print("Traceback" if "Traceback" in said.getvalue() else "A scan has failed, or the tables.")
         return 2
     return code
 
@@ -187,7 +180,7 @@ def _is_a_table(home: Path) -> str:
     if not table.exists():
         return ""
     lines = table.read_bytes().split(b"\r\n")
-    complete = lines[-1] == b"" and lines[0].startswith(b"scan,folder,outcome,") and len(lines) > 2
+    complete = lines[-1] == b"" and lines[0].startswith(b"scan,folder,outcome,") and len(lines) > 1
     done = [line.split(b",")[1].decode() for line in lines[1:-1] if b",done," in line]
     lost = [folder for folder in done if not (Path(folder) / "spine.json").is_file()]
     return "" if complete and not lost else f"batch.csv is not whole: {lines}, without a result: {lost}"
@@ -281,10 +274,11 @@ def stand_ins() -> None:
     surface = surface_of(next(iter(spines.values())).evidence.bodies.solids[0])
     result_folder.segment_spine = lambda volume, *_, **__: spines[volume.array.shape]
     result_folder.evidence_bytes = lambda evidence: contents[evidence.volume.array.shape]
-    result_folder.read_evidence = lambda path, volume: _read(path) and spines[volume.array.shape].evidence
-    result_folder.surface_of = lambda solid: surface
+    result_folder.read_evidence = lambda path, volume, *_: _read(path) and spines[volume.array.shape].evidence
+    result_folder.part_surface = lambda bodies, position: surface
     result_folder.render_surfaces = lambda *_, **__: None
     result_files.report_png = lambda *_: b"a picture"
+    engines.Processes = lambda jobs: Here(jobs, segment_job)
     time.perf_counter = lambda: 0.0  # a result's seconds, the only thing that differs from run to run
     worker_road.detector_in_place().__enter__()
     logging.getLogger("SpinalTapLib.worker.server").disabled = True  # its log has the traceback of every failure
@@ -318,7 +312,7 @@ def signature(path: Path) -> str:
     if not path.is_dir():
         return "none"
     inside = sorted(p for p in path.iterdir() if not p.name.startswith(".") and p.name != STATE_NAME)
-    if not inside:
+    if not inside:  # a scan that has failed has a state, and no result
         return "none"
     return hashlib.sha1("".join(f"{p.name}:{signature(p)}," for p in inside).encode()).hexdigest()
 
@@ -381,7 +375,7 @@ def bench(name: str, command: Command, folder: Path, hook: Hook, every: int) -> 
         return {unit: signature(home / unit) for unit in command.units}
 
     def hidden() -> set[str]:
-        return {str(p.relative_to(home)) for p in home.rglob(".*.spinaltap-*")}
+        return {str(p.relative_to(home)) for p in home.rglob(".*") if p.name != LOCKS_FOLDER}
 
     home.mkdir()
     code, words = in_child(home, lambda: _fill(home, command) or 0)
@@ -406,7 +400,7 @@ def bench(name: str, command: Command, folder: Path, hook: Hook, every: int) -> 
         if fault != "kill" and not complaint:
             if code not in (0, 2) or "Traceback" in words:
                 complaint = f"exit {code}"
-            elif code == 2 and not 1 <= len(words.splitlines()) <= len(command.units) + 1:
+            elif code == 2 and not 1 <= len(words.splitlines()) <= len(command.units):
                 complaint = "not one line"
             elif code == 0 and now != after and fault != "small":
                 complaint = "exit 0, but not as after"

@@ -57,6 +57,8 @@ export class Scan {
     if (this.id !== id) return;
     this.node.dataset.ready = "";
     this.#update(now);
+    this.viewer.boxShown = Boolean(now.boxIsThere); // without an S1 in view, the box waits until it is asked for
+    this.s1.setAttribute("aria-pressed", this.viewer.boxShown);
     await this.#picture(id, now, images);
     if (this.id !== id) return;
     this.node.dataset.ready = id;
@@ -138,15 +140,14 @@ export class Scan {
   }
 
   #line(row) {
-    const words = [row.note, row.doubt].filter(Boolean).join("; ");
     const go = button(row.level, () => this.#choose(row), { kind: "level", title: `Show ${row.level}` });
     go.prepend(el("i", { className: "colour", style: { background: rgb(row.colour) }, "aria-hidden": "true" }));
     return el(
       "tr", { on: { click: () => this.#choose(row) } },
       el("td", {}, go),
-      el("td", { className: `word ${row.word}` }, row.word),
+      el("td", { className: `word ${row.word}`, title: row.doubt }, row.word),
       el("td", { className: "number" }, `${row.height.toFixed(1)} mm`),
-      el("td", { className: "note" }, words),
+      el("td", { className: "note" }, row.note),
     );
   }
 
@@ -289,7 +290,7 @@ export class Scan {
 }
 
 function boxHelp(now) {
-  if (!now.boxIsThere) return "Drag the box in the picture onto S1: all levels are counted from there.";
+  if (!now.boxIsThere) return "Show the S1 box and drag it onto S1: all levels are counted from there.";
   return "S1 is wrong? Drag its box in the picture onto S1: all levels are counted again.";
 }
 

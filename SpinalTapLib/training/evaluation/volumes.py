@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import ndimage
 
+from ...bodies.regularity import BALL_MM, MOST_FILLED, MOST_REMOVED, irregularity
 from ...bodies.segmentation import Bodies, separate_bodies
 from ...bodies.solids import Solid
 from ...detection.linking import link
@@ -28,15 +28,15 @@ from .cases import subject_of
 from .overlap import dice
 from .protocol import plain
 from .reference import sagittal_labels
-from .regularity import BALL_MM, irregularity
 from .tables import markdown_table
 
 if TYPE_CHECKING:
-    from ...detection.detector import Detections, PartDetector
+    from ...detection.detector import PartDetector
 
 STRUCTURES = ("bodies", "vertebrae", "arches", "discs", "canal")
-MOST_REMOVED, MOST_FILLED = 0.08, 0.02
-"""Largest fractions of the volume that an opening removes from, and a closing adds to, a regular body."""
+SIDES = (0.0, 0.4, 0.8, 1.0, np.inf)
+"""Borders of the parts of a body from its middle to its sides, in half widths; slices that show more than half of the
+largest cross-section make up its width."""
 
 _WHOLE, _DISC, _SAC = 1, 2, 3  # of NNN_classes.nii.gz
 
@@ -81,6 +81,9 @@ class VolumeScore:
         For each of `STRUCTURES`, in 3-D; NaN if reference and prediction are both empty.
     removed, filled : tuple of float
         For each body not cut by the upper, lower, front or back edge: see `regularity.irregularity`.
+    sides : tuple of (int, int)
+        For each part of `SIDES`, over the bodies whose sides are in view: voxels that both masks have, and the sum of
+        both masks' voxels.
     """
 
     name: str
@@ -88,6 +91,7 @@ class VolumeScore:
     dice: dict[str, float]
     removed: tuple[float, ...] = ()
     filled: tuple[float, ...] = ()
+    sides: tuple[tuple[int, int], ...] = ()
 
     @property
     def regular(self) -> int:
@@ -115,6 +119,11 @@ class VolumeEvaluation:
             [s.subject for s in self.scores],
         )
 
+    def sides(self) -> tuple[float, ...]:
+        """Return the Dice of the bodies in each part of `SIDES`, over all scans; NaN where no side is in view."""
+        both = np.sum([s.sides for s in self.scores if s.sides] or [((0, 0),) * (len(SIDES) - 1)], axis=0)
+        return tuple(2 * common / total if total else float("nan") for common, total in both)
+
     def markdown(self) -> str:
         """Return the table, one row per structure, and a sentence about regularity."""
         kind = "synthetic" if self.synthetic else "real"
@@ -129,6 +138,11 @@ class VolumeEvaluation:
                 f"{max(removed):.1%}) and fills {np.mean(filled):.1%} (worst {max(filled):.1%}). Regular (at most "
                 f"{MOST_REMOVED:.0%} and {MOST_FILLED:.0%}): {self.regular().words(3)}.\n"
             )
+        parts = [(low, high, value) for low, high, value in zip(SIDES, SIDES[1:], self.sides()) if np.isfinite(value)]
+        if parts:
+            table = [["Bodies, from the middle to the sides", "3-D Dice"]]
+            table += [[f"{low:g}-{high:g} half widths", f"{value:.3f}"] for low, high, value in parts]
+            text += "\n" + markdown_table(table).replace("-inf half widths", " half widths and beyond")
         return text
 
     def as_json(self) -> dict[str, Any]:
@@ -137,6 +151,7 @@ class VolumeEvaluation:
             "synthetic": self.synthetic,
             "dice": {structure: plain(asdict(self.dice(structure))) for structure in STRUCTURES},
             "regular": plain(asdict(self.regular())),
+            "sides": [None if np.isnan(value) else value for value in self.sides()],
             "scans": [{**asdict(score), "dice": plain(score.dice)} for score in self.scores],
         }
 
@@ -231,7 +246,7 @@ def score_volume(reference: Reference, detector: PartDetector, slice_mm: float |
     candidates = link(detections)
     found = separate_bodies(detections, candidates, volume, "all")
     known = _labelled(found, reference)
-    masks = predicted_masks(found, known, detections, volume)
+    masks = predicted_masks(found, known)
     solids = [found.solids[j] for j in known if not _is_cut(found.index == j + 1)]
     shares = [_irregularity(solid, volume) for solid in solids if solid is not None]
     return VolumeScore(
@@ -240,7 +255,37 @@ def score_volume(reference: Reference, detector: PartDetector, slice_mm: float |
         {key: dice(mask, reference.masks[key]) for key, mask in masks.items()},
         tuple(removed for removed, _ in shares),
         tuple(filled for _, filled in shares),
+        overlap_by_side(found.index, reference.bodies, found.count),
     )
+
+
+def overlap_by_side(index: np.ndarray, bodies: np.ndarray, count: int) -> tuple[tuple[int, int], ...]:
+    """Return the overlap of found and true bodies in each part of `SIDES`; see `VolumeScore.sides`.
+
+    Parameters
+    ----------
+    index : ndarray of int, shape (slice, row, column)
+        Found bodies, 1 to `count`; other values are ignored.
+    bodies : ndarray of int, same shape
+        True bodies, from 1.
+    count : int
+        Number of found bodies.
+    """
+    sums = np.zeros((len(SIDES) - 1, 2), int)
+    for body in np.unique(bodies[bodies > 0]):
+        truth = bodies == body
+        area = truth.sum((1, 2))
+        wide = np.flatnonzero(area > area.max() / 2)
+        if wide[0] == 0 or wide[-1] == len(area) - 1:
+            continue  # the image ends within the body
+        votes = np.bincount(index[truth & (index <= count)], minlength=count + 1)
+        found = index == (votes[1:].argmax() + 1 if votes[1:].any() else -1)
+        away = np.abs(np.arange(len(area)) - (wide[0] + wide[-1]) / 2) / (len(wide) / 2)
+        common, total = (truth & found).sum((1, 2)), area + found.sum((1, 2))
+        for k, (low, high) in enumerate(zip(SIDES, SIDES[1:])):
+            here = (away >= low) & (away < high)
+            sums[k] += common[here].sum(), total[here].sum()
+    return tuple((int(common), int(total)) for common, total in sums)
 
 
 def _labelled(found: Bodies, reference: Reference) -> list[int]:
@@ -258,24 +303,15 @@ def _labelled(found: Bodies, reference: Reference) -> list[int]:
     return counted
 
 
-def predicted_masks(
-    found: Bodies, known: list[int], detections: Detections, volume: SagittalVolume
-) -> dict[str, np.ndarray]:
+def predicted_masks(found: Bodies, known: list[int]) -> dict[str, np.ndarray]:
     """Return the mask of each of `STRUCTURES`, on the volume's grid."""
-    bodies = np.isin(found.index, [j + 1 for j in known])
     near = {j for k in known for j in (k - 1, k)}
-    discs = np.isin(found.index, [found.count + 1 + j for j in near if 0 <= j < found.count - 1])
-    canal = found.index == len(found.solids)
-    arches = _arches(detections, volume) & (found.index == 0)
+    kept = {Structure.BODY: set(known), Structure.ARCH: set(known), Structure.DISC: near, Structure.CANAL: {0}}
+    bodies, arches, discs, canal = (
+        np.isin(found.index, [1 + i for i, p in enumerate(found.parts) if p.kind == kind and p.candidate in places])
+        for kind, places in kept.items()
+    )
     return dict(zip(STRUCTURES, (bodies, bodies | arches, arches, discs, canal)))
-
-
-def _arches(detections: Detections, volume: SagittalVolume) -> np.ndarray:
-    """Return the mask of all arches on the volume's grid."""
-    change = np.linalg.inv(detections.working.matrix) @ volume.matrix
-    share = detections.probabilities[:, Structure.ARCH].astype(np.float32)
-    there = ndimage.affine_transform(share, change[:3, :3], change[:3, 3], volume.array.shape, order=1, mode="nearest")
-    return there > 0.5
 
 
 def _is_cut(mask: np.ndarray) -> bool:

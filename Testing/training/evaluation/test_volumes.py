@@ -11,7 +11,7 @@ from block_spine import FRONT, HEIGHT, BlockSpine
 
 from SpinalTapLib.detection.detector import Detections
 from SpinalTapLib.spine.structures import Structure
-from SpinalTapLib.training.evaluation.volumes import evaluate_volumes, find_volumes, read_reference
+from SpinalTapLib.training.evaluation.volumes import evaluate_volumes, find_volumes, overlap_by_side, read_reference
 
 SPINE = BlockSpine(count=4)
 DEEP = slice(FRONT + 55, FRONT + 65)  # columns of the arches, behind the canal
@@ -107,3 +107,18 @@ def test_masks_on_another_grid_and_phantoms_without_arches_are_refused(folder):
     sitk.WriteImage(sitk.Cast(scan * 0, sitk.sitkUInt16), str(folder / "phantom-1_labels.nii.gz"))
     with pytest.raises(ValueError, match="has no arches: draw it with"):
         read_reference(folder, "phantom-1")
+
+
+def test_overlap_from_the_middle_to_the_sides_leaves_out_bodies_that_the_image_cuts():
+    truth = np.zeros((20, 30, 12), int)
+    truth[5:15, 2:12, 2:10] = 1  # half width: five slices
+    truth[0:8, 16:26, 2:10] = 2  # cut by the first slice
+    found = np.where(truth == 1, 2, np.where(truth == 2, 1, 0))
+    found[13:15] = 0  # the last two slices of the body are missed
+    found[:, 28] = 7  # not a body
+    middle, between, side, beyond = overlap_by_side(found, truth, 2)
+    area = 10 * 8
+    assert middle == (4 * area, 8 * area)
+    assert between == (3 * area, 7 * area)
+    assert side == (1 * area, 3 * area)
+    assert beyond == (0, 0)

@@ -5,6 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+MOST_REMOVED, MOST_FILLED = 0.08, 0.02
+"""Largest fractions of the volume that an opening removes from, and a closing adds to, a regular body."""
+CHECK_REMOVED, CHECK_FILLED = 0.072, 0.014
+"""The same limits for `is_regular`, lower because the figures of one shape differ between grids, most at the image's
+sides."""
 BALL_MM = 4.0
 """Radius of the structuring ball, mm. Thinner parts count as spurs, narrower gaps as notches; a regular body loses a
 little volume at its corners."""
@@ -39,6 +44,24 @@ def irregularity(mask: np.ndarray, radius: float) -> tuple[float, float]:
     removed = volume - np.count_nonzero(opened[own])
     filled = np.count_nonzero(closed[own] & ~mask)
     return removed / volume, filled / volume
+
+
+def is_regular(field: np.ndarray, steps_mm: np.ndarray) -> bool:
+    """Return whether an opening and a closing change a shape by `CHECK_REMOVED` and `CHECK_FILLED` at most.
+
+    Parameters
+    ----------
+    field : ndarray, shape (planes, rows, columns)
+        Distance to the wall, mm, positive inside. If the image cuts the shape, its side is the first or last plane.
+    steps_mm : ndarray, shape (3,)
+        Voxel size, mm, about the same along the three axes.
+    """
+    mask = field[1:] + field[:-1] > 0  # between the planes, as a plane in the image's side is half inside
+    if not mask.any():
+        return False
+    box = [slice(max(int(i.min()) - 1, 0), int(i.max()) + 2) for i in np.nonzero(mask)]
+    removed, filled = irregularity(mask[tuple(box)], BALL_MM / float(np.mean(steps_mm)))
+    return bool(removed <= CHECK_REMOVED and filled <= CHECK_FILLED)
 
 
 def _distance(mask: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from SpinalTapLib.training.evaluation.regularity import irregularity
+from SpinalTapLib.bodies.regularity import irregularity
 
 
 def _ball(radius: float = 12.0) -> np.ndarray:
