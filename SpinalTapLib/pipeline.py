@@ -104,7 +104,8 @@ def segment_spine(
     if seed is not None or (spine.anchor != "none" and len(spine.vertebrae) > FEW):
         return spine
     with stages.stage("turn", "Checking the orientation") as report:
-        return _doubted(spine, network, card, options, report)
+        spine = _doubted(spine, network, card, options, report)
+    return replace(spine, seconds={**spine.seconds, **stages.seconds})
 
 
 def reseed_spine(

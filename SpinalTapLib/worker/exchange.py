@@ -79,6 +79,8 @@ def carry_over(before: Path, folder: Path, shapes: bool) -> None:
     for name in (_VOLUME, _ABOUT, *((_INDEX, SURFACES) if shapes and has_shapes(before) else ())):
         try:
             os.link(before / name, folder / name)
+        except FileExistsError:  # a process that was killed has begun in this folder
+            continue
         except OSError:  # a file system without links
             shutil.copyfile(before / name, folder / name)
 
