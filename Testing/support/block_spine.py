@@ -125,7 +125,8 @@ _SHELF: dict[tuple, Bodies] = {}
 def bodies_from_the_shelf(detections, candidates, volume, structures="bodies") -> Bodies:
     """Return what `separate_bodies` returns; the same blocks, which most tests begin with, are done once."""
     members = tuple(tuple((m.slice, m.corners.tobytes()) for m in candidate.members) for candidate in candidates)
-    key = (structures, volume.array.shape, volume.matrix.tobytes(), detections.probabilities.tobytes(), members)
+    maps = [None if array is None else array.tobytes() for array in (detections.probabilities, detections.homes)]
+    key = (structures, volume.array.shape, volume.matrix.tobytes(), *maps, members)
     if key not in _SHELF:
         _SHELF[key] = separate_bodies(detections, candidates, volume, structures)
     return _SHELF[key]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from SpinalTapLib import result_folder
-from SpinalTapLib.bodies.surfaces import surface_of
+from SpinalTapLib.bodies.surfaces import part_surface, whole_surface
 from SpinalTapLib.files import result_files
 from SpinalTapLib.report.canvas import png_bytes
 
@@ -23,7 +23,8 @@ def leave_out_pictures(patch: pytest.MonkeyPatch) -> None:
     """Replace the report, which takes longer than all the rest, by an empty picture; make each surface once."""
     patch.setattr(result_folder, "render_surfaces", lambda *_, **__: None)
     patch.setattr(result_files, "report_png", lambda *_: PICTURE)
-    patch.setattr(result_folder, "surface_of", functools.lru_cache(maxsize=64)(surface_of))
+    for surface in (part_surface, whole_surface):
+        patch.setattr(result_folder, surface.__name__, functools.lru_cache(maxsize=64)(surface))
 
 
 def lines(text: str) -> list[str]:
