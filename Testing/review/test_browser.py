@@ -178,7 +178,8 @@ def test_surfaces_table_and_list_are_saved(page, tmp_path):
 
 def test_keys_alone_lead_back_and_everything_has_a_name(page):
     unnamed = """() => [...document.querySelectorAll('button, a, input, select, textarea, img, [role]')]
-      .filter((e) => e.checkVisibility() && !(e.getAttribute('aria-label') || e.labels?.length || e.textContent.trim()
+      .filter((e) => e.checkVisibility({ visibilityProperty: true }))
+      .filter((e) => !(e.getAttribute('aria-label') || e.labels?.length || e.textContent.trim()
         || e.hasAttribute('alt'))).map((e) => e.outerHTML)"""
     assert page.evaluate(unnamed) == []
     page.keyboard.press("Escape")
