@@ -1,7 +1,7 @@
 # make demo             a synthetic whole spine, segmented from end to end
 # make demo SCAN=path   the same on a scan: NIfTI, NRRD, MetaImage, a DICOM folder or file
 # make test             checks and all the tests, side by side on the processor's cores (PYTEST="-n 0": one by one)
-# make bench            how long things take on this machine
+# make bench            what a run costs on this machine, as JSON in bench.json (BEFORE=earlier.json: compare)
 # make faults           ends and fails commands at every one of their file operations (minutes)
 # make fuzz             many damaged files and commands in any order (minutes; FUZZ=2000: examples of each kind)
 # make life             200 segmentations and 500 recounts in one process: memory and open files (Linux)
@@ -13,6 +13,8 @@ VENV ?= .venv
 DEMO ?= demo
 SCAN ?=
 PYTEST ?=
+BENCH ?= bench.json
+BEFORE ?=
 
 # PyTorch: the build for NVIDIA cards only where there is one. On Linux the processor build is asked for by its
 # full version, so that no CUDA package can slip in when its index is out of reach (the install stops instead).
@@ -72,7 +74,7 @@ test: $(TEST_READY)
 	exit $$failed
 
 bench: $(TEST_READY)
-	@$(BIN)/python -m pytest -q -s -o python_files="bench_*.py" Testing/benchmarks
+	@$(BIN)/python docs/measure_speed.py $(BENCH) $(BEFORE)
 
 FUZZ ?= 500
 SUPPORT = PYTHONPATH=$(CURDIR):$(CURDIR)/Testing/support

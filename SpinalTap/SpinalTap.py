@@ -30,7 +30,7 @@ if not (_HERE / "SpinalTapLib").is_dir() and str(_HERE.parent) not in sys.path:
 from SpinalTapPanel.choices import Device, Method, Structures  # noqa: E402 - after the path is set
 from SpinalTapPanel.scenario import Scenario  # noqa: E402
 
-from SpinalTapLib.options import MAX_STEPS  # noqa: E402 - after the path is set
+from SpinalTapLib.options import DEFAULT_STRUCTURES, MAX_STEPS  # noqa: E402 - after the path is set
 
 
 class SpinalTap(ScriptedLoadableModule):
@@ -81,7 +81,7 @@ class SpinalTapParameterNode:
     inputVolume: vtkMRMLScalarVolumeNode
     device: Device = Device.AUTO
     steps: Annotated[int, WithinRange(0, MAX_STEPS)] = 0
-    structures: Structures = Structures.BODIES
+    structures: Structures = Structures(DEFAULT_STRUCTURES)
     method: Method = Method.FUSED
 
 

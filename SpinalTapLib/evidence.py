@@ -13,6 +13,7 @@ from .bodies.segmentation import Bodies, separate_bodies
 from .detection.detector import Detections
 from .detection.linking import Candidate
 from .scans.volume import SagittalVolume
+from .spine.structures import Structure
 from .spine.vertebra import Vertebra
 
 SAME_PLACE_MM = 0.5
@@ -20,6 +21,16 @@ SAME_PLACE_MM = 0.5
 
 PROBABILITY_STEPS = 255
 """Number of steps of the stored mask probabilities: one byte, much finer than the network's accuracy."""
+
+
+ARCHES_UNKNOWN = (
+    "The network's weights do not know the posterior elements, so only vertebral bodies are shown; "
+    "whole vertebrae need weights that were trained with them."
+)
+
+ARCHES_NARROW = (
+    "The slices do not reach the sides of most vertebrae, so their transverse processes end at the edge of the scan."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +42,8 @@ class Evidence:
     volume : SagittalVolume
         The scan.
     detections : Detections
-        All slices of the working volume, with the mask probabilities in `PROBABILITY_STEPS`.
+        All slices of the working volume, with the mask probabilities in `PROBABILITY_STEPS`, and with `homes` in whole
+        pixels, 0 outside of arches.
     candidates : tuple of Candidate
         From the bottom up, numbered.
     bodies : Bodies
@@ -48,6 +60,17 @@ class Evidence:
     bodies: Bodies
     structures: str = "bodies"
     ignored: frozenset[int] = frozenset()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Plain sentences about structures that were requested but are not available, or not as a whole."""
+        if self.structures == "bodies":
+            return ()
+        if not self.detections.has_arches:
+            return (ARCHES_UNKNOWN,)
+        arches = [1 + i for i, part in enumerate(self.bodies.parts) if part.kind == Structure.ARCH]
+        at_sides = np.intersect1d(self.bodies.index[[0, -1]], arches)
+        return (ARCHES_NARROW,) if len(arches) and len(at_sides) > len(arches) / 2 else ()
 
     @property
     def counted(self) -> tuple[Candidate, ...]:
@@ -97,7 +120,8 @@ def gather(
 ) -> Evidence:
     """Return the evidence of a scan: number the candidates and segment their bodies.
 
-    The probabilities are rounded first, so that stored evidence gives the same bodies when it is read again.
+    The probabilities of `detections` are rounded first, in place, so that stored evidence gives the same bodies when
+    it is read again.
 
     Parameters
     ----------
@@ -110,15 +134,30 @@ def gather(
     structures : str
         One of `options.STRUCTURES`.
     """
-    detections = replace(detections, probabilities=rounded(detections.probabilities))
+    probabilities = detections.probabilities
+    round_probabilities(probabilities)
+    homes = None if detections.homes is None else whole_pixels(detections.homes, probabilities[:, Structure.ARCH])
+    detections = replace(detections, homes=homes)
     bodies = separate_bodies(detections, candidates, volume, structures)
     numbered = tuple(replace(candidate, number=i) for i, candidate in enumerate(candidates))
     return Evidence(volume, detections, numbered, bodies, structures)
 
 
-def rounded(probabilities: np.ndarray) -> np.ndarray:
-    """Return probabilities, shape (slices, ...), rounded to `PROBABILITY_STEPS`, float16."""
-    return from_steps(to_steps(probabilities))
+def round_probabilities(probabilities: np.ndarray) -> None:
+    """Round probabilities, shape (slices, ...), float16, to `PROBABILITY_STEPS`, in place: a copy takes 100 MB."""
+    for k in range(len(probabilities)):
+        probabilities[k] = from_steps(to_steps(probabilities[k]))
+
+
+def whole_pixels(homes: np.ndarray, arch: np.ndarray) -> np.ndarray:
+    """Return `Detections.homes`, (slices, 2, rows, columns), in whole pixels, int8, and 0 outside of arches.
+
+    `arch`, shape (slices, rows, columns), is the probability of an arch.
+    """
+    out = np.zeros(homes.shape, np.int8)
+    for k, plane in enumerate(homes):
+        out[k] = np.where(arch[k] > 0, np.rint(np.clip(plane, -127, 127)), 0)
+    return out
 
 
 def to_steps(probabilities: np.ndarray) -> np.ndarray:

@@ -10,8 +10,11 @@ METHODS = ("fused", "detector", "ladder")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 """Devices of the networks: the best one available, the processor, an NVIDIA card or Apple silicon."""
 
-STRUCTURES = ("bodies", "all")
-"""Structures to segment: vertebral bodies, or also the discs and the spinal canal."""
+STRUCTURES = ("bodies", "vertebrae", "all")
+"""Structures to segment: vertebral bodies; whole vertebrae, with their arches; or also the discs and the canal."""
+
+DEFAULT_STRUCTURES = "bodies"
+"""Structures that are segmented unless others are requested, in the panel, on the command line and in scripts."""
 
 MAX_STEPS = 26
 """Largest number of vertebrae to name above the first one: S1 to C2 is 23 steps, and T13, L6 and C1 make 26."""
@@ -53,7 +56,7 @@ class Options:
     steps: int | None = None
     method: str = "fused"
     device: str = "auto"
-    structures: str = "bodies"
+    structures: str = DEFAULT_STRUCTURES
     model: str = PARTS_MODEL
     ladder: str = LADDER_MODEL
     levels: str = LEVELS_MODEL

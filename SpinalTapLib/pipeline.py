@@ -181,7 +181,9 @@ def _arrays(spine: Spine) -> list[np.ndarray]:
     """Return the large arrays of a result; several results may share them."""
     arrays = [] if spine.label_map is None else [spine.label_map]
     if isinstance(spine.evidence, Evidence):
-        arrays += [spine.evidence.bodies.index, spine.evidence.detections.probabilities]
+        detections = spine.evidence.detections
+        arrays += [spine.evidence.bodies.index, detections.probabilities]
+        arrays += [] if detections.homes is None else [detections.homes]
     return arrays
 
 
@@ -262,7 +264,7 @@ def _name(spine: Spine, seed: SeedBox | None, options: Options, stages: Stages) 
         alternatives=named.alternatives,
         label_map=label_map,
         seed=seed,
-        warnings=(*evidence.volume.warnings, *named.warnings, *evidence.bodies.warnings),
+        warnings=(*evidence.volume.warnings, *evidence.warnings, *named.warnings, *evidence.bodies.warnings),
         model=_models(spine.model, options),
     )
     with stages.stage("measure", "Measuring"):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .bodies.surfaces import surface_of
+from .bodies.surfaces import part_surface, whole_surface
 from .corrections import Correction, Count, History, Seed
 from .evidence import Evidence
 from .files.atomic import check_writable
@@ -24,6 +24,7 @@ from .progress import CancelledCallback, ProgressCallback, Stages
 from .report.rendering import render_surfaces
 from .report.style import BACKGROUND
 from .scans.volume import SagittalVolume, load_volume
+from .spine import levels
 from .spine.segments import segment_of
 from .spine.vertebra import SeedBox, Spine
 
@@ -37,6 +38,11 @@ _SEGMENT_SHARES = {"read": 0.02, "segment": 0.7, "write": 0.28}
 _RESEED_SHARES = {"read": 0.3, "segment": 0.3, "write": 0.4}
 _WRITE_SHARES = {"surfaces": 0.4, "write": 0.6}
 """Expected share of the time of each stage."""
+
+RENDERING_PX = (560, 1120)
+"""Width and height of each 3-D view of the report."""
+FRONT_DEG, BACK_DEG = 35.0, 145.0
+"""Directions of the viewer in the 3-D views (see `render_surfaces`)."""
 
 
 def segment_file(
@@ -104,6 +110,7 @@ def reseed_folder(
     *,
     scan: str | Path | None = None,
     count: Mapping[str, Any] | None = None,
+    structures: str | None = None,
     surface_format: str = "stl",
     progress: ProgressCallback | None = None,
     cancelled: CancelledCallback | None = None,
@@ -122,6 +129,8 @@ def reseed_folder(
         Present path of the scan, if it has moved.
     count : mapping, optional
         ``steps`` and ``method``, if they differ from those of the previous count.
+    structures : str, optional
+        One of `options.STRUCTURES`, if other structures are wanted than before.
     surface_format, progress, cancelled
         As for `segment_file`.
 
@@ -144,7 +153,7 @@ def reseed_folder(
     check_writable(output)
     stages = Stages(_RESEED_SHARES, progress, cancelled)
     with stages.stage("read", "Reading the result"):
-        stored = open_result(folder, scan)
+        stored = open_result(folder, scan, structures)
     with stages.stage("segment", "Counting the levels") as report:
         changed = stored.corrected(correction or Seed(), count, progress=_inner(report), cancelled=cancelled)
     return _finished(
@@ -203,7 +212,9 @@ class StoredResult:
         )  # fmt: skip
 
 
-def open_result(folder: str | Path, scan: str | Path | None = None) -> StoredResult:
+def open_result(
+    folder: str | Path, scan: str | Path | None = None, structures: str | None = None
+) -> StoredResult:
     """Read a result folder with its scan and evidence; arguments and errors as for `reseed_folder`."""
     folder = Path(folder)
     source = {k: v for k, v in read_spine_json(folder / JSON_NAME)["input"].items() if k in _SOURCE_KEYS}
@@ -212,8 +223,9 @@ def open_result(folder: str | Path, scan: str | Path | None = None) -> StoredRes
         source["path"] = str(Path(scan).resolve())
     spine = read_result(folder)
     history = read_changes(folder / CHANGES_NAME, spine.seed)
-    seen = read_evidence(folder / EVIDENCE_NAME, volume)
-    return StoredResult(volume, spine, history, source, seen, (folder / EVIDENCE_NAME).read_bytes())
+    seen = read_evidence(folder / EVIDENCE_NAME, volume, structures)
+    content = (folder / EVIDENCE_NAME).read_bytes() if structures is None else evidence_bytes(seen)
+    return StoredResult(volume, spine, history, source, seen, content)
 
 
 def _counted(
@@ -285,11 +297,11 @@ def write_folder(
     had_dicom = [name for name in _DICOM_WENT if (Path(output) / name).is_file()]
     stages = Stages(_WRITE_SHARES, progress, cancelled)
     with stages.stage("surfaces", "Making the surfaces") as report:
-        surfaces = {}
-        for value, surface in _surfaces(spine) if len(volume.array) > 1 else ():
-            surfaces[value] = surface
-            report(len(surfaces) / (len(spine.vertebrae) + 1), "Making the surfaces")
-        rendering = _rendering(spine, surfaces)
+        surfaces: dict[int, Any] = {}
+        wholes: dict[int, Any] = {}
+        if len(volume.array) > 1 and isinstance(spine.evidence, Evidence):
+            surfaces, wholes = _surfaces(spine, spine.evidence, report)
+        rendering = _rendering(spine, surfaces, wholes)
     spine = replace(spine, seconds={**spine.seconds, **stages.seconds})
     with stages.stage("write", "Writing the files"):
         more = {**(extra or {}), CHANGES_NAME: changes_bytes(history or (Count(spine.seed),))}
@@ -302,6 +314,7 @@ def write_folder(
             volume,
             output,
             surfaces=surfaces,
+            wholes=wholes,
             surface_format=surface_format,
             rendering=rendering,
             source=source,
@@ -312,25 +325,45 @@ def write_folder(
     return replace(spine, seconds={**spine.seconds, **stages.seconds})
 
 
-def _surfaces(spine: Spine) -> Iterator[tuple[int, Any]]:
-    """Yield the label value and closed surface (vtkPolyData, LPS, mm) of every vertebra that has a body."""
-    evidence = spine.evidence
-    if not isinstance(evidence, Evidence):
-        return
-    for vertebra in spine.vertebrae:
-        surface = None if vertebra.candidate is None else surface_of(evidence.bodies.solids[vertebra.candidate])
+def _surfaces(
+    spine: Spine, evidence: Evidence, report: Callable[[float, str], None]
+) -> tuple[dict[int, Any], dict[int, Any]]:
+    """Return the closed surfaces (vtkPolyData, LPS, mm) of all structures, and of the vertebrae with their arches.
+
+    Both by label value; a vertebra without an arch is in the first one only.
+    """
+    bodies, surfaces, wholes = evidence.bodies, {}, {}
+    values = bodies.values(evidence.values(spine.vertebrae))
+    for position, value in enumerate(values):
+        report(position / (len(values) + 1), "Making the surfaces")
+        surface = part_surface(bodies, position) if value else None
         if surface is not None:
-            yield vertebra.label_value, surface
+            surfaces[value] = surface
+    for vertebra in spine.vertebrae:
+        whole = None if vertebra.candidate is None else whole_surface(bodies, vertebra.candidate)
+        if whole is not None:
+            wholes[vertebra.label_value] = whole
+    return surfaces, wholes
 
 
-def _rendering(spine: Spine, surfaces: Mapping[int, Any]) -> np.ndarray | None:
-    """Return a 3-D picture of the vertebrae for the report, or None if this machine can't render it."""
+def _rendering(spine: Spine, surfaces: Mapping[int, Any], wholes: Mapping[int, Any]) -> np.ndarray | None:
+    """Return a 3-D picture of the structures for the report, or None if this machine can't render it.
+
+    Whole vertebrae are shown from the front and from behind.
+    """
+    names = {v.label_value: v.short_name for v in spine.vertebrae}
+    shown = {**surfaces, **wholes}
     parts = [
-        (surfaces[v.label_value], segment_of(v.label_value).colour, v.short_name)
-        for v in spine.vertebrae
-        if v.label_value in surfaces
+        (surface, segment_of(value).colour, names.get(value, ""))
+        for value, surface in shown.items()
+        if not (levels.is_arch(value) and levels.owner_value(value) in wholes)
     ]
-    return render_surfaces(parts, background=BACKGROUND)
+    views = [
+        render_surfaces(parts, RENDERING_PX, azimuth_deg=azimuth, background=BACKGROUND)
+        for azimuth in (FRONT_DEG, *((BACK_DEG,) if wholes else ()))
+    ]
+    pictures = [view for view in views if view is not None]
+    return np.concatenate(pictures, axis=1) if pictures else None
 
 
 def scan_of(source: Mapping[str, Any], scan: str | Path | None = None) -> SagittalVolume:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -359,7 +359,7 @@ def _number(value: float) -> str:
     return f"{value:.1f}" if np.isfinite(value) else ""
 
 
-def _table(kind: type[SeriesRow] | type[SliceRow], rows: list) -> bytes:
+def _table(kind: type[SeriesRow] | type[SliceRow], rows: Sequence[SeriesRow] | Sequence[SliceRow]) -> bytes:
     """Return rows as CSV with a heading."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, [field.name for field in fields(kind)], lineterminator="\n")

@@ -24,7 +24,7 @@ pytest.register_assert_rewrite("scene_fixtures")  # before the first file that i
 
 # The same examples on every run and machine: a test that fails must fail again, and a slow machine is no failure.
 settings.register_profile(
-    "same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    "same", deadline=None, derandomize=True, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("same")
 

@@ -13,7 +13,7 @@ from block_spine import HEIGHT, PITCH, SLICE_MM, BlockSpine
 
 from SpinalTapLib import pipeline
 from SpinalTapLib.counting.turns import TURNS, Turn
-from SpinalTapLib.evidence import rounded, to_steps
+from SpinalTapLib.evidence import round_probabilities, to_steps
 from SpinalTapLib.files.evidence_file import evidence_bytes, read_evidence
 from SpinalTapLib.files.spine_json import spine_json
 from SpinalTapLib.pipeline import Cancelled, Options, reseed_spine, segment_spine
@@ -189,6 +189,22 @@ def test_evidence_read_from_its_file_gives_the_same_answer(block_spine, tmp_path
     assert [v.flags for v in again.vertebrae] == [v.flags for v in answer.vertebrae]
 
 
+def test_evidence_keeps_the_arches_and_older_evidence_has_none(block_spine, tmp_path):
+    volume = block_spine(count=3, arches=True)[0].volume()
+    answer = segment_spine(volume, options=Options(structures="vertebrae"))
+    path = tmp_path / "evidence.npz"
+    path.write_bytes(evidence_bytes(answer.evidence))
+    again = read_evidence(path, volume)
+    assert (again.bodies.index == answer.evidence.bodies.index).all()
+    assert levels.arch_value(levels.level("L5").value) in answer.label_map
+    with np.load(path) as stored:
+        older = {name: stored[name][:, :7] if name == "probabilities" else stored[name] for name in stored.files}
+    older.pop("homes")
+    np.savez(path, **older)
+    bodies = read_evidence(path, volume, "bodies").bodies
+    assert (read_evidence(path, volume).bodies.index == bodies.index).all()
+
+
 def test_evidence_of_another_scan_is_refused(block_spine, tmp_path):
     answer = segment_spine(block_spine(count=4)[0].volume())
     path = tmp_path / "evidence.npz"
@@ -213,8 +229,11 @@ def test_damaged_evidence_is_told_in_one_sentence(block_spine, tmp_path, damage)
 
 def test_rounded_probabilities_survive_bytes_exactly():
     values = np.linspace(0, 1, 1000).astype(np.float16)[None]
-    once = rounded(values)
-    assert (rounded(once) == once).all()
+    once = values.copy()
+    round_probabilities(once)
+    twice = once.copy()
+    round_probabilities(twice)
+    assert (twice == once).all()
     assert (to_steps(once) == to_steps(values)).all()
     assert np.abs(once.astype(float) - values).max() < 0.0025
 

@@ -20,10 +20,11 @@ class Device(Enum):
 
 class Structures(Enum):
     BODIES = "bodies"
+    VERTEBRAE = "vertebrae"
     ALL = "all"
 
     def label(self):
-        return {"bodies": _("Vertebral bodies"), "all": _("Bodies, discs and spinal canal")}[self.value]
+        return {"bodies": _("Bodies"), "vertebrae": _("Whole vertebrae"), "all": _("Everything")}[self.value]
 
 
 class Method(Enum):

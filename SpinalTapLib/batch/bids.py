@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,6 @@ import numpy as np
 import SimpleITK as sitk
 
 from .. import __version__
-from ..errors import reason
 from ..files.atomic import write_whole
 from ..files.result_names import LABEL_MAP_NAME
 from ..spine.segments import segments_in
@@ -73,7 +71,8 @@ def bids_images(folder: Path, suffixes: Sequence[str] = ()) -> tuple[list[tuple[
         If there is no such image.
     """
     wanted = tuple(suffixes) or SUFFIXES
-    images, left_out = [], Counter[str]()
+    images: list[tuple[Path, str]] = []
+    left_out: Counter[str] = Counter()
     for anat in sorted([*folder.glob("sub-*/anat"), *folder.glob("sub-*/ses-*/anat")]):
         for path in sorted(anat.glob("*.nii*")):
             named = _IMAGE.fullmatch(path.name)
@@ -194,15 +193,10 @@ def _is_same(one: Path, other: Path) -> bool:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a file with its time, whole or not at all."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        shutil.copy2(source, temporary)
-        temporary.replace(target)
-    except OSError as error:
-        raise ValueError(f"Could not write {target}: {reason(error)}.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Copy a file with its time, by which `_is_same` knows it."""
+    write_whole(target, source.read_bytes())
+    stat = source.stat()
+    os.utime(target, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
 def _json(content: dict[str, Any]) -> bytes:

@@ -136,7 +136,7 @@ class Cluster:
             raise ValueError(
                 'A cluster needs Dask, which is not installed: pip install "SpinalTapLib[cluster]".'
             ) from None
-        where = {"scheduler_file": scheduler} if Path(scheduler).is_file() else {"address": scheduler}
+        where: dict[str, Any] = {"scheduler_file": scheduler} if Path(scheduler).is_file() else {"address": scheduler}
         logging.getLogger("distributed").setLevel(logging.ERROR)  # a lost scheduler is told in one sentence
         try:
             self._client = distributed.Client(**where, timeout=CONNECT_S, set_as_default=False)
@@ -152,7 +152,7 @@ class Cluster:
     @property
     def workers(self) -> int:
         """Number of workers at present."""
-        return len(self._client.scheduler_info(n_workers=-1)["workers"])
+        return len(self._client.nthreads())
 
     def submit(self, job: Job) -> Future[Row]:
         """Have a scan segmented."""

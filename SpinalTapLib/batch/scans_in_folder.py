@@ -100,8 +100,7 @@ def find_scans(folder: Path, output: Path | None = None, suffixes: Sequence[str]
     folder = folder.resolve()
     if is_bids(folder):
         images, left_out = bids_images(folder, suffixes)
-        scans: Iterable[Scan] = (Scan(path, name) for path, name in images)
-        return FoundScans(named(scans), left_out, folder, bids=True)
+        return FoundScans(named(Scan(path, name) for path, name in images), left_out, folder, bids=True)
     if suffixes:
         raise ValueError(f"{folder} is no BIDS data set (it has no dataset_description.json); leave out --suffix.")
     output = output.resolve() if output else None

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
-import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 
-from ..errors import reason
+from ..files.atomic import whole_file
 from ..files.measurements_csv import MEASUREMENTS
 from ..files.result_names import JSON_NAME
 from ..files.spine_json import read_spine_json, spine_from_json
@@ -203,22 +203,15 @@ def _heading(path: Path) -> str:
 
 @contextmanager
 def _table(path: Path, columns: Sequence[str]) -> Iterator[csv.DictWriter[str]]:
-    """Yield a writer of a table with a heading; the file takes its name when the block ends without an exception."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        with temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            yield _begun(file, columns)
-        temporary.replace(path)
-    except OSError as error:
-        raise ValueError(f"Could not write {path}: {reason(error)}.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _begun(file: TextIO, columns: Sequence[str]) -> csv.DictWriter[str]:
-    writer: csv.DictWriter[str] = csv.DictWriter(file, columns, restval="")
-    writer.writeheader()
-    return writer
+    """Yield a writer of a table with a heading; the table is written whole or not at all."""
+    with whole_file(path) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
+        writer: csv.DictWriter[str] = csv.DictWriter(text, columns, restval="")
+        writer.writeheader()
+        try:
+            yield writer
+        finally:
+            text.detach()
 
 
 def outcome_words(counts: Mapping[str, int]) -> str:

@@ -187,11 +187,11 @@ def canal_of(probabilities: np.ndarray, candidates: Sequence[Linked], matrix: np
 def _bridged(value: np.ndarray, spacing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return a canal's probabilities without gaps, (slice, row, column), and which rows were interpolated."""
     bridged = np.zeros(value.shape[1], bool)
-    rows = np.flatnonzero((value > 0.5).any((0, 2)))
+    rows = np.flatnonzero((value > 0.5).any((0, 2))).tolist()
     margin, most = (max(1, round(mm / float(spacing[1]))) for mm in (BRIDGE_MARGIN_MM, MOST_BRIDGED_MM))
     for above, below in zip(rows, rows[1:]):
         if 1 < below - above <= most:
-            above, below = max(int(above) - margin, int(rows[0])), min(int(below) + margin, int(rows[-1]))
+            above, below = max(above - margin, rows[0]), min(below + margin, rows[-1])
             value = value.copy()
             between = _between(value[:, above], value[:, below], below - above, spacing)
             value[:, above : below + 1] = np.maximum(value[:, above : below + 1], between)

@@ -1,22 +1,25 @@
-"""Segment the vertebral bodies, discs and canal: a solid for each, and the label map on the scan's grid."""
+"""Segment bodies, arches, discs and canal: a solid for each, and the label map on the scan's grid."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
 
-from ..detection.part_maps import Detections
+from ..detection.part_maps import Candidate, Detections
 from ..options import STRUCTURES
 from ..scans.volume import SagittalVolume
 from ..spine import levels
 from ..spine.canal_sections import CanalSections
 from ..spine.confidence import WORDS, word
 from ..spine.notes import Note
+from ..spine.structures import Structure
+from .arches import separate_arches, whole, without_root
 from .discs_and_canal import canal_of, disc_outlines
-from .outlines import Linked, Outline, body_outlines
+from .outlines import Outline, body_outlines
 from .pieces import largest_piece
 from .solids import TOLERANCES_MM, Solid, solid_of
 
@@ -32,6 +35,16 @@ WIDTH_TO_DEPTH = 1.2
 1992;17:299-306)."""
 
 
+class Part(NamedTuple):
+    """What a solid is: a `Structure` (`BODY` for every body), and the position of its candidate.
+
+    A disc is that above its candidate; the canal has position 0.
+    """
+
+    kind: Structure
+    candidate: int
+
+
 @dataclass(frozen=True, eq=False)
 class Bodies:
     """The shape of every structure, without names: it does not depend on the count of the levels.
@@ -42,7 +55,9 @@ class Bodies:
         On the volume's grid: 0, or 1 + position of the structure in `solids`.
     solids : tuple of Solid or None
         The body of each of the `count` candidates, from the bottom up; then, if requested, the disc above each of
-        them but the last (`count` - 1), and the canal. None where nothing was found.
+        them but the last, the canal, and the arch of each, with its root in the body. None where nothing was found.
+    parts : tuple of Part
+        What each of the `solids` is.
     flags : tuple of tuple of str
         Notes on each candidate's body, in plain English.
     count : int
@@ -57,6 +72,7 @@ class Bodies:
 
     index: np.ndarray
     solids: tuple[Solid | None, ...]
+    parts: tuple[Part, ...]
     flags: tuple[tuple[str, ...], ...]
     count: int
     at_sides: int = 0
@@ -71,13 +87,33 @@ class Bodies:
         which = "All" if self.at_sides == self.count else f"{self.at_sides} of {self.count}"
         return (f"{which} vertebrae reach the outermost slices: their widths and volumes are too small.",)
 
+    def position(self, kind: Structure, candidate: int = 0) -> int | None:
+        """Return the position of a part in `solids`, or None if it was not requested."""
+        part = Part(kind, candidate)
+        return self.parts.index(part) if part in self.parts else None
+
+    def shape(self, position: int) -> Solid | None:
+        """Return a solid as it is shown: an arch ends at the wall of its body."""
+        solid, part = self.solids[position], self.parts[position]
+        body = self.solids[part.candidate]
+        if part.kind != Structure.ARCH or solid is None or body is None:
+            return solid
+        return without_root(solid, body)
+
+    def whole(self, candidate: int) -> Solid | None:
+        """Return a candidate's body and arch as one solid, or None if one of them was not found or not requested."""
+        position = self.position(Structure.ARCH, candidate)
+        body, arch = self.solids[candidate], None if position is None else self.solids[position]
+        return None if body is None or arch is None else whole(body, arch)
+
     def values(self, values: Sequence[int]) -> tuple[int, ...]:
         """Return the label value of every structure in `solids`, 0 for those that are left out.
 
         Parameters
         ----------
         values : sequence of int
-            Each candidate's label value, from the bottom up; 0 leaves out the candidate and the discs next to it.
+            Each candidate's label value, from the bottom up; 0 leaves out the candidate with its arch and the discs
+            next to it.
 
         Raises
         ------
@@ -86,11 +122,7 @@ class Bodies:
         """
         if len(values) != self.count:
             raise ValueError(f"{self.count} bodies need {self.count} label values; got {len(values)}.")
-        out = [int(v) for v in values]
-        if len(self.solids) > self.count:
-            discs = [levels.disc_value(int(up)) if up and low else 0 for low, up in zip(values, values[1:])]
-            out += [*discs, levels.CANAL_VALUE]
-        return tuple(out)
+        return tuple(_value(part, values) for part in self.parts)
 
     def label_map(self, values: Sequence[int]) -> np.ndarray:
         """Return the label map, uint16, (slice, row, column), on the volume's grid, by a table look-up.
@@ -100,8 +132,19 @@ class Bodies:
         return np.array((0, *self.values(values)), np.uint16)[self.index]
 
 
+def _value(part: Part, values: Sequence[int]) -> int:
+    """Return the label value of a part, given those of the candidates; 0 if it is left out."""
+    if part.kind == Structure.CANAL:
+        return levels.CANAL_VALUE
+    own = int(values[part.candidate])
+    if part.kind == Structure.DISC:
+        above = int(values[part.candidate + 1])
+        return levels.disc_value(above) if own and above else 0
+    return levels.arch_value(own) if own and part.kind == Structure.ARCH else own
+
+
 def separate_bodies(
-    detections: Detections, candidates: Sequence[Linked], volume: SagittalVolume, structures: str = "bodies"
+    detections: Detections, candidates: Sequence[Candidate], volume: SagittalVolume, structures: str = "bodies"
 ) -> Bodies:
     """Create the solid of every candidate, and assign every voxel of the volume to a structure.
 
@@ -119,7 +162,8 @@ def separate_bodies(
     Returns
     -------
     Bodies
-        Each body is one piece without holes, with a regular surface where the mask allows it.
+        Each body is one piece without holes, with a regular surface where the mask allows it. There are no arches if
+        the network does not predict them (`Detections.has_arches`).
 
     Raises
     ------
@@ -138,16 +182,42 @@ def separate_bodies(
     at_sides = sum(inside is not None and _reaches_side(inside, working) for inside in insides)
     confidence = tuple(outline_confidence(o, s, working) for o, s in zip(outlines, solids))
     flags = [(*f, Note.OUTLINE_UNSURE) if c and word(c) != WORDS[0] else f for f, c in zip(flags, confidence)]
+    count = len(candidates)
+    parts = [Part(Structure.BODY, j) for j in range(count)]
     if structures == "all":
         discs = disc_outlines(detections.probabilities, candidates, working.spacing_mm)
         # A disc is thinner than the ball that measures how regular a body is.
         solids += [None if o is None else solid_of(o, working.matrix, TOLERANCES_MM[:1]) for o in discs]
         canal = canal_of(detections.probabilities, candidates, working.matrix)
-        solids.append(canal and canal.solid)
-    in_pieces = range(2 * len(candidates) - 1, len(solids))  # a long artefact may interrupt the canal
+        solids.append(None if canal is None else canal.solid)
+        parts += [*(Part(Structure.DISC, j) for j in range(count - 1)), Part(Structure.CANAL, 0)]
+    in_pieces = range(2 * count - 1, len(solids))  # a long artefact may interrupt the canal
     index = _index_map(solids, volume, in_pieces)
-    sections = canal and canal.sections
-    return Bodies(index, tuple(solids), tuple(flags), len(candidates), at_sides, confidence, sections)
+    if structures in ("vertebrae", "all") and detections.has_arches:
+        arches = separate_arches(detections, candidates, outlines)
+        solids += [arch.solid for arch in arches]
+        parts += [Part(Structure.ARCH, j) for j in range(count)]
+        flags = [(*f, *arch.flags) for f, arch in zip(flags, arches)]
+        _add_arches(index, solids, parts, volume)
+    sections = None if canal is None else canal.sections
+    return Bodies(index, tuple(solids), tuple(parts), tuple(flags), count, at_sides, confidence, sections)
+
+
+def _add_arches(
+    index: np.ndarray, solids: Sequence[Solid | None], parts: Sequence[Part], volume: SagittalVolume
+) -> None:
+    """Write the arches into the index map, in place, where it has no other structure."""
+    free = index == 0
+    most = np.zeros(index.shape, np.float16)
+    for position, (solid, part) in enumerate(zip(solids, parts)):
+        if part.kind != Structure.ARCH or solid is None:
+            continue
+        box = solid.bounds(volume.matrix, index.shape)
+        share = _share(solid, volume, box)
+        mine = free[box] & (share >= _threshold(share, solid.volume_mm3 / float(np.prod(volume.spacing_mm))))
+        mine &= share > most[box]
+        index[box][mine] = position + 1
+        most[box] = np.where(mine, share, most[box])
 
 
 def outline_confidence(outline: Outline | None, solid: Solid | None, working: SagittalVolume) -> float:

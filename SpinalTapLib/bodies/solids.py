@@ -144,7 +144,34 @@ class Solid:
 
 
 def solid_of(outline: Outline, matrix: np.ndarray, tolerances_mm: Sequence[float] = TOLERANCES_MM) -> Solid | None:
-    """Reconstruct a solid from the slices of an outline.
+    """Return the solid of a body or disc: as `interpolated`, with a regular surface, of one piece, without cavities.
+
+    Parameters
+    ----------
+    outline, matrix
+        As for `interpolated`.
+    tolerances_mm : sequence of float
+        See `TOLERANCES_MM`.
+
+    Returns
+    -------
+    Solid or None
+        None if no slice shows at least `_LEAST_PIXELS` pixels.
+    """
+    solid = interpolated(outline, matrix)
+    if solid is None:
+        return None
+    steps_mm = np.linalg.norm(solid.matrix[:3, :3], axis=0)
+    start = (np.linalg.inv(matrix) @ solid.matrix)[0, 3] - outline.window.first
+    steps = round(float(np.linalg.norm(matrix[:3, 0]) / steps_mm[0]))
+    sides = _image_sides(outline, round(start), len(solid.field), steps)
+    field, regular = _regular(solid.field, steps_mm, sides, tolerances_mm)
+    field = _one_ball(field)
+    return Solid(field, solid.matrix, regular) if (field > 0).any() else None
+
+
+def interpolated(outline: Outline, matrix: np.ndarray) -> Solid | None:
+    """Reconstruct a solid from the slices of an outline; it may have several pieces, cavities and tunnels.
 
     Parameters
     ----------
@@ -152,13 +179,11 @@ def solid_of(outline: Outline, matrix: np.ndarray, tolerances_mm: Sequence[float
         A structure's probability slice by slice.
     matrix : ndarray, shape (4, 4)
         (slice, row, column, 1) of the working volume to LPS mm.
-    tolerances_mm : sequence of float
-        See `TOLERANCES_MM`.
 
     Returns
     -------
     Solid or None
-        None if no slice shows at least `_LEAST_PIXELS` pixels, or the resulting solid is empty.
+        None if no slice shows at least `_LEAST_PIXELS` pixels.
     """
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
     shown = np.flatnonzero((outline.probability > 0.5).sum((1, 2)) >= _LEAST_PIXELS)
@@ -173,12 +198,9 @@ def solid_of(outline: Outline, matrix: np.ndarray, tolerances_mm: Sequence[float
     field = Akima1DInterpolator(np.arange(len(nodes)), nodes)(at).astype(np.float32)
     volume = float(_certain(probability).sum() * np.prod(spacing))
     field = _with_volume(field, spacing / [steps, 1, 1], volume)
-    sides = _image_sides(outline, first, len(field), steps)
-    field, regular = _regular(field, spacing / [steps, 1, 1], sides, tolerances_mm)
     change = np.diag([1 / steps, 1, 1, 1])
     change[:3, 3] = outline.window.first + first, *outline.window.corner
-    field = _one_ball(field)
-    return Solid(field, matrix @ change, regular) if (field > 0).any() else None
+    return Solid(field, matrix @ change)
 
 
 def _image_sides(outline: Outline, first: int, planes: int, steps: int) -> tuple[int, int]:

@@ -8,6 +8,8 @@ from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from vtkmodules.vtkCommonDataModel import vtkImageData, vtkPolyData
 from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D, vtkWindowedSincPolyDataFilter
 
+from ..spine.structures import Structure
+from .segmentation import Bodies
 from .solids import Solid
 from .triangle_mesh import enclosed_volume, mesh_arrays, poly_data, surface_area, with_normals
 
@@ -33,12 +35,25 @@ _SHRINK = 1.03
 """Safety factor of the edge length for the next attempt, if there were too many triangles."""
 
 
-def surface_of(solid: Solid | None) -> vtkPolyData | None:
+def surface_of(solid: Solid | None, is_ball: bool = True) -> vtkPolyData | None:
     """Return the closed surface of a solid (see `body_surface`), or None if there is no solid or it is empty."""
-    return body_surface(solid) if solid is not None and (solid.field > 0).any() else None
+    return body_surface(solid, is_ball=is_ball) if solid is not None and (solid.field > 0).any() else None
 
 
-def body_surface(solid: Solid, edge_mm: float = EDGE_MM, max_triangles: int = MAX_TRIANGLES) -> vtkPolyData:
+def part_surface(bodies: Bodies, position: int) -> vtkPolyData | None:
+    """Return the closed surface of one of `Bodies.solids` as it is shown, or None if it was not found."""
+    is_ball = bodies.parts[position].kind in (Structure.BODY, Structure.DISC)
+    return surface_of(bodies.shape(position), is_ball)
+
+
+def whole_surface(bodies: Bodies, candidate: int) -> vtkPolyData | None:
+    """Return the closed surface of a body with its arch, or None if there is no arch."""
+    return surface_of(bodies.whole(candidate), is_ball=False)
+
+
+def body_surface(
+    solid: Solid, edge_mm: float = EDGE_MM, max_triangles: int = MAX_TRIANGLES, is_ball: bool = True
+) -> vtkPolyData:
     """Return the closed surface of a solid as a triangle mesh.
 
     Parameters
@@ -49,11 +64,14 @@ def body_surface(solid: Solid, edge_mm: float = EDGE_MM, max_triangles: int = MA
         Approximate edge length of the triangles, mm; increased if `max_triangles` requires it.
     max_triangles : int
         Largest number of triangles.
+    is_ball : bool
+        Whether the solid is one piece without tunnels. A vertebra with its arch is not: the canal passes through it.
 
     Returns
     -------
     vtkPolyData
-        Triangles only, LPS, mm; closed, manifold, without handles, anticlockwise seen from outside; with point normals.
+        Triangles only, LPS, mm; closed, manifold, anticlockwise seen from outside; with point normals. The surface of a
+        ball has no handles.
 
     Raises
     ------
@@ -72,7 +90,7 @@ def body_surface(solid: Solid, edge_mm: float = EDGE_MM, max_triangles: int = MA
         points, triangles = _meshed(solid, edge)
         if len(triangles) > max_triangles:
             edge *= _SHRINK * (len(triangles) / max_triangles) ** 0.5
-        elif _is_ball(triangles):
+        elif _is_ball(triangles) if is_ball else _is_closed(triangles):
             break
         else:
             edge *= _SHRINK  # another grid resolves voxels that touch only at corners differently
@@ -125,7 +143,12 @@ def _finished(points: np.ndarray, triangles: np.ndarray, volume_mm3: float) -> v
 
 
 def _is_ball(triangles: np.ndarray) -> bool:
-    """Return whether triangles (m, 3) form one closed surface without handles: Euler number 2, no open edges."""
+    """Return whether triangles (m, 3) form one closed surface without handles: closed, Euler number 2."""
+    return _is_closed(triangles) and len(np.unique(triangles)) - len(triangles) // 2 == 2
+
+
+def _is_closed(triangles: np.ndarray) -> bool:
+    """Return whether triangles (m, 3) form closed surfaces: every edge belongs to two of them."""
     edges = np.sort(triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
-    unique, counts = np.unique(edges[:, 0].astype(np.int64) * (int(edges.max()) + 1) + edges[:, 1], return_counts=True)
-    return bool((counts == 2).all()) and len(np.unique(triangles)) - len(unique) + len(triangles) == 2
+    _, counts = np.unique(edges[:, 0].astype(np.int64) * (int(edges.max()) + 1) + edges[:, 1], return_counts=True)
+    return bool((counts == 2).all())

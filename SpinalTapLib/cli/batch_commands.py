@@ -85,7 +85,10 @@ def run_batch(arguments: argparse.Namespace) -> int:
         if engine is not None:
             with closing(run_jobs(jobs, engine)) as rows:
                 for finished in rows:
-                    report.row(finished) if finished is not None else report.time_passes()
+                    if finished is None:
+                        report.time_passes()
+                    else:
+                        report.row(finished)
     except KeyboardInterrupt:
         report.cancelled(output)
         return CANCELLED
@@ -212,10 +215,14 @@ class Report:
             self._console.warn(f"{row.scan}: {warning}")
         if row.message:
             self._console.line(f"{row.scan}: {row.message}")
-        self.time_passes()
+        self._show_bar()
 
     def time_passes(self) -> None:
-        """Update the bar."""
+        """Update the time in the bar; a log has a line for each scan only."""
+        if self._console.is_terminal:
+            self._show_bar()
+
+    def _show_bar(self) -> None:
         finished = sum(self._outcomes.values())
         self._console.progress("batch", finished / max(self._count, 1), self._bar(finished))
 

@@ -30,6 +30,11 @@ class Console:
         self._stage = ""
         self._shown_at = 0.0
 
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person may be looking: the progress is one line, which is updated."""
+        return self._terminal
+
     def progress(self, stage: str, fraction: float, message: str) -> None:
         """Show the progress; `fraction` of the run, 0-1."""
         if self._quiet:

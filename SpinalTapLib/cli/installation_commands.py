@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 
 def add_commands(commands: Any) -> None:
     """Add the commands of this file to the parser's sub-commands."""
-    benchmark = commands.add_parser("benchmark", help="time the stages on this machine")
-    benchmark.add_argument("what", nargs="?", default="segment", choices=("segment", "reseed"))
+    benchmark = commands.add_parser("benchmark", help="time the stages on this machine, or compare")
+    text = "segment, reseed: its stages; peers: our network beside others; scaling: parts of a scan (default: segment)"
+    benchmark.add_argument("what", nargs="?", default="segment", choices=(*_STAGES, *_STUDIES), help=text)
     benchmark.add_argument("--scan", metavar="INPUT", help="scan to time (default: a synthetic one)")
-    text = "region of the synthetic scan (default: lumbar for segment, whole for reseed)"
+    text = "region of the synthetic scan (default: whole for reseed and scaling, else lumbar)"
     benchmark.add_argument("--region", choices=("lumbar", "whole"), help=text)
     benchmark.add_argument("--repeats", type=int, default=3, metavar="N")
     benchmark.add_argument("--device", default="auto", choices=DEVICES)
+    benchmark.add_argument("--picture", metavar="PNG", help="picture of peers or scaling")
     benchmark.add_argument("--json", action="store_true", help="print the numbers as JSON")
     benchmark.set_defaults(run=run_benchmark)
 
@@ -34,14 +36,20 @@ def add_commands(commands: Any) -> None:
 
 
 def run_benchmark(arguments: argparse.Namespace) -> int:
-    """Time segment or reseed."""
+    """Time segment or reseed, or make one of the studies."""
     if arguments.repeats < 1:
         raise ValueError(f"--repeats takes a number from 1 up; got {arguments.repeats}.")
+    if arguments.picture and arguments.what not in _STUDIES:
+        raise ValueError(f"--picture goes with {' or '.join(_STUDIES)}; benchmark {arguments.what} draws none.")
     console = Console()
+    volume = _benchmark_volume(arguments, console)
+    return _STUDIES.get(arguments.what, _time_stages)(volume, arguments, console)
+
+
+def _time_stages(volume: SagittalVolume, arguments: argparse.Namespace, console: Console) -> int:
     from ..pipeline import Options
     from .benchmark import time_reseed, time_segment
 
-    volume = _benchmark_volume(arguments, console)
     run = time_reseed if arguments.what == "reseed" else time_segment
     console.line(f"Timing {arguments.what}, {arguments.repeats} times after a warm-up ...")
     timing = run(volume, Options(device=arguments.device), arguments.repeats)
@@ -56,6 +64,40 @@ def run_benchmark(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _compare_peers(volume: SagittalVolume, arguments: argparse.Namespace, console: Console) -> int:
+    from ..training.experiments.peers import compare, matrix_rate, peers_for, peers_table
+
+    console.line(f"Timing the networks, {arguments.repeats} times after a warm-up; this takes minutes ...")
+    rate = matrix_rate()
+    timings = compare(peers_for(volume), rate, arguments.repeats)
+    if arguments.picture:
+        from ..training.experiments.speed_pictures import write_peers
+
+        write_peers(timings, arguments.picture)
+    content = {"matrix_gflop_s": rate, "peers": [asdict(timing) for timing in timings]}
+    print(json.dumps(content, indent=1) if arguments.json else peers_table(timings, rate))
+    return 0
+
+
+def _measure_scaling(volume: SagittalVolume, arguments: argparse.Namespace, console: Console) -> int:
+    from ..training.experiments.scaling import measure_scaling, scaling_table
+
+    runs = measure_scaling(
+        volume, repeats=arguments.repeats, progress=lambda done: console.progress("run", done, "Segmenting parts")
+    )
+    console.clear()
+    if arguments.picture:
+        from ..training.experiments.speed_pictures import write_scaling
+
+        write_scaling(runs, arguments.picture)
+    print(json.dumps([asdict(run) for run in runs], indent=1) if arguments.json else scaling_table(runs))
+    return 0
+
+
+_STAGES = ("segment", "reseed")
+_STUDIES = {"peers": _compare_peers, "scaling": _measure_scaling}
+
+
 def _benchmark_volume(arguments: argparse.Namespace, console: Console) -> SagittalVolume:
     if arguments.scan:
         from ..scans.volume import load_volume
@@ -63,7 +105,7 @@ def _benchmark_volume(arguments: argparse.Namespace, console: Console) -> Sagitt
         return load_volume(Path(arguments.scan))
     from ..training.synthetic.phantom import draw_phantom
 
-    region = arguments.region or ("whole" if arguments.what == "reseed" else "lumbar")
+    region = arguments.region or ("whole" if arguments.what in ("reseed", "scaling") else "lumbar")
     phantom = draw_phantom(
         1, region=region, progress=lambda done: console.progress("draw", done, "Drawing a synthetic scan")
     )

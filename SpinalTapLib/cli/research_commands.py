@@ -81,6 +81,9 @@ def add_commands(commands: Any) -> None:
     slices.add_argument("--seeds", type=int, nargs="+", default=[961, 962, 963, 964], metavar="N", help="the people")
     slices.add_argument("--region", default="whole", choices=("whole", "lumbar", "thoracic", "cervical"))
     slices.set_defaults(run=run_slices)
+    arches = kinds.add_parser("arches", help="share of the arches' voxels that go to the right vertebra, on phantoms")
+    arches.add_argument("--scans", type=int, default=10, metavar="N")
+    arches.set_defaults(run=run_arches)
     poster = kinds.add_parser("poster", help="table of the detector (squeezed, and on tiles), the ladder, and both")
     poster.add_argument("--scans", type=int, default=5, metavar="N", help="phantoms a region; default: 5")
     poster.add_argument("--seed", type=int, default=90_000, metavar="N", help="of the first phantom; default: 90000")
@@ -255,6 +258,19 @@ def run_slices(arguments: argparse.Namespace) -> int:
     console.clear()
     print(f"{score.slices} axial slices: {score.right} right ({score.largest} by the largest structure), "
           f"{score.one_off} one off, {score.far} further off, {score.empty} not named")  # fmt: skip
+    return 0
+
+
+def run_arches(arguments: argparse.Namespace) -> int:
+    """Print how many voxels of the arches each method gives to the right vertebra."""
+    if arguments.scans < 1:
+        raise ValueError(f"--scans takes a number from 1 up; got {arguments.scans}.")
+    from ..training.experiments.arch_owners import study_owners
+
+    console = Console()
+    table = study_owners(arguments.scans, lambda done, name: console.progress("arches", done, f"Measuring {name}"))
+    console.clear()
+    print(table.rstrip())
     return 0
 
 

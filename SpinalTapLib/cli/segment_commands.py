@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..options import DEVICES, METHODS, PARTS_MODEL, STRUCTURES, SURFACE_FORMATS, Options
+from ..options import DEFAULT_STRUCTURES, DEVICES, METHODS, PARTS_MODEL, STRUCTURES, SURFACE_FORMATS, Options
 from .arguments import add_edits, add_seed, correction_of, seed_of
 from .console import Console
 
@@ -41,6 +41,7 @@ def add_commands(commands: Any) -> None:
     reseed.add_argument("--input", type=given, metavar="INPUT", help="new path of the scan, if it was moved")
     add_edits(add_seed(reseed))
     _add_count(reseed, again=True)
+    _add_structures(reseed, again=True)
     _add_display(reseed)
     reseed.add_argument("--json", action="store_true", help="print spine.json instead of the table")
     reseed.set_defaults(run=run_reseed)
@@ -60,6 +61,12 @@ def _add_count(parser: argparse.ArgumentParser, again: bool = False) -> None:
     parser.add_argument("--method", default=method, choices=METHODS, help=f"default: {method or 'as before'}")
 
 
+def _add_structures(parser: argparse.ArgumentParser, again: bool = False) -> None:
+    text = "vertebrae: bodies with their arches; all: also discs and canal; default: "
+    default = None if again else DEFAULT_STRUCTURES
+    parser.add_argument("--structures", default=default, choices=STRUCTURES, help=text + (default or "as before"))
+
+
 def _add_display(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--surface-format", default="stl", choices=SURFACE_FORMATS, help="default: stl")
     parser.add_argument("--quiet", action="store_true", help="hide the progress; warnings are still shown")
@@ -70,7 +77,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     """Add the options of a segmentation."""
     _add_count(parser)
     parser.add_argument("--device", default="auto", choices=DEVICES)
-    parser.add_argument("--structures", default="bodies", choices=STRUCTURES, help="all: also discs and canal")
+    _add_structures(parser)
     parser.add_argument("--model", default=PARTS_MODEL, help=argparse.SUPPRESS)
     _add_display(parser)
 
@@ -171,6 +178,7 @@ def run_reseed(arguments: argparse.Namespace) -> int:
         correction,
         scan=Path(arguments.input) if arguments.input else None,
         count=count,
+        structures=arguments.structures,
         surface_format=arguments.surface_format,
         progress=console.progress,
     )

@@ -71,7 +71,7 @@ class Detections:
         Slice by slice from right to left; within a slice by falling score.
     probabilities : ndarray, shape (slices, n_structures, rows, columns), float16
         Mask classes in the order of `Structure`.
-    homes : ndarray, shape (slices, 2, rows, columns), float16, or None
+    homes : ndarray, shape (slices, 2, rows, columns), float16 or int8, or None
         On arches, (row, column) offset to the middle of the body of the same vertebra, px; None if the network lacks
         this output.
     """
@@ -80,6 +80,11 @@ class Detections:
     vertebrae: tuple[SliceVertebra, ...]
     probabilities: np.ndarray
     homes: np.ndarray | None = None
+
+    @property
+    def has_arches(self) -> bool:
+        """Whether the network predicts arches and the bodies that they belong to."""
+        return self.homes is not None
 
 
 @dataclass(frozen=True, eq=False)

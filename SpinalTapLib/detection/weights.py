@@ -188,11 +188,15 @@ def _build(arguments: Mapping[str, Any], path: Path, weights_bytes: int) -> nn.M
     try:
         with torch.device("meta"):  # without memory
             size = sum(parameter.numel() for parameter in kind(**options).parameters())
-        if 2 * size > 2 * weights_bytes:  # two bytes for each in the file
-            raise ValueError(f"{size} parameters for {weights_bytes} bytes of weights")
-        return kind(**options)
+        network: nn.Module | None = kind(**options) if size <= weights_bytes else None  # two bytes each in the file
     except (*DAMAGE, RuntimeError, ZeroDivisionError) as error:
         raise ValueError(
             f"The model card of {path} describes a network that cannot be built ({_first_words(error)}); install "
             "SpinalTap again."
         ) from error
+    if network is None:
+        raise ValueError(
+            f"The weights {path} do not fit the network that their model card describes ({size} parameters in "
+            f"{weights_bytes} bytes); install SpinalTap again, or use other weights."
+        )
+    return network

@@ -15,6 +15,7 @@ import time
 import uuid
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from ..errors import check_name, reason
 
@@ -34,11 +35,25 @@ def write_whole(path: str | Path, data: bytes) -> None:
     ValueError
         If the file can't be written; no partial file remains, and an older file of that name is unchanged.
     """
+    with whole_file(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def whole_file(path: str | Path) -> Iterator[BinaryIO]:
+    """Yield a file that takes the name `path` if the block succeeds, so that no reader sees a partial file.
+
+    Raises
+    ------
+    ValueError
+        As `write_whole`. As after any other exception, no partial file remains, and an older file is unchanged.
+    """
     path = Path(path)
     temporary = path.parent / _hidden_name(path)
     try:
         _remove_stale(path, [path.parent])
-        temporary.write_bytes(data)
+        with temporary.open("wb") as file:
+            yield file
         temporary.replace(path)
     except OSError as error:
         raise ValueError(f"Could not write {path}: {reason(error)}.") from error
@@ -107,8 +122,7 @@ def check_writable(target: str | Path) -> None:
 def remove_leftovers(target: str | Path) -> None:
     """Remove the hidden folders in which processes that were killed have prepared a result for the folder `target`."""
     target = Path(target).expanduser().resolve()
-    if target.parent.is_dir():
-        _remove_stale(target, _stage_parents(target))
+    _remove_stale(target, _stage_parents(target))
 
 
 def _make_parents(target: Path) -> list[Path]:
@@ -281,9 +295,7 @@ def _link(source: Path, place: Path) -> None:
 
 def exchange(one: Path, other: Path) -> bool:
     """Exchange two folders on one disk in a single step; return False if the system can't."""
-    if os.name != "posix":
-        return False
-    library = ctypes.CDLL(None, use_errno=True)
+    library: Any = ctypes.CDLL(None, use_errno=True) if os.name == "posix" else None
     first, second = os.fsencode(one), os.fsencode(other)
     if sys.platform == "linux" and hasattr(library, "renameat2"):
         here, swap = -100, 2  # AT_FDCWD and RENAME_EXCHANGE: from linux/fcntl.h and linux/fs.h

@@ -175,14 +175,14 @@ def _slices_of(image: sitk.Image, datasets: Sequence[Any]) -> list[int]:
 
 def _check_distances(datasets: Sequence[Any]) -> None:
     """Raise ValueError where a slice is missing, as a label map has its slices at one distance."""
-    found = [(np.array(position), along, path) for path, d in enumerate(datasets) for position, along in _places(d)]
+    found = [(np.array(position), along) for dataset in datasets for position, along in _places(dataset)]
     if len(found) < 3:
         return
     order = datasets[0].get("ImageOrientationPatient")
     if order is None:
         return
     normal = np.cross(_numbers(order[:3]), _numbers(order[3:]))
-    along_mm = sorted(float(position @ normal) for position, _, _ in found)
+    along_mm = np.sort([float(position @ normal) for position, _ in found])
     steps = np.diff(along_mm)
     widest = int(steps.argmax())
     if steps[widest] > _GAP * np.median(steps):

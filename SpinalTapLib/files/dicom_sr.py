@@ -23,7 +23,11 @@ from .result_names import DICOM_NAME, SR_NAME
 
 SERIES_DESCRIPTION = "SpinalTap measurements"
 SCHEME = "99SPINALTAP"
-"""Private coding scheme of the measurements; their codes are the columns of ``measurements.csv``."""
+"""Private coding scheme of the measurements; their codes are the columns of ``measurements.csv``, see `code_of`."""
+_SHORTER = {
+    "anterior": "ant", "middle": "mid", "posterior": "post", "biconcavity": "biconcav", "index": "ix",
+    "lordosis": "lord", "kyphosis": "kyph",
+}  # fmt: skip
 
 _SERIES_NUMBER = 7301
 _CERTAINTY = ("111012", "DCM", "Certainty of Finding")
@@ -115,6 +119,15 @@ def add_dicom_sr(folder: str | Path, scan: str | Path | None = None) -> Path:
     return folder / SR_NAME
 
 
+def code_of(name: str) -> str:
+    """Return the code of a measurement: ``"height_ant"`` for ``"height_anterior_mm"``.
+
+    Codes have at most 16 characters; many programs do not read DICOM's long code values.
+    """
+    words = (_SHORTER.get(word, word) for word in name.removesuffix("_mm").removesuffix("_deg").split("_"))
+    return "_".join(words)[:16]
+
+
 class _Writer:
     """Makes the content of one report.
 
@@ -195,7 +208,7 @@ class _Writer:
             tracking_identifier=self._sr.TrackingIdentifier(uid=self._uid(), identifier=f"{title} {levels}"),
             finding_type=self._code(("421060004", "SCT", "Vertebral column")),
             algorithm_id=self._algorithm(),
-            measurements=[self._measurement((name, SCHEME, title), angle_deg, _UNITS["_deg"])],
+            measurements=[self._measurement((code_of(name), SCHEME, title), angle_deg, _UNITS["_deg"])],
         )
 
     def _measurements(self, values: Mapping[str, float]) -> list[Any]:
@@ -203,7 +216,7 @@ class _Writer:
         for name in MEASUREMENTS:
             if name in values:
                 unit = next((unit for ending, unit in _UNITS.items() if name.endswith(ending)), _NO_UNIT)
-                found.append(self._measurement((name, SCHEME, _title(name)), values[name], unit))
+                found.append(self._measurement((code_of(name), SCHEME, _title(name)), values[name], unit))
         return found
 
     def _measurement(self, name: tuple[str, str, str], value: float, unit: tuple[str, str, str]) -> Any:

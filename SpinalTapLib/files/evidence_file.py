@@ -64,6 +64,8 @@ def evidence_bytes(evidence: Evidence) -> bytes:
         "raw_score": np.array([c.score if c.raw_score is None else c.raw_score for c in candidates], float),
         "texts": np.array(json.dumps(texts)),
     }
+    if evidence.detections.homes is not None:
+        arrays["homes"] = evidence.detections.homes
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=_COMPRESSION) as archive:
         for name, array in arrays.items():
@@ -79,7 +81,7 @@ def _all_members(evidence: Evidence) -> list[SliceVertebra]:
     return seen + [m for c in evidence.candidates for m in c.members if id(m) not in known]
 
 
-def read_evidence(path: str | Path, volume: SagittalVolume) -> Evidence:
+def read_evidence(path: str | Path, volume: SagittalVolume, structures: str | None = None) -> Evidence:
     """Read evidence that belongs to a scan.
 
     Parameters
@@ -88,6 +90,8 @@ def read_evidence(path: str | Path, volume: SagittalVolume) -> Evidence:
         An ``evidence.npz``.
     volume : SagittalVolume
         The scan, read again.
+    structures : str, optional
+        One of `options.STRUCTURES`, if other structures are wanted than before.
 
     Raises
     ------
@@ -102,8 +106,8 @@ def read_evidence(path: str | Path, volume: SagittalVolume) -> Evidence:
         working = working_volume(volume)
         is_of_scan = _is_of_scan(stored, volume, working)
         if is_of_scan:
-            return _evidence(stored, volume, working)
-    except DAMAGE as error:
+            return _evidence(stored, volume, working, structures)
+    except (*DAMAGE, RuntimeError, ArithmeticError) as error:
         raise ValueError(f"{path} is not complete, or damaged ({error}); segment the scan again.") from error
     raise ValueError(f"{path} was made from another scan than {volume.name}; give the scan that it was made from.")
 
@@ -141,7 +145,7 @@ def _is_of_scan(stored: dict[str, Any], volume: SagittalVolume, working: Sagitta
     return same_grid and np.allclose(stored["scan_matrix"], volume.matrix, atol=1e-3)
 
 
-def _check(stored: dict[str, Any], texts: dict[str, Any]) -> None:
+def _check(stored: dict[str, Any], texts: dict[str, Any], working: SagittalVolume) -> None:
     """Raise ValueError unless the arrays have the right shapes and every number that is a position is one."""
     slices, parts, found = len(stored["probabilities"]), len(stored["part_slice"]), len(texts["members"])
     shapes = {
@@ -152,6 +156,15 @@ def _check(stored: dict[str, Any], texts: dict[str, Any]) -> None:
     for name, shape in shapes.items():
         if stored[name].shape != shape or stored[name].dtype.kind not in "biuf" or not np.isfinite(stored[name]).all():
             raise ValueError(f"{name} is no array of {shape} finite numbers")
+    size = np.array(working.array.shape, float)
+    for name, places, most in (
+        ("part_corners", stored["part_corners"], size[1:]),
+        ("part_centroid", stored["part_centroid"], size[1:]),
+        ("corners", working.to_index(stored["corners"]), size),
+        ("centroid", working.to_index(stored["centroid"]), size),
+    ):
+        if (places < -most).any() or (places > 2 * most).any():  # bodies may reach a little over the edge
+            raise ValueError(f"{name} has a place far outside the scan")
     if stored["probabilities"].dtype != np.uint8:
         raise ValueError("probabilities are no bytes")
     for name, values, end in (
@@ -166,12 +179,14 @@ def _check(stored: dict[str, Any], texts: dict[str, Any]) -> None:
         raise ValueError("flags are no texts")
 
 
-def _evidence(stored: dict[str, Any], volume: SagittalVolume, working: SagittalVolume) -> Evidence:
+def _evidence(
+    stored: dict[str, Any], volume: SagittalVolume, working: SagittalVolume, structures: str | None
+) -> Evidence:
     """Combine the stored arrays with the scan."""
     stored = {**stored, **{name: with_all_structures(stored[name], 1) for name in _BY_STRUCTURE}}
     probabilities = stored["probabilities"]
     texts = json.loads(str(stored["texts"]))
-    _check(stored, texts)
+    _check(stored, texts, working)
     members = tuple(_members(stored))
     chosen = [tuple(members[i] for i in chain) for chain in texts["members"]]
     candidates = tuple(
@@ -188,8 +203,8 @@ def _evidence(stored: dict[str, Any], volume: SagittalVolume, working: SagittalV
         )
         for i, chain in enumerate(chosen)
     )
-    detections = Detections(working, members, from_steps(probabilities))
-    evidence = gather(volume, detections, candidates, str(texts["structures"]))
+    detections = Detections(working, members, from_steps(probabilities), stored.get("homes"))
+    evidence = gather(volume, detections, candidates, structures or str(texts["structures"]))
     return replace(evidence, ignored=frozenset(texts.get("ignored", ())))
 
 

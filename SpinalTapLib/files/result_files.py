@@ -16,6 +16,7 @@ from ..report.report import report_png
 from ..scans.orientation import SourceGrid, sagittal_grid
 from ..scans.reader import read_image
 from ..scans.volume import SagittalVolume
+from ..spine.levels import arch_value
 from ..spine.segments import segment_of
 from ..spine.vertebra import Spine, Vertebra
 from .atomic import staged_folder, write_whole
@@ -36,6 +37,9 @@ from .result_names import (
 from .seg_nrrd import write_seg_nrrd
 from .spine_json import read_spine_json, spine_from_json, spine_json
 
+SURFACE_ENDINGS = ("", "_arch", "_whole")
+"""Endings of the names of surface files: body, arch, both as one surface."""
+
 CONFIDENCE_TAG = "SpinalTap.Confidence"
 """Tag of the segments in the ``.seg.nrrd``."""
 
@@ -48,6 +52,7 @@ def write_result(
     folder: str | Path,
     *,
     surfaces: Mapping[int, Any] | None = None,
+    wholes: Mapping[int, Any] | None = None,
     surface_format: str = "stl",
     rendering: np.ndarray | None = None,
     source: Mapping[str, Any] | None = None,
@@ -67,7 +72,9 @@ def write_result(
     folder : path
         Created if it does not exist.
     surfaces : mapping of int to vtkPolyData, optional
-        Label value to closed surface, LPS, mm; those of vertebrae are written.
+        Label value to closed surface, LPS, mm; those of bodies and arches are written.
+    wholes : mapping of int to vtkPolyData, optional
+        Label value of a vertebra to the closed surface of its body with its arch.
     surface_format : str
         One of `options.SURFACE_FORMATS`.
     rendering : ndarray, shape (rows, columns, 3), uint8, optional
@@ -104,10 +111,12 @@ def write_result(
         (stage / SURFACES_FOLDER).mkdir()
         for name, vertebra in zip(names, spine.vertebrae):
             write_markups(stage / _markups_name(name), vertebra)
-            surface = (surfaces or {}).get(vertebra.label_value)
-            if surface is not None:
-                path = stage / SURFACES_FOLDER / f"{name}.{surface_format}"
-                write_surface(path, [NamedSurface(name, surface, segment_of(vertebra.label_value).colour)])
+            value, colour = vertebra.label_value, segment_of(vertebra.label_value).colour
+            found = (surfaces or {}).get(value), (surfaces or {}).get(arch_value(value)), (wholes or {}).get(value)
+            for ending, surface in zip(SURFACE_ENDINGS, found):
+                if surface is not None:
+                    path = stage / SURFACES_FOLDER / f"{name}{ending}.{surface_format}"
+                    write_surface(path, [NamedSurface(name + ending, surface, colour)])
         for name, content in (extra or {}).items():
             write_whole(stage / name, content)
     return folder
@@ -169,7 +178,10 @@ def _files_of_earlier_result(folder: Path) -> tuple[str, ...]:
     except (ValueError, KeyError, TypeError):
         return ()
     safe = [name for name in names if isinstance(name, str) and name.replace("_", "").isalnum()]
-    surfaces = (PurePosixPath(SURFACES_FOLDER, f"{name}.{suffix}") for name in safe for suffix in SURFACE_FORMATS)
+    surfaces = (
+        PurePosixPath(SURFACES_FOLDER, f"{name}{ending}.{suffix}")
+        for name in safe for ending in SURFACE_ENDINGS for suffix in SURFACE_FORMATS
+    )  # fmt: skip
     return (*map(_markups_name, safe), *map(str, surfaces), DICOM_NAME, SR_NAME)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from PIL import Image
 
 from .. import __version__
 from ..scans.volume import SagittalVolume
@@ -12,15 +13,7 @@ from ..spine.summary import count_words, source_sentence
 from ..spine.vertebra import Spine
 from .canvas import Page, png_bytes, shortened
 from .sections import Section, front_section, side_section, spine_window
-from .sidebar import (
-    LEAST_RENDERING_PX,
-    SIDEBAR_PX,
-    draw_curves,
-    draw_rendering,
-    draw_table,
-    draw_warnings,
-    tallest_sidebar,
-)
+from .sidebar import SIDEBAR_PX, draw_curves, draw_table, draw_warnings, tallest_sidebar
 from .style import AMBER, BACKGROUND, BRIGHT, GAP_PX, MARGIN_PX, MUTED, RULE
 from .views import CAPTION_PX, CAPTION_SIZE, draw_names, draw_scale_bar, draw_view
 
@@ -51,7 +44,7 @@ def draw_report(spine: Spine, volume: SagittalVolume, rendering: np.ndarray | No
     volume : SagittalVolume
         The scan.
     rendering : ndarray, shape (rows, columns, 3), uint8, optional
-        A 3-D picture of the surfaces.
+        A 3-D picture of the surfaces; drawn as high as the two views.
 
     Returns
     -------
@@ -60,7 +53,10 @@ def draw_report(spine: Spine, volume: SagittalVolume, rendering: np.ndarray | No
     """
     side, front = _sections(spine, volume)
     front_left = MARGIN_PX + side.image.shape[1] + GAP_PX
-    sidebar = front_left + front.image.shape[1] + MARGIN_PX + 10
+    model_left = front_left + front.image.shape[1] + GAP_PX
+    model = None if rendering is None else _scaled(rendering, side.image.shape[0])
+    views_right = model_left - GAP_PX if model is None else model_left + model.shape[1]
+    sidebar = views_right + MARGIN_PX + 10
     views_end = _HEADER_PX + CAPTION_PX + side.image.shape[0]
     room = max(views_end, _HEADER_PX + tallest_sidebar(spine)) + _FOOTER_PX
     page = Page(room, sidebar + SIDEBAR_PX + MARGIN_PX, BACKGROUND)
@@ -70,12 +66,14 @@ def draw_report(spine: Spine, volume: SagittalVolume, rendering: np.ndarray | No
     draw_names(page, side, _HEADER_PX, MARGIN_PX, spine)
     draw_scale_bar(page, side, _HEADER_PX, MARGIN_PX)
     draw_view(page, front, _HEADER_PX, front_left, spine, grey, "Coronal")
+    if model is not None:
+        page.text("Surfaces", _HEADER_PX + 15, model_left, CAPTION_SIZE, MUTED)
+        page.paste(model, _HEADER_PX + CAPTION_PX, model_left)
+        page.frame(_HEADER_PX + CAPTION_PX, model_left, model.shape[0], model.shape[1], RULE)
     end = draw_table(page, _HEADER_PX - 8, sidebar, spine)
     end = draw_curves(page, end, sidebar, spine_curves(spine))
     end = draw_warnings(page, end, sidebar, spine)
-    bottom = max(views_end, end + (LEAST_RENDERING_PX if rendering is not None else 0))
-    if rendering is not None:
-        draw_rendering(page, end, sidebar, bottom, rendering)
+    bottom = max(views_end, end)
     page.text(DISCLAIMER, bottom + 30, MARGIN_PX, 13, MUTED)
     return page.rgb(bottom + _FOOTER_PX)
 
@@ -86,13 +84,20 @@ def side_view(report: np.ndarray) -> np.ndarray:
     It ends where the page's background begins, below it and beside it. A picture that is no report is returned whole.
     """
     top, left = _HEADER_PX + CAPTION_PX, MARGIN_PX
-    page = (report[top:, left:] == BACKGROUND).all(-1)
+    page = report[top:, left:]
     if not page.size:
         return report
-    ends = [np.flatnonzero(page[:, :_STRIP_PX].all(1)), np.flatnonzero(page[:_STRIP_PX].all(0))]
+    strips = (page[:, :_STRIP_PX], 1), (page[:_STRIP_PX], 0)
+    ends = [np.flatnonzero((strip == BACKGROUND).all((axis, 2))) for strip, axis in strips]
     if not all(end.size and end[0] > 1 for end in ends):
         return report
     return report[top : top + ends[0][0] - 1, left : left + ends[1][0] - 1]  # without the frame's last line
+
+
+def _scaled(picture: np.ndarray, height: int) -> np.ndarray:
+    """Return a picture, shape (rows, columns, 3), 0-255, scaled to a height at its own aspect ratio."""
+    width = max(round(picture.shape[1] * height / picture.shape[0]), 1)
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS))
 
 
 def _sections(spine: Spine, volume: SagittalVolume) -> tuple[Section, Section]:

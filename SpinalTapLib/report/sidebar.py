@@ -1,11 +1,8 @@
-"""Draw the sidebar of the report: table, angles, warnings and 3-D picture."""
+"""Draw the sidebar of the report: table, angles and warnings."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import numpy as np
-from PIL import Image
 
 from ..spine.angles import CORONAL_FLAG_DEG, Curve
 from ..spine.confidence import word_of
@@ -15,7 +12,6 @@ from .canvas import Page, wrap
 from .style import AMBER, BRIGHT, MUTED, RULE, confidence_colour
 
 SIDEBAR_PX = 760
-LEAST_RENDERING_PX = 300
 
 _ROW_PX = 25
 _LINE_PX = 17
@@ -36,7 +32,7 @@ def tallest_sidebar(spine: Spine) -> int:
     """Return an upper limit of the height of the sidebar for a spine, px."""
     table = 80 + len(spine.vertebrae) * (_ROW_PX + (_NOTE_LINES - 1) * _LINE_PX)
     warnings = 20 + len(spine.warnings) * (_WARNING_LINES * (_LINE_PX + 1) + 4)
-    return table + _CURVES_PX + warnings + LEAST_RENDERING_PX
+    return table + _CURVES_PX + warnings
 
 
 def draw_table(page: Page, top: int, left: int, spine: Spine) -> int:
@@ -100,11 +96,3 @@ def draw_warnings(page: Page, top: int, left: int, spine: Spine) -> int:
             top += _LINE_PX + 1
         top += 4
     return top + (14 if spine.warnings else 0)
-
-
-def draw_rendering(page: Page, top: int, left: int, bottom: int, rendering: np.ndarray) -> None:
-    """Draw a picture, shape (rows, columns, 3), 0-255, scaled to the rest of the sidebar at its own aspect ratio."""
-    scale = min((bottom - top) / rendering.shape[0], SIDEBAR_PX / rendering.shape[1])
-    size = max(round(rendering.shape[1] * scale), 1), max(round(rendering.shape[0] * scale), 1)
-    image = np.asarray(Image.fromarray(rendering).resize(size, Image.Resampling.LANCZOS))
-    page.paste(image, top, left + (SIDEBAR_PX - image.shape[1]) // 2)

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.optimize import isotonic_regression
 
 from ..spine.confidence import WORDS, word_of
-from ..spine.segments import segment_of
+from ..spine.segments import Segment, segment_of, segments_in
 from ..spine.vertebra import Spine, Vertebra
 from .canvas import Page
 from .sections import Section, window
@@ -24,6 +24,7 @@ CAPTION_SIZE = 13
 """Font size of the caption."""
 
 _LINE_PX = 1.7
+_THIN_PX, _THIN_SHADOW_PX = 1.1, 2.4  # structures beside the bodies
 _SHADOW_PX = 3.6  # width of the dark line below the coloured one, for visibility on bright marrow
 _DASH_PX = 5.0
 _NAME_PX = 15  # font size
@@ -37,12 +38,16 @@ _BAR_PART = 0.4  # largest length of the scale bar, as a fraction of the picture
 def draw_view(
     page: Page, section: Section, top: int, left: int, spine: Spine, grey: tuple[float, float], caption: str
 ) -> None:
-    """Draw a view with its caption, the outlines of the bodies, and the letters of the patient's sides."""
+    """Draw a view with its caption, the outlines of all structures, and the letters of the patient's sides."""
     image = window(section.image, *grey)
     page.text(caption, top + 15, left, CAPTION_SIZE, MUTED)
     top += CAPTION_PX
     page.paste(image, top, left)
     corner = np.array([top, left])
+    for segment in _beside_bodies(spine):
+        for line in _outlines_of(section, spine, segment.value):
+            page.line(line + corner, BLACK, _THIN_SHADOW_PX, alpha=0.3)
+            page.line(line + corner, segment.colour, _THIN_PX, alpha=0.8)
     for vertebra in spine.vertebrae:
         for line in _outlines(section, spine, vertebra):
             _draw_outline(page, line + corner, vertebra, word_of(vertebra, spine))
@@ -53,11 +58,23 @@ def draw_view(
     page.text(second, top + height / 2, left + width - 8, 15, BRIGHT, align="right", halo=BLACK)
 
 
+def _beside_bodies(spine: Spine) -> list[Segment]:
+    """Return the arches, discs and the canal in the label map."""
+    bodies = {vertebra.label_value for vertebra in spine.vertebrae}
+    found = () if spine.label_map is None else segments_in(spine.label_map)
+    return [segment for segment in found if segment.value not in bodies]
+
+
+def _outlines_of(section: Section, spine: Spine, value: int) -> list[np.ndarray]:
+    """Return the closed outlines, (n, 2) each, of a value of the label map, without tiny ones."""
+    lines = [] if spine.label_map is None else section.outlines(spine.label_map, value)
+    return [line for line in lines if len(line) > 0.2 * len(lines[0])]
+
+
 def _outlines(section: Section, spine: Spine, vertebra: Vertebra) -> list[np.ndarray]:
     """Return the closed outlines of a body, (n, 2) each: from the label map, or from the corners without one."""
     if spine.label_map is not None:
-        lines = section.outlines(spine.label_map, vertebra.label_value)
-        return [line for line in lines if len(line) > 0.2 * len(lines[0])]
+        return _outlines_of(section, spine, vertebra.label_value)
     if section.flat == "slice":
         return []
     return [section.position_of(np.vstack([vertebra.corners_lps_mm, vertebra.corners_lps_mm[:1]]))]

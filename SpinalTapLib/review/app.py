@@ -229,6 +229,8 @@ def _judged(request: Request, body: dict[str, Any]) -> dict[str, Any]:
     if failure:
         raise ValueError(failure)
     entry = _entry(request)
+    if entry.problem:
+        raise ValueError(entry.problem)
     if body.get("version") != entry.version:
         raise Conflict(_STALE)
     when = datetime.now(timezone.utc).isoformat(timespec="seconds")
@@ -281,8 +283,11 @@ async def _file(request: Request) -> Response:
 def _stored(name: str) -> Callable[[Request, Entry], bytes]:
     def read(request: Request, entry: Entry) -> bytes:
         _review(request).bench.saved(entry.folder)
+        path = (entry.folder / name).resolve()
+        if not path.is_relative_to(_review(request).cohort.root):
+            raise ValueError(f"The {name} of this result is a link that leads out of the results; it is not shown.")
         try:
-            return (entry.folder / name).read_bytes()
+            return path.read_bytes()
         except FileNotFoundError:
             raise ValueError(f"There is no {name} in this result; segment the scan again.") from None
 

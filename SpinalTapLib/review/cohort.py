@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..batch.state import EMPTY, STATE_NAME, read_state
 from ..errors import sentence_for
 from ..files.result_names import JSON_NAME
 from ..files.review_file import OPEN, REVIEW_NAME, Judgement, fingerprint, read_review
@@ -115,12 +116,12 @@ class Cohort:
         if identifier not in self._folders:
             self.entries()
         folder = self._folders.get(identifier)
-        if folder is None or not (folder / JSON_NAME).is_file():
+        if folder is None or not any((folder / name).is_file() for name in (JSON_NAME, STATE_NAME)):
             raise ValueError(_GONE)
         return self._entry(folder)
 
     def _entry(self, folder: Path) -> Entry:
-        stamps = tuple(_stamp(folder / name) for name in (JSON_NAME, REVIEW_NAME))
+        stamps = tuple(_stamp(folder / name) for name in (JSON_NAME, STATE_NAME, REVIEW_NAME))
         known = self._known.get(folder)
         if known is None or known[0] != stamps:
             known = (stamps, read_entry(folder, self.root))
@@ -136,6 +137,8 @@ def read_entry(folder: Path, root: Path) -> Entry:
     """Read one result for the sheet; one that can't be read has a `problem`."""
     name = folder.relative_to(root).as_posix() if folder != root else folder.name
     entry = Entry(hashlib.sha256(str(folder).encode()).hexdigest()[:12], folder, name)
+    if not (folder / JSON_NAME).exists():
+        return replace(entry, problem=_batch_problem(folder))
     try:
         content = read_spine_json(folder / JSON_NAME)
         spine = spine_from_json(content, None)
@@ -148,6 +151,14 @@ def read_entry(folder: Path, root: Path) -> Entry:
         return replace(entry, hints=(sentence_for(error), *entry.hints))
     latest = judgements[-1] if judgements else None
     return replace(entry, judgement=latest, changed=latest is not None and latest.result != entry.version)
+
+
+def _batch_problem(folder: Path) -> str:
+    """Say why a batch has left no result in a folder."""
+    state = read_state(folder)
+    if state is None:
+        return "There is no result here, and no reason that this version can read; run the batch again."
+    return "No vertebra was found in this scan." if state.outcome == EMPTY else state.message or "The scan has failed."
 
 
 _DAMAGED = "Its spine.json is damaged; segment the scan again."
@@ -184,11 +195,16 @@ def doubt_of(spine: Spine) -> float:
 
 
 def _result_folders(root: Path) -> Iterator[Path]:
-    """Yield the result folders; links are not followed, so that nothing outside `root` is shown."""
+    """Yield the folders with a result, or with the reason why a batch has made none.
+
+    Links are not followed, so that nothing outside `root` is shown.
+    """
     for here, folders, files in os.walk(root):
         if JSON_NAME in files:
             yield Path(here)
             folders.clear()
+        elif STATE_NAME in files:
+            yield Path(here)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
 
 

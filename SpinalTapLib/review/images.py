@@ -48,7 +48,7 @@ def side_jpeg(folder: Path, height: int | None = None) -> bytes:
     except (OSError, ValueError) as error:
         raise ValueError(f"{path.name} of this result is missing or damaged; segment the scan again.") from error
     if height is not None and picture.height > height:
-        picture.thumbnail((picture.width, height), Image.Resampling.LANCZOS)
+        picture.thumbnail((picture.width, height), Image.Resampling.LANCZOS, reducing_gap=2.0)
     out = io.BytesIO()
     picture.save(out, "JPEG", quality=_JPEG_QUALITY)
     return out.getvalue()

@@ -49,7 +49,7 @@ def entry_json(entry: Entry) -> dict[str, Any]:
 def doubt_words(entry: Entry) -> str:
     """Say in a few words how sure a result is."""
     if entry.doubt >= FAILED:
-        return "can't be read"
+        return "no result"
     if entry.doubt >= UNNAMED:
         return "not named"
     return f"{min(round(100 * (1 - entry.doubt)), 99)} % sure"
@@ -109,7 +109,7 @@ def correction_of(request: Mapping[str, Any]) -> Correction:
         if kind == "drop":
             return Drop(_whole(request["index"]))
         if kind == "box":
-            center, size, axes = (np.array(request["box"][name], float) for name in ("center", "size", "axes"))
+            center, size, axes = (_numbers(request["box"][name]) for name in ("center", "size", "axes"))
             return Seed(SeedBox(center, size, axes, "S1"))
         if kind == "reset":
             return Seed()
@@ -124,6 +124,13 @@ def _whole(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{value!r} is no whole number")
     return value
+
+
+def _numbers(value: Any) -> np.ndarray:
+    try:
+        return np.array(value, float)
+    except ValueError:
+        raise TypeError(f"{str(value)[:40]!r} are no numbers") from None
 
 
 def _rows(spine: Spine) -> list[dict[str, Any]]:

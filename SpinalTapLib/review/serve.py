@@ -52,7 +52,12 @@ class Server:
         self.address = f"http://{HOST}:{port}/{token}/"
         app = make_app(review, token, (f"{HOST}:{port}", f"localhost:{port}"))
         config = uvicorn.Config(
-            app, log_level="error", access_log=False, server_header=False, timeout_graceful_shutdown=_LAST_REQUESTS_S
+            app,
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=_LAST_REQUESTS_S,
         )
         self._server = uvicorn.Server(config)
 

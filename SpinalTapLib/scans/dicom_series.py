@@ -80,10 +80,9 @@ def why_left_out(stack: DicomStack) -> str:
         return f"modality {stack.first.modality or 'unknown'}"
     if not stack.is_volume:
         return "not a volume"
-    words = _words(stack)
-    if any(word.startswith(_PLANNING_WORDS) for word in words):
+    if is_localiser(stack):
         return "planning"
-    if _DERIVED_WORDS & words or _parts(stack):
+    if _DERIVED_WORDS & _words(stack) or _parts(stack):
         return "computed or phase"
     return "" if is_sagittal(stack) else plane_name(stack)
 

@@ -500,7 +500,7 @@ class Session:
         file_format : str
             ``"stl"``, ``"obj"`` or ``"ply"``.
         levels : tuple of str, optional
-            `Row.level` names; all by default.
+            `Row.level` names, exported with their arches where these were segmented; everything by default.
         merged : bool
             One file for all instead of one each.
 
@@ -513,6 +513,7 @@ class Session:
         if not str(folder).strip():
             raise ValueError("Choose the folder that the files go to first.")
         from ..files.meshes import export_surfaces
+        from ..spine.levels import arch_name
 
         volume = str(self.volume)
         surfaces = dict(self._scene.surfaces(volume))
@@ -520,8 +521,9 @@ class Session:
             missing = [name for name in levels if name not in surfaces]
             if missing:
                 raise ValueError(f"There is no surface of {', '.join(missing)} in this scan.")
-            surfaces = {name: surfaces[name] for name in levels}
-        colours = {row.level: row.colour for row in self.rows}
+            wanted = [name for level in levels for name in (level, arch_name(level)) if name in surfaces]
+            surfaces = {name: surfaces[name] for name in wanted}
+        colours = {name: row.colour for row in self.rows for name in (row.level, arch_name(row.level))}
         name = self._scene.volume_name(volume)
         files = export_surfaces(surfaces, colours, Path(folder), name, file_format, merged)
         self._jobs.say(f"{len(files)} file{'' if len(files) == 1 else 's'} written to {folder}.")

@@ -24,6 +24,20 @@ COMPARED = (
 
 HEIGHTS = COMPARED[:3]
 
+LIMITS: Mapping[str, float] = {
+    "height_anterior_mm": 4.7,
+    "height_middle_mm": 2.7,
+    "height_posterior_mm": 1.7,
+    "wedge_angle_deg": 11.8,
+    "slip_mm": 0.6,
+    "disc_height_anterior_mm": 0.8,
+    "disc_height_middle_mm": 0.8,
+    "disc_height_posterior_mm": 0.7,
+}
+"""Repeatability coefficient of each measurement: of two scans of the same spine, 95 % differ by less. Measured on two
+synthetic lumbar spines (slices 4.5 mm apart, pixels of 1.1 mm), scanned twice on shifted and turned grids with other
+noise (`training.experiments.repeatability`). Real scans differ in posture, too, and may differ by more."""
+
 
 @dataclass(frozen=True)
 class Change:
@@ -181,16 +195,3 @@ def _notes(earlier: Spine, later: Spine, before: Mapping, after: Mapping) -> lis
 def _range(spine: Spine) -> str:
     names = [v.level for v in spine.vertebrae if v.level]
     return f"{names[-1]} to {names[0]}" if names else "no level"
-
-
-LIMITS: Mapping[str, float] = {
-    "height_anterior_mm": 0.0,
-    "height_middle_mm": 0.0,
-    "height_posterior_mm": 0.0,
-    "wedge_angle_deg": 0.0,
-    "slip_mm": 0.0,
-    "disc_height_anterior_mm": 0.0,
-    "disc_height_middle_mm": 0.0,
-    "disc_height_posterior_mm": 0.0,
-}
-"""Repeatability of each measurement."""

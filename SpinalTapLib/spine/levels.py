@@ -11,12 +11,16 @@ from dataclasses import dataclass
 
 GENERIC_VERTEBRA_CODE = "51282000"
 DISC_CODE = "360499006"
+ARCH_CODE = "40265002"
+SACRUM_CODE = "54735007"
 CANAL_CODE = "61853006"
 
 CANAL_VALUE = 60
 UNANCHORED_BASE = 100
 DISC_BASE = 200
 ARCH_BASE = 300
+UNANCHORED_DISC_BASE = 500
+"""Base of the discs below vertebrae without a level: with `DISC_BASE`, they would have the values of named arches."""
 SACRUM_VALUE = 29
 """The sacrum without the body of S1."""
 
@@ -141,10 +145,10 @@ def label_name(value: int) -> str:
         return "Spinal canal"
     if value == SACRUM_VALUE:
         return "Sacrum below S1"
-    if value > ARCH_BASE:
-        return f"Arch of {label_name(value - ARCH_BASE)}"
-    if value > DISC_BASE:
-        upper = label_name(value - DISC_BASE)
+    if is_arch(value):
+        return arch_name(label_name(owner_value(value)))
+    if is_disc(value):
+        upper = label_name(owner_value(value))
         index = COMMON.index(upper) if upper in COMMON else 0
         return f"{upper}-{COMMON[index - 1]}" if index else f"Disc below {upper}"
     known = level_of_value(value)
@@ -158,9 +162,30 @@ def unanchored_value(position: int) -> int:
 
 def disc_value(value_above: int) -> int:
     """Return the label value of the disc below the vertebra with label `value_above`."""
-    return DISC_BASE + value_above
+    return (UNANCHORED_DISC_BASE if value_above > UNANCHORED_BASE else DISC_BASE) + value_above
+
+
+def arch_name(vertebra: str) -> str:
+    """Return the name of the arch of a vertebra, given by its name: ``"Arch of L5"``."""
+    return f"Arch of {vertebra}"
 
 
 def arch_value(value: int) -> int:
     """Return the label value of the arch (the posterior elements) of the vertebra with label `value`."""
     return ARCH_BASE + value
+
+
+def owner_value(value: int) -> int:
+    """Return the label value of the vertebra that an arch or a disc (the vertebra above it) belongs to."""
+    bases = UNANCHORED_DISC_BASE, ARCH_BASE, DISC_BASE
+    return value - next((base for base in bases if value > base), 0)
+
+
+def is_disc(value: int) -> bool:
+    """Return whether a label value is that of a disc."""
+    return DISC_BASE < value <= ARCH_BASE or value > UNANCHORED_DISC_BASE
+
+
+def is_arch(value: int) -> bool:
+    """Return whether a label value is that of an arch."""
+    return ARCH_BASE < value <= UNANCHORED_DISC_BASE

@@ -28,6 +28,12 @@ class Note(str, Enum):
     FROM_CORNERS = "outline drawn from its corners"
     OUTLINE_UNSURE = "outline uncertain: compare it with the image"
     NOT_OUTLINED = "not outlined"
+    # The arch.
+    NO_ARCH = "no posterior elements seen"
+    NO_SPINOUS = "no lamina or spinous process seen in the midline"
+    ARCH_APART = "posterior elements not joined to the body in this scan"
+    ARCH_MERGED = "posterior elements merge with a neighbour's; the border between them is estimated"
+    ARCH_CUT = "posterior elements cut by the edge of the image"
     # The count.
     ONE_END = "counted from one end only"
     ONE_METHOD = "seen by one of the two methods only"

@@ -16,6 +16,7 @@ CATEGORY = ("SCT", "123037004", "Anatomical Structure")
 
 GENERIC_COLOUR = (170, 170, 170)
 DISC_COLOUR = (150, 200, 220)
+SACRUM_COLOUR = (200, 170, 130)
 CANAL_COLOUR = (235, 225, 190)
 
 
@@ -28,7 +29,7 @@ class Segment:
     value : int
         Label value.
     name : str
-        ``"L5"``, ``"L4-L5"``, ``"Spinal canal"``, ``"Vertebra 3"``.
+        ``"L5"``, ``"Arch of L5"``, ``"L4-L5"``, ``"Spinal canal"``, ``"Vertebra 3"``.
     colour : tuple of int
         Red, green, blue, 0-255.
     code, meaning : str
@@ -53,8 +54,14 @@ class Segment:
         return "~".join((TERMINOLOGY, "^".join(CATEGORY), kind, "^^", ANATOMY_TERMINOLOGY, "^^", "^^"))
 
 
+_LAST = (levels.SACRUM_VALUE, levels.CANAL_VALUE)
+
+
 def segments_in(label_map: np.ndarray) -> tuple[Segment, ...]:
-    """Return a segment for every value above 0 in a label map: vertebrae from the bottom up, discs, canal."""
+    """Return a segment for every value above 0 in a label map.
+
+    In this order: bodies from the bottom up, arches, discs, sacrum, canal.
+    """
     counts = np.bincount(np.asarray(label_map).ravel()) if np.size(label_map) else np.zeros(1, int)
     values = [int(v) for v in np.flatnonzero(counts) if v]
     return tuple(segment_of(value, values) for value in sorted(values, key=_order))
@@ -76,7 +83,12 @@ def segment_of(value: int, present: Collection[int] = ()) -> Segment:
         return Segment(value, known.name, known.colour, known.code, meaning)
     if value == levels.CANAL_VALUE:
         return Segment(value, levels.label_name(value), CANAL_COLOUR, levels.CANAL_CODE, "Spinal canal")
-    if value > levels.DISC_BASE:
+    if value == levels.SACRUM_VALUE:
+        return Segment(value, levels.label_name(value), SACRUM_COLOUR, levels.SACRUM_CODE, "Sacrum")
+    if levels.is_arch(value):
+        colour = segment_of(levels.owner_value(value)).colour
+        return Segment(value, levels.label_name(value), colour, levels.ARCH_CODE, "Arch of vertebra")
+    if levels.is_disc(value):
         return Segment(value, _disc_name(value, present), DISC_COLOUR, levels.DISC_CODE, "Intervertebral disc")
     # Vertebrae without a level take the levels' colours from the bottom up, so that neighbours differ.
     colour = levels.LEVELS[(value - levels.UNANCHORED_BASE) % len(levels.LEVELS)].colour
@@ -85,7 +97,7 @@ def segment_of(value: int, present: Collection[int] = ()) -> Segment:
 
 def _disc_name(value: int, present: Iterable[int]) -> str:
     """Return the name of a disc by its two neighbours."""
-    above = value - levels.DISC_BASE
+    above = levels.owner_value(value)
     lower = [v for v in present if _order(v) < _order(above) and _order(v)[0] == 0]
     if not lower:
         return levels.label_name(value)
@@ -93,11 +105,11 @@ def _disc_name(value: int, present: Iterable[int]) -> str:
 
 
 def _order(value: int) -> tuple[int, int]:
-    """Return a sort key: vertebrae from the bottom up, then discs from the bottom up, then the canal."""
-    if value == levels.CANAL_VALUE:
-        return 2, 0
-    if value > levels.DISC_BASE:
-        return 1, _order(value - levels.DISC_BASE)[1]
+    """Return a sort key: bodies from the bottom up, then arches and discs in the same order, sacrum, canal."""
+    if value in _LAST:
+        return 3, _LAST.index(value)
+    if levels.is_arch(value) or levels.is_disc(value):
+        return 1 if levels.is_arch(value) else 2, _order(levels.owner_value(value))[1]
     for position, level in enumerate(levels.LEVELS):
         if level.value == value:
             return 0, position

@@ -100,14 +100,15 @@ def write_shapes(folder: Path, evidence: Evidence, progress: Callable[[int, int]
     progress : callable
         Called before each surface with its number, from 1, and the number of surfaces.
     """
-    from ..bodies.surfaces import surface_of
+    from ..bodies.surfaces import part_surface
 
     if not (folder / SURFACES).is_file():  # the folder of a loaded scene has it already
         meshes: dict[int, Any] = {}
-        solids = evidence.bodies.solids if len(evidence.volume.array) > 1 else ()  # a single slice has no surfaces
-        for i, solid in enumerate(solids):
-            progress(i + 1, len(solids))
-            surface = surface_of(solid)
+        # A single slice has no surfaces.
+        count = len(evidence.bodies.solids) if len(evidence.volume.array) > 1 else 0
+        for i in range(count):
+            progress(i + 1, count)
+            surface = part_surface(evidence.bodies, i)
             if surface is not None:
                 meshes[i] = surface
         write_meshes(folder / SURFACES, meshes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from dataclasses import replace
 
 import pytest
 from batch_stand_in import Here, scans, work
@@ -20,8 +21,10 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals")
 WHAT = {"a": "done", "b": "fail", "c": "once", "d": "done", "e": "empty"}
 
 
-def run(folder, output, engine, **more):
-    jobs = Plan(output, Options(), **more).jobs(find_scans(folder, output))
+def run(folder, output, engine, limits_s=None):
+    """Run a batch; `limits_s` has the time limits of scans by their names."""
+    jobs = Plan(output, Options()).jobs(find_scans(folder, output))
+    jobs = [replace(job, limit_s=(limits_s or {}).get(job.scan.name)) for job in jobs]
     rows = [row for row in run_jobs(jobs, engine) if row is not None]
     assert len(rows) == len(jobs)
     write_tables(output)
@@ -43,13 +46,13 @@ def attempts(folder):
 def test_processes_do_what_one_process_does_though_one_is_killed_and_one_hangs(tmp_path):
     folder = scans(tmp_path / "in", **WHAT, f="killed", g="hang", h="done")
     before = dict(os.environ)
-    run(folder, tmp_path / "out", engines.Processes(2, work), limit_s=5.0)
+    run(folder, tmp_path / "out", engines.Processes(2, work), {"g": 0.5})
     assert dict(os.environ) == before
     tries = attempts(folder)
     assert {name: len(set(pids)) for name, pids in tries.items()} == {**dict.fromkeys("abdegh", 1), "c": 2, "f": 3}
     rows, files = contents(tmp_path / "out")
     messages = {row["scan"][-5]: row["message"] for row in rows}
-    assert "signal 9" in messages["f"] and "longer than its time limit of 5 seconds" in messages["g"]
+    assert "signal 9" in messages["f"] and "longer than its time limit of 0.5 seconds" in messages["g"]
     assert not list((tmp_path / "out").glob(".*.spinaltap-*"))
     for name in "fg":
         (folder / f"{name}.nii").unlink()

@@ -78,7 +78,7 @@ def test_too_few_or_too_many_values_are_refused(three, values):
 
 
 def test_unknown_structures_are_refused(three):
-    with pytest.raises(ValueError, match=r"'ribs'.*bodies, all"):
+    with pytest.raises(ValueError, match=r"'ribs'.*bodies, vertebrae, all"):
         separate_bodies(*three, structures="ribs")
 
 

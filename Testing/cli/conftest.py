@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import SimpleITK as sitk
 from block_spine import BlockSpine, put_blocks
-from cli_support import BLOCKS
+from cli_support import BLOCKS, leave_out_pictures
 
-from SpinalTapLib import result_folder as resultfolder
-from SpinalTapLib.bodies.surfaces import surface_of
 from SpinalTapLib.cli.main import main
-from SpinalTapLib.files import result_files
-from SpinalTapLib.report.canvas import png_bytes
-
-PICTURE = png_bytes(np.zeros((2, 2, 3), np.uint8))
 
 
 @pytest.fixture(scope="session")
@@ -33,19 +25,12 @@ def scan(tmp_path_factory) -> Path:
 
 @pytest.fixture(autouse=True)
 def plain(monkeypatch):
-    """Draw no report, which takes longer than all the rest, make each surface once, and put logging back afterwards."""
+    """Leave out what takes longest, and put logging back afterwards."""
     leave_out_pictures(monkeypatch)
     root = logging.getLogger()
     before = root.handlers[:], root.level
     yield
     root.handlers[:], root.level = before
-
-
-def leave_out_pictures(patch: pytest.MonkeyPatch) -> None:
-    """Replace the report by an empty picture, and surfaces by those of the same solids."""
-    patch.setattr(resultfolder, "render_surfaces", lambda *_, **__: None)
-    patch.setattr(result_files, "report_png", lambda *_: PICTURE)
-    patch.setattr(resultfolder, "surface_of", functools.lru_cache(maxsize=64)(surface_of))
 
 
 @pytest.fixture(scope="session")

@@ -79,6 +79,34 @@ def test_structures_all_adds_discs_and_canal(scan, tmp_path, block_spine):
     assert {60, 223, 224} <= set(values)
 
 
+def test_whole_vertebrae_have_arches_in_the_label_map_and_surfaces_of_their_own(scan, tmp_path, block_spine):
+    block_spine(**BLOCKS, arches=True)
+    out = tmp_path / "out"
+
+    def values() -> set[int]:
+        return set(np.unique(sitk.GetArrayFromImage(sitk.ReadImage(str(out / "vertebrae.nii.gz")))))
+
+    def surfaces() -> set[str]:
+        return {path.stem for path in (out / "surfaces").iterdir()}
+
+    assert main(["segment", str(scan), "--output", str(out), "--structures", "vertebrae", "--quiet"]) == 0
+    assert values() == {0, 26, 24, 23, 324, 323}
+    assert surfaces() == {"S1", "L5", "L5_arch", "L5_whole", "L4", "L4_arch", "L4_whole"}
+    assert main(["reseed", str(out), "--shift", "1", "--quiet"]) == 0
+    assert {324 - 1, 323 - 1} <= values(), "a recount keeps the structures, and names the arches anew"
+    assert main(["reseed", str(out), "--structures", "bodies", "--quiet"]) == 0
+    assert values() == {0, 26, 24, 23} and surfaces() == {"S1", "L5", "L4"}
+    assert main(["reseed", str(out), "--structures", "all", "--quiet"]) == 0
+    assert {60, 223, 224, 323, 324} <= values()
+
+
+def test_weights_without_arches_say_so(scan, tmp_path, block_spine, capsys):
+    block_spine(**BLOCKS)
+    assert main(["segment", str(scan), "--output", str(tmp_path / "o"), "--structures", "vertebrae", "--quiet"]) == 0
+    (line,) = lines(capsys.readouterr().err)
+    assert line.startswith("Warning: The network's weights do not know the posterior elements")
+
+
 def test_warnings_are_plain_sentences_on_stderr(scan, tmp_path, block_spine, capsys):
     block_spine(**BLOCKS, s1=False)
     assert main(["segment", str(scan), "--output", str(tmp_path / "out"), "--quiet"]) == 0

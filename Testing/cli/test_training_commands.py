@@ -50,6 +50,7 @@ def test_train_goes_on_with_the_settings_of_its_checkpoint(tmp_path, capsys):
 
     recipe = json.loads((CONFIG_FOLDER / "tiny.json").read_text())
     mine = {**recipe, "name": "mine", "widths": [4, 8], "learning_rate": 0.002}
+    mine |= {"pool_canvases": 1, "planes_per_spine": 1}
     (tmp_path / "mine.json").write_text(json.dumps(mine))
     output = ["--output", str(tmp_path / "run")]
     assert main(["train", "--config", str(tmp_path / "mine.json"), "--steps", "2", *output]) == 0

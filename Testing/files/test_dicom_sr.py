@@ -13,7 +13,8 @@ from spines_by_hand import column, spine_of
 
 from SpinalTapLib.cli.main import main
 from SpinalTapLib.files.dicom_seg import write_dicom_seg
-from SpinalTapLib.files.dicom_sr import SCHEME, write_dicom_sr
+from SpinalTapLib.files.dicom_sr import SCHEME, code_of, write_dicom_sr
+from SpinalTapLib.files.measurements_csv import MEASUREMENTS
 from SpinalTapLib.files.result_names import JSON_NAME, LABEL_MAP_NAME
 from SpinalTapLib.files.spine_json import spine_json
 from SpinalTapLib.scans.volume import load_volume
@@ -73,9 +74,10 @@ def test_the_report_read_back_by_highdicom_has_each_vertebra_with_its_segment(ca
         assert labels[reference.referenced_segment_numbers[0]] == name
     assert groups["L4"].finding_type.value == "11994002"
     values = values_of(groups["L5"])
-    assert values["height_anterior_mm"] == (27.25, "mm") and values["wedge_angle_deg"] == (1.5, "deg")
+    assert values["height_ant"] == (27.25, "mm") and values["wedge_angle"] == (1.5, "deg")
     assert values["wedge_ratio"] == (0.98, "1") and values["111012"] == (97.0, "%")
-    words = {e.name.value: e.value.value for e in groups["L4"].get_qualitative_evaluations()}
+    evaluations = groups["L4"].get_qualitative_evaluations()
+    words = {e.name.value: e.value.value for e in evaluations if e.name.scheme_designator == SCHEME}
     assert words == {"level": "L4", "certainty": "check"}
 
 
@@ -88,6 +90,11 @@ def test_a_vertebra_without_an_outline_and_angles_of_the_spine_have_groups_witho
     assert values_of(others["L3"])["111012"] == (80.0, "%")
     names = {item.name.scheme_designator for item in others["L3"].get_measurements()}
     assert names == {"DCM", SCHEME}
+
+
+def test_each_measurement_has_a_code_of_its_own():
+    codes = [code_of(name) for name in MEASUREMENTS]
+    assert len(set(codes)) == len(codes) and max(map(len, codes)) <= 16
 
 
 def test_a_spine_without_vertebrae_and_a_segmentation_of_another_series_are_refused(case, tmp_path):

@@ -196,7 +196,9 @@ def test_advanced_choices_reach_the_session_and_the_saved_scene(application):
     assert words == ["Automatic", "Processor", "NVIDIA graphics card", "Apple graphics"]
     ui.deviceSelector.currentIndex = 1
     ui.stepsSpinBox.value = 6
-    ui.structuresSelector.currentIndex = 1
+    words = [ui.structuresSelector.itemText(i) for i in range(ui.structuresSelector.count)]
+    assert words == ["Bodies", "Whole vertebrae", "Everything"]
+    ui.structuresSelector.currentIndex = 2
     ui.methodSelector.currentIndex = 2
     assert application.session.settings == Options(device="cpu", steps=6, structures="all", method="ladder")
     node = slicer.mrmlScene.GetSingletonNode("SpinalTap", "vtkMRMLScriptedModuleNode")

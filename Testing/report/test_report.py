@@ -19,6 +19,7 @@ from SpinalTapLib.report.views import spread
 from SpinalTapLib.spine import levels
 from SpinalTapLib.spine.confidence import word
 from SpinalTapLib.spine.measurements import measure_spine
+from SpinalTapLib.spine.segments import segment_of
 from SpinalTapLib.spine.summary import source_sentence
 from SpinalTapLib.spine.vertebra import SeedBox
 
@@ -103,6 +104,18 @@ def test_the_3d_picture_is_shown_whole_in_its_own_proportions(measured):
     height, width = np.ptp(found, axis=0) + 1
     assert width / height == pytest.approx(2, rel=0.02)
     assert width > 500
+
+
+def test_structures_beside_the_bodies_are_outlined_when_they_are_in_the_label_map(measured, picture):
+    spine, volume = measured
+    labels = spine.label_map.copy()
+    rows, columns = (np.argwhere(labels).mean(0)[1:] + (0, -30)).astype(int)
+    labels[:, rows : rows + 20, columns : columns + 12] = levels.CANAL_VALUE
+    drawn = draw_report(replace(spine, label_map=labels), volume).astype(int)
+    changed = drawn[np.abs(drawn - picture).sum(-1) > 200]
+    assert len(changed) > 60
+    colour = np.array(segment_of(levels.CANAL_VALUE).colour)
+    assert np.allclose(np.median(changed, axis=0) / colour, 1, atol=0.3)
 
 
 def test_without_label_map_vertebrae_levels_or_with_one_vertebra_there_is_still_a_report(measured):

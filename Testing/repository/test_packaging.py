@@ -22,6 +22,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 HANGING_S = 600
 HEAVY = ("torch", "vtk", "vtkmodules", "SimpleITK", "skimage", "scipy", "numpy")
 IMPORT_NAMES = {"pillow": "PIL", "scikit-image": "skimage", "PySide6-Essentials": "PySide6", "slicer-core": "slicer"}
+IMPORT_NAMES["dynamic-network-architectures"] = "dynamic_network_architectures"
 
 needs_make = pytest.mark.skipif(shutil.which("make") is None or os.name == "nt", reason="needs make and a POSIX shell")
 
@@ -85,7 +86,7 @@ def declared(requirements: list[str]) -> set[str]:
 
 def test_the_library_imports_only_what_it_declares():
     allowed = declared(PROJECT["dependencies"]) | {"vtkmodules", "slicer"}  # Slicer itself brings `slicer`
-    for extra in ("train", "dicom", "cluster", "review"):
+    for extra in ("train", "dicom", "cluster", "review", "benchmark"):
         allowed |= declared(PROJECT["optional-dependencies"][extra])
     assert imported_names(ROOT / "SpinalTapLib") <= allowed
 

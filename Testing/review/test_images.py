@@ -45,7 +45,7 @@ def test_the_mesh_of_the_page_is_small_coloured_and_in_ras():
     data = gzip.decompress(images.surfaces_mz3([surface, NamedSurface("L4", ball(20, (10, 20, 70)), (4, 5, 6))]))
     magic, has, faces, points, skip = struct.unpack_from("<HHIII", data)
     assert (magic, has, skip) == (0x5A4D, 7, 0)
-    assert 500 < faces < 2 * 4000
+    assert 1000 < faces < 0.7 * 2 * surface.surface.GetNumberOfCells()
     triangles = np.frombuffer(data, "<i4", 3 * faces, 16)
     at = np.frombuffer(data, "<f4", 3 * points, 16 + 12 * faces).reshape(-1, 3)
     colours = np.frombuffer(data, np.uint8, 4 * points, 16 + 12 * (faces + points)).reshape(-1, 4)

@@ -20,16 +20,17 @@ TERMS = ROOT / "Resources" / "Terminology" / "SpinalTap.term.json"
         (24, (), "L5"), (26, (), "S1"), (101, (), "Vertebra 1"), (60, (), "Spinal canal"),
         (223, (24, 23), "L4-L5"), (224, (26, 24), "L5-S1"), (224, (26, 25, 24), "L5-L6"), (225, (26, 25), "L6-S1"),
         (219, (28, 20, 19), "T12-T13"), (207, (8, 7), "C7-T1"), (223, (26, 23), "L4-S1"),
-        (302, (101, 102), "Vertebra 2-Vertebra 1"),
+        (602, (101, 102), "Vertebra 2-Vertebra 1"), (322, (22, 23), "Arch of L3"), (301, (), "Arch of C1"),
+        (402, (101, 102), "Arch of Vertebra 2"), (29, (), "Sacrum below S1"),
     ],
 )  # fmt: skip
 def test_names_and_discs_by_both_neighbours_that_are_there(value, present, name):
     assert segment_of(value, present).name == name
 
 
-def test_segments_of_a_label_map_run_from_the_bottom_up_then_discs_then_canal():
-    labels = np.array([[[0, 60, 223, 22, 26, 24, 224, 23]]], np.uint16)
-    assert [s.value for s in segments_in(labels)] == [26, 24, 23, 22, 224, 223, 60]
+def test_segments_of_a_label_map_run_from_the_bottom_up_then_arches_discs_sacrum_and_canal():
+    labels = np.array([[[0, 60, 223, 22, 26, 323, 24, 224, 23, 324, 29]]], np.uint16)
+    assert [s.value for s in segments_in(labels)] == [26, 24, 23, 22, 324, 323, 224, 223, 29, 60]
     assert segments_in(np.zeros((2, 2, 2), np.uint8)) == ()
     assert segments_in(np.zeros((0, 2, 2), np.uint8)) == ()
 
@@ -42,6 +43,22 @@ def test_codes_and_colours_are_those_of_the_table_of_levels():
     assert segment_of(25).meaning == "Vertebra", "L6 has no code of its own"
 
 
+def test_an_arch_has_the_colour_of_its_vertebra_and_a_code_of_its_own():
+    for value in (24, 5, 103):
+        arch = segment_of(levels.arch_value(value))
+        assert arch.colour == segment_of(value).colour and arch.code == levels.ARCH_CODE
+
+
+def test_no_label_value_has_two_meanings():
+    vertebrae = [*(level.value for level in levels.LEVELS), *(levels.unanchored_value(i) for i in range(30))]
+    arches, discs = ([make(v) for v in vertebrae] for make in (levels.arch_value, levels.disc_value))
+    values = [*vertebrae, *arches, *discs, levels.CANAL_VALUE, levels.SACRUM_VALUE]
+    assert len(set(values)) == len(values)
+    assert [levels.owner_value(v) for v in (*arches, *discs)] == [*vertebrae, *vertebrae]
+    assert all(map(levels.is_arch, arches)) and all(map(levels.is_disc, discs))
+    assert not any(levels.is_disc(v) for v in (*arches, *vertebrae)) and not any(map(levels.is_arch, discs))
+
+
 def test_unanchored_neighbours_have_different_colours():
     colours = [segment_of(101 + i).colour for i in range(24)]
     assert all(one != other for one, other in zip(colours, colours[1:]))
@@ -52,7 +69,7 @@ def test_terminology_is_the_one_that_ships():
     assert content["SegmentationCategoryTypeContextName"] == TERMINOLOGY
     (category,) = content["SegmentationCodes"]["Category"]
     types = {(t["CodingSchemeDesignator"], t["CodeValue"], t["CodeMeaning"]) for t in category["Type"]}
-    for value in (*(level.value for level in levels.LEVELS), 101, 223, 60):
+    for value in (*(level.value for level in levels.LEVELS), 101, 223, 60, 29, 323):
         parts = segment_of(value).terminology_entry.split("~")
         assert len(parts) == 7
         assert tuple(parts[1].split("^")) == tuple(

@@ -16,20 +16,23 @@ from SpinalTapLib.detection.weights import load_network
 from SpinalTapLib.scans.volume import SagittalVolume, volume_from_array
 from SpinalTapLib.spine.structures import N_STRUCTURES, Structure
 
-BACKGROUND, BODY, S1, C2, DISC, CANAL, *_ = Structure
+BACKGROUND, BODY, S1, C2, DISC, CANAL, _, ARCH = Structure
 
 HEIGHT, DEPTH, PITCH, FRONT, MARGIN = 26, 34, 36, 30, 20
 """Blocks, px = mm: height, depth, distance of neighbours, first column, rows above and below them."""
 SLICES, SLICE_MM = 7, 4.0
+PEDICLES = (1, 5)
+"""Slices in which arches are joined to their blocks."""
 
 
 @dataclass(frozen=True)
 class BlockSpine:
-    """So many blocks; the lowest may look like S1, the highest like C2."""
+    """So many blocks; the lowest may look like S1, the highest like C2; all but S1 may have arches."""
 
     count: int = 6
     s1: bool = True
     c2: bool = False
+    arches: bool = False
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -65,8 +68,30 @@ class BlockSpine:
         probabilities = np.zeros((SLICES, N_STRUCTURES, *classes.shape), np.float16)
         probabilities[:, BACKGROUND] = 1
         probabilities[1:-1] = (classes == np.arange(N_STRUCTURES)[:, None, None])[None]
+        homes = self._add_arches(probabilities) if self.arches else None
         seen = [self._seen(k, i, classes) for k in range(1, SLICES - 1) for i in range(self.count)]
-        return Detections(working, tuple(seen), probabilities)
+        return Detections(working, tuple(seen), probabilities, homes)
+
+    def owner(self) -> np.ndarray:
+        """Return the block that the arch at each voxel belongs to, or -1, (slices, rows, columns).
+
+        Behind the canal, an arch reaches below its block; in two slices, a pedicle joins it.
+        """
+        owner = np.full(self.shape, -1)
+        for i in range(int(self.s1), self.count):
+            owner[1:-1, self.top(i) + 8 : self.top(i) + 34, FRONT + DEPTH + 19 : 98] = i
+            for k in PEDICLES:
+                owner[k, self.top(i) + 4 : self.top(i) + 14, FRONT + DEPTH : 98] = i
+        return owner
+
+    def _add_arches(self, probabilities: np.ndarray) -> np.ndarray:
+        """Write the arches into the mask, in place, and return the offset from each of their pixels to its block."""
+        owner = self.owner()
+        probabilities[:] = np.where(owner[:, None] >= 0, np.arange(N_STRUCTURES)[:, None, None] == ARCH, probabilities)
+        rows, columns = np.indices(self.shape[1:])
+        tops = np.array([self.top(i) for i in range(self.count)])[owner]
+        homes = np.stack(np.broadcast_arrays(tops + (HEIGHT - 1) / 2 - rows, FRONT + (DEPTH - 1) / 2 - columns), 1)
+        return np.where(owner[:, None] >= 0, homes, 0).astype(np.float16)
 
     def _seen(self, k: int, i: int, classes: np.ndarray) -> SliceVertebra:
         top, bottom, front, back = self.top(i), self.top(i) + HEIGHT - 1, FRONT, FRONT + DEPTH - 1

@@ -41,11 +41,18 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import SimpleITK as sitk
 import torch
 import worker_road
+from batch_stand_in import Here
 from block_spine import BlockSpine
 
-from SpinalTapLib import pipeline, result_folder
+from SpinalTapLib import result_folder
+from SpinalTapLib.batch import engines
+from SpinalTapLib.batch.locks import LOCKS_FOLDER
+from SpinalTapLib.batch.state import STATE_NAME
+from SpinalTapLib.batch.work import segment_job
+from SpinalTapLib.bodies.surfaces import surface_of
 from SpinalTapLib.cli.main import main
 from SpinalTapLib.files import result_files
+from SpinalTapLib.files.evidence_file import evidence_bytes
 from SpinalTapLib.worker import exchange
 from SpinalTapLib.worker.server import Worker
 
@@ -138,7 +145,13 @@ def _reseed_elsewhere(home: Path) -> int:
 
 
 def _batch(home: Path) -> int:
-    return main(["batch", str(home / "scans"), "--output", str(home / "all"), "--quiet"])
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        code = main(["batch", str(home / "scans"), "--output", str(home / "all"), "--quiet", "--strict"])
+    if code in (1, 2):  # a batch has a line for each scan, and ends with 1 if one has failed
+        print("Traceback" if "Traceback" in said.getvalue() else "A scan has failed, or the tables.")
+        return 2
+    return code
 
 
 def _with_result(home: Path) -> None:
@@ -161,7 +174,7 @@ def _is_a_table(home: Path) -> str:
     if not table.exists():
         return ""
     lines = table.read_bytes().split(b"\r\n")
-    complete = lines[-1] == b"" and lines[0].startswith(b"scan,folder,outcome,") and len(lines) > 2
+    complete = lines[-1] == b"" and lines[0].startswith(b"scan,folder,outcome,") and len(lines) > 1
     done = [line.split(b",")[1].decode() for line in lines[1:-1] if b",done," in line]
     lost = [folder for folder in done if not (Path(folder) / "spine.json").is_file()]
     return "" if complete and not lost else f"batch.csv is not whole: {lines}, without a result: {lost}"
@@ -183,7 +196,7 @@ def _worker_segment(home: Path) -> int:
 
 def _worker_recount(home: Path) -> int:
     spine = json.loads((home / "run/one.json").read_text())
-    edits = [{"dropped_lps_mm": spine["vertebrae"][1]["centroid_lps_mm"]}]
+    edits = [{"dropped_lps_mm": spine["vertebrae"][1]["centroid"]}]
     request = {"command": "recount", "folder": str(home / "next"), "from": str(home / "run"), "answer": "two"}
     return _asked(home, {**request, "spine": spine, "edits": edits})
 
@@ -247,23 +260,25 @@ COMMANDS = {
 def stand_ins() -> None:
     """Put stand-ins in place of everything that takes time and touches no file."""
     torch.set_num_threads(1)
-    real = pipeline.segment_spine
-    found: dict[tuple, object] = {}
-
-    def segment_once(volume, seed=None, *, options=None, progress=None, cancelled=None):
-        key = volume.array.shape
-        if key not in found:
-            found[key] = worker_road.segment_spine(volume, seed, options=options, progress=lambda *_: None)
-        return found[key]
-
-    assert real is result_folder.segment_spine
-    result_folder.segment_spine = segment_once
+    spines = {}
+    for name in ("a", "b"):
+        volume = _scan(name)
+        spines[volume.array.shape] = worker_road.segment_spine(volume, progress=lambda *_: None)
+    contents = {shape: evidence_bytes(spine.evidence) for shape, spine in spines.items()}
+    surface = surface_of(next(iter(spines.values())).evidence.bodies.solids[0])
+    result_folder.segment_spine = lambda volume, *_, **__: spines[volume.array.shape]
+    result_folder.evidence_bytes = lambda evidence: contents[evidence.volume.array.shape]
+    result_folder.read_evidence = lambda path, volume, *_: _read(path) and spines[volume.array.shape].evidence
+    result_folder.part_surface = lambda bodies, position: surface
     result_folder.render_surfaces = lambda *_, **__: None
     result_files.report_png = lambda *_: b"a picture"
+    engines.Processes = lambda jobs: Here(jobs, segment_job)
     time.perf_counter = lambda: 0.0  # a result's seconds, the only thing that differs from run to run
     worker_road.detector_in_place().__enter__()
-    for name in ("a", "b"):
-        segment_once(_scan(name))
+
+
+def _read(path: Path) -> bytes:
+    return Path(path).read_bytes()
 
 
 def _scan(name: str):
@@ -285,7 +300,9 @@ def signature(path: Path) -> str:
         return hashlib.sha1(path.read_bytes()).hexdigest()
     if not path.is_dir():
         return "none"
-    inside = sorted(p for p in path.iterdir() if not p.name.startswith("."))
+    inside = sorted(p for p in path.iterdir() if not p.name.startswith(".") and p.name != STATE_NAME)
+    if not inside:  # a scan that has failed has a state, and no result
+        return "none"
     return hashlib.sha1("".join(f"{p.name}:{signature(p)}," for p in inside).encode()).hexdigest()
 
 
@@ -347,7 +364,7 @@ def bench(name: str, command: Command, folder: Path, hook: Hook, every: int) -> 
         return {unit: signature(home / unit) for unit in command.units}
 
     def hidden() -> set[str]:
-        return {str(p.relative_to(home)) for p in home.rglob(".*")}
+        return {str(p.relative_to(home)) for p in home.rglob(".*") if p.name != LOCKS_FOLDER}
 
     home.mkdir()
     code, words = in_child(home, lambda: _fill(home, command) or 0)

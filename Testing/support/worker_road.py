@@ -24,7 +24,7 @@ def segment_spine(volume, seed=None, *, options=None, progress=None, cancelled=N
     assert columns == 100, "not a scan of blocks"
     count = (rows - 2 * MARGIN - HEIGHT) // PITCH + 1
     anchored = "no anchor" not in volume.name
-    blocks = BlockSpine(count=count, s1=anchored, c2=count == 24 and anchored)
+    blocks = BlockSpine(count=count, s1=anchored, c2=count == 24 and anchored, arches="arches" in volume.name)
     with _detector(_blind() if "nothing" in volume.name else blocks.detector()):
         spine = pipeline.segment_spine(volume, seed, options=options, progress=progress)
     return in_doubt(spine) if "in doubt" in volume.name else spine

@@ -5,7 +5,7 @@ export const FILTERS = [
   { id: "unnamed", words: "Not named", holds: (entry) => entry.unnamed },
   { id: "close", words: "Another count possible", holds: (entry) => entry.close },
   { id: "flagged", words: "With notes", holds: (entry) => entry.flagged },
-  { id: "failed", words: "Can't be read", holds: (entry) => Boolean(entry.problem) },
+  { id: "failed", words: "No result", holds: (entry) => Boolean(entry.problem) },
 ];
 
 /** Return the entries of a filter, in their order; `kept` is the identifier of one that stays in any case. */
@@ -19,15 +19,16 @@ export function chosen(entries, { filter = "all", openOnly = false, words = "", 
   );
 }
 
-/** Return whether a result has no verdict that counts. */
+/** Return whether a result waits for a verdict; one that can't be read does not. */
 export function isOpen(entry) {
-  return entry.verdict === "open";
+  return entry.verdict === "open" && !entry.problem;
 }
 
-/** Return how many results each filter has, and how many are judged. */
+/** Return how many results each filter has, how many can be judged, and how many are. */
 export function counts(entries) {
   const found = Object.fromEntries(FILTERS.map(({ id, holds }) => [id, entries.filter(holds).length]));
-  return { ...found, judged: entries.filter((entry) => !isOpen(entry)).length };
+  const readable = entries.filter((entry) => !entry.problem);
+  return { ...found, readable: readable.length, judged: readable.filter((entry) => !isOpen(entry)).length };
 }
 
 /** Return the identifier `step` places after `id`; the last one again at the end, the first one without `id`. */

@@ -62,7 +62,7 @@ export class Sheet {
 
   #chips() {
     const found = counts(this.entries);
-    const all = this.entries.length;
+    const all = found.readable;
     this.left.textContent = progressWords(found.judged, all);
     this.bar.firstChild.style.width = `${(100 * found.judged) / Math.max(all, 1)}%`;
     this.bar.setAttribute("aria-valuenow", found.judged);

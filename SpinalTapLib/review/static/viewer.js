@@ -11,7 +11,7 @@ const LAYOUT = [ // sagittal, coronal, axial, surfaces; a spine is tall
   { sliceType: 0, position: [0.754, 0, 0.246, 0.36] },
   { sliceType: 4, position: [0.754, 0.364, 0.246, 0.636] },
 ];
-const VIEW_3D = { azimuth: 120, elevation: 8, scale: 1.35 };
+const VIEW_3D = { azimuth: 120, elevation: 8, scale: 2.2 };
 const GREY_LEVELS = 99;
 const LABELS_OPACITY = 0.38;
 const NUDGE_MM = 1;

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import ndimage
 
 from ...bodies.regularity import BALL_MM, MOST_FILLED, MOST_REMOVED, irregularity
 from ...bodies.segmentation import Bodies, separate_bodies
@@ -32,7 +31,7 @@ from .reference import sagittal_labels
 from .tables import markdown_table
 
 if TYPE_CHECKING:
-    from ...detection.detector import Detections, PartDetector
+    from ...detection.detector import PartDetector
 
 STRUCTURES = ("bodies", "vertebrae", "arches", "discs", "canal")
 SIDES = (0.0, 0.4, 0.8, 1.0, np.inf)
@@ -122,7 +121,7 @@ class VolumeEvaluation:
 
     def sides(self) -> tuple[float, ...]:
         """Return the Dice of the bodies in each part of `SIDES`, over all scans; NaN where no side is in view."""
-        both = np.sum([s.sides for s in self.scores if s.sides] or [[(0, 0)] * (len(SIDES) - 1)], axis=0)
+        both = np.sum([s.sides for s in self.scores if s.sides] or [((0, 0),) * (len(SIDES) - 1)], axis=0)
         return tuple(2 * common / total if total else float("nan") for common, total in both)
 
     def markdown(self) -> str:
@@ -247,7 +246,7 @@ def score_volume(reference: Reference, detector: PartDetector, slice_mm: float |
     candidates = link(detections)
     found = separate_bodies(detections, candidates, volume, "all")
     known = _labelled(found, reference)
-    masks = predicted_masks(found, known, detections, volume)
+    masks = predicted_masks(found, known)
     solids = [found.solids[j] for j in known if not _is_cut(found.index == j + 1)]
     shares = [_irregularity(solid, volume) for solid in solids if solid is not None]
     return VolumeScore(
@@ -304,24 +303,15 @@ def _labelled(found: Bodies, reference: Reference) -> list[int]:
     return counted
 
 
-def predicted_masks(
-    found: Bodies, known: list[int], detections: Detections, volume: SagittalVolume
-) -> dict[str, np.ndarray]:
+def predicted_masks(found: Bodies, known: list[int]) -> dict[str, np.ndarray]:
     """Return the mask of each of `STRUCTURES`, on the volume's grid."""
-    bodies = np.isin(found.index, [j + 1 for j in known])
     near = {j for k in known for j in (k - 1, k)}
-    discs = np.isin(found.index, [found.count + 1 + j for j in near if 0 <= j < found.count - 1])
-    canal = found.index == len(found.solids)
-    arches = _arches(detections, volume) & (found.index == 0)
+    kept = {Structure.BODY: set(known), Structure.ARCH: set(known), Structure.DISC: near, Structure.CANAL: {0}}
+    bodies, arches, discs, canal = (
+        np.isin(found.index, [1 + i for i, p in enumerate(found.parts) if p.kind == kind and p.candidate in places])
+        for kind, places in kept.items()
+    )
     return dict(zip(STRUCTURES, (bodies, bodies | arches, arches, discs, canal)))
-
-
-def _arches(detections: Detections, volume: SagittalVolume) -> np.ndarray:
-    """Return the mask of all arches on the volume's grid."""
-    change = np.linalg.inv(detections.working.matrix) @ volume.matrix
-    share = detections.probabilities[:, Structure.ARCH].astype(np.float32)
-    there = ndimage.affine_transform(share, change[:3, :3], change[:3, 3], volume.array.shape, order=1, mode="nearest")
-    return there > 0.5
 
 
 def _is_cut(mask: np.ndarray) -> bool:

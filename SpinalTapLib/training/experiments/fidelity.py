@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -148,7 +149,7 @@ def _compared(
     probabilities = np.zeros((len(working.array), N_STRUCTURES, *working.array.shape[1:]), np.float16)
     probabilities[:, Structure.BODY] = np.clip(working.array, 0, 1)
     probabilities[:, Structure.BACKGROUND] = 1 - probabilities[:, Structure.BODY]
-    candidate = SimpleNamespace(members=members)
+    candidate: Any = SimpleNamespace(members=members)  # bodies need no more of it
     solid = separate_bodies(Detections(working, (), probabilities), [candidate], volume).solids[0]
     if solid is None:
         return None

@@ -16,6 +16,7 @@ import SimpleITK as sitk
 
 from ...pipeline import Options, segment_spine
 from ...scans.volume import SagittalVolume, volume_from_array
+from ...spine.notes import notes_in
 from ...spine.vertebra import Spine
 from ..synthetic.phantom import draw_phantom
 
@@ -141,4 +142,9 @@ def repeatability_table(rows: Sequence[Repeatability]) -> str:
 
 
 def _by_level(spine: Spine) -> dict[str, Mapping[str, float]]:
-    return {vertebra.level: vertebra.measurements for vertebra in spine.vertebrae if vertebra.level}
+    """Return the measurements of each level whose corners were all seen; only these are judged in a comparison."""
+    return {
+        vertebra.level: vertebra.measurements
+        for vertebra in spine.vertebrae
+        if vertebra.level and not any(note.means_unsure_corners for note in notes_in(vertebra.flags))
+    }

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from block_spine import BlockSpine
+from cli_support import leave_out_pictures
 
-from SpinalTapLib import result_folder as resultfolder
 from SpinalTapLib.cli.main import main
 from SpinalTapLib.spine.confidence import Calibration, calibration_of
 from SpinalTapLib.training.experiments.calibration import Judged, fit, study_calibration
@@ -52,7 +52,7 @@ def test_vertebrae_that_the_methods_disagree_on_do_not_count_for_the_curve():
 @pytest.fixture
 def folders(tmp_path, block_spine, monkeypatch) -> tuple[Path, Path]:
     """Two results of scans with three blocks; in the second, everything is called one level too high."""
-    monkeypatch.setattr(resultfolder, "render_surfaces", lambda *_, **__: None)
+    leave_out_pictures(monkeypatch)
     blocks = {"count": 3}
     block_spine(**blocks)
     volume = BlockSpine(**blocks).volume()

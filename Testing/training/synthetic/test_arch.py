@@ -15,7 +15,7 @@ from SpinalTapLib.training.synthetic.drawing import draw_slice
 from SpinalTapLib.training.synthetic.random_spine import SyntheticSpine, random_spine
 from SpinalTapLib.training.synthetic.tissues import Tissue
 
-STEP_MM = 1.2
+STEP_MM = 1.6
 
 
 @pytest.fixture(scope="module")
