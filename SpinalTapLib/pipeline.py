@@ -101,7 +101,9 @@ def segment_spine(
         evidence=evidence,
     )
     spine = _name(spine, seed, options, stages)
-    if seed is not None or (spine.anchor != "none" and len(spine.vertebrae) > FEW):
+    # Steps that the user asks for leave vertebrae out; those that were found are judged then.
+    found = spine.vertebrae if options.steps is None else evidence.counted
+    if seed is not None or (spine.anchor != "none" and len(found) > FEW):
         return spine
     with stages.stage("turn", "Checking the orientation") as report:
         spine = _doubted(spine, network, card, options, report)

@@ -336,6 +336,14 @@ def test_a_lone_s1_is_withheld_if_the_picture_lies_on_its_side(block_spine, monk
     assert any("lying on its side" in warning for warning in answer.warnings) == turned
 
 
+@pytest.mark.parametrize("steps", [0, 1])
+def test_steps_that_are_asked_for_are_no_reason_to_doubt_the_picture(block_spine, steps):
+    spine, detector = block_spine()
+    answer = segment_spine(spine.volume(), options=Options(steps=steps))
+    assert [v.level for v in answer.vertebrae] == ["S1", "L5"][: steps + 1] and answer.anchor == "S1"
+    assert detector.runs == 1
+
+
 def test_a_picture_that_cannot_be_named_is_looked_at_in_every_position(block_spine):
     spine, detector = block_spine(s1=False)
     answer = segment_spine(spine.volume())

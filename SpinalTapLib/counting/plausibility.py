@@ -26,10 +26,10 @@ GREATEST_GROWTH = 1.25
 vertebrae. It is below 1 in people, as vertebrae grow from the neck to the sacrum; a single crushed or cut one is the
 reason for the margin."""
 
-LEAST_SACRAL_TILT = 0.0
+LEAST_SACRAL_TILT = -5.0
 """Least angle, degrees, by which S1 is tilted forward against the second vertebra above it. In 9 of SPIDER's slices it
-was 48 to 60; a picture that is mirrored from front to back has the opposite sign."""
-
+was 48 to 60; a picture that is mirrored from front to back has the opposite sign. An angle around zero, whose sign may
+be that of an error of rounding or of the corners, speaks for neither."""
 
 LEAST_SIGNAL = 0.15
 """Least brightness of the body that is called S1 or C2, as a share of the median of all bodies, above the darkest

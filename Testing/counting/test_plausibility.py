@@ -56,8 +56,17 @@ def test_a_column_that_grows_from_the_bottom_up_is_upside_down():
     assert "upside down" in _said(_column(n=12, growth=1.06), first=3)
 
 
-def test_a_sacrum_that_is_tilted_backwards_is_a_mirrored_one():
-    assert "mirrored" in _said(_column(s1_tilt=-30.0))
+@pytest.mark.parametrize("tilt", [-8.0, -30.0, -60.0])
+def test_a_sacrum_that_is_tilted_backwards_is_a_mirrored_one(tilt):
+    assert "mirrored" in _said(_column(s1_tilt=tilt))
+
+
+@pytest.mark.parametrize("turned", range(-20, 21, 4))
+@pytest.mark.parametrize("tilt", [-2.0, 0.0])
+def test_a_sacrum_in_line_with_the_spine_is_left_alone_however_the_scan_is_turned(turned, tilt):
+    c, s = np.cos(np.deg2rad(turned)), np.sin(np.deg2rad(turned))
+    turn = np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
+    assert not objection(levels.COMMON[:7], _column(s1_tilt=tilt) @ turn.T, turn @ DOWN, turn @ BACK)
 
 
 def _scan(bright: Sequence[float]) -> tuple[list[str], np.ndarray, SagittalVolume]:

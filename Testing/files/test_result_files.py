@@ -26,8 +26,8 @@ from SpinalTapLib.spine.vertebra import CORNERS, SeedBox
 
 NAMES = ("S1", "L5", "L4", "L3")
 VERTEBRA_KEYS = {
-    "level", "label_value", "level_probability", "confidence", "centroid_lps_mm", "corners_lps_mm", "slices",
-    "measurements", "flags",
+    "level", "label_value", "level_probability", "confidence", "outline_confidence", "centroid_lps_mm",
+    "corners_lps_mm", "slices", "measurements", "flags",
 }  # fmt: skip
 
 

@@ -126,7 +126,9 @@ def test_the_card_s_numbers_reach_every_vertebra_and_the_detector_s_own_score_is
     again = read_evidence(tmp_path / "evidence.npz", found.evidence.volume)
     assert [c.score for c in again.candidates] == [c.score for c in found.evidence.candidates]
     centroids, scores = read_scores(tmp_path / "evidence.npz")
-    assert np.allclose(centroids, [v.centroid_lps_mm for v in plain.vertebrae])
+    assert np.allclose(centroids, [c.centroid_lps_mm for c in found.evidence.candidates])
+    # A vertebra's centroid is that of its smoothed body, close to its candidate's; the order is the same.
+    assert np.allclose(centroids, [v.centroid_lps_mm for v in plain.vertebrae], atol=0.5)
     assert np.allclose(scores, [v.confidence / v.level_probability for v in plain.vertebrae])
 
 
