@@ -176,6 +176,28 @@ def _read_card(path: Path) -> dict[str, Any]:
     return card
 
 
+USUAL_WIDTH, USUAL_LEVELS, USUAL_SIDE = 512, 8, 512
+"""A network of at most so many channels and levels, whose input has at most so many pixels a side, fits in memory."""
+
+
+def _is_usual(options: Mapping[str, Any]) -> bool:
+    """Return whether a network is small enough to be built without counting its parameters first."""
+    widths = options.get("widths", ())
+    sides = [value for name, value in options.items() if name != "widths"]
+    return (
+        isinstance(widths, list)
+        and len(widths) <= USUAL_LEVELS
+        and all(isinstance(width, int) and 0 < width <= USUAL_WIDTH for width in widths)
+        and all(isinstance(side, int) and 0 <= side <= USUAL_SIDE for side in sides)
+    )
+
+
+def _size(kind: type[nn.Module], options: Mapping[str, Any]) -> int:
+    """Return the number of parameters of a network, without memory for them; the first call takes seconds."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in kind(**options).parameters())
+
+
 def _build(arguments: Mapping[str, Any], path: Path, weights_bytes: int) -> nn.Module:
     """Return an untrained network with the arguments of a model card, unless it is much larger than its weights."""
     options = dict(arguments)
@@ -186,8 +208,7 @@ def _build(arguments: Mapping[str, Any], path: Path, weights_bytes: int) -> nn.M
             f"{', '.join(NETWORKS)}."
         )
     try:
-        with torch.device("meta"):  # without memory
-            size = sum(parameter.numel() for parameter in kind(**options).parameters())
+        size = 0 if _is_usual(options) else _size(kind, options)
         network: nn.Module | None = kind(**options) if size <= weights_bytes else None  # two bytes each in the file
     except (*DAMAGE, RuntimeError, ZeroDivisionError) as error:
         raise ValueError(
