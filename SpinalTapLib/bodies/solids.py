@@ -14,7 +14,8 @@ Shape-based interpolation (Raya and Udupa, IEEE Trans Med Imaging 9(1), 1990) of
   the whole body is grown or shrunk by a fraction of a pixel to the volume that the slices add up to.
 
 A body that is not regular then (see `regularity`) is made so by `_regular` as far as possible: spurs, bites and steps,
-which have little support from their surroundings, become smaller or go. Regular bodies stay as they were measured.
+which have little support from their surroundings, become smaller or go. Regular bodies stay as they were measured, and
+bodies that can't be made regular keep their volume.
 """
 
 from __future__ import annotations
@@ -59,6 +60,10 @@ BLUR_MM = 1.5
 TOLERANCES_MM = (0.7, 0.35, 0.0)
 """Distances up to which the measured wall may lie off the regular one, tried in turn until the body is regular. The
 first is more than the two can differ by: a body that is regular as it was measured stays as it is."""
+MOST_LOST = 0.02
+"""Largest fraction of its volume that smoothing may take from, or add to, a body that it does not make regular. The
+rims of a small body, such as C5, are more of its volume than a regular body may lose to the ball: smoothing would only
+shrink it."""
 THIN_MM = 3.0
 """Half thickness below which a structure, such as a body seen in a single slice, cannot be regular: the ball that
 measures it does not fit in, so its tolerance is not lowered."""
@@ -221,18 +226,23 @@ def _regular(
     Threshold dynamics (Merriman, Bence and Osher, 1994; with a data term: Esedoglu and Tsai, J Comput Phys 211, 2006):
     a point is inside if the mask there, and the part of its surroundings that is inside, say so together. Repeated,
     this lowers the area of the surface and the disagreement with the mask. Beyond the image's `sides`, two planes,
-    the shape is extended unchanged, as the image ends there and not the body.
+    the shape is extended unchanged, as the image ends there and not the body. A body that does not become regular
+    stays as measured, or is smoothed as far as `MOST_LOST` allows.
     """
     low, high = sides
     within, seen = slice(low + 1, high), slice(max(low, 0), high + 1)
     regular = _surrounded(field[within], steps_mm)
-    out = field.copy()
+    volume = np.count_nonzero(field > 0)
     thin = field.max() < THIN_MM
+    best = field
     for tolerance in tolerances_mm[:1] if thin else tolerances_mm:
+        out = field.copy()
         out[within] = np.clip(field[within], regular - tolerance, regular + tolerance)
         if is_regular(out[seen], steps_mm):
             return out, True
-    return out, False
+        if best is field or abs(np.count_nonzero(out > 0) - volume) <= MOST_LOST * volume:
+            best = out
+    return best, False
 
 
 def _surrounded(field: np.ndarray, steps_mm: np.ndarray) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 import trimesh
 from drawn_bodies import detect, spine
+from full_disk import limit_disk
 from vtkmodules.vtkIOGeometry import vtkOBJReader, vtkSTLReader
 from vtkmodules.vtkIOPLY import vtkPLYReader
 
@@ -122,23 +122,9 @@ def test_a_level_name_with_a_slash_stays_in_its_folder(case, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["L5_S1.stl"]
 
 
-def full_disk(monkeypatch, after: int):
-    """Let the disk be full after so many whole files."""
-    real, written = Path.write_bytes, []
-
-    def write(path, data):
-        if len(written) >= after:
-            real(path, data[: len(data) // 2])
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        written.append(path)
-        return real(path, data)
-
-    monkeypatch.setattr(Path, "write_bytes", write)
-
-
 def test_a_full_disk_leaves_no_file_and_says_so(case, tmp_path, monkeypatch):
     folder = tmp_path / "surfaces"
-    full_disk(monkeypatch, after=1)
+    limit_disk(monkeypatch, lambda path: "L4" in path.name)  # the second file
     with pytest.raises(ValueError, match="disk is full"):
         write_surfaces(folder, case[2])
     assert list(tmp_path.rglob("*")) == []
@@ -147,15 +133,14 @@ def test_a_full_disk_leaves_no_file_and_says_so(case, tmp_path, monkeypatch):
 def test_a_full_disk_leaves_an_older_file_as_it_was(case, tmp_path, monkeypatch):
     path = tmp_path / "L5.stl"
     path.write_bytes(b"older")
-    full_disk(monkeypatch, after=0)
+    limit_disk(monkeypatch)
     with pytest.raises(ValueError, match="disk is full"):
         write_surface(path, case[2][0].surface)
     assert path.read_bytes() == b"older" and list(tmp_path.iterdir()) == [path]
 
 
 def test_a_write_that_silently_stops_short_is_noticed(case, tmp_path, monkeypatch):
-    real = Path.write_bytes
-    monkeypatch.setattr(Path, "write_bytes", lambda path, data: real(path, data[: len(data) // 2]))
+    limit_disk(monkeypatch, silent=True)
     for kind in SURFACE_FORMATS:
         with pytest.raises(ValueError, match=r"of \d+ triangles arrived"):
             write_surface(tmp_path / f"L5.{kind}", case[2][0].surface)

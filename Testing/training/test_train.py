@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from drawn_canvas import boxes, boxes_beside, boxes_canvas, quick
+from full_disk import limit_disk
 
 import SpinalTapLib.training.train as train_module
 from SpinalTapLib.detection.networks import PartNetwork
@@ -202,15 +203,7 @@ def test_fine_tuning_starts_from_weights_that_fit(finished, tmp_path):
 def test_a_full_disk_leaves_the_last_good_checkpoint(finished, tmp_path, monkeypatch, caplog):
     good = (finished / CHECKPOINT_NAME).read_bytes()
     (tmp_path / CHECKPOINT_NAME).write_bytes(good)
-    real = Path.write_bytes
-
-    def full(self: Path, data: bytes) -> int:
-        if CHECKPOINT_NAME in self.name:
-            real(self, data[: len(data) // 2])
-            raise OSError(28, "No space left on device")
-        return real(self, data)
-
-    monkeypatch.setattr(Path, "write_bytes", full)
+    limit_disk(monkeypatch, lambda path: CHECKPOINT_NAME in path.name)
     train(quick(steps=2), tmp_path, source=boxes)
     assert "the disk is full" in caplog.text
     assert (tmp_path / CHECKPOINT_NAME).read_bytes() == good

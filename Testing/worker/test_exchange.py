@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import worker_road
 from block_spine import BlockSpine
+from full_disk import limit_disk
 
 from SpinalTapLib.worker import exchange
 
@@ -49,17 +50,7 @@ def test_shapes_that_were_cut_off_are_written_again(tmp_path, spine):
 
 @pytest.mark.parametrize("name", ["index.npy", "surfaces.npz"])
 def test_a_failure_while_shapes_are_written_leaves_no_half_file(tmp_path, spine, monkeypatch, name):
-    import pathlib
-
-    write_bytes = pathlib.Path.write_bytes
-
-    def full(path, data):
-        if name in path.name:
-            write_bytes(path, data[:100])
-            raise OSError(28, "No space left on device")
-        return write_bytes(path, data)
-
-    monkeypatch.setattr(pathlib.Path, "write_bytes", full)
+    limit_disk(monkeypatch, lambda path: name in path.name)
     with pytest.raises(ValueError, match="the disk is full"):
         write(tmp_path, spine)
     assert not (tmp_path / name).exists() and not exchange.has_shapes(tmp_path)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from block_spine import FRONT, HEIGHT, BlockSpine
+from block_spine import DEPTH, FRONT, HEIGHT, BlockSpine
 
 from SpinalTapLib.detection.detector import Detections
 from SpinalTapLib.spine.structures import Structure
@@ -28,6 +29,17 @@ def _arches() -> np.ndarray:
     return mask
 
 
+def _homes() -> np.ndarray:
+    """Return the offset from each pixel of an arch to the middle of its block."""
+    rows, columns = np.indices(SPINE.shape[1:])
+    homes = np.zeros((2, *SPINE.shape[1:]), np.float16)
+    for i in range(1, SPINE.count):
+        here = _arch_rows(i), DEEP
+        homes[0][here] = SPINE.top(i) + (HEIGHT - 1) / 2 - rows[here]
+        homes[1][here] = FRONT + (DEPTH - 1) / 2 - columns[here]
+    return homes
+
+
 class PerfectDetector:
     """Sees the blocks and, if asked to, their arches."""
 
@@ -40,6 +52,7 @@ class PerfectDetector:
             there = np.broadcast_to(_arches(), found.probabilities[1:-1, 0].shape)
             found.probabilities[1:-1, Structure.BACKGROUND][there] = 0
             found.probabilities[1:-1, Structure.ARCH][there] = 1
+            found = replace(found, homes=np.broadcast_to(_homes(), (len(found.probabilities), *_homes().shape)))
         return found
 
 
