@@ -179,7 +179,14 @@ def test_an_interrupted_batch_leaves_whole_results_and_goes_on(tmp_path):
     script.write_text(INTERRUPTED)
     command = [sys.executable, str(script), "batch", str(folder), "--output", str(out), "--jobs", "1", "--json"]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{SUPPORT}"}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # jobs in the background may ignore it
+    )
     events = []
     while not events or events[-1]["event"] != "scan":
         events.append(json.loads(process.stdout.readline()))

@@ -15,7 +15,7 @@ def server(monkeypatch):
     """Replace the wait for Ctrl+C; return the class of the server and the list of the ones that ran."""
     serve = pytest.importorskip("SpinalTapLib.review.serve", reason="the review needs the extra [review]")
     ran = []
-    monkeypatch.setattr(serve.Server, "run", ran.append)
+    monkeypatch.setattr(serve.Server, "run", lambda server: ran.append(server))
     monkeypatch.setattr(serve, "open_browser", lambda address: ran.append(address))
     return serve.Server, ran
 

@@ -21,6 +21,13 @@ HANGING_MS = 240_000
 # No graphics card, no screen, and a root user in continuous integration.
 FLAGS = ("--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist")
 SIZE = {"width": 900, "height": 560}
+# Keeps every sentence of the page: on a busy machine one may fade before the test has looked.
+LISTENER = """
+  window.said = [];
+  new MutationObserver((changes) => changes.filter((change) => change.target.id === 'message')
+    .forEach((change) => change.addedNodes.forEach((node) => said.push(node.textContent))))
+    .observe(document, { childList: true, subtree: true });
+"""
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +66,7 @@ def page(results, browser):
     page.problems = []
     page.on("pageerror", lambda error: page.problems.append(str(error)))
     page.on("request", lambda request: page.problems.append(request.url) if is_foreign(request, server) else None)
+    page.add_init_script(LISTENER)
     page.goto(server.address)
     yield page
     page.close()
@@ -90,9 +98,13 @@ def stored_levels(folder: Path) -> list[str]:
     return [v["level"] for v in reversed(json.loads((folder / "spine.json").read_text())["vertebrae"])]
 
 
+def wait_until_said(page, words: str) -> None:
+    page.wait_for_function("(words) => said.some((sentence) => sentence.includes(words))", arg=words)
+    page.evaluate("async () => { said.length = 0; (await import('./static/dom.js')).say(''); }")
+
+
 def wait_until_saved(page) -> None:
-    page.wait_for_function("() => document.getElementById('message').textContent.includes('counted again and saved')")
-    page.evaluate("() => { document.getElementById('message').textContent = ''; }")
+    wait_until_said(page, "counted again and saved")
 
 
 def test_the_sheet_shows_the_most_doubtful_first_and_one_key_judges(page, results):
@@ -107,7 +119,7 @@ def test_the_sheet_shows_the_most_doubtful_first_and_one_key_judges(page, result
     page.keyboard.press("n")
     page.keyboard.type("look at L5")
     page.keyboard.press("Escape")
-    page.wait_for_function("() => document.getElementById('message').textContent.includes('note saved')")
+    wait_until_said(page, "note saved")
     page.reload()
     page.wait_for_selector(".card[data-verdict=accepted]")
     page.locator(".card", has_text="one").click()

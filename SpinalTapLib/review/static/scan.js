@@ -250,9 +250,9 @@ export class Scan {
       const now = await api.saved(id);
       if (this.id === id) this.#update(now);
       this.onChange(now);
-      say("The levels were counted again and saved.");
-      this.#tell("");
       await this.#surfaces(id);
+      say("The levels were counted again and saved."); // from here on the next correction is taken
+      this.#tell("");
     } catch (error) {
       say(error.message, "error");
       this.#tell("");
