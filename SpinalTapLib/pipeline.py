@@ -241,7 +241,7 @@ def _doubted(
         anchor="none",
         alternatives=(),
         label_map=evidence.label_map(vertebrae),
-        warnings=(turn.sentence, *evidence.volume.warnings),
+        warnings=(turn.sentence, *evidence.volume.warnings, *evidence.warnings, *evidence.bodies.warnings),
     )
     return measure_spine(spine, evidence.volume.matrix)
 

@@ -13,19 +13,13 @@ def ask_about_edits(names):
 
     if slicer.app.testingEnabled():
         return EditAnswer.KEEP_COPY
-    box = qt.QMessageBox(slicer.util.mainWindow())
-    box.setIcon(qt.QMessageBox.Question)
-    box.setWindowTitle(_("SpinalTap"))
-    box.setText(_("These segments were changed by hand: {names}.").format(names=", ".join(names)))
-    box.setInformativeText(_("The new result replaces them. Keep a copy of the changed ones?"))
-    keep = box.addButton(_("Keep a copy"), qt.QMessageBox.AcceptRole)
-    discard = box.addButton(_("Discard them"), qt.QMessageBox.DestructiveRole)
-    box.addButton(qt.QMessageBox.Cancel)
-    box.setDefaultButton(keep)
-    box.exec_()
-    clicked = box.clickedButton()
-    answers = ((keep, EditAnswer.KEEP_COPY), (discard, EditAnswer.DISCARD))
-    return next((answer for button, answer in answers if button == clicked), EditAnswer.CANCEL)
+    clicked = _ask(
+        qt.QMessageBox.Question,
+        _("These segments were changed by hand: {names}.").format(names=", ".join(names)),
+        _("The new result replaces them. Keep a copy of the changed ones?"),
+        (_("Keep a copy"), _("Discard them")),
+    )
+    return (EditAnswer.KEEP_COPY, EditAnswer.DISCARD, EditAnswer.CANCEL)[clicked]
 
 
 def ask_about_motion(sentence):
@@ -34,19 +28,29 @@ def ask_about_motion(sentence):
 
     if slicer.app.testingEnabled():
         return MotionAnswer.LEAVE
+    clicked = _ask(
+        qt.QMessageBox.Warning,
+        sentence,
+        _("This is estimated from the images. Shall the levels follow the motion?"),
+        (_("Follow the motion"), _("Leave the positions")),
+    )
+    return (MotionAnswer.FOLLOW, MotionAnswer.LEAVE, MotionAnswer.CANCEL)[clicked]
+
+
+def _ask(icon, text, question, answers):
+    """Show a question with two answers and Cancel; return the position of the one chosen, 2 for Cancel."""
     box = qt.QMessageBox(slicer.util.mainWindow())
-    box.setIcon(qt.QMessageBox.Warning)
+    box.setIcon(icon)
     box.setWindowTitle(_("SpinalTap"))
-    box.setText(sentence)
-    box.setInformativeText(_("This is estimated from the images. Shall the levels follow the motion?"))
-    follow = box.addButton(_("Follow the motion"), qt.QMessageBox.AcceptRole)
-    leave = box.addButton(_("Leave the positions"), qt.QMessageBox.DestructiveRole)
+    box.setText(text)
+    box.setInformativeText(question)
+    roles = (qt.QMessageBox.AcceptRole, qt.QMessageBox.DestructiveRole)
+    buttons = [box.addButton(answer, role) for answer, role in zip(answers, roles)]
     box.addButton(qt.QMessageBox.Cancel)
-    box.setDefaultButton(follow)
+    box.setDefaultButton(buttons[0])
     box.exec_()
     clicked = box.clickedButton()
-    answers = ((follow, MotionAnswer.FOLLOW), (leave, MotionAnswer.LEAVE))
-    return next((answer for button, answer in answers if button == clicked), MotionAnswer.CANCEL)
+    return next((i for i, button in enumerate(buttons) if button == clicked), len(buttons))
 
 
 def scan_menu(parent, chosen, on_scan):

@@ -89,7 +89,7 @@ def add_dicom_seg(folder: str | Path, scan: str | Path | None = None) -> Path:
     Parameters
     ----------
     folder : path
-        Result folder of a scan that was read from DICOM; gets `result_files.DICOM_NAME`.
+        Result folder of a scan that was read from DICOM; gets `result_names.DICOM_NAME`.
     scan : path, optional
         Where the DICOM folder or file is now, if it was moved.
 

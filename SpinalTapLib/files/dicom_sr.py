@@ -97,7 +97,7 @@ def add_dicom_sr(folder: str | Path, scan: str | Path | None = None) -> Path:
     Parameters
     ----------
     folder : path
-        Result folder of a scan that was read from DICOM; gets `result_files.SR_NAME`.
+        Result folder of a scan that was read from DICOM; gets `result_names.SR_NAME`.
     scan : path, optional
         Where the DICOM folder or file is now, if it was moved.
 
