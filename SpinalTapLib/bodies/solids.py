@@ -60,6 +60,9 @@ BLUR_MM = 1.5
 TOLERANCES_MM = (0.7, 0.35, 0.0)
 """Distances up to which the measured wall may lie off the regular one, tried in turn until the body is regular. The
 first is more than the two can differ by: a body that is regular as it was measured stays as it is."""
+MOST_CHANGED = 0.1
+"""Largest share of its volume that a body may lose, or gain, to become regular. A torn one keeps its shape, and is
+marked as uncertain."""
 MOST_LOST = 0.02
 """Largest fraction of its volume that smoothing may take from, or add to, a body that it does not make regular. The
 rims of a small body, such as C5, are more of its volume than a regular body may lose to the ball: smoothing would only
@@ -238,9 +241,12 @@ def _regular(
     for tolerance in tolerances_mm[:1] if thin else tolerances_mm:
         out = field.copy()
         out[within] = np.clip(field[within], regular - tolerance, regular + tolerance)
+        change = abs(np.count_nonzero(out > 0) - volume) / max(volume, 1)
+        if change > MOST_CHANGED:  # what is left is regular, but no longer the body that the mask shows
+            break
         if is_regular(out[seen], steps_mm):
             return out, True
-        if best is field or abs(np.count_nonzero(out > 0) - volume) <= MOST_LOST * volume:
+        if best is field or change <= MOST_LOST:
             best = out
     return best, False
 

@@ -9,7 +9,7 @@ from scipy import ndimage
 from skimage.measure import euler_number
 
 from SpinalTapLib.bodies.outlines import Outline, body_outlines
-from SpinalTapLib.bodies.solids import TOLERANCES_MM, Solid, solid_of
+from SpinalTapLib.bodies.solids import TOLERANCES_MM, Solid, interpolated, solid_of
 from SpinalTapLib.bodies.tracks import Window
 from SpinalTapLib.scans.volume import SagittalVolume
 
@@ -152,6 +152,15 @@ def test_a_small_body_keeps_its_volume_and_is_regular():
     box = Box(width=22, depth=16, height=14, radius=2)
     assert solid_from(box, 4.0).volume_mm3 == pytest.approx(box.volume, rel=0.04)
     assert solid_from(box, 4.0).regular
+
+
+def test_a_torn_body_keeps_its_size_and_is_not_regular():
+    x, y, z = np.meshgrid(np.arange(-14, 15), np.arange(-20, 21), np.arange(-20, 21), indexing="ij")
+    torn = (np.abs(x) <= 8) & (np.abs(y - 6 * (x % 2)) <= 6) & (np.abs(z + 6 * (x % 3)) <= 8)
+    outline = outline_of(torn.astype(np.float32))
+    solid = solid_of(outline, np.eye(4))
+    assert not solid.regular
+    assert solid.volume_mm3 == pytest.approx(interpolated(outline, np.eye(4)).volume_mm3, rel=0.1)
 
 
 def test_a_regular_body_keeps_its_walls_and_rims():
