@@ -235,13 +235,13 @@ def _regular(
     low, high = sides
     within, seen = slice(low + 1, high), slice(max(low, 0), high + 1)
     regular = _surrounded(field[within], steps_mm)
-    volume = np.count_nonzero(field > 0)
+    volume = int(np.count_nonzero(field > 0))
     thin = field.max() < THIN_MM
     best = field
     for tolerance in tolerances_mm[:1] if thin else tolerances_mm:
         out = field.copy()
         out[within] = np.clip(field[within], regular - tolerance, regular + tolerance)
-        change = abs(np.count_nonzero(out > 0) - volume) / max(volume, 1)
+        change = abs(int(np.count_nonzero(out > 0)) - volume) / max(volume, 1)
         if change > MOST_CHANGED:  # what is left is regular, but no longer the body that the mask shows
             break
         if is_regular(out[seen], steps_mm):
