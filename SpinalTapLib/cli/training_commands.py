@@ -94,27 +94,22 @@ def run_train(arguments: argparse.Namespace) -> int:
 
 
 def _train(arguments: argparse.Namespace, console: Console, interrupted: CancelledCallback) -> Path:
-    """Train the part network or the ladder network."""
+    """Train the network of the recipe."""
+    from ..training.config import TrainConfig
     from ..training.train import train
-    from ..training.train_ladder import LadderConfig, train_ladder
+    from ..training.train_ladder import train_ladder
     from ..training.train_levels import LevelConfig, train_levels
 
     recipe = _recipe(arguments)
-    if isinstance(recipe, LevelConfig):
-        if arguments.spider or arguments.device not in (None, "auto", "cpu"):
-            raise ValueError(
-                "The level network is trained on the processor and not measured on SPIDER slices meanwhile: "
-                "leave --device and --spider out."
-            )
-        return train_levels(recipe, arguments.output, arguments.resume, console.progress, interrupted)
-    if isinstance(recipe, LadderConfig):
-        if arguments.resume or arguments.spider or arguments.device not in (None, "auto", "cpu"):
-            raise ValueError(
-                "The ladder is trained in one go, on the processor, and not measured on SPIDER slices: "
-                "leave --resume, --device and --spider out."
-            )
-        return train_ladder(recipe, arguments.output, console.progress, interrupted)
-    return train(recipe, arguments.output, arguments.resume, console.progress, interrupted, spider=arguments.spider)
+    where = (arguments.output, arguments.resume, console.progress, interrupted)
+    if isinstance(recipe, TrainConfig):
+        return train(recipe, *where, spider=arguments.spider)
+    if arguments.spider or arguments.device not in (None, "auto", "cpu"):
+        raise ValueError(
+            f"The network {recipe.name!r} is trained on the processor and not measured on SPIDER slices meanwhile: "
+            "leave --device and --spider out."
+        )
+    return train_levels(recipe, *where) if isinstance(recipe, LevelConfig) else train_ladder(recipe, *where)
 
 
 def _recipe(arguments: argparse.Namespace) -> Any:

@@ -17,7 +17,7 @@ from SpinalTapLib.training.config import load_config
 from SpinalTapLib.training.level_examples import draw_scene, level_targets, make_examples
 from SpinalTapLib.training.synthetic.junction import MISREAD_SHARE
 from SpinalTapLib.training.synthetic.random_spine import random_spine
-from SpinalTapLib.training.train_levels import CHECKPOINT_NAME, LevelConfig, train_levels
+from SpinalTapLib.training.train_levels import LevelConfig, train_levels
 
 KINDS = {"levels": LevelConfig}
 TINY = {"widths": (4, 6, 8), "rows": 32, "columns": 24, "batch": 4, "mixed": 4, "scenes": 1, "workers": 0}
@@ -110,7 +110,7 @@ def test_a_short_training_writes_weights_a_card_and_a_checkpoint(tmp_path):
 
 
 def test_a_broken_checkpoint_is_refused_in_a_sentence(tmp_path):
-    (tmp_path / CHECKPOINT_NAME).write_bytes(b"nothing")
+    (tmp_path / "levels_checkpoint.pt").write_bytes(b"nothing")
     with pytest.raises(ValueError, match="Cannot resume from"):
         train_levels(LevelConfig(steps=1, **TINY), tmp_path, resume=tmp_path)
 
