@@ -11,7 +11,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 """Devices of the networks: the best one available, the processor, an NVIDIA card or Apple silicon."""
 
 STRUCTURES = ("bodies", "vertebrae", "all")
-"""Structures to segment: vertebral bodies; whole vertebrae, with their arches; or also the discs and the canal."""
+"""Structures to segment: vertebral bodies; whole vertebrae, with their arches; or also the discs and the dural sac."""
 
 DEFAULT_STRUCTURES = "bodies"
 """Structures that are segmented unless others are requested, in the panel, on the command line and in scripts."""

@@ -41,7 +41,7 @@ def terminology() -> dict[str, Any]:
     types.append(entry(levels.DISC_CODE, "Intervertebral disc", "Intervertebral disc", segments.DISC_COLOUR))
     types.append(entry(levels.ARCH_CODE, "Arch of vertebra", "Arch of vertebra", segments.GENERIC_COLOUR))
     types.append(entry(levels.SACRUM_CODE, "Sacrum", "Sacrum below S1", segments.SACRUM_COLOUR))
-    types.append(entry(levels.CANAL_CODE, "Spinal canal", "Spinal canal", segments.CANAL_COLOUR))
+    types.append(entry(levels.CANAL_CODE, "Spinal canal", "Dural sac", segments.CANAL_COLOUR))
     return {
         "SegmentationCategoryTypeContextName": segments.TERMINOLOGY,
         "@schema": "https://raw.githubusercontent.com/qiicr/dcmqi/master/doc/segment-context-schema.json#",

@@ -1,4 +1,4 @@
-"""Segment the intervertebral discs and the spinal canal."""
+"""Segment the intervertebral discs, and the dural sac in the spinal canal."""
 
 from __future__ import annotations
 

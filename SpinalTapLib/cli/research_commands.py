@@ -29,7 +29,7 @@ def add_commands(commands: Any) -> None:
     evaluate.add_argument("--by", default="sequence", choices=("sequence", "region"), help="default: sequence")
     evaluate.add_argument("--spider", metavar="DIR", help="evaluate the detector on these SPIDER slices instead")
     evaluate.add_argument(
-        "--volumes", metavar="DIR", help="evaluate vertebrae, arches, discs and canal of these scans instead"
+        "--volumes", metavar="DIR", help="evaluate vertebrae, arches, discs and dural sac of these scans instead"
     )
     evaluate.add_argument("--slice-mm", type=float, metavar="MM", help="for --volumes: average slices to this first")
     evaluate.add_argument(

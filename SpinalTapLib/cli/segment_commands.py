@@ -62,7 +62,7 @@ def _add_count(parser: argparse.ArgumentParser, again: bool = False) -> None:
 
 
 def _add_structures(parser: argparse.ArgumentParser, again: bool = False) -> None:
-    text = "vertebrae: bodies with their arches; all: also discs and canal; default: "
+    text = "vertebrae: bodies with their arches; all: also discs and dural sac; default: "
     default = None if again else DEFAULT_STRUCTURES
     parser.add_argument("--structures", default=default, choices=STRUCTURES, help=text + (default or "as before"))
 

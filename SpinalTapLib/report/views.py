@@ -59,7 +59,7 @@ def draw_view(
 
 
 def _beside_bodies(spine: Spine) -> list[Segment]:
-    """Return the arches, discs and the canal in the label map."""
+    """Return the arches, discs and the dural sac in the label map."""
     bodies = {vertebra.label_value for vertebra in spine.vertebrae}
     found = () if spine.label_map is None else segments_in(spine.label_map)
     return [segment for segment in found if segment.value not in bodies]

@@ -14,6 +14,7 @@ DISC_CODE = "360499006"
 ARCH_CODE = "40265002"
 SACRUM_CODE = "54735007"
 CANAL_CODE = "61853006"
+"""Spinal canal: the nearest code of SNOMED CT that is at hand for what is segmented in it, the dural sac."""
 
 CANAL_VALUE = 60
 UNANCHORED_BASE = 100
@@ -140,9 +141,9 @@ def level_of_value(value: int) -> Level | None:
 
 
 def label_name(value: int) -> str:
-    """Return the name of any label value: ``"L5"``, ``"L4-L5"`` (disc), ``"Spinal canal"``, ``"Vertebra 3"``."""
+    """Return the name of any label value: ``"L5"``, ``"L4-L5"`` (disc), ``"Dural sac"``, ``"Vertebra 3"``."""
     if value == CANAL_VALUE:
-        return "Spinal canal"
+        return "Dural sac"
     if value == SACRUM_VALUE:
         return "Sacrum below S1"
     if is_arch(value):

@@ -26,8 +26,8 @@ disc_angle_deg            from the lower endplate above to the upper endplate be
 slip_mm                   distance by which the posterior inferior corner lies anterior to the posterior superior
                           corner of the vertebra below, along the upper endplate of that vertebra (after Meyerding)
 slip_percent              slip in per cent of the length of that endplate
-canal_area_mm2            cross-section of the canal's segment, perpendicular to the canal, at the middle of the body:
-                          the dural sac if the part network draws it, else as far as the laminae; only if segmented
+canal_area_mm2            cross-section of the dural sac, perpendicular to the canal, at the middle of the body; only if
+                          the sac was segmented
 canal_area_disc_mm2       the same at the middle of the disc below
 ========================  ==============================================================================
 

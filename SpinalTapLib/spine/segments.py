@@ -29,7 +29,7 @@ class Segment:
     value : int
         Label value.
     name : str
-        ``"L5"``, ``"Arch of L5"``, ``"L4-L5"``, ``"Spinal canal"``, ``"Vertebra 3"``.
+        ``"L5"``, ``"Arch of L5"``, ``"L4-L5"``, ``"Dural sac"``, ``"Vertebra 3"``.
     colour : tuple of int
         Red, green, blue, 0-255.
     code, meaning : str

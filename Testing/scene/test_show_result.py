@@ -174,7 +174,7 @@ class TestAResultBecomesNodes:
         session.wait(60)
         names = segment_names(only(scene, "vtkMRMLSegmentationNode"))
         assert names[:6] == BLOCK_LEVELS
-        assert {"L5-S1", "L4-L5", "Spinal canal"} <= set(names[6:])
+        assert {"L5-S1", "L4-L5", "Dural sac"} <= set(names[6:])
 
     def test_each_arch_has_a_segment_of_its_own_in_the_colour_of_its_vertebra(self, scene, make_session, tmp_path):
         volume = add_blocks(scene, "with arches", count=3)

@@ -17,7 +17,7 @@ TERMS = ROOT / "Resources" / "Terminology" / "SpinalTap.term.json"
 @pytest.mark.parametrize(
     ("value", "present", "name"),
     [
-        (24, (), "L5"), (26, (), "S1"), (101, (), "Vertebra 1"), (60, (), "Spinal canal"),
+        (24, (), "L5"), (26, (), "S1"), (101, (), "Vertebra 1"), (60, (), "Dural sac"),
         (223, (24, 23), "L4-L5"), (224, (26, 24), "L5-S1"), (224, (26, 25, 24), "L5-L6"), (225, (26, 25), "L6-S1"),
         (219, (28, 20, 19), "T12-T13"), (207, (8, 7), "C7-T1"), (223, (26, 23), "L4-S1"),
         (602, (101, 102), "Vertebra 2-Vertebra 1"), (322, (22, 23), "Arch of L3"), (301, (), "Arch of C1"),
