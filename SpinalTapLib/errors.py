@@ -71,22 +71,22 @@ def sentence_for_exit(code: int) -> str:
             "close other programs and run it again."
         )
     how = f"signal {-code}" if code < 0 else f"exit code {code}"
-    return f"The segmentation process ended unexpectedly ({how}); run it again, and look into the log if it comes back."
+    return f"The segmentation process ended unexpectedly ({how}); run it again, and see the log if it happens again."
 
 
 def _missing(error: ModuleNotFoundError) -> str:
     name = (error.name or str(error)).split(".")[0]
     if name == "torch":
         return (
-            "PyTorch, which runs the network, is not installed in the Python that works for SpinalTap "
+            "PyTorch, which runs the network, is not installed in the Python that SpinalTap uses "
             f"({sys.executable}); install it with the PyTorch extension of 3D Slicer, or with pip."
         )
-    return f"The Python package {name} is not installed ({sys.executable}); install it in the panel's Setup part."
+    return f"The Python package {name} is not installed ({sys.executable}); install it in the panel's Setup section."
 
 
 def _file_sentence(error: OSError) -> str:
     where = f" {error.filename}" if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "The disk is full: make room and run it again; nothing was left behind."
+        return "The disk is full: free some space and run it again; nothing was left behind."
     why = "permission denied" if isinstance(error, PermissionError) else reason(error)
     return f"The file system refused{where}: {why}."

@@ -24,8 +24,8 @@ PROBABILITY_STEPS = 255
 
 
 ARCHES_UNKNOWN = (
-    "The network's weights do not know the posterior elements, so only vertebral bodies are shown; "
-    "whole vertebrae need weights that were trained with them."
+    "The network was not trained on the posterior elements, so only vertebral bodies are shown; "
+    "whole vertebrae need a network that was."
 )
 
 ARCHES_NARROW = (

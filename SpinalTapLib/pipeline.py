@@ -91,7 +91,7 @@ def segment_spine(
         detections, device = _detect(network, device, working, report)
     with stages.stage("link", "Joining the slices"):
         candidates = calibrated(link(detections), calibration_of(card))
-    with stages.stage("bodies", f"Drawing {len(candidates)} vertebrae"):
+    with stages.stage("bodies", f"Outlining {len(candidates)} vertebrae"):
         evidence = gather(volume, detections, candidates, options.structures)
         evidence = replace(evidence, candidates=recentred(evidence.candidates, evidence.bodies.solids, working))
     spine = Spine(

@@ -76,5 +76,5 @@ def test_what_cannot_be_compared_is_said_in_one_sentence(tmp_path, capsys, kind)
     if kind == "two patients":
         result(other, scan=scans[1])
     assert main(["compare", str(one), str(other)]) == 2
-    words = {"two patients": "'7' and '8'", "the same folder": "given twice", "no result": "no result of SpinalTap"}
+    words = {"two patients": "'7' and '8'", "the same folder": "given twice", "no result": "not a SpinalTap result"}
     assert words[kind] in capsys.readouterr().err

@@ -4,13 +4,16 @@
 
 Needs the test environment (``make test`` makes it) and the weights. The panel is drawn by the stand-in for Slicer's Qt
 side (`Testing/support/pythonqt`), the views by Slicer's own displayable managers, offscreen. In 3D Slicer,
-the frames around them look different. No real scan is shown.
+the frames around them look different. Only the two reports of real scans show people; they are drawn where `SPINALTAP_DATA`
+names the folder of development data.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -33,6 +36,10 @@ MARGIN_PX = 8
 VIEW_PX = (760, 760)
 LONGEST_RUN_S = 900
 RUNGS_SEED = 90000  # as `spinaltap experiment poster --rungs`
+REAL_SCANS = {  # below SPINALTAP_DATA; licences and sources are named in the README
+    "real-stack.png": "spider_3d/050_image.nii.gz",
+    "real-lumbar.png": "sct/t2_lumbar.nii.gz",
+}
 CLOSER = 1.55  # a spine is slim: the sphere that the camera is fitted to leaves room beside it
 
 
@@ -162,6 +169,18 @@ def make_rungs_picture(folder):
     write_rungs(folder / "rungs.png", load_network("ladder")[0], RUNGS_SEED)
 
 
+def make_real_pictures(folder, data):
+    """Write the reports of the real scans, with whole vertebrae, discs and the dural sac."""
+    from SpinalTapLib.cli.main import main as spinaltap
+    from SpinalTapLib.files.result_names import REPORT_NAME
+
+    for name, scan in REAL_SCANS.items():
+        with tempfile.TemporaryDirectory() as result:
+            if spinaltap(["segment", str(data / scan), "--output", result, "--structures", "all"]) != 0:
+                raise SystemExit(f"{scan} could not be segmented.")
+            shutil.copyfile(Path(result) / REPORT_NAME, folder / name)
+
+
 def save(view, path):
     """Render a view and write it as a picture."""
     view.render()
@@ -193,6 +212,8 @@ def main(folder):
     finally:
         desk.widget.cleanup()
     make_rungs_picture(folder)
+    if os.environ.get("SPINALTAP_DATA"):
+        make_real_pictures(folder, Path(os.environ["SPINALTAP_DATA"]))
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ class Corrections:
         self._levels.menuAction().enabled = self._ui.pinButton.enabled
         name = chosen[0].level if len(chosen) == 1 else _("the chosen vertebra")
         self._box.text = _("Remove the box for a missed vertebra") if hide else _("Show a box for a missed vertebra")
-        self._drop.text = _("Drop {level}: it is no vertebra").format(level=name)
+        self._drop.text = _("Drop {level}: it is not a vertebra").format(level=name)
         for action, can, reason in (
             (self._box, box, ""), (self._add, add, ""), (self._drop, drop, nobody if drop else "")
         ):  # fmt: skip

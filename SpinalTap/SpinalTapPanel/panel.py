@@ -226,7 +226,7 @@ class Panel:
             self._said = str(problem)
         except Exception as problem:
             logging.exception("SpinalTap could not carry out %s", command)
-            self._said = _("Something went wrong: {reason} The log of the application has the details.").format(
+            self._said = _("Something went wrong: {reason} Slicer's error log has the details.").format(
                 reason=f"{type(problem).__name__}."
             )
         finally:
@@ -239,7 +239,7 @@ class Panel:
         except Exception:
             self._timer.stop()  # report once, not twelve times a second
             logging.exception("SpinalTap's panel stopped following the work")
-            self._said = _("The panel stopped following the work; reload the module. The application's log says why.")
+            self._said = _("The panel stopped updating; reload the module. Slicer's error log says why.")
             self.refresh()
 
     def _toggle_box(self, shown):

@@ -31,7 +31,7 @@ def ask_about_motion(sentence):
     clicked = _ask(
         qt.QMessageBox.Warning,
         sentence,
-        _("This is estimated from the images. Shall the levels follow the motion?"),
+        _("This is estimated from the images. Should the levels follow the motion?"),
         (_("Follow the motion"), _("Leave the positions")),
     )
     return (MotionAnswer.FOLLOW, MotionAnswer.LEAVE, MotionAnswer.CANCEL)[clicked]

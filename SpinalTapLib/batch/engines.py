@@ -171,7 +171,7 @@ class Cluster:
                 "The connection to the Dask scheduler was lost; run the command again: what is done stays done."
             )
         if type(error).__name__ == "KilledWorker":
-            return "The workers that segmented this scan ended unexpectedly, one after the other; look into their logs."
+            return "The workers that segmented this scan ended unexpectedly, one after the other; see their logs."
         if isinstance(error, ImportError):
             return f"A worker cannot import SpinalTap ({error}); install the same version on all workers."
         return sentence_for(error)

@@ -102,7 +102,7 @@ def find_scans(folder: Path, output: Path | None = None, suffixes: Sequence[str]
         images, left_out = bids_images(folder, suffixes)
         return FoundScans(named(Scan(path, name) for path, name in images), left_out, folder, bids=True)
     if suffixes:
-        raise ValueError(f"{folder} is no BIDS data set (it has no dataset_description.json); leave out --suffix.")
+        raise ValueError(f"{folder} is not a BIDS data set (it has no dataset_description.json); leave out --suffix.")
     output = output.resolve() if output else None
     studies = Studies()
     files = list(_walk(folder, output, studies))

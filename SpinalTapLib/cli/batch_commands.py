@@ -29,20 +29,20 @@ def add_commands(commands: Any) -> None:
     batch.add_argument("folder", type=given, metavar="FOLDER", help="scans, DICOM studies, or a BIDS data set")
     text = "folder for the results: one folder per scan, batch.csv and vertebrae.csv"
     batch.add_argument("--output", type=given, required=True, metavar="DIR", help=text)
-    batch.add_argument("--suffix", default="", metavar="A,B", help="images of a BIDS data set (default: T1w,T2w)")
+    batch.add_argument("--suffix", default="", metavar="A,B", help="BIDS suffixes to segment (default: T1w,T2w)")
     _add_engine(batch)
     which = batch.add_mutually_exclusive_group()
-    which.add_argument("--resume", action="store_true", help="skip what is done in the same way (the default)")
-    which.add_argument("--again", action="store_true", help="segment scans again that already have a result")
-    batch.add_argument("--part", default="1/1", metavar="K/N", help="do the K-th of N equal parts, K from 1 to N")
-    text = "give up a scan after so many minutes (default: 60), or off"
+    which.add_argument("--resume", action="store_true", help="skip scans that are done in the same way (the default)")
+    which.add_argument("--again", action="store_true", help="also segment scans that already have a result")
+    batch.add_argument("--part", default="1/1", metavar="K/N", help="segment only the K-th of N equal parts")
+    text = "stop a scan after this many minutes, or never: off (default: 60)"
     batch.add_argument("--time-limit", default="60", metavar="MINUTES|off", help=text)
     batch.add_argument("--strict", action="store_true", help="exit with code 1 if a scan has failed")
     batch.add_argument("--json", action="store_true", help="print one line of JSON for each event")
     add_run(batch)
     batch.set_defaults(run=run_batch)
 
-    summary = commands.add_parser("summary", help="make the tables of a batch anew from its result folders")
+    summary = commands.add_parser("summary", help="rebuild the tables of a batch from its result folders")
     summary.add_argument("folder", type=given, metavar="RESULTS", help="the output folder of batch")
     summary.set_defaults(run=run_summary)
 
@@ -51,8 +51,8 @@ def _add_engine(batch: argparse.ArgumentParser) -> None:
     where = batch.add_mutually_exclusive_group()
     text = "processes on this machine (default: auto, by cores and free memory)"
     where.add_argument("--jobs", default="auto", metavar="auto|N", help=text)
-    where.add_argument("--scheduler", type=given, metavar="ADDRESS|FILE", help="use this Dask cluster")
-    text = "what a scan takes of the resources of a Dask worker, such as GPU=1"
+    where.add_argument("--scheduler", type=given, metavar="ADDRESS|FILE", help="run on this Dask cluster")
+    text = "resources of a Dask worker that each scan needs, such as GPU=1"
     batch.add_argument("--resources", default="", metavar="NAME=N,...", help=text)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 def add_commands(commands: Any) -> None:
     """Add the command of this file to the parser's sub-commands."""
-    compare = commands.add_parser("compare", help="what has changed between two results of one person")
+    compare = commands.add_parser("compare", help="show what has changed between two results of one person")
     compare.add_argument("earlier", metavar="EARLIER", help="result folder of the earlier scan")
     compare.add_argument("later", metavar="LATER", help="result folder of the later scan")
     compare.add_argument("--output", metavar="DIR", help="folder for changes.csv and changes.png")

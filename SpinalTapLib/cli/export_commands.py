@@ -14,7 +14,7 @@ def add_commands(commands: Any) -> None:
     seg.add_argument("--input", metavar="INPUT", help="new path of the DICOM folder or file, if it was moved")
     seg.set_defaults(run=run_dicom_seg)
 
-    text = "write the measurements of such a result as a DICOM structured report (needs the extra [dicom])"
+    text = "write its measurements as a DICOM structured report (needs the extra [dicom])"
     sr = commands.add_parser("dicom-sr", help=text)
     sr.add_argument("folder", metavar="DIR", help="result folder; measurements.dcm is written into it")
     sr.add_argument("--input", metavar="INPUT", help="new path of the DICOM folder or file, if it was moved")

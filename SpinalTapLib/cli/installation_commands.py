@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 def add_commands(commands: Any) -> None:
     """Add the commands of this file to the parser's sub-commands."""
-    benchmark = commands.add_parser("benchmark", help="time the stages on this machine, or compare")
-    text = "segment, reseed: its stages; peers: our network beside others; scaling: parts of a scan (default: segment)"
+    benchmark = commands.add_parser("benchmark", help="measure run times on this machine")
+    text = "segment, reseed: their stages; peers: other networks; scaling: parts of a scan (default: segment)"
     benchmark.add_argument("what", nargs="?", default="segment", choices=(*_STAGES, *_STUDIES), help=text)
     benchmark.add_argument("--scan", metavar="INPUT", help="scan to time (default: a synthetic one)")
     text = "region of the synthetic scan (default: whole for reseed and scaling, else lumbar)"
     benchmark.add_argument("--region", choices=("lumbar", "whole"), help=text)
-    benchmark.add_argument("--repeats", type=int, default=3, metavar="N")
-    benchmark.add_argument("--device", default="auto", choices=DEVICES)
-    benchmark.add_argument("--picture", metavar="PNG", help="picture of peers or scaling")
+    benchmark.add_argument("--repeats", type=int, default=3, metavar="N", help="runs of each (default: 3)")
+    benchmark.add_argument("--device", default="auto", choices=DEVICES, help="where the networks run (default: auto)")
+    benchmark.add_argument("--picture", metavar="PNG", help="write the picture of peers or scaling")
     benchmark.add_argument("--json", action="store_true", help="print the numbers as JSON")
     benchmark.set_defaults(run=run_benchmark)
 
     doctor = commands.add_parser("doctor", help="check versions, device and weights, and run a short self-check")
-    doctor.add_argument("--device", default="auto", choices=DEVICES)
+    doctor.add_argument("--device", default="auto", choices=DEVICES, help="where the networks run (default: auto)")
     doctor.add_argument("--json", action="store_true", help="print the report as JSON")
     doctor.set_defaults(run=run_doctor)
 

@@ -54,7 +54,7 @@ def make_parser() -> argparse.ArgumentParser:
         description="Find, name and model every vertebra in a spine MRI.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f"Example: {EXAMPLE}\n"
-        "Exit codes: 0 done, 1 a program fault, 2 bad input or usage, 3 no vertebra found, 130 cancelled.",
+        "Exit codes: 0 done, 1 internal error, 2 bad input or usage, 3 no vertebra found, 130 cancelled.",
     )
     parser.add_argument("--version", action="version", version=f"spinaltap {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)

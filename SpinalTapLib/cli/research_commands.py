@@ -25,8 +25,8 @@ def add_commands(commands: Any) -> None:
     evaluate.add_argument("references", nargs="?", metavar="REFERENCES", help="folder of true label maps")
     evaluate.add_argument("predictions", nargs="?", metavar="PREDICTIONS", help="folder of label maps or of results")
     evaluate.add_argument("--table", metavar="CSV", help="columns name, group and subject")
-    evaluate.add_argument("--conversion", metavar="CSV", help="columns from and to: the references' values and ours")
-    evaluate.add_argument("--by", default="sequence", choices=("sequence", "region"), help="default: sequence")
+    evaluate.add_argument("--conversion", metavar="CSV", help="columns from (the references' values) and to (ours)")
+    evaluate.add_argument("--by", default="sequence", choices=("sequence", "region"), help="(default: sequence)")
     evaluate.add_argument("--spider", metavar="DIR", help="evaluate the detector on these SPIDER slices instead")
     evaluate.add_argument(
         "--volumes", metavar="DIR", help="evaluate vertebrae, arches, discs and dural sac of these scans instead"
@@ -40,7 +40,7 @@ def add_commands(commands: Any) -> None:
     evaluate.add_argument("--ladder", default=LADDER_MODEL, metavar="NAME|FILE", help="the ladder's weights")
     evaluate.add_argument("--levels", default=LEVELS_MODEL, metavar="NAME|FILE", help="the level network's weights")
     evaluate.add_argument("--model", default=PARTS_MODEL, metavar="NAME|FILE", help="the detector's weights")
-    evaluate.add_argument("--device", default="auto", choices=DEVICES)
+    evaluate.add_argument("--device", default="auto", choices=DEVICES, help="where the networks run (default: auto)")
     evaluate.add_argument("--json", action="store_true", help="print JSON instead of a Markdown table")
     evaluate.set_defaults(run=run_evaluate)
 
@@ -59,10 +59,10 @@ def add_commands(commands: Any) -> None:
     calibration.add_argument("--card", metavar="JSON", help="store the curve in this model card")
     calibration.add_argument("--json", action="store_true", help="print only the entry for the model card")
     calibration.set_defaults(run=run_calibration)
-    text = "compare the odds of names with the share that is right, on hard synthetic scans"
+    text = "compare the probabilities of levels with the share that is right, on hard synthetic scans"
     odds = kinds.add_parser("levels", help=text)
     odds.add_argument("--scans", type=int, default=200, metavar="N")
-    odds.add_argument("--seed", type=int, default=901, metavar="N", help="of the people; default: 901")
+    odds.add_argument("--seed", type=int, default=901, metavar="N", help="of the first person (default: 901)")
     odds.add_argument("--model", default=PARTS_MODEL, metavar="NAME|FILE", help="the detector's weights")
     odds.add_argument("--levels", default=LEVELS_MODEL, metavar="NAME|FILE", help="the level network's weights")
     odds.add_argument("--picture", metavar="PNG", help="write the reliability picture (needs matplotlib)")
@@ -71,10 +71,10 @@ def add_commands(commands: Any) -> None:
     text = "how much the measurements of one phantom differ between scans in other grids, with other noise"
     repeat = kinds.add_parser("repeatability", help=text)
     repeat.add_argument("--seeds", type=int, nargs="+", default=[951, 952, 953], metavar="N", help="one phantom each")
-    repeat.add_argument("--repetitions", type=int, default=6, metavar="N", help="scans of each; default: 6")
+    repeat.add_argument("--repetitions", type=int, default=6, metavar="N", help="scans of each (default: 6)")
     repeat.add_argument("--region", default="lumbar", choices=("whole", "lumbar", "thoracic", "cervical"))
-    repeat.add_argument("--slice-mm", type=float, default=4.0, metavar="MM", help="default: 4")
-    repeat.add_argument("--pixel-mm", type=float, default=1.0, metavar="MM", help="default: 1")
+    repeat.add_argument("--slice-mm", type=float, default=4.0, metavar="MM", help="(default: 4)")
+    repeat.add_argument("--pixel-mm", type=float, default=1.0, metavar="MM", help="(default: 1)")
     repeat.set_defaults(run=run_repeatability)
     text = "how many axial slices are named rightly by the sagittal scan of the same synthetic person"
     slices = kinds.add_parser("slices", help=text)
@@ -85,8 +85,8 @@ def add_commands(commands: Any) -> None:
     arches.add_argument("--scans", type=int, default=10, metavar="N")
     arches.set_defaults(run=run_arches)
     poster = kinds.add_parser("poster", help="table of the detector (squeezed, and on tiles), the ladder, and both")
-    poster.add_argument("--scans", type=int, default=5, metavar="N", help="phantoms a region; default: 5")
-    poster.add_argument("--seed", type=int, default=90_000, metavar="N", help="of the first phantom; default: 90000")
+    poster.add_argument("--scans", type=int, default=5, metavar="N", help="phantoms per region (default: 5)")
+    poster.add_argument("--seed", type=int, default=90_000, metavar="N", help="of the first phantom (default: 90000)")
     poster.add_argument("--cache", metavar="DIR", help="cache for the phantoms")
     poster.add_argument("--model", default=PARTS_MODEL, metavar="NAME|FILE", help="the detector's weights")
     poster.add_argument("--ladder", default=LADDER_MODEL, metavar="NAME|FILE", help="the ladder's weights")

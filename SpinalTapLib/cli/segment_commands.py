@@ -22,10 +22,10 @@ def add_commands(commands: Any) -> None:
     segment = commands.add_parser("segment", help="find, name and model the vertebrae in one scan")
     segment.add_argument("input", type=given, metavar="INPUT", help="NIfTI, NRRD, MetaImage, a DICOM folder or file")
     segment.add_argument("--output", type=given, required=True, metavar="DIR", help="folder for the results")
-    segment.add_argument("--series", metavar="UID|N|NAME|stackN", help="DICOM series, or stack of one, to read")
-    text = "edge of the pixels of a picture (PNG, or another file with two dimensions) of a sagittal slice"
+    segment.add_argument("--series", metavar="UID|N|NAME|stackN", help="DICOM series to read, or one stack of it")
+    text = "size of a pixel, if INPUT is a picture of one sagittal slice (PNG, or another 2-D file)"
     segment.add_argument("--pixel-mm", type=float, metavar="MM", help=text)
-    text = "INPUT is the folder of a DICOM study: segment its best sagittal series, and name the slices of all others"
+    text = "INPUT is the folder of a DICOM study: segment its best sagittal series, and name the slices of the others"
     segment.add_argument("--study", action="store_true", help=text)
     segment.add_argument("--each", action="store_true", help="with --study: segment every sagittal series")
     text = "INPUT is DICOM: also write a DICOM segmentation and a structured report (needs the extra [dicom])"
@@ -35,7 +35,7 @@ def add_commands(commands: Any) -> None:
     segment.add_argument("--json", action="store_true", help="print spine.json instead of the table")
     segment.set_defaults(run=run_segment)
 
-    reseed = commands.add_parser("reseed", help="change a result and recount its levels, without running the detector")
+    reseed = commands.add_parser("reseed", help="correct a result and recount its levels, without running the detector")
     reseed.add_argument("folder", type=given, metavar="DIR", help="result folder of segment")
     reseed.add_argument("--output", type=given, metavar="DIR", help="folder for the new results (default: the same)")
     reseed.add_argument("--input", type=given, metavar="INPUT", help="new path of the scan, if it was moved")
@@ -56,27 +56,28 @@ def given(text: str) -> str:
 
 def _add_count(parser: argparse.ArgumentParser, again: bool = False) -> None:
     steps, method = (None, None) if again else ("auto", "fused")
-    text = "vertebrae to name above the first one: 6 in a lumbar scan, 23 in a full spine; default: "
-    parser.add_argument("--steps", default=steps, metavar="auto|N", help=text + (steps or "as before"))
-    parser.add_argument("--method", default=method, choices=METHODS, help=f"default: {method or 'as before'}")
+    text = "vertebrae to name above the first one: 6 in a lumbar scan, 23 in a whole spine (default: {})"
+    parser.add_argument("--steps", default=steps, metavar="auto|N", help=text.format(steps or "as before"))
+    text = "how to name the vertebrae (default: {})"
+    parser.add_argument("--method", default=method, choices=METHODS, help=text.format(method or "as before"))
 
 
 def _add_structures(parser: argparse.ArgumentParser, again: bool = False) -> None:
-    text = "vertebrae: bodies with their arches; all: also discs and dural sac; default: "
+    text = "vertebrae: bodies with their arches; all: also discs and dural sac (default: {})"
     default = None if again else DEFAULT_STRUCTURES
-    parser.add_argument("--structures", default=default, choices=STRUCTURES, help=text + (default or "as before"))
+    parser.add_argument("--structures", default=default, choices=STRUCTURES, help=text.format(default or "as before"))
 
 
 def _add_display(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--surface-format", default="stl", choices=SURFACE_FORMATS, help="default: stl")
-    parser.add_argument("--quiet", action="store_true", help="hide the progress; warnings are still shown")
+    parser.add_argument("--surface-format", default="stl", choices=SURFACE_FORMATS, help="(default: stl)")
+    parser.add_argument("--quiet", action="store_true", help="hide progress, but still show warnings")
     parser.add_argument("--verbose", action="store_true", help="show the library's log")
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
     """Add the options of a segmentation."""
     _add_count(parser)
-    parser.add_argument("--device", default="auto", choices=DEVICES)
+    parser.add_argument("--device", default="auto", choices=DEVICES, help="where the networks run (default: auto)")
     _add_structures(parser)
     parser.add_argument("--model", default=PARTS_MODEL, help=argparse.SUPPRESS)
     _add_display(parser)

@@ -26,9 +26,9 @@ def add_commands(commands: Any) -> None:
     phantom.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed draws the same scan")
     phantom.add_argument("--region", default="whole", choices=("whole", "lumbar", "thoracic", "cervical"))
     phantom.add_argument("--sequence", default="t2", choices=IN_PHANTOMS)
-    phantom.add_argument("--plane", default="sagittal", choices=("sagittal", "axial", "coronal"), help="of the slices")
-    phantom.add_argument("--slice-mm", type=float, default=4.0, metavar="MM", help="between slices; default: 4")
-    phantom.add_argument("--pixel-mm", type=float, default=1.0, metavar="MM", help="size of a pixel; default: 1")
+    phantom.add_argument("--plane", default="sagittal", choices=("sagittal", "axial", "coronal"))
+    phantom.add_argument("--slice-mm", type=float, default=4.0, metavar="MM", help="slice distance (default: 4)")
+    phantom.add_argument("--pixel-mm", type=float, default=1.0, metavar="MM", help="size of a pixel (default: 1)")
     phantom.add_argument("--pathology", action="store_true", help="with fractures, slips, lesions and unusual counts")
     phantom.add_argument("--arches", action="store_true", help="also label arches (300 + value) and the sacrum (29)")
     phantom.set_defaults(run=run_phantom)
@@ -43,7 +43,7 @@ def add_commands(commands: Any) -> None:
     train.add_argument("--steps", type=int, metavar="N", help="override the recipe's number of steps")
     train.add_argument("--minutes", type=float, metavar="M", help="stop after M minutes")
     train.add_argument("--device", choices=DEVICES, help="override the recipe's device")
-    train.add_argument("--spider", metavar="DIR", help="SPIDER slices for validation, never for training")
+    train.add_argument("--spider", metavar="DIR", help="SPIDER slices to measure on, never to train on")
     train.set_defaults(run=run_train)
 
 

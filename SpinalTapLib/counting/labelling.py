@@ -105,7 +105,7 @@ def label(
 
 
 def _against(free: Names, place: int, level: str) -> str:
-    """Return that the picture speaks against the user's box, if it does."""
+    """Return that the image speaks against the user's box, if it does."""
     seen, p = max(free.posterior[place].items(), key=lambda item: item[1])
     if seen == level or p < LEAST_CLAIM or free.posterior[place].get(level, 0.0) > DOUBTFUL:
         return ""
@@ -355,7 +355,7 @@ def _warnings(
             said.append(_missed(names, kept, place))
     total = f"{len(kept)} levels were counted from {lowest} to {names.best[kept[-1]]}"
     if EXTRA in names.best and not pinned:
-        said.append(f"{total}, one more than usual; the extra one is called T13, but it may as well be a sixth lumbar "
+        said.append(f"{total}, one more than usual; the extra one is called T13, but it may also be a sixth lumbar "
                     "vertebra (L6): check the ribs.")  # fmt: skip
     if _fewer(names):
         said.append(f"{total}, one fewer than usual; T12 is left out here, but L5 may be the missing one (sacralised): "

@@ -56,12 +56,12 @@ def objection(names: Sequence[str | None], corners: np.ndarray, down: np.ndarray
         return _sentence("the vertebrae that were found do not lie one above the other")
     sizes = _sizes(corners[named])
     if len(named) >= LEAST_FOR_SIZES and sizes[-3:].mean() > GREATEST_GROWTH * sizes[:3].mean():
-        return _sentence("the vertebrae become larger from the bottom up, as in a picture that is upside down")
+        return _sentence("the vertebrae become larger from the bottom up, as in an image that is upside down")
     if "S1" in names:
         s1 = names.index("S1")
         tilts = _tilts(corners, down, back)
         if s1 + 2 < len(names) and tilts[s1] - tilts[s1 + 2] < LEAST_SACRAL_TILT:
-            return _sentence("the sacrum is tilted backwards, as in a picture that is mirrored from front to back")
+            return _sentence("the sacrum is tilted backwards, as in an image that is mirrored from front to back")
     return ""
 
 
@@ -87,7 +87,7 @@ def objection_of_signal(names: Sequence[str | None], corners: np.ndarray, volume
         bright.append(float(bilinear(plane, rung.to_image(own)).mean() - np.quantile(plane, 0.01)))
     if bright[names.index(end)] >= LEAST_SIGNAL * np.median(bright):
         return ""
-    return _sentence(f"the scan shows nothing (metal?) where {end} would be")
+    return _sentence(f"the scan shows no signal (metal?) where {end} would be")
 
 
 def _sentence(what: str) -> str:

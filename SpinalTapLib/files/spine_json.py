@@ -68,7 +68,7 @@ def read_spine_json(path: str | Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ValueError(f"There is no {path.name} in {path.parent}, so it is no result of SpinalTap.") from None
+        raise ValueError(f"There is no {path.name} in {path.parent}, so it is not a SpinalTap result.") from None
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} can't be read ({error}); segment the scan again.") from error
     found = content.get("schema_version") if isinstance(content, dict) else None

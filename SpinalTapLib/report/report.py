@@ -129,5 +129,5 @@ def _model_sentence(spine: Spine) -> str:
 
 
 def _side_caption(side: Section) -> str:
-    words = "Midline, following the sideways bend" if side.curved else "Midline slice, as acquired"
+    words = "Midline, following the lateral curve" if side.curved else "Midline slice, as acquired"
     return shortened(words, side.image.shape[1], CAPTION_SIZE)

@@ -76,7 +76,7 @@ def draw_curves(page: Page, top: int, left: int, curves: Sequence[Curve]) -> int
     if not curves:
         return top
     width = SIDEBAR_PX // _CURVE_COLUMNS
-    page.text("Angles, lying on the back", top + 12, left, 13, MUTED)
+    page.text("Angles, supine", top + 12, left, 13, MUTED)
     for i, curve in enumerate(curves):
         base = top + 38 + 24 * (i // _CURVE_COLUMNS)
         column = left + width * (i % _CURVE_COLUMNS)

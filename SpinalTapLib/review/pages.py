@@ -122,7 +122,7 @@ def correction_of(request: Mapping[str, Any]) -> Correction:
 
 def _whole(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{value!r} is no whole number")
+        raise TypeError(f"{value!r} is not a whole number")
     return value
 
 
@@ -130,7 +130,7 @@ def _numbers(value: Any) -> np.ndarray:
     try:
         return np.array(value, float)
     except ValueError:
-        raise TypeError(f"{str(value)[:40]!r} are no numbers") from None
+        raise TypeError(f"{str(value)[:40]!r} are not numbers") from None
 
 
 def _rows(spine: Spine) -> list[dict[str, Any]]:
@@ -167,7 +167,7 @@ def _count_words(before: Count, count: Count) -> str:
     if len(count.edits) > len(before.edits):
         return "A missed vertebra added" if count.edits[-1].added is not None else "A false detection dropped"
     if count.seed is None:
-        return "Counted from the picture"
+        return "Counted from the image"
     return f"Counted from the vertebra marked as {count.seed.level}"
 
 

@@ -56,7 +56,7 @@ def no_levels(state: SessionState) -> str:
 def last_vertebra(state: SessionState) -> str:
     """Reason if only one vertebra is left."""
     if state.result is not None and len(state.result.spine.vertebrae) < 2:
-        return "This is the only vertebra; delete the segmentation if it is none."
+        return "This is the only vertebra; if it is not one, delete the segmentation."
     return ""
 
 

@@ -203,7 +203,7 @@ class Session:
     def can_take_alternative(self) -> Can:
         """For `take_alternative`."""
         against = why.no_recount(self._state), why.no_alternative(self._state)
-        return can("Names all levels by the other probable count; Undo goes back.", *against)
+        return can("Names all levels according to the other probable count; Undo goes back.", *against)
 
     @property
     def can_drop_vertebra(self) -> Can:
@@ -250,7 +250,7 @@ class Session:
     def can_take_levels(self) -> Can:
         """For `take_levels_to`."""
         against = why.busy(self._state), why.no_result(self._state)
-        return can("Puts the segmentation and its names onto another scan of the study.", *against)
+        return can("Puts the segmentation and its levels onto another scan of the study.", *against)
 
     @property
     def can_place_box(self) -> Can:
@@ -468,7 +468,7 @@ class Session:
         try:
             motion = self._scene.motion(volume, other, points)
         except ValueError as error:
-            told = f"Whether the patient has moved is not known. {error}"
+            told = f"It is not known whether the patient has moved. {error}"
         else:
             if motion.has_moved:
                 answer = self._ask_about_motion(motion.sentence, follow_motion)
@@ -511,7 +511,7 @@ class Session:
         """
         require(self.can_export)
         if not str(folder).strip():
-            raise ValueError("Choose the folder that the files go to first.")
+            raise ValueError("Choose a folder for the files first.")
         from ..files.meshes import export_surfaces
         from ..spine.levels import arch_name
 

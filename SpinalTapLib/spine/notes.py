@@ -39,7 +39,7 @@ class Note(str, Enum):
     ONE_METHOD = "seen by one of the two methods only"
     LADDER_ONLY = "position estimated, not outlined"
     FROM_BOX = "position taken from the box, not outlined"
-    AGAINST_PICTURE = "the picture speaks for another level"
+    AGAINST_PICTURE = "the image suggests another level"
     TRANSITIONAL = "transitional? between lumbar and sacral"
     ONE_MORE = "one vertebra more than usual: T13, or five lumbar levels and an L6"
     ONE_FEWER = "one vertebra fewer than usual above or below"

@@ -67,7 +67,7 @@ def _level_doubt(vertebra: Vertebra) -> str:
     known = vertebra.level_probability
     if vertebra.level is None or known is None or known >= SURE:
         return ""
-    return f"That this is {vertebra.level} has a probability of {_percent(known)} %."
+    return f"The probability that this is {vertebra.level} is {_percent(known)} %."
 
 
 def warnings_of(spine: Spine) -> tuple[str, ...]:

@@ -107,7 +107,7 @@ class Worker:
         edits = [edit_in(edit) for edit in request["edits"]]
         is_drawn = any(edit.added is not None for edit in edits)
         report = self._reporter(request, 1.0)
-        report("edit", 0.0, "Drawing the new body" if is_drawn else "Counting again")
+        report("edit", 0.0, "Outlining the new body" if is_drawn else "Counting again")
         pipeline = self._pipeline()
         evidence = self._evidence_of(before)
         for edit in edits:

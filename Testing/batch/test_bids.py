@@ -70,7 +70,7 @@ def test_the_anatomical_images_are_found_by_their_suffix(data_set):
 
 
 def test_a_suffix_needs_a_data_set(tmp_path):
-    with pytest.raises(ValueError, match="no BIDS data set"):
+    with pytest.raises(ValueError, match="not a BIDS data set"):
         find_scans(tmp_path, None, ["T1w"])
 
 

@@ -143,7 +143,7 @@ def test_the_summary_is_made_anew_from_the_folders(folder_of_scans, tmp_path, bl
         (["--time-limit", "0"], "a number of minutes above 0; got '0'."),
         (["--resources", "GPU=1"], "--resources is for a Dask cluster"),
         (["--scheduler", "tcp://127.0.0.1:9", "--resources", "GPU"], "--resources takes NAME=N"),
-        (["--suffix", "T1w"], "no BIDS data set"),
+        (["--suffix", "T1w"], "not a BIDS data set"),
     ],
 )
 def test_wrong_options_are_refused_in_one_sentence(folder_of_scans, tmp_path, capsys, more, words):

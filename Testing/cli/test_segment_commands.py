@@ -104,7 +104,7 @@ def test_weights_without_arches_say_so(scan, tmp_path, block_spine, capsys):
     block_spine(**BLOCKS)
     assert main(["segment", str(scan), "--output", str(tmp_path / "o"), "--structures", "vertebrae", "--quiet"]) == 0
     (line,) = lines(capsys.readouterr().err)
-    assert line.startswith("Warning: The network's weights do not know the posterior elements")
+    assert line.startswith("Warning: The network was not trained on the posterior elements")
 
 
 def test_warnings_are_plain_sentences_on_stderr(scan, tmp_path, block_spine, capsys):

@@ -86,7 +86,7 @@ def test_bodies_of_different_brightness_are_left_alone(bright):
 
 
 def test_an_s1_in_a_signal_void_is_no_start():
-    assert "the scan shows nothing (metal?) where S1 would be" in objection_of_signal(*_scan((12, 300, 280, 320)))
+    assert "the scan shows no signal (metal?) where S1 would be" in objection_of_signal(*_scan((12, 300, 280, 320)))
     _, corners, volume = _scan((12, 300, 280, 320))
     assert not objection_of_signal(["L5", "L4", "L3", "L2"], corners, volume)
 

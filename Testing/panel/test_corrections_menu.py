@@ -28,7 +28,7 @@ def test_what_is_no_vertebra_is_dropped_and_one_that_was_missed_added(desk):
     box, add, drop = desk.ui.editButton.menu().actions()
     assert not drop.enabled and drop.toolTip == "Choose one vertebra in the table first."
     click_row(desk.ui.resultsTable, 2)
-    assert drop.enabled and drop.text == "Drop L2: it is no vertebra"
+    assert drop.enabled and drop.text == "Drop L2: it is not a vertebra"
     drop.trigger()
     assert desk.calls()[-1] == ("drop_vertebra", 4)
     assert box.text == "Show a box for a missed vertebra"

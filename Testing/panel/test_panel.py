@@ -141,7 +141,7 @@ def test_another_probable_count_is_one_click_away_and_otherwise_out_of_sight(des
 
 
 def test_a_level_that_is_not_sure_is_explained_by_its_tooltips(desk):
-    doubt = "That this is S1 has a probability of 71 %."
+    doubt = "The probability that this is S1 is 71 %."
     rows = make_rows()
     desk.done(rows=(*rows[:-1], rows[-1].__class__(**{**vars(rows[-1]), "doubt": doubt, "note": "small"})))
     tips = [desk.ui.resultsTable.item(6, column).toolTip() for column in range(4)]
@@ -249,7 +249,7 @@ def test_an_empty_folder_is_not_taken_for_the_working_directory(desk):
     desk.done()
     desk.ui.exportFolderEdit.currentPath = " "
     click(desk.ui.exportButton)
-    assert desk.ui.statusLabel.text == "Choose the folder that the files go to first."
+    assert desk.ui.statusLabel.text == "Choose a folder for the files first."
 
 
 # --- what must never happen --------------------------------------------------------------------------------------
@@ -269,7 +269,7 @@ def test_a_command_that_the_session_refuses_or_breaks_on_ends_in_a_sentence(desk
 def test_a_broken_poll_stops_once_and_says_so(desk, caplog):
     desk.session.poll = raising(RuntimeError("boom"))
     desk.panel._poll()
-    assert desk.ui.statusLabel.text.startswith("The panel stopped following the work")
+    assert desk.ui.statusLabel.text.startswith("The panel stopped updating")
     assert not desk.panel._timer.active
 
 

@@ -331,7 +331,7 @@ def test_the_box_a_name_and_a_drop_are_corrections_too(page, unwritten):
     scan = page.correct(scan, kind="drop", index=3).json()
     assert len(scan["rows"]) == 3
     assert scan["history"][1:] == [
-        "Counted from the vertebra marked as S1", "Counted from the picture", "Counted from the vertebra marked as L4",
+        "Counted from the vertebra marked as S1", "Counted from the image", "Counted from the vertebra marked as L4",
         "A false detection dropped",
     ]  # fmt: skip
 

@@ -29,7 +29,7 @@ class TestTheOtherCount:
         assert in_doubt.progress.sentence == "6 vertebrae, L1 to S1. S1 or L5? 71 : 29."
         assert in_doubt.other_count == "Take the other count: S1 is L5 (29 %)"
         assert {row.confidence_words for row in in_doubt.rows} == {"likely"}
-        assert in_doubt.rows[-1].doubt == "That this is S1 has a probability of 71 %."
+        assert in_doubt.rows[-1].doubt == "The probability that this is S1 is 71 %."
 
     def test_is_taken_with_one_command_and_taken_back(self, in_doubt):
         assert in_doubt.can_take_alternative

@@ -70,7 +70,7 @@ def test_a_doubt_never_raises_a_word(confidence, level_probability, other, ancho
 
 def test_a_level_that_is_not_sure_says_how_probable_it_is():
     doubt = rows_of(doubtful_spine(0.714))[0].doubt
-    assert doubt == "That this is L4 has a probability of 71 %."
+    assert doubt == "The probability that this is L4 is 71 %."
     assert not rows_of(doubtful_spine(0.95))[0].doubt and not rows_of(doubtful_spine(None))[0].doubt
 
 

@@ -28,7 +28,7 @@ STORED = {
     "seen by one of the two methods only": Note.ONE_METHOD,
     "position estimated, not outlined": Note.LADDER_ONLY,
     "position taken from the box, not outlined": Note.FROM_BOX,
-    "the picture speaks for another level": Note.AGAINST_PICTURE,
+    "the image suggests another level": Note.AGAINST_PICTURE,
     "transitional? between lumbar and sacral": Note.TRANSITIONAL,
     "one vertebra more than usual: T13, or five lumbar levels and an L6": Note.ONE_MORE,
     "one vertebra fewer than usual above or below": Note.ONE_FEWER,

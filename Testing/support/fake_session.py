@@ -176,7 +176,7 @@ class FakeSession:
     def export(self, folder, file_format="stl", levels=None, merged=False):
         self.calls.append(("export", folder, file_format, levels, merged))
         if not str(folder).strip():
-            raise ValueError("Choose the folder that the files go to first.")
+            raise ValueError("Choose a folder for the files first.")
         if not Path(folder).is_dir():
             raise ValueError(f"There is no folder {folder}.")
         files = tuple(Path(folder) / f"{name}.{file_format}" for name in levels or NAMES)

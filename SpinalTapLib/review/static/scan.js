@@ -168,7 +168,7 @@ export class Scan {
       this.level.value = "";
       if (level && this.chosen) this.correct({ kind: "pin", index: this.chosen.index, level });
     });
-    this.drop = send("Drop", () => ({ kind: "drop", index: this.chosen.index }), { title: "This is no vertebra" });
+    this.drop = send("Drop", () => ({ kind: "drop", index: this.chosen.index }), { title: "This is not a vertebra" });
     this.chosenName = el("span", { className: "chosen" });
     const undo = send("Undo", () => ({ kind: "undo" }), { key: "Z" });
     undo.disabled = off || !now.canUndo;
@@ -181,7 +181,7 @@ export class Scan {
         "div", { className: "buttons" },
         send("Shift up", () => ({ kind: "shift", steps: 1 }), { title: "L5 becomes L4" }),
         send("Shift down", () => ({ kind: "shift", steps: -1 }), { title: "L4 becomes L5" }),
-        now.boxByUser ? send("Count from the picture", () => ({ kind: "reset" })) : null,
+        now.boxByUser ? send("Count from the image", () => ({ kind: "reset" })) : null,
         undo,
       ),
       ...now.others.map(({ number, words }) =>
@@ -291,7 +291,7 @@ export class Scan {
 
 function boxHelp(now) {
   if (!now.boxIsThere) return "Show the S1 box and drag it onto S1: all levels are counted from there.";
-  return "S1 is wrong? Drag its box in the picture onto S1: all levels are counted again.";
+  return "S1 is wrong? Drag its box in the image onto S1: all levels are counted again.";
 }
 
 function toggle(words, key, on, listener) {

@@ -154,31 +154,66 @@ def _paint(
     _paint_metal(canvas, spine, grid)
 
 
+@dataclass(frozen=True)
+class _Gap:
+    """Pixels of a plane around the gap between two bodies; all arrays of shape (rows, columns), mm.
+
+    Attributes
+    ----------
+    window : tuple of slice
+        Rows and columns of the plane.
+    lateral : ndarray
+        Lateral coordinate in the lower body's frame.
+    rise, fall : ndarray
+        Height above the lower body's upper endplate, and depth below the upper body's lower endplate.
+    before, behind, beside : tuple of ndarray
+        Distance inwards from the anterior, posterior and lateral wall: of the lower body, and of the upper one.
+    """
+
+    window: tuple[slice, slice]
+    lateral: np.ndarray
+    rise: np.ndarray
+    fall: np.ndarray
+    before: tuple[np.ndarray, np.ndarray]
+    behind: tuple[np.ndarray, np.ndarray]
+    beside: tuple[np.ndarray, np.ndarray]
+
+
+def _gap(grid: Grid, low: Body, high: Body, margin_mm: float) -> _Gap | None:
+    """Return the gap between two bodies, with a margin around it; None if the plane does not show it."""
+    middle = (low.centre + low.axes[:, 2] * low.height / 2 + high.centre - high.axes[:, 2] * high.height / 2) / 2
+    window = grid.window(middle, 0.75 * max(low.depth, high.depth) + margin_mm)
+    if window is None:
+        return None
+    points = grid.points(*window)
+    u0, v0, w0 = low.local(points)
+    u1, v1, w1 = high.local(points)
+    front0, back0, side0 = walls(low, u0, np.full_like(w0, low.height / 2))
+    front1, back1, side1 = walls(high, u1, np.full_like(w1, -high.height / 2))
+    return _Gap(
+        window, u0, rise=w0 - plates(low, u0, v0)[1], fall=plates(high, u1, v1)[0] - w1,
+        before=(v0 - front0, v1 - front1), behind=(back0 - v0, back1 - v1), beside=(side0, side1),
+    )  # fmt: skip
+
+
 def _paint_disc(
     canvas: np.ndarray, structure: np.ndarray, spine: SyntheticSpine, grid: Grid,
     segment: tuple[Body, Body, Disc], kind: Structure,
 ) -> None:  # fmt: skip
     """Paint the disc of a segment (vertebra below, vertebra above, disc) as structure `kind`."""
     low, high, disc = segment
-    middle = (low.centre + low.axes[:, 2] * low.height / 2 + high.centre - high.axes[:, 2] * high.height / 2) / 2
-    window = grid.window(middle, 0.75 * max(low.depth, high.depth) + 12)
-    if window is None:
+    gap = _gap(grid, low, high, 12)
+    if gap is None:
         return
-    points = grid.points(*window)
-    u0, v0, w0 = low.local(points)
-    u1, v1, w1 = high.local(points)
-    rise = w0 - plates(low, u0, v0)[1]
-    fall = plates(high, u1, v1)[0] - w1
-    front0, back0, side0 = walls(low, u0, np.full_like(w0, low.height / 2))
-    front1, back1, side1 = walls(high, u1, np.full_like(w1, -high.height / 2))
+    rise, fall = gap.rise, gap.fall
     share = np.clip(rise / np.maximum(rise + fall, 0.3), 0, 1)
     arch = 4 * share * (1 - share)
-    before = (v0 - front0) * (1 - share) + (v1 - front1) * share + disc.bulge_front * arch
-    behind = (back0 - v0) * (1 - share) + (back1 - v1) * share + disc.bulge_back * arch * (np.abs(u0) < 12)
-    beside = side0 * (1 - share) + side1 * share + arch
-    depth = np.minimum(np.minimum(before, behind), beside)
+    before, behind, beside = (near * (1 - share) + far * share for near, far in (gap.before, gap.behind, gap.beside))
+    before = before + disc.bulge_front * arch
+    behind = behind + disc.bulge_back * arch * (np.abs(gap.lateral) < 12)
+    depth = np.minimum(np.minimum(before, behind), beside + arch)
     inside = (rise > -1.0) & (fall > -1.0) & (depth > 0) & (rise + fall < 40)
-    view, classes = canvas[window], structure[window]
+    view, classes = canvas[gap.window], structure[gap.window]
     if disc.fused:
         view[inside] = T.MARROW
         return
@@ -201,22 +236,14 @@ def _paint_scar(
     canvas: np.ndarray, spine: SyntheticSpine, grid: Grid, low: Body, high: Body, reach: float
 ) -> None:  # fmt: skip
     """Join two sacral segments by marrow, with a remnant of the disc in the centre."""
-    middle = (low.centre + low.axes[:, 2] * low.height / 2 + high.centre - high.axes[:, 2] * high.height / 2) / 2
-    window = grid.window(middle, 0.75 * max(low.depth, high.depth) + 6)
-    if window is None:
+    gap = _gap(grid, low, high, 6)
+    if gap is None:
         return
-    points = grid.points(*window)
-    u0, v0, w0 = low.local(points)
-    u1, v1, w1 = high.local(points)
-    rise = w0 - plates(low, u0, v0)[1]
-    fall = plates(high, u1, v1)[0] - w1
-    front0, back0, side0 = walls(low, u0, np.full_like(w0, low.height / 2))
-    front1, back1, side1 = walls(high, u1, np.full_like(w1, -high.height / 2))
-    before, behind = np.maximum(v0 - front0, v1 - front1), np.maximum(back0 - v0, back1 - v1)
-    depth = np.minimum(np.minimum(before, behind), np.maximum(side0, side1))
+    rise, fall = gap.rise, gap.fall
+    depth = np.minimum(np.minimum(np.maximum(*gap.before), np.maximum(*gap.behind)), np.maximum(*gap.beside))
     shell = spine.habit["cortex"]
     joined = (rise > -1.8 - shell) & (fall > -1.8 - shell) & (depth > shell) & (rise + fall < 12)
-    view = canvas[window]
+    view = canvas[gap.window]
     view[joined] = T.SACRAL_MARROW
     left = joined & (rise > -0.3) & (fall > -0.3) & (depth > (1 - reach) * (low.depth + high.depth) / 4)
     view[left] = T.ANNULUS_OUTER
