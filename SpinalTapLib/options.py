@@ -13,7 +13,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 STRUCTURES = ("bodies", "vertebrae", "all")
 """Structures to segment: vertebral bodies; whole vertebrae, with their arches; or also the discs and the dural sac."""
 
-DEFAULT_STRUCTURES = "bodies"
+DEFAULT_STRUCTURES = "vertebrae"
 """Structures that are segmented unless others are requested, in the panel, on the command line and in scripts."""
 
 MAX_STEPS = 26
