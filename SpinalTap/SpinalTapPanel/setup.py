@@ -71,8 +71,8 @@ class SetupSection:
             import PyTorchUtils
         except ImportError:
             self._message = _(
-                "Install the extension PyTorch with the Extensions Manager, restart Slicer, and come back: it "
-                "chooses the right PyTorch for this computer."
+                "Install the extension PyTorch with the Extensions Manager, restart Slicer, and open this module "
+                "again. The extension chooses the right PyTorch for this computer."
             )
             return
         logic = PyTorchUtils.PyTorchUtilsLogic()

@@ -35,7 +35,7 @@ def draw_changes(found: Comparison, title: str) -> np.ndarray:
     lines = [line for text in sentences for line in wrap(text, _WIDTH - 2 * MARGIN_PX, 15, 2)]
     page = Page(_HEAD + _ROW * len(levels) + 24 * len(lines) + 2 * MARGIN_PX, _WIDTH, BACKGROUND)
     page.text(shortened(f"Change: {title}", _WIDTH - 2 * MARGIN_PX, 24, True), 46, MARGIN_PX, 24, BRIGHT, bold=True)
-    legend = "Later minus earlier. Grey band: within the error of the method. Amber: beyond it. ?: corners estimated."
+    legend = "Later minus earlier. Grey band: within measurement error. Amber: beyond it. ?: corners estimated."
     page.text(legend, 76, MARGIN_PX, 14, MUTED)
     by_place = {(change.level, change.name): change for change in found.changes}
     width = (_WIDTH - 2 * MARGIN_PX - _LEVELS) / len(COMPARED)

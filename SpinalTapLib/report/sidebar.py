@@ -83,7 +83,7 @@ def draw_curves(page: Page, top: int, left: int, curves: Sequence[Curve]) -> int
         named = curve.name != "coronal_curve" or curve.angle_deg >= CORONAL_FLAG_DEG
         page.text(f"{curve.angle_deg:.0f}°", base, column + 44, 16, BRIGHT if named else MUTED, True, align="right")
         used = page.text(curve.title, base, column + 58, _SIZE, BRIGHT if named else MUTED)
-        page.text(curve.levels if named else "within the error of the method", base, column + 68 + used, 13, MUTED)
+        page.text(curve.levels if named else "within measurement error", base, column + 68 + used, 13, MUTED)
     return top + 48 + 24 * -(-len(curves) // _CURVE_COLUMNS)
 
 

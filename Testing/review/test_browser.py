@@ -179,7 +179,7 @@ def test_the_slices_show_the_scan_and_the_names_can_be_hidden(page):
 
 
 def test_surfaces_table_and_list_are_saved(page, tmp_path):
-    ends = {"Surfaces (STL)": "_surfaces_stl.zip", "Table (CSV)": "_measurements.csv", "Picture": "_report.png"}
+    ends = {"Surfaces (STL)": "_surfaces_stl.zip", "Table (CSV)": "_measurements.csv", "Report (PNG)": "_report.png"}
     for words, end in ends.items():
         with page.expect_download() as download:
             page.get_by_role("link", name=words, exact=True).click()

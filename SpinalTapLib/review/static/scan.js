@@ -89,7 +89,7 @@ export class Scan {
       this.viewer.node.style.visibility = "hidden";
       this.flat.hidden = Boolean(now.problem);
       this.flat.src = now.problem ? "" : api.address(id, `picture.jpg?v=${now.version}`);
-      this.flat.alt = `Mid-sagittal picture of ${now.name}`;
+      this.flat.alt = `Mid-sagittal image of ${now.name}`;
       this.#tell(error.message);
     }
   }
@@ -133,7 +133,7 @@ export class Scan {
 
   #table(now) {
     const heads = ["Level", "", "Height", "Notes"].map((words) => el("th", { scope: "col" }, words));
-    heads[1].append(el("span", { className: "unseen" }, "How sure"));
+    heads[1].append(el("span", { className: "unseen" }, "Confidence"));
     this.lines = new Map(now.rows.map((row) => [row.index, this.#line(row)]));
     const body = el("tbody", {}, ...this.lines.values());
     return el("table", { "aria-label": "Vertebrae" }, el("thead", {}, el("tr", {}, heads)), body);
@@ -181,7 +181,7 @@ export class Scan {
         "div", { className: "buttons" },
         send("Shift up", () => ({ kind: "shift", steps: 1 }), { title: "L5 becomes L4" }),
         send("Shift down", () => ({ kind: "shift", steps: -1 }), { title: "L4 becomes L5" }),
-        now.boxByUser ? send("Count from the image", () => ({ kind: "reset" })) : null,
+        now.boxByUser ? send("Put back on S1", () => ({ kind: "reset" }), { title: "Counts from the S1 that was found" }) : null,
         undo,
       ),
       ...now.others.map(({ number, words }) =>
@@ -207,7 +207,7 @@ export class Scan {
         "div", { className: "buttons" },
         ...FORMATS.map((format) => link(`Surfaces (${format.toUpperCase()})`, `surfaces.zip?format=${format}`)),
         link("Table (CSV)", "measurements.csv"),
-        link("Picture", "report.png"),
+        link("Report (PNG)", "report.png"),
       ),
     );
   }

@@ -31,7 +31,7 @@ export class Sheet {
     });
     const list = el("a", { className: "button", href: api.JUDGEMENTS, download: "" }, "Save list (CSV)");
     this.list = el("div", { className: "cards", role: "listbox", "aria-label": "Results", tabIndex: -1 });
-    this.empty = el("p", { className: "empty", hidden: true }, "No result is left here.");
+    this.empty = el("p", { className: "empty", hidden: true }, "No result matches these filters.");
     this.detail = el("aside", { className: "detail", "aria-label": "The chosen result" });
     this.node.replaceChildren(
       el("header", {}, this.title, el("div", { className: "progress" }, this.bar, this.left), list),
@@ -128,7 +128,7 @@ export class Sheet {
     this.judging.show(entry);
     const open = button("Open scan", () => this.onOpen(entry.id), { key: "O", kind: "primary" });
     this.detail.replaceChildren(
-      ...(entry.problem ? [] : [el("img", { src: picture(entry), alt: `Mid-sagittal picture of ${entry.name}` })]),
+      ...(entry.problem ? [] : [el("img", { src: picture(entry), alt: `Mid-sagittal image of ${entry.name}` })]),
       el(
         "div",
         { className: "about" },
