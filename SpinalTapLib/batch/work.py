@@ -175,15 +175,15 @@ def _time_limit(job: Job) -> Iterator[None]:
 
 
 def _check_installation(job: Job) -> None:
-    where = f"the worker on {platform.node()}"
+    where = f"worker on {platform.node()}"
     try:
         own = conditions(job.options, job.surface_format)
     except ValueError as error:
-        raise UnfitWorker(f"On {where}: {error}") from None
+        raise UnfitWorker(f"On the {where}: {error}") from None
     if own["version"] != job.conditions["version"]:
         raise UnfitWorker(
-            f"On {where} is SpinalTap {__version__}, and the run was started with {job.conditions['version']}; install "
-            "the same version on all workers."
+            f"The {where} has SpinalTap {__version__}, but the run was started with {job.conditions['version']}; "
+            "install the same version on all workers."
         )
     if own["weights"] != job.conditions["weights"]:
-        raise UnfitWorker(f"On {where} are other weights than where the run was started; install the same everywhere.")
+        raise UnfitWorker(f"The {where} has other weights than the run was started with; install the same everywhere.")

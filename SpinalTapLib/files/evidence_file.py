@@ -155,7 +155,7 @@ def _check(stored: dict[str, Any], texts: dict[str, Any], working: SagittalVolum
     }  # fmt: skip
     for name, shape in shapes.items():
         if stored[name].shape != shape or stored[name].dtype.kind not in "biuf" or not np.isfinite(stored[name]).all():
-            raise ValueError(f"{name} is no array of {shape} finite numbers")
+            raise ValueError(f"{name} is not an array of {shape} finite numbers")
     size = np.array(working.array.shape, float)
     for name, places, most in (
         ("part_corners", stored["part_corners"], size[1:]),
@@ -166,7 +166,7 @@ def _check(stored: dict[str, Any], texts: dict[str, Any], working: SagittalVolum
         if (places < -most).any() or (places > 2 * most).any():  # bodies may reach a little over the edge
             raise ValueError(f"{name} has a place far outside the scan")
     if stored["probabilities"].dtype != np.uint8:
-        raise ValueError("probabilities are no bytes")
+        raise ValueError("probabilities are not bytes")
     for name, values, end in (
         ("part_slice", stored["part_slice"], slices),
         ("mid_slice", stored["mid_slice"], slices),
@@ -176,7 +176,7 @@ def _check(stored: dict[str, Any], texts: dict[str, Any], working: SagittalVolum
         if any(not 0 <= value < end for value in values):
             raise ValueError(f"{name} has a number that is not below {end}")
     if len(texts["flags"]) != found or not all(isinstance(flag, str) for flags in texts["flags"] for flag in flags):
-        raise ValueError("flags are no texts")
+        raise ValueError("flags are not texts")
 
 
 def _evidence(

@@ -97,7 +97,7 @@ def label_value_in(stored: int) -> int:
     """Return a stored label value; raise ValueError if no label map can hold it."""
     value = int(stored)
     if not 0 < value <= np.iinfo(np.uint16).max:
-        raise ValueError(f"{value} is no label value")
+        raise ValueError(f"{value} is not a label value")
     return value
 
 

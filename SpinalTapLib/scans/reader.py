@@ -134,7 +134,7 @@ def _check_access(path: Path) -> None:
     if not (path.is_file() or path.is_dir()):
         raise ValueError(f"{path} is neither a file nor a folder; give a scan's file or folder.")
     if not os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0)):
-        raise ValueError(f"{path} may not be read by this user; change its permissions.")
+        raise ValueError(f"You have no permission to read {path}; change its permissions.")
 
 
 def _read_nifti(path: Path, total_bytes: int) -> tuple[sitk.Image, bool, list[str]]:

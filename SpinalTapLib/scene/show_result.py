@@ -107,7 +107,7 @@ class Showing:
         labels = labels_kji(result.spine.label_map, result.matrix, self._then)
         image = self._volume.GetImageData()
         if image is None or labels.shape != tuple(image.GetDimensions()[::-1]):
-            raise ValueError(f"{self._volume.GetName()!r} has other voxels than when it was read; segment it again.")
+            raise ValueError(f"{self._volume.GetName()!r} has changed since it was read; segment it again.")
         return labels
 
     def _place(self) -> tuple[Frame, str | None]:

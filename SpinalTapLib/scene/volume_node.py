@@ -88,7 +88,7 @@ def turn_between(to_index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     whole = np.round(to_index[:3, :3])
     square = np.abs(whole)
     if np.abs(to_index[:3, :3] - whole).max() > 0.01 or (square.sum(0) != 1).any() or (square.sum(1) != 1).any():
-        raise ValueError("The result does not lie on this volume's voxels; segment the volume again.")
+        raise ValueError("The result has another voxel grid than this volume; segment the volume again.")
     axes = square.argmax(1)
     return axes, whole[range(3), axes] < 0
 

@@ -50,7 +50,7 @@ def no_levels(state: SessionState) -> str:
     """Reason if no vertebra has a level."""
     if state.result is not None and any(vertebra.level for vertebra in state.result.spine.vertebrae):
         return ""
-    return 'The levels are not known yet: say which vertebra is which first ("This is ...").'
+    return 'The levels are not known yet: set the level of one vertebra first ("This is ...").'
 
 
 def last_vertebra(state: SessionState) -> str:

@@ -184,19 +184,19 @@ class Session:
     def can_shift_up(self) -> Can:
         """For ``shift_labels(+1)``."""
         against = why.no_recount(self._state), why.no_levels(self._state)
-        return can("Moves all names up by one level (L5 becomes L4).", *against)
+        return can("Names every vertebra one level higher: L5 becomes L4.", *against)
 
     @property
     def can_shift_down(self) -> Can:
         """For ``shift_labels(-1)``."""
         against = why.no_recount(self._state), why.no_levels(self._state)
-        return can("Moves all names down by one level (L4 becomes L5).", *against)
+        return can("Names every vertebra one level lower: L4 becomes L5.", *against)
 
     @property
     def can_pin_level(self) -> Can:
         """For `pin_level`."""
         return can(
-            "Says which level the chosen vertebra is, and counts the others from it.", why.no_recount(self._state)
+            "Sets the level of the chosen vertebra; the others are counted from it.", why.no_recount(self._state)
         )
 
     @property

@@ -89,7 +89,7 @@ def test_what_may_not_be_read_is_refused(tmp_path, capfd, monkeypatch, kind):
             sentence = refusal(path, capfd)
         finally:
             path.chmod(0o700)
-    assert "may not be read" in sentence
+    assert "no permission to read" in sentence
 
 
 # --- damaged files ---
