@@ -118,7 +118,7 @@ def test_what_cannot_be_compared_is_said_in_one_sentence_and_changes_nothing(fol
         (session.volume, "the scan itself"),
         (without.GetID(), "'without' has no result"),
         ("vtkMRMLScalarVolumeNode99", "no longer in the scene"),
-        (tmp_path, "no result of SpinalTap"),
+        (tmp_path, "not a SpinalTap result"),
     ):
         with pytest.raises(ValueError, match=words):
             session.compare_with(wrong)
