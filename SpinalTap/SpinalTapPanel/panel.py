@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 
 from SpinalTapLib.options import SURFACE_FORMATS
 
+from .changes import Changes
 from .corrections import Corrections
 from .questions import ask_about_edits, ask_about_motion, scan_menu
 from .table import ResultsTable
@@ -51,7 +52,13 @@ class Panel:
         ui.exportFolderEdit.filters = ctk.ctkPathLineEdit.Dirs
         if not ui.exportFolderEdit.currentPath:
             ui.exportFolderEdit.currentPath = qt.QStandardPaths.writableLocation(qt.QStandardPaths.DocumentsLocation)
-        self._scans = scan_menu(ui.takeLevelsButton, lambda: session.volume, self._take_levels)
+        self._changes = Changes(ui, session, self._give, self._allow, self._jump)
+        self._scans = scan_menu(
+            ui.takeLevelsButton,
+            lambda scan: scan != session.volume,
+            _("There is no other scan in the scene"),
+            self._take_levels,
+        )
         ui.takeLevelsButton.setMenu(self._scans)
         self._show_picture()
         self._connect()
@@ -108,6 +115,7 @@ class Panel:
         self._show_other_count()
         self._show_toggles()
         self._corrections.refresh()
+        self._changes.refresh()
         self._show_warnings()
         self._show_hint()
         self._show_progress()

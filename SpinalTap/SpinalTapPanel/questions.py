@@ -1,4 +1,4 @@
-"""Questions to the user: hand edits, a patient who has moved, which level a vertebra is, and which scan is meant."""
+"""Questions to the user: hand edits, a patient who has moved, which level a vertebra is, which scan or folder."""
 
 from __future__ import annotations
 
@@ -53,20 +53,42 @@ def _ask(icon, text, question, answers):
     return next((i for i, button in enumerate(buttons) if button == clicked), len(buttons))
 
 
-def scan_menu(parent, chosen, on_scan):
-    """Return a menu of the scene's volumes but `chosen()`; `on_scan` is called with the ID of the one picked."""
+def ask_for_folder(title, start):
+    """Ask for a folder, beginning in the folder `start`; return its path, or an empty text if the user cancels."""
+    return qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title, start)
+
+
+def scan_menu(parent, is_offered, nothing, on_chosen, last=None):
+    """Return a menu of scans of the scene.
+
+    Parameters
+    ----------
+    parent : QWidget
+        The button that opens it.
+    is_offered : callable
+        Called with a volume's node ID; returns whether it is in the menu.
+    nothing : str
+        What the menu says if it has none.
+    on_chosen : callable
+        Called with the node ID of the one that the user picks.
+    last : tuple, optional
+        Text of one more entry, and what `on_chosen` is called with if the user picks it.
+    """
     menu = qt.QMenu(parent)
 
     def fill():
         menu.clear()
         for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
-            if node.GetID() != chosen() and not node.IsA("vtkMRMLLabelMapVolumeNode"):
+            if is_offered(node.GetID()) and not node.IsA("vtkMRMLLabelMapVolumeNode"):
                 menu.addAction(node.GetName()).setData(node.GetID())
         if not menu.actions():
-            menu.addAction(_("There is no other scan in the scene")).enabled = False
+            menu.addAction(nothing).enabled = False
+        if last is not None:
+            menu.addSeparator()
+            menu.addAction(last[0]).setData(last[1])
 
     menu.connect("aboutToShow()", fill)
-    menu.connect("triggered(QAction*)", lambda action: on_scan(action.data()))
+    menu.connect("triggered(QAction*)", lambda action: on_chosen(action.data()))
     return menu
 
 

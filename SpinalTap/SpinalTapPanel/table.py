@@ -70,11 +70,11 @@ class ResultsTable:
 
     def _fill_line(self, position, row):
         percent = _("{words} ({percent} %)").format(words=row.confidence_words, percent=round(100 * row.confidence))
-        dot = CONFIDENCE_COLOURS.get(row.confidence_words, UNKNOWN_COLOUR)
+        shade = CONFIDENCE_COLOURS.get(row.confidence_words, UNKNOWN_COLOUR)
         height = _("{height} mm").format(height=f"{row.height_mm:.1f}") if row.height_mm == row.height_mm else "–"
         cells = (
             (row.level, _swatch(row.colour), qt.Qt.AlignLeft),
-            (percent, _dot(dot), qt.Qt.AlignLeft),
+            (percent, dot(shade), qt.Qt.AlignLeft),
             (height, None, qt.Qt.AlignRight),
             (row.note, None, qt.Qt.AlignLeft),
         )
@@ -115,7 +115,8 @@ def _swatch(colour):
     return _icon(pixmap)
 
 
-def _dot(colour):
+def dot(colour):
+    """Return a round icon."""
     pixmap = _canvas()
     painter = qt.QPainter()
     painter.begin(pixmap)

@@ -23,10 +23,10 @@ def run_compare(arguments: argparse.Namespace) -> int:
     found = compare_folders(arguments.earlier, arguments.later, arguments.output)
     console = Console()
     print(f"{'level':<6} {'measurement':<26} {'earlier':>8} {'later':>8} {'change':>8} {'error':>7}  verdict")
-    for level in reversed(found.levels):
-        for item in (change for change in found.changes if change.level == level):
-            values = f"{item.earlier:>8.1f} {item.later:>8.1f} {item.change:>+8.1f} {item.limit:>7.1f}"
-            print(f"{item.level:<6} {item.name:<26} {values}  {item.verdict}")
+    for item in found.from_the_top:
+        values = f"{item.earlier:>8.1f} {item.later:>8.1f} {item.change:>+8.1f} {item.limit:>7.1f}"
+        print(f"{item.level:<6} {item.name:<26} {values}  {item.verdict}")
+    print(found.summary)
     for loss in found.losses:
         print(loss.sentence)
     for note in found.notes:

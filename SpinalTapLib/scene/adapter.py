@@ -12,10 +12,11 @@ import slicer
 from ..scans.motion import Motion, estimate_motion
 from ..scans.volume import SagittalVolume
 from ..session.ports import SceneEvents
+from ..spine.change import Comparison
 from ..spine.vertebra import SeedBox, Spine
 from ..worker import exchange
 from ..worker.exchange import Result
-from . import memory, nodes, roi, take_levels, views, volume_node
+from . import changes, memory, nodes, roi, same_frame, take_levels, views, volume_node
 from .corner import CornerTexts
 from .frames import (
     RAS_FROM_LPS,
@@ -147,6 +148,27 @@ class SlicerScene:
         to_result = self._frames.then_from_now(owner) @ to_first
         made = take_levels.take_levels(self._scene, owner, self._node(other), result, to_result, motion)
         return str(made.GetName())
+
+    # --- follow-up ---------------------------------------------------------------------------------------
+
+    def patient(self, volume: str) -> str:
+        """Return the ID of the patient whose scan it is, or an empty text if it is not known."""
+        return same_frame.patient_of(self._scene, self._node(volume))
+
+    def stored_spine(self, volume: str) -> Spine:
+        """Return the vertebrae of the result of `volume`, without a label map."""
+        text = self._find(volume, nodes.MEMORY) if self.has_result(volume) else None
+        if text is None:
+            raise ValueError(f"{self.volume_name(volume)!r} has no result; segment it first.")
+        return memory.spine_in(text)
+
+    def show_changes(self, volume: str, earlier: str | None, found: Comparison) -> None:
+        """Show the changes since an earlier result as a table."""
+        changes.show(self._scene, self._node(volume), self._node(earlier) if earlier else None, found)
+
+    def has_changes(self, volume: str) -> bool:
+        """Return True while that table is in the scene."""
+        return self._find(volume, nodes.CHANGES) is not None
 
     # --- the box -----------------------------------------------------------------------------------------
 

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from ..files.spine_codec import spine_of
+from ..spine.vertebra import Spine
 from ..worker import exchange
 from ..worker.exchange import Result
 from . import nodes
@@ -82,6 +84,15 @@ def result_from(answer: Any, files: Mapping[str, Any], labels: np.ndarray, folde
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"The stored result is damaged ({error}); segment the volume again.") from error
     return result if (folder / exchange.EVIDENCE).is_file() else replace(result, folder=None)
+
+
+def spine_in(answer: Any) -> Spine:
+    """Return the spine in a text node, without its label map; raise ValueError if the text is damaged."""
+    try:
+        stored = json.loads(answer.GetText() or "")
+    except ValueError as error:
+        raise ValueError(f"The stored result is damaged ({error}); segment the volume again.") from error
+    return spine_of(stored)
 
 
 def matrix_in(answer: Any) -> np.ndarray:

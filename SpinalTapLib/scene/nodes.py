@@ -14,7 +14,8 @@ VOLUME_REFERENCE = "SpinalTapVolume"
 
 _GIVEN_NAME = "SpinalTap.Name"
 
-SEGMENTATION, POINTS, TABLE, BOX, NEW_BOX = "segmentation", "points", "table", "box", "new box"
+SEGMENTATION, POINTS, TABLE, CHANGES = "segmentation", "points", "table", "changes"
+BOX, NEW_BOX = "box", "new box"
 MEMORY, EVIDENCE, MESHES = "memory", "evidence", "meshes"
 
 
@@ -137,6 +138,7 @@ _CLASSES = {
     SEGMENTATION: "vtkMRMLSegmentationNode",
     POINTS: "vtkMRMLMarkupsFiducialNode",
     TABLE: "vtkMRMLTableNode",
+    CHANGES: "vtkMRMLTableNode",
     BOX: "vtkMRMLMarkupsROINode",
     NEW_BOX: "vtkMRMLMarkupsROINode",
     MEMORY: "vtkMRMLTextNode",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..worker.exchange import Result
-from . import memory, nodes
+from . import changes, memory, nodes
 from . import point_lists as points
 from . import table_node as table
 from .frames import SAME_PLACE_MM, Frame, frame_of, parent_to_world, transform_id
@@ -80,8 +80,9 @@ class Showing:
         segments.update(segmentation, wanted, kept)
 
     def _finish(self, result: Result, provenance: Mapping[str, str], parent: str | None) -> None:
-        """Do the steps that cannot fail: names, folders and provenance; remove obsolete lists."""
+        """Do the steps that cannot fail: names, folders and provenance; remove obsolete lists and tables."""
         volume, scene = self._volume, self._scene
+        changes.forget(scene, volume)
         lists = nodes.find_all(scene, volume, nodes.POINTS)
         folder = nodes.folder_of(scene, lists[0]) if lists else None
         for spare in lists[len(result.spine.vertebrae) :]:

@@ -1,4 +1,4 @@
-"""Fill the table node with the list of vertebrae, from the top of the image down."""
+"""Fill table nodes; that with the list of vertebrae goes from the top of the image down."""
 
 from __future__ import annotations
 
@@ -14,16 +14,21 @@ def fill(node: Any, spine: Spine) -> None:
     vertebrae = spine.vertebrae[::-1]
     names = sorted({name for vertebra in vertebrae for name in vertebra.measurements})
     columns = [
-        _texts("Level", [v.name for v in vertebrae]),
-        _numbers("Confidence", [v.confidence for v in vertebrae]),
-        _numbers(
+        texts("Level", [v.name for v in vertebrae]),
+        numbers("Confidence", [v.confidence for v in vertebrae]),
+        numbers(
             "Outline", [float("nan") if v.outline_confidence is None else v.outline_confidence for v in vertebrae]
         ),
-        _numbers("Height (mm)", [v.height_mm for v in vertebrae]),
-        _numbers("Depth (mm)", [v.depth_mm for v in vertebrae]),
-        *(_numbers(title(name), [v.measurements.get(name, float("nan")) for v in vertebrae]) for name in names),
-        _texts("Note", ["; ".join(v.flags) for v in vertebrae]),
+        numbers("Height (mm)", [v.height_mm for v in vertebrae]),
+        numbers("Depth (mm)", [v.depth_mm for v in vertebrae]),
+        *(numbers(title(name), [v.measurements.get(name, float("nan")) for v in vertebrae]) for name in names),
+        texts("Note", ["; ".join(v.flags) for v in vertebrae]),
     ]
+    write(node, columns)
+
+
+def write(node: Any, columns: list[Any]) -> None:
+    """Replace the content of a table node by columns with titles, not to be edited."""
     table = vtk.vtkTable()
     for column in columns:
         table.AddColumn(column)
@@ -42,7 +47,8 @@ def title(name: str) -> str:
     return f"{text} ({unit})" if unit else text
 
 
-def _texts(name: str, values: list[str]) -> Any:
+def texts(name: str, values: list[str]) -> Any:
+    """Return a column of texts."""
     column = vtk.vtkStringArray()
     column.SetName(name)
     for value in values:
@@ -50,7 +56,8 @@ def _texts(name: str, values: list[str]) -> Any:
     return column
 
 
-def _numbers(name: str, values: list[float]) -> Any:
+def numbers(name: str, values: list[float]) -> Any:
+    """Return a column of numbers, rounded to three decimals."""
     column = vtk.vtkDoubleArray()
     column.SetName(name)
     for value in values:

@@ -38,6 +38,11 @@ def no_result(state: SessionState) -> str:
     return no_volume(state) or ("" if state.result is not None else "Segment the spine first.")
 
 
+def no_comparison(comparison: object | None) -> str:
+    """Reason if the result was not compared with an earlier one."""
+    return "" if comparison is not None else "Compare with an earlier result first."
+
+
 def no_recount(state: SessionState) -> str:
     """Reason if the levels cannot be recounted."""
     reason = busy(state) or no_result(state)

@@ -17,6 +17,7 @@ from .state import Change, EditAnswer, MotionAnswer
 
 if TYPE_CHECKING:
     from ..scans.motion import Motion
+    from ..spine.change import Comparison
     from ..worker.exchange import Result
 
 
@@ -133,6 +134,24 @@ class Scene(Protocol):
         motion : str
             What was done about a motion of the patient; kept with the node.
         """
+
+    def patient(self, volume: str) -> str:
+        """Return the ID of the patient whose scan it is, or an empty text if it is not known."""
+
+    def stored_spine(self, volume: str) -> Spine:
+        """Return the vertebrae of the result of `volume`, without a label map.
+
+        Raises ValueError if there is none, or it is damaged.
+        """
+
+    def show_changes(self, volume: str, earlier: str | None, found: Comparison) -> None:
+        """Show the changes of `volume` since the result of the volume `earlier`, or of a folder (None), as a table.
+
+        It is removed when one of the two results changes.
+        """
+
+    def has_changes(self, volume: str) -> bool:
+        """Return True while that table is in the scene."""
 
     def has_box(self, volume: str) -> bool:
         """Return True if there is an S1 box."""

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,6 +32,10 @@ from .jobs import Jobs, Purpose
 from .ports import Face, Scene, SceneEvents, Worker
 from .s1_box import S1Box
 from .state import Can, Change, EditAnswer, Failure, MotionAnswer, Progress, SessionState, State
+
+if TYPE_CHECKING:
+    from ..compare import Record
+    from ..spine.change import Comparison
 
 _POLL_S = 0.02  # polling interval of `wait`
 
@@ -155,6 +159,14 @@ class Session:
         return self._corner_everywhere
 
     @property
+    def comparison(self) -> Comparison | None:
+        """What has changed since the result of `compare_with`, or None.
+
+        It is gone when one of the two results changes, or its table is removed from the scene.
+        """
+        return self._state.comparison if self.volume is not None and self._scene.has_changes(self.volume) else None
+
+    @property
     def log(self) -> str:
         """Versions, device, weights, the last command and the last lines of the worker's log, as one text."""
         worker_log = self._worker.log_tail()
@@ -251,6 +263,17 @@ class Session:
         """For `take_levels_to`."""
         against = why.busy(self._state), why.no_result(self._state)
         return can("Puts the segmentation and its levels onto another scan of the study.", *against)
+
+    @property
+    def can_compare(self) -> Can:
+        """For `compare_with`."""
+        against = why.busy(self._state), why.no_result(self._state)
+        return can("Shows what has changed since an earlier result of the same patient.", *against)
+
+    @property
+    def can_export_changes(self) -> Can:
+        """For `export_changes`."""
+        return can("Writes the changes as a table and a picture.", why.no_comparison(self.comparison))
 
     @property
     def can_place_box(self) -> Can:
@@ -481,6 +504,55 @@ class Session:
         self._jobs.say(f"{name!r} was made. {told}")
         self._tell(Change.PROGRESS)
         return name
+
+    def is_earlier_result(self, volume: str) -> bool:
+        """Return True if the result of a volume, by node ID, can be the earlier one in `compare_with`."""
+        return volume != self.volume and self._scene.has_result(volume)
+
+    def compare_with(self, earlier: str | Path) -> Comparison:
+        """Compare the result with an earlier one of the same patient, and show the changes as a table.
+
+        Parameters
+        ----------
+        earlier : str or Path
+            Node ID of a volume that has a result, or (Path) a result folder.
+
+        Raises
+        ------
+        ValueError
+            If there is no result, the earlier one is missing or the same, they are of two patients, or have no level
+            in common.
+        """
+        require(self.can_compare)
+        from ..compare import compare_records, record_of
+
+        volume = str(self.volume)
+        if earlier == volume:
+            raise ValueError("This is the scan itself; choose an earlier one.")
+        before = record_of(earlier) if isinstance(earlier, Path) else self._record(earlier)
+        found = compare_records(before, self._record(volume))
+        self._scene.show_changes(volume, None if isinstance(earlier, Path) else earlier, found)
+        self._set(comparison=found)
+        self._jobs.say(found.summary)
+        self._tell(Change.RESULT, Change.PROGRESS)
+        return found
+
+    def export_changes(self, folder: Path | str) -> tuple[Path, ...]:
+        """Write ``changes.csv`` and ``changes.png`` to a folder, both or none, and return their paths.
+
+        Raises
+        ------
+        ValueError
+            If there is no comparison, or the folder can't be written.
+        """
+        require(self.can_export_changes)
+        from ..compare import write_changes
+
+        assert self.comparison is not None
+        files = write_changes(self.comparison, folder)
+        self._jobs.say(f"The changes were written to {folder}.")
+        self._tell(Change.PROGRESS)
+        return files
 
     def show_3d(self, visible: bool = True) -> None:
         """Show or hide the surfaces in 3-D."""
@@ -754,6 +826,12 @@ class Session:
     def _kept(self) -> list[Result | None]:
         """Return all results that are shown, or that undo or a change of volume may show again."""
         return [r for state in (self._state, *self._shelf.values()) for r in (state.result, *state.earlier)]
+
+    def _record(self, volume: str) -> Record:
+        from ..compare import Record
+
+        scene = self._scene
+        return Record(scene.volume_name(volume), scene.stored_spine(volume), scene.patient(volume))
 
     def _vertebra(self, name: str) -> Vertebra:
         for vertebra in self.result.spine.vertebrae if self.result is not None else ():

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from ..spine.change import Comparison
     from ..worker.exchange import Result
 
 
@@ -28,7 +29,7 @@ class Change(str, Enum):
 
     STATE = "state"  # state, failure and every can_<command>
     PROGRESS = "progress"
-    RESULT = "result"  # rows, warnings, undo
+    RESULT = "result"  # rows, warnings, undo, comparison
     VOLUME = "volume"  # another volume, or none
     BOX = "box"  # the S1 box was made, removed, shown, hidden or moved
     PREVIEW = "preview"  # the sentence shown while the S1 box is dragged
@@ -96,6 +97,8 @@ class SessionState:
         Its result in the scene.
     earlier : tuple of Result
         Earlier results for undo, the latest last.
+    comparison : Comparison or None
+        What has changed since an earlier result, as long as the scene shows it.
     failure : Failure or None
         Why the last command failed.
     preview : str
@@ -109,6 +112,7 @@ class SessionState:
     volume: str | None = None
     result: Result | None = None
     earlier: tuple[Result, ...] = ()
+    comparison: Comparison | None = None
     failure: Failure | None = None
     preview: str = ""
     is_running: bool = False

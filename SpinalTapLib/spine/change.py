@@ -22,6 +22,18 @@ COMPARED = (
 )
 """Measurements that are compared (see `measurements`); disc and slip are those below the vertebra."""
 
+TITLES: Mapping[str, str] = {
+    "height_anterior_mm": "Anterior height",
+    "height_middle_mm": "Middle height",
+    "height_posterior_mm": "Posterior height",
+    "wedge_angle_deg": "Wedge angle",
+    "slip_mm": "Slip below",
+    "disc_height_anterior_mm": "Disc, anterior",
+    "disc_height_middle_mm": "Disc, middle",
+    "disc_height_posterior_mm": "Disc, posterior",
+}
+"""What a reader sees in place of the names."""
+
 HEIGHTS = COMPARED[:3]
 
 LIMITS: Mapping[str, float] = {
@@ -63,6 +75,16 @@ class Change:
     later: float
     limit: float
     is_sure: bool = True
+
+    @property
+    def title(self) -> str:
+        """The measurement in words."""
+        return TITLES[self.name]
+
+    @property
+    def unit(self) -> str:
+        """``"mm"`` or ``"°"``."""
+        return "mm" if self.name.endswith("_mm") else "°"
 
     @property
     def change(self) -> float:
@@ -112,16 +134,37 @@ class Comparison:
         New losses of height of 20 % or more, beyond the error of the method.
     notes : tuple of str
         Plain sentences: levels that only one result has, names that are not sure.
+    between : tuple of str
+        What the earlier and the later result are called.
     """
 
     changes: tuple[Change, ...]
     losses: tuple[HeightLoss, ...]
     notes: tuple[str, ...]
+    between: tuple[str, str] = ("the earlier result", "the later result")
 
     @property
     def levels(self) -> tuple[str, ...]:
         """The vertebrae that were compared, from the bottom up."""
         return tuple(dict.fromkeys(change.level for change in self.changes))
+
+    @property
+    def from_the_top(self) -> tuple[Change, ...]:
+        """The changes as on a sagittal image: the top vertebra first, each in the order of `COMPARED`."""
+        return tuple(change for level in self.levels[::-1] for change in self.changes if change.level == level)
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The losses of height, then the notes."""
+        return (*(loss.sentence for loss in self.losses), *self.notes)
+
+    @property
+    def summary(self) -> str:
+        """How many measurements have changed beyond the error, as one or two sentences."""
+        beyond = sum(change.is_beyond_error for change in self.changes)
+        unsure = sum(not change.is_sure for change in self.changes)
+        text = f"{beyond or 'None'} of {len(self.changes)} measurements changed by more than the measurement error."
+        return f"{text} {unsure} can't be judged: corners were cut off or estimated." if unsure else text
 
 
 def compare(earlier: Spine, later: Spine) -> Comparison:

@@ -30,6 +30,11 @@ LEAST_AREA = 0.15
 """Least area of a cut, over the block's own area seen from above, that counts as shown."""
 MIDDLE = (0.4, 0.6)
 """Part of a body's height that is called neither its lower nor its upper half."""
+DENS_HEIGHT, DENS_DEPTH = 0.85, 0.6
+"""Height and depth of the dens above the body of C2, over the depth of that body (some 13 and 9 of 16 mm)."""
+THICKEST_DISC = 0.8
+"""Height of the space between two bodies, over the height of the taller one, above which it is no single disc; that
+of the thickest discs is half of it (L4-L5, C2-C3)."""
 
 _REACH_MM = 3.0  # distance from the plane at which a sample point no longer counts; the samples are no further apart
 _UP, _BACK, _SIDE = 12, 9, 5  # sample points of a block along its height, depth and width
@@ -94,7 +99,7 @@ class Shown:
     is_disc : bool
         Whether it is the disc between the two `levels`.
     part : str
-        ``"upper half"``, ``"lower half"``, or an empty text for the middle of a body and everything else.
+        ``"upper half"``, ``"lower half"``, ``"dens"``, or an empty text for the middle of a body and everything else.
     point_lps_mm : ndarray, shape (3,)
         The middle of what is shown, LPS, mm.
     nearest_disc : str
@@ -134,11 +139,12 @@ class Shown:
 
 @dataclass(frozen=True)
 class _Block:
-    """A body or a disc: its names from the bottom up (None: not known), its corners (4, 3), and its words."""
+    """A body, a disc or the dens: its names from the bottom up (None: not known), its corners (4, 3), and its words."""
 
     levels: tuple[str | None, ...]
     corners: np.ndarray
     words: str
+    is_dens: bool = False
 
     @property
     def is_disc(self) -> bool:
@@ -235,8 +241,10 @@ class LevelMap:
         blocks = [self._blocks[i] for i in chosen]
         is_disc = len(blocks) == 1 and blocks[0].is_disc
         part = "" if is_disc or MIDDLE[0] <= share <= MIDDLE[1] else ("upper" if share > 0.5 else "lower") + " half"
+        if blocks[-1].is_dens:
+            part = "dens"
         return Shown(
-            levels=tuple(str(name) for block in blocks for name in block.levels),
+            levels=tuple(dict.fromkeys(str(name) for block in blocks for name in block.levels)),
             is_disc=is_disc,
             part=part,
             point_lps_mm=middle,
@@ -289,12 +297,14 @@ def _blocks_of(spine: Spine) -> list[_Block]:
     below: Vertebra | None = None
     for vertebra in spine.vertebrae:
         words, corners = word_of(vertebra, spine), _without_hollows(vertebra)
-        if below is not None and _has_disc(vertebra):
+        if below is not None and _has_disc(below, vertebra):
             gap = np.array([*corners[[3, 2]], *blocks[-1].corners[[1, 0]]])
             least = max(words, blocks[-1].words, key=WORDS.index)
             blocks.append(_Block((below.level, vertebra.level), gap, least))
         blocks.append(_Block((vertebra.level,), corners, words))
         below = vertebra
+    if below is not None and below.level == "C2":
+        blocks.append(_Block(("C2",), _dens(below), blocks[-1].words, is_dens=True))
     return [block for block in blocks if np.isfinite(block.corners).all()]
 
 
@@ -304,9 +314,19 @@ def _without_hollows(vertebra: Vertebra) -> np.ndarray:
     return np.asarray(vertebra.corners_lps_mm, float) + inwards[:, None] * vertebra.up
 
 
-def _has_disc(vertebra: Vertebra) -> bool:
-    """Return whether the space below a vertebra is a single disc."""
-    return vertebra.level != "C1" and Note.MISSING_BELOW not in vertebra.flags
+def _dens(axis: Vertebra) -> np.ndarray:
+    """Return the corners of the dens, shape (4, 3), upon the middle of the body of C2."""
+    front, behind = np.asarray(axis.corners_lps_mm[:2], float)
+    side, height = (behind - front) * DENS_DEPTH / 2, DENS_HEIGHT * axis.depth_mm * axis.up
+    foot = (front + behind) / 2
+    return np.array([foot - side + height, foot + side + height, foot + side, foot - side])
+
+
+def _has_disc(below: Vertebra, vertebra: Vertebra) -> bool:
+    """Return whether the space between two vertebrae is a single disc."""
+    space = np.linalg.norm(vertebra.corners_lps_mm[2:].mean(0) - below.corners_lps_mm[:2].mean(0))
+    too_thick = space > THICKEST_DISC * max(below.height_mm, vertebra.height_mm)
+    return vertebra.level != "C1" and Note.MISSING_BELOW not in vertebra.flags and not too_thick
 
 
 def _directions(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

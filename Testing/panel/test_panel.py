@@ -28,7 +28,8 @@ def test_without_a_scan_everything_that_needs_one_is_disabled_and_says_why(desk)
         assert button.toolTip.startswith("Choose a scan first."), name
     assert desk.ui.statusLabel.text == "Choose a scan first."
     assert desk.ui.sampleButton.visible
-    for name in ("resultsGroup", "exportGroup", "cancelButton", "progressBar", "warningFrame", "setupSection"):
+    for name in ("resultsGroup", "exportGroup", "changesGroup", "cancelButton", "progressBar", "warningFrame",
+                 "setupSection"):  # fmt: skip
         assert not getattr(desk.ui, name).visible, name
 
 
@@ -305,7 +306,8 @@ BUTTONS = {
     "resetBoxButton": "can_put_box_on_s1", "shiftUpButton": "can_shift_up", "shiftDownButton": "can_shift_down",
     "pinButton": "can_pin_level", "editButton": "can_drop_vertebra", "undoButton": "can_undo",
     "show3DCheckBox": "can_show_3d", "exportButton": "can_export", "otherCountButton": "can_take_alternative",
-    "takeLevelsButton": "can_take_levels",
+    "takeLevelsButton": "can_take_levels", "compareButton": "can_compare",
+    "exportChangesButton": "can_export_changes",
 }  # fmt: skip
 
 

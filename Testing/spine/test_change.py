@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
+from paths import ROOT
 from spines_by_hand import column, spine_of
 
-from SpinalTapLib.spine.change import COMPARED, LIMITS, compare
+from SpinalTapLib.spine.change import COMPARED, LIMITS, TITLES, compare
 from SpinalTapLib.spine.measurements import measure_spine
 from SpinalTapLib.spine.notes import Note
 
@@ -34,6 +36,15 @@ def test_two_results_of_the_same_spine_are_within_the_error():
     assert found.levels == NAMES and not found.losses and not found.notes
     assert {change.verdict for change in found.changes} == {"within the error"}
     assert all(LIMITS[name] > 0 for name in COMPARED)
+    assert found.summary == f"None of {len(found.changes)} measurements changed by more than the measurement error."
+
+
+def test_the_document_has_the_limits_of_the_program():
+    text = (ROOT / "docs" / "study.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([^|]+) \| ([\d.]+) (?:mm|degrees) \| ([\d.]+) (?:mm|degrees) \|$", text, re.MULTILINE)
+    said = {name: (float(deviation), float(limit)) for name, deviation, limit in rows}
+    assert {title: limit for title, (_, limit) in said.items()} == {TITLES[name]: LIMITS[name] for name in COMPARED}
+    assert all(limit == pytest.approx(1.96 * 2**0.5 * deviation, abs=0.15) for deviation, limit in said.values())
 
 
 def test_a_new_loss_of_height_has_its_amount_and_grade():
@@ -41,6 +52,8 @@ def test_a_new_loss_of_height_has_its_amount_and_grade():
     (loss,) = found.losses
     assert (loss.level, loss.place, loss.severity) == ("L3", "anterior", "moderate")
     assert loss.percent == pytest.approx(100 * 8 / 26)
+    assert found.between == ("the earlier result", "the later result") and found.sentences == (loss.sentence,)
+    assert {c.level for c in found.from_the_top[:5]} == {"L2"} and len(found.from_the_top) == len(found.changes)
     assert "L3 has lost 31 % of its anterior height" in loss.sentence
     beyond = {(change.level, change.name) for change in found.changes if change.is_beyond_error}
     assert ("L3", "height_anterior_mm") in beyond and ("L3", "wedge_angle_deg") in beyond
@@ -65,7 +78,9 @@ def test_estimated_corners_are_compared_but_not_judged():
     spine = measured()
     cut = replace(spine, vertebrae=(replace(spine.vertebrae[0], flags=(Note.CUT,)), *spine.vertebrae[1:]))
     found = compare(spine, cut)
-    assert {c.verdict for c in found.changes if c.level == "S1"} == {"not sure"}
+    unsure = [c for c in found.changes if c.level == "S1"]
+    assert {c.verdict for c in unsure} == {"not sure"}
+    assert found.summary.endswith(f"method. {len(unsure)} can't be judged: corners were cut off or estimated.")
 
 
 def test_results_without_a_common_level_are_refused():

@@ -80,6 +80,23 @@ def test_a_gap_of_the_count_and_a_vertebra_without_a_level_show_nothing():
     assert level_at(spine_of(unnamed), axial(36)).text == "L5"
 
 
+def test_the_dens_belongs_to_c2_unless_c1_is_there():
+    spine = spine_of(column(("C3", "C2"), pitch=20, height=14, depth=16))  # the body of C2 reaches from z = 13 to 27
+    texts = [level_at(spine, axial(z)).text for z in (20, 25, 33, 38)]
+    assert texts == ["C2", "C2, upper half", "C2, dens", "C2, dens"]
+    assert level_at(spine, axial(45)) is None
+    assert level_at(spine, Plane(np.zeros(3), np.eye(3)[0])).text == "C2 to C3"
+    assert level_at(spine, np.array([0, 0, 33.0])).text == "C2, dens"
+    above = spine_of(column(("C3", "C2", "C1"), pitch=20, height=14, depth=16))
+    assert level_at(above, axial(40)).text == "C1" and level_at(above, axial(30)) is None
+
+
+def test_a_space_as_high_as_a_body_is_no_disc():
+    for apart, text in ((26 + 18, "L4-L5 disc"), (26 + 24, None)):
+        shown = level_at(spine_of(column(("L5", "L4"), pitch=apart)), axial(apart / 2))
+        assert (shown and shown.text) == text
+
+
 def test_the_corner_says_where_a_level_is_not_sure():
     doubtful = vertebra("L4", BOXES[2].corners_lps_mm, confidence=0.5)
     spine = spine_of((BOXES[1], doubtful))

@@ -53,6 +53,7 @@ class FakeSession:
         self.is_shown_3d = False
         self.corner_levels = True
         self.corner_everywhere = False
+        self.comparison = None
         self.new_box_is_there = False
         self.log = "SpinalTap 0.1.0\nPython 3.11"
         self.calls = []
@@ -205,6 +206,15 @@ class FakeSession:
     def take_levels_to(self, other, follow_motion=None):
         self.calls.append(("take_levels_to", other))
         return f"levels on {other}"
+
+    def is_earlier_result(self, volume):
+        return volume != self.volume
+
+    def compare_with(self, earlier):
+        self.calls.append(("compare_with", earlier))
+
+    def export_changes(self, folder):
+        self.calls.append(("export_changes", folder))
 
     def level_at(self, place):
         """Nothing is known."""

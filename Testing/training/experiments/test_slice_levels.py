@@ -32,6 +32,9 @@ def test_names_of_the_true_levels_are_right_and_shifted_ones_far_off():
     phantom = axial_phantom()
     right = score_axial(LevelMap(spine_of(column(NAMES))), phantom)
     assert right.slices == right.right == right.largest > 18
+    thick = score_axial(LevelMap(spine_of(column(NAMES))), phantom, 3)
+    assert abs(3 * thick.slices - right.slices) <= 4
+    assert thick.right == thick.slices - 1 and thick.empty == 1  # the lowest slice shows little of S1
     shifted = score_axial(LevelMap(spine_of(column(("L5", "L4", "L3")))), phantom)
     assert shifted.right == 0 and shifted.far == shifted.slices
     assert score_axial(LevelMap(spine_of(())), phantom).empty == right.slices
