@@ -29,7 +29,8 @@ ARCHES_UNKNOWN = (
 )
 
 ARCHES_NARROW = (
-    "The slices do not reach the sides of most vertebrae, so their transverse processes end at the edge of the scan."
+    "The slices do not reach the sides of most vertebrae: transverse processes end at the edge of the scan, and arches "
+    "may not be joined to their bodies."
 )
 
 

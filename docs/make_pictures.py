@@ -4,8 +4,8 @@
 
 Needs the test environment (``make test`` makes it) and the weights. The panel is drawn by the stand-in for Slicer's Qt
 side (`Testing/support/pythonqt`), the views by Slicer's own displayable managers, offscreen. In 3D Slicer,
-the frames around them look different. Only the two reports of real scans show people; they are drawn where `SPINALTAP_DATA`
-names the folder of development data.
+the frames around them look different. Only the two reports of real scans show people; they are drawn where
+`SPINALTAP_DATA` names the folder of development data.
 """
 
 from __future__ import annotations

@@ -95,7 +95,13 @@ def separate_arches(
     contact_mm2 = _contacts(np.where(share > 0.5, owner, -1), len(found), working.spacing_mm)
     heights = [height(np.median([m.corners for m in c.members], axis=0)) for c in candidates]
     merged = _merged(contact_mm2 / np.square(np.array(heights) * working.spacing_mm[1])[:, None])
-    return tuple(replace(a, flags=(*a.flags, Note.ARCH_MERGED)) if merged[j] else a for j, a in enumerate(found))
+    at_sides = np.unique(owner[[0, -1]][share[[0, -1]] > 0.5])
+    narrow = np.count_nonzero(at_sides >= 0) > sum(arch.solid is not None for arch in found) / 2
+    said_once = {Note.ARCH_APART} if narrow else set()  # the stack ends before the pedicles: one warning tells of all
+    return tuple(
+        replace(a, flags=(*(f for f in a.flags if f not in said_once), *([Note.ARCH_MERGED] if merged[j] else [])))
+        for j, a in enumerate(found)
+    )
 
 
 def _merged(contact: np.ndarray) -> np.ndarray:

@@ -164,7 +164,7 @@ def test_a_single_slice_gives_bodies_and_what_it_shows_of_the_arches():
     )
     bodies = segmented(one)
     assert np.unique(bodies.label_map(VALUES)).tolist() == [0, 22, 23, 24, 322, 323, 324]
-    assert arch_notes(bodies) == [{Note.ARCH_APART}] * 3
+    assert arch_notes(bodies) == [set()] * 3, "one warning tells that the pedicles are not in view"
 
 
 def test_arches_that_reach_the_first_or_last_slice_are_mentioned_once():
