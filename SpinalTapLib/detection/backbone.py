@@ -27,6 +27,10 @@ LEAST_STEP = (0.75, 0.95)
 MISSING_COST = 0.4
 """Cost of each body that a step skips."""
 
+LONG_STEP = 1.55
+"""A step this many times as long as both steps beside it skips a body: thoracic bodies are so close to one another that
+two steps of theirs may be no longer than one usual step and a half."""
+
 FREE_SIZE_RATIO = 1.6
 """Ratio of the sizes (square root of the area) of neighbours up to which there is no cost."""
 
@@ -60,6 +64,16 @@ class FollowedBodies:
 def missing_between(bodies: FollowedBodies) -> np.ndarray:
     """Return the number of bodies that fit between each pair, (n, n), rounded; meaningful for actual steps only."""
     return np.maximum(np.rint(_ratios(bodies) / USUAL_STEP) - 1, 0)
+
+
+def gaps_on(way: np.ndarray, bodies: FollowedBodies) -> np.ndarray:
+    """Return whether each step of a path, from the bottom up, skips a body, (len(way) - 1,)."""
+    low, high = way[:-1], way[1:]
+    lengths = np.linalg.norm(bodies.centroids[high] - bodies.centroids[low], axis=1)
+    gaps = missing_between(bodies)[low, high] > 0
+    if len(lengths) > 2:
+        gaps[1:-1] |= lengths[1:-1] > LONG_STEP * np.maximum(lengths[:-2], lengths[2:])
+    return gaps
 
 
 def step_costs(bodies: FollowedBodies) -> np.ndarray:

@@ -10,7 +10,7 @@ from ..scans.volume import SagittalVolume
 from ..spine import quadrilaterals as quads
 from ..spine.notes import Note
 from ..spine.vertebra import CORNERS
-from .backbone import FollowedBodies, backbone, missing_between
+from .backbone import FollowedBodies, backbone, gaps_on
 from .chains import Outlines, follow
 from .part_maps import Candidate, Detections, SliceVertebra
 
@@ -86,8 +86,7 @@ def link(detections: Detections) -> tuple[Candidate, ...]:
     fits = [_fit(members, outlines, drifts, chain) for chain in chains]
     bodies = _bodies(fits)
     way = _without_narrow_ends(backbone(bodies), [_is_wide(f, working) for f in fits])
-    missing = missing_between(bodies)
-    gaps = [False, *(bool(missing[i, j]) for i, j in zip(way, way[1:]))]
+    gaps = [False, *gaps_on(way, bodies).tolist()]
     return tuple(_candidate(fits[i], detections, gap) for i, gap in zip(way, gaps))
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from SpinalTapLib.detection.backbone import MISSING_COST, FollowedBodies, backbone, missing_between, step_costs
+from SpinalTapLib.detection.backbone import MISSING_COST, FollowedBodies, backbone, gaps_on, missing_between, step_costs
 
 
 def bodies_at(centroids: np.ndarray, height: float = 20.0, depth: float = 28.0, score: float = 0.8) -> FollowedBodies:
@@ -59,6 +59,20 @@ def test_a_missed_body_leaves_a_gap_that_is_counted() -> None:
     way = backbone(spine)
     assert way.tolist() == list(range(6))
     assert [missing_between(spine)[i, j] for i, j in zip(way, way[1:])] == [0, 0, 2, 0, 0]
+
+
+def test_a_step_much_longer_than_those_beside_it_skips_a_body() -> None:
+    rows = np.array([200, 178, 156, 134, 90, 68, 46])  # 22 mm apart and high; one is missing at 112
+    way = np.arange(len(rows))
+
+    def placed(rows: np.ndarray) -> FollowedBodies:
+        centroids = np.column_stack((0 * rows, rows, 50 + 0 * rows)).astype(float)
+        return with_more(bodies_at(centroids), heights=np.full(len(rows), 22.0))
+
+    assert missing_between(placed(rows))[3, 4] == 0, "44 mm alone could be one step"
+    assert gaps_on(way, placed(rows)).tolist() == [False, False, False, True, False, False]
+    assert not gaps_on(way, placed(rows + 10 * (way > 3))).any(), "a high disc is no gap"
+    assert gaps_on(way[:1], placed(rows)).tolist() == []
 
 
 def test_a_weak_body_is_taken_to_fill_a_gap_but_not_to_make_an_end() -> None:
