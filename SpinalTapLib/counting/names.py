@@ -37,7 +37,7 @@ FALSE_PLACE = 0.004
 """Odds that a place of the column is no vertebra, before it was looked at."""
 
 MISSED, MISSED_AGAIN = 0.01, 0.4
-"""Odds that a vertebra was missed between two places, and that another one was beside it."""
+"""Share of steps between two places at which a vertebra was missed, and odds that another one was beside it."""
 
 IN_A_GAP = 0.9
 """How often a vertebra was missed where linking saw room for one."""
@@ -229,9 +229,8 @@ class _Chain:
         missed = np.arange(MOST_MISSED + 1)
         off = self._distances[low, high] - STEP_SIZES * (missed + 1)
         off[0] = max(off[0], 0.0)  # collapsed discs bring neighbours close
-        odds = np.where(missed > 0, np.log(MISSED) + (missed - 1) * np.log(MISSED_AGAIN), 0.0)
-        if high in self._gaps and high - low == 1:
-            odds += np.log(np.where(missed > 0, IN_A_GAP, 1 - IN_A_GAP))
+        share = IN_A_GAP if high in self._gaps and high - low == 1 else MISSED
+        odds = np.where(missed > 0, np.log(share) + (missed - 1) * np.log(MISSED_AGAIN), np.log(1 - share))
         odds -= 0.5 * (off / (STEP_SD + STEP_SD_MISSED * missed)) ** 2
         out = np.append(odds, -np.inf)[self._missed]
         out[0, 0] = np.log(SACRUM_AGAIN)
