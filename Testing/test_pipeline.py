@@ -29,7 +29,7 @@ def box_on(vertebra, level):
 
 def test_a_lumbar_spine_is_named_from_s1_upwards(block_spine):
     spine, _ = block_spine()
-    answer = segment_spine(spine.volume())
+    answer = segment_spine(spine.volume(), options=Options(structures="bodies"))
     assert [v.level for v in answer.vertebrae] == ["S1", "L5", "L4", "L3", "L2", "L1"]
     assert answer.anchor == "S1"
     assert answer.warnings == ()
@@ -128,7 +128,8 @@ def test_a_cancel_ends_the_run_wherever_it_comes(block_spine, calls):
 
 def test_warnings_of_the_scan_come_first(block_spine):
     spine, _ = block_spine(s1=False)
-    answer = segment_spine(replace(spine.volume(), warnings=("The scan is odd.",)))
+    scan = replace(spine.volume(), warnings=("The scan is odd.",))
+    answer = segment_spine(scan, options=Options(structures="bodies"))
     assert answer.warnings[0] == "The scan is odd." and len(answer.warnings) == 2
 
 

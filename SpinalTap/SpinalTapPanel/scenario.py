@@ -26,7 +26,8 @@ class Scenario:
             levels = [row.level for row in session.rows]
             self.assertEqual(levels[-3:], ["L4", "L5", "S1"])
             segmentation = self.only("vtkMRMLSegmentationNode").GetSegmentation()
-            self.assertEqual(segmentation.GetNumberOfSegments(), len(levels))
+            names = [segmentation.GetNthSegment(i).GetName() for i in range(segmentation.GetNumberOfSegments())]
+            self.assertEqual([name for name in names if not name.startswith("Arch of")], levels[::-1])
             self.assertEqual(self.count("vtkMRMLMarkupsFiducialNode"), len(levels))
             self.assertEqual(self.only("vtkMRMLTableNode").GetNumberOfRows(), len(levels))
 
@@ -47,7 +48,7 @@ class Scenario:
     def exportSurfaces(self, session):
         with tempfile.TemporaryDirectory() as folder:
             files = session.export(folder)
-            self.assertEqual(len(files), len(session.rows))
+            self.assertTrue({row.level for row in session.rows} <= {file.stem for file in files})
             self.assertTrue(all(file.suffix == ".stl" and file.stat().st_size > 1000 for file in files))
 
     def count(self, className):

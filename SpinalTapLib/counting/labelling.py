@@ -206,9 +206,11 @@ class _Column:
         return place.candidate is not None and Note.CUT in self.candidates[place.candidate].flags
 
     def _is_gap(self, places: Sequence[Place], i: int) -> bool:
-        """Whether linking saw room for a vertebra below a place, and the ladder has put none there."""
+        """Whether linking saw a vertebra or room for one below a place, and the ladder has put none there."""
         above, below = places[i].candidate, places[i - 1].candidate
-        if above is None or below is None or Note.MISSING_BELOW not in self.candidates[above].flags:
+        if above is None or below is None:
+            return False
+        if above - below == 1 and Note.MISSING_BELOW not in self.candidates[above].flags:
             return False
         centres = np.array([self.candidates[below].centroid_lps_mm, self.candidates[above].centroid_lps_mm])
         return not any(place_of(centres, point) == 1 for point in self._dropped)

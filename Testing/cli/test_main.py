@@ -80,7 +80,6 @@ def test_bad_input_is_one_sentence_exit_2_and_no_file(name, tmp_path, capsys):
         (["phantom", "--output", "o", "--slice-mm", "20"], "20"),
         (["train", "--output", "o", "--config", "no_such_recipe"], "no_such_recipe"),
         (["train", "--output", "o", "--config", "tiny", "--steps", "0"], "steps"),
-        (["train", "--output", "o", "--config", "ladder", "--resume", "x"], "--resume"),
         (["train", "--output", "o", "--config", "ladder", "--seed", "-1"], "'seed' must be zero or more; got -1"),
         (["evaluate"], "REFERENCES"),
         (["evaluate", "one_folder"], "PREDICTIONS"),

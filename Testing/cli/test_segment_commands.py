@@ -22,7 +22,7 @@ def test_segment_writes_the_files_of_the_contract(result):
 
 def test_segment_shows_results_on_stdout_and_progress_on_stderr(scan, tmp_path, block_spine, capsys):
     block_spine(**BLOCKS)
-    assert main(["segment", str(scan), "--output", str(tmp_path / "out")]) == 0
+    assert main(["segment", str(scan), "--output", str(tmp_path / "out"), "--structures", "bodies"]) == 0
     out, err = capsys.readouterr()
     assert [line.split()[0] for line in lines(out)] == ["level", "L4", "L5", "S1", "3", "Results:"]
     assert "3 vertebrae, L4 to S1. Counted from S1: 99 %." in out
@@ -109,7 +109,8 @@ def test_weights_without_arches_say_so(scan, tmp_path, block_spine, capsys):
 
 def test_warnings_are_plain_sentences_on_stderr(scan, tmp_path, block_spine, capsys):
     block_spine(**BLOCKS, s1=False)
-    assert main(["segment", str(scan), "--output", str(tmp_path / "out"), "--quiet"]) == 0
+    options = ["--structures", "bodies", "--quiet"]
+    assert main(["segment", str(scan), "--output", str(tmp_path / "out"), *options]) == 0
     (line,) = lines(capsys.readouterr().err)
     assert re.match(r"Warning: Too little of the sacrum or of the upper neck is in view.*\.$", line)
 

@@ -218,7 +218,7 @@ def test_choices_are_those_of_the_pipeline():
     assert {"device", "steps", "structures", "method"} <= names
     defaults = Options()
     assert (Device(defaults.device), Structures(defaults.structures), Method(defaults.method)) == (
-        Device.AUTO, Structures.BODIES, Method.FUSED,
+        Device.AUTO, Structures.VERTEBRAE, Method.FUSED,
     )  # fmt: skip
 
 

@@ -79,7 +79,7 @@ class TestExport:
         self, segmented, tmp_path, monkeypatch, folder
     ):
         monkeypatch.chdir(tmp_path)
-        with pytest.raises(ValueError, match="Choose the folder"):
+        with pytest.raises(ValueError, match="Choose a folder"):
             segmented[0].export(folder)
         assert not list(tmp_path.iterdir())
 
