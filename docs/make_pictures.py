@@ -37,7 +37,7 @@ VIEW_PX = (760, 760)
 LONGEST_RUN_S = 900
 RUNGS_SEED = 90000  # as `spinaltap experiment poster --rungs`
 REAL_SCANS = {  # below SPINALTAP_DATA; licences and sources are named in the README
-    "real-stack.png": "spider_3d/050_image.nii.gz",
+    "real-stack.png": "spider_3d/011_image.nii.gz",
     "real-lumbar.png": "sct/t2_lumbar.nii.gz",
 }
 CLOSER = 1.55  # a spine is slim: the sphere that the camera is fitted to leaves room beside it
