@@ -101,6 +101,18 @@ def test_25_vertebrae_have_a_t13_and_23_no_t12():
     assert names.best[5:7] == ("L1", "T11") and names.best[-1] == "C2" and not names.missed
 
 
+def test_a_missed_thoracic_vertebra_is_no_reason_to_leave_t12_out():
+    levels_seen = [*range(11), *range(12, 24)]  # T7 was not found
+    evidence = np.zeros((23, N_CLASSES))
+    for ends in ([0, 1, 2, 3, 4, 5], [20, 21, 22]):  # the ends of the spine are known, its middle looks alike
+        evidence[ends] = _seen(*(levels_seen[i] for i in ends))
+    at = 0.82 * np.array(levels_seen)
+    at[11:] -= 0.3  # short steps: the gap is hardly longer than one and a half
+    plain, gap = name_column(evidence, _apart(list(at))), name_column(evidence, _apart(list(at)), gaps=[11])
+    assert gap.best[6:12] == ("T12", "T11", "T10", "T9", "T8", "T6") and gap.missed == {11: 1}
+    assert gap.posterior[6]["T12"] > 0.8 > plain.posterior[6]["T12"]
+
+
 def test_two_readings_of_one_picture_are_told_with_their_odds():
     evidence = np.logaddexp(_seen(S1, 1, 2, sure=9.0), _seen(SACRUM, S1, 1, sure=9.0) + np.log(LOWEST["S1"] / 2) / 3)
     names = name_column(evidence, _apart(3))
