@@ -1,9 +1,11 @@
-"""Learning-rate schedule, moving average of the weights, and batch-norm statistics for the averaged weights."""
+"""Clock and learning rate of a run, moving average of its weights, and their batch-norm statistics."""
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -12,6 +14,19 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from .config import TrainConfig
 from .tiles.tiles import Tiles
+
+
+@dataclass
+class Clock:
+    """Wall-clock minutes spent on a run, earlier parts of the run included."""
+
+    earlier_minutes: float = 0.0
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def minutes(self) -> float:
+        """The minutes up to now."""
+        return self.earlier_minutes + (time.monotonic() - self.began) / 60
 
 
 class Limits(Protocol):

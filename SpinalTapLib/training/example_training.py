@@ -22,7 +22,7 @@ from ..detection.device import arithmetic
 from ..detection.weights import save_network
 from ..files.atomic import write_whole
 from ..progress import Cancelled, CancelledCallback, ProgressCallback
-from .averaging import Average, progress_of
+from .averaging import Average, Clock, progress_of
 from .settings import check
 
 Scene = TypeVar("Scene")
@@ -238,18 +238,12 @@ class _Run:
             self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
         self.amp_dtype = arithmetic(config.precision, "cpu")
-        self.step, self.part, self.earlier_minutes = 0, 0, 0.0
-        self.began = time.monotonic()
-
-    @property
-    def minutes(self) -> float:
-        """Wall-clock minutes spent, earlier parts of the run included."""
-        return self.earlier_minutes + (time.monotonic() - self.began) / 60
+        self.step, self.part, self.clock = 0, 0, Clock()
 
     @property
     def done(self) -> float:
         """Fraction of the run that is done, 0-1."""
-        return progress_of(self.step, self.minutes, self.config)
+        return progress_of(self.step, self.clock.minutes, self.config)
 
     def learn(self, batch: tuple[torch.Tensor, ...], done: float) -> str:
         """Take one optimiser step and return the line that tells of its loss."""
@@ -269,7 +263,7 @@ class _Run:
     def keep(self, checkpoint: Path) -> None:
         """Write the checkpoint."""
         state = {
-            "step": self.step, "minutes": self.minutes, "part": self.part + 1,
+            "step": self.step, "minutes": self.clock.minutes, "part": self.part + 1,
             "network": self.network.state_dict(), "average": self.average.network.state_dict(),
             "optimiser": self.optimiser.state_dict(), "tallies": self.lesson.tallies,
             "config": json.dumps(dataclasses.asdict(self.config)),
@@ -290,7 +284,7 @@ class _Run:
             for name, tally in self.lesson.tallies.items():
                 tally.copy_(state["tallies"][name])
             self.step, self.part = int(state["step"]), int(state["part"])
-            self.earlier_minutes = float(state["minutes"])
+            self.clock = Clock(float(state["minutes"]))
         except OSError as error:
             raise ValueError(f"Cannot resume from {file}: {error.strerror}.") from error
         except Exception as error:  # torch raises half a dozen kinds for a file that it did not write
@@ -301,7 +295,7 @@ class _Run:
         return {
             "steps": self.step,
             "examples": self.step * self.config.batch,
-            "minutes": round(self.minutes, 1),
+            "minutes": round(self.clock.minutes, 1),
             "hardware": f"{torch.get_num_threads()} threads of {platform.machine()}",
             "torch": torch.__version__,
             "seed": self.config.seed,

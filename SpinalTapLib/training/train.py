@@ -22,7 +22,7 @@ from ..files.atomic import write_whole
 from ..machine import processor_count
 from ..progress import Cancelled, CancelledCallback, ProgressCallback
 from ..spine.structures import N_STRUCTURES
-from .averaging import Average, learning_rate, progress_of, recalibrate
+from .averaging import Average, Clock, learning_rate, progress_of, recalibrate
 from .checkpoint import CHECKPOINT_NAME, Checkpoint, read_checkpoint, write_checkpoint
 from .config import TrainConfig
 from .losses import part_losses
@@ -51,20 +51,14 @@ class _Run:
     average: Average
     optimiser: torch.optim.Optimizer
     step: int = 0
-    earlier_minutes: float = 0.0
     stream: int = 0
     tiles: int = 0
-    began: float = field(default_factory=time.monotonic)
-
-    @property
-    def minutes(self) -> float:
-        """Wall-clock minutes spent, earlier parts of the run included."""
-        return self.earlier_minutes + (time.monotonic() - self.began) / 60
+    clock: Clock = field(default_factory=Clock)
 
     @property
     def progress(self) -> float:
         """Fraction of the run that is done, 0-1."""
-        return progress_of(self.step, self.minutes, self.config)
+        return progress_of(self.step, self.clock.minutes, self.config)
 
 
 def train(
@@ -192,7 +186,7 @@ def _restore(run: _Run, checkpoint: Checkpoint) -> None:
     run.network.load_state_dict(checkpoint.network)
     run.average.network.load_state_dict(checkpoint.average)
     run.optimiser.load_state_dict(checkpoint.optimiser)
-    run.step, run.earlier_minutes, run.stream = checkpoint.step, checkpoint.minutes, checkpoint.streams
+    run.step, run.clock, run.stream = checkpoint.step, Clock(checkpoint.minutes), checkpoint.streams
     run.tiles = checkpoint.tiles_seen
 
 
@@ -250,7 +244,7 @@ def _report(run: _Run, sums: LossSums, folder: Path, progress: ProgressCallback 
         )
     line = {
         "step": run.step,
-        "minutes": round(run.minutes, 3),
+        "minutes": round(run.clock.minutes, 3),
         "learning_rate": run.optimiser.param_groups[0]["lr"],
         "seconds_a_step": round(seconds, 4),
         **{name: round(value, 5) for name, value in means.items()},
@@ -264,7 +258,7 @@ def _keep(run: _Run, folder: Path) -> None:
     """Write a checkpoint; if that fails, log a warning and continue with the previous checkpoint in place."""
     checkpoint = Checkpoint(
         run.step,
-        run.minutes,
+        run.clock.minutes,
         run.stream + 1,
         run.network.arguments,
         run.network.state_dict(),
@@ -299,7 +293,7 @@ def _card(run: _Run, extra: Extra | None, validation: Validation | None) -> dict
         "trained_on": f"synthetic spines {extra.words if extra else 'only'} (SpinalTapLib.training)",
         "steps": run.step,
         "tiles": run.tiles,
-        "minutes": round(run.minutes, 1),
+        "minutes": round(run.clock.minutes, 1),
         "hardware": f"{describe(run.device.type)}, {processor_count()} cores of {platform.machine()}",
         "torch": torch.__version__,
         "seed": run.config.seed,
