@@ -52,7 +52,9 @@ class _Gap:
 def disc_outlines(
     probabilities: np.ndarray, candidates: Sequence[Linked], spacing_mm: np.ndarray
 ) -> tuple[Outline | None, ...]:
-    """Assign the mask's discs to the gaps between neighbouring vertebrae.
+    """Assign the mask's discs to the vertebrae below them.
+
+    The highest vertebra has a disc above it, too, although the next vertebra is cut by the edge of the image.
 
     Parameters
     ----------
@@ -66,11 +68,12 @@ def disc_outlines(
     Returns
     -------
     tuple of Outline or None
-        One for each gap, from the bottom up (one fewer than candidates); None if the mask shows no disc, or if a
-        vertebra is missing between the neighbours.
+        The disc above each candidate, from the bottom up; None if the mask shows no disc, or if a vertebra is missing
+        between the neighbours.
     """
     shape = (len(probabilities), *probabilities.shape[2:])
     gaps = [_gaps(low, up) for low, up in zip(candidates, candidates[1:])]
+    gaps += [_topmost_gaps(candidates)] if candidates else []
     tracks = tracks_of(gaps, shape, spacing_mm, reach_mm=12.0, side_mm=SIDE_MM)
     return tuple(None if track is None else _disc(probabilities, track, spacing_mm) for track in tracks)
 
@@ -79,6 +82,18 @@ def _gaps(lower: Linked, upper: Linked) -> list[_Gap]:
     """Return the gap in every slice that shows both vertebrae; an empty list if a vertebra is missing between them."""
     below = {m.slice: m.corners for m in lower.members}
     gaps = [_Gap(m.slice, below[m.slice], np.asarray(m.corners)) for m in upper.members if m.slice in below]
+    return gaps if gaps and np.median([gap.room for gap in gaps]) < MAX_GAP else []
+
+
+def _topmost_gaps(candidates: Sequence[Linked]) -> list[_Gap]:
+    """Return the gaps above the highest vertebra, as if the next one lay as far away as the one below does."""
+    if len(candidates) < 2:
+        return []
+    below = {m.slice: np.asarray(m.corners) for m in candidates[-2].members}
+    top = {m.slice: np.asarray(m.corners) for m in candidates[-1].members}
+    steps = [(top[k] - below[k]).mean(0) for k in top if k in below]
+    step = np.median(steps, axis=0) if steps else np.zeros(2)
+    gaps = [_Gap(k, corners, corners + step) for k, corners in top.items()] if steps else []
     return gaps if gaps and np.median([gap.room for gap in gaps]) < MAX_GAP else []
 
 

@@ -55,7 +55,7 @@ class Bodies:
         On the volume's grid: 0, or 1 + position of the structure in `solids`.
     solids : tuple of Solid or None
         The body of each of the `count` candidates, from the bottom up; then, if requested, the disc above each of
-        them but the last, the canal, and the arch of each, with its root in the body. None where nothing was found.
+        them, the canal, and the arch of each, with its root in the body. None where nothing was found.
     parts : tuple of Part
         What each of the `solids` is.
     flags : tuple of tuple of str
@@ -138,7 +138,8 @@ def _value(part: Part, values: Sequence[int]) -> int:
         return levels.CANAL_VALUE
     own = int(values[part.candidate])
     if part.kind == Structure.DISC:
-        above = int(values[part.candidate + 1])
+        upper = part.candidate + 1
+        above = int(values[upper]) if upper < len(values) else levels.value_above(own)
         return levels.disc_value(above) if own and above else 0
     return levels.arch_value(own) if own and part.kind == Structure.ARCH else own
 
@@ -190,8 +191,8 @@ def separate_bodies(
         solids += [None if o is None else solid_of(o, working.matrix, TOLERANCES_MM[:1]) for o in discs]
         canal = canal_of(detections.probabilities, candidates, working.matrix)
         solids.append(None if canal is None else canal.solid)
-        parts += [*(Part(Structure.DISC, j) for j in range(count - 1)), Part(Structure.CANAL, 0)]
-    in_pieces = range(2 * count - 1, len(solids))  # a long artefact may interrupt the canal
+        parts += [*(Part(Structure.DISC, j) for j in range(count)), Part(Structure.CANAL, 0)]
+    in_pieces = range(2 * count, len(solids))  # a long artefact may interrupt the canal
     index = _index_map(solids, volume, in_pieces)
     if structures in ("vertebrae", "all") and detections.has_arches:
         arches = separate_arches(detections, candidates, outlines)

@@ -161,6 +161,17 @@ def unanchored_value(position: int) -> int:
     return UNANCHORED_BASE + 1 + position
 
 
+def value_above(value: int) -> int:
+    """Return the label value of the next vertebra up, in the usual count; 0 if no disc lies between the two."""
+    if value > UNANCHORED_BASE:
+        return value + 1
+    name = _BY_VALUE[value].name if value in _BY_VALUE else ""
+    if name in ("L6", "T13"):
+        return _BY_NAME["L5" if name == "L6" else "T12"].value
+    following = COMMON[COMMON.index(name) + 1 :] if name in COMMON else ()
+    return _BY_NAME[following[0]].value if following else 0
+
+
 def disc_value(value_above: int) -> int:
     """Return the label value of the disc below the vertebra with label `value_above`."""
     return (UNANCHORED_DISC_BASE if value_above > UNANCHORED_BASE else DISC_BASE) + value_above

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,13 +95,16 @@ def segment_of(value: int, present: Collection[int] = ()) -> Segment:
     return Segment(value, levels.label_name(value), colour, levels.GENERIC_VERTEBRA_CODE, "Vertebra")
 
 
-def _disc_name(value: int, present: Iterable[int]) -> str:
-    """Return the name of a disc by its two neighbours."""
+def _disc_name(value: int, present: Collection[int]) -> str:
+    """Return the name of a disc by its two neighbours, or by the lower one if the upper one is not known."""
     above = levels.owner_value(value)
     lower = [v for v in present if _order(v) < _order(above) and _order(v)[0] == 0]
     if not lower:
         return levels.label_name(value)
-    return f"{levels.label_name(above)}-{levels.label_name(max(lower, key=_order))}"
+    below = levels.label_name(max(lower, key=_order))
+    if above > levels.UNANCHORED_BASE and above not in present:
+        return f"Disc above {below}"
+    return f"{levels.label_name(above)}-{below}"
 
 
 def _order(value: int) -> tuple[int, int]:

@@ -181,7 +181,7 @@ def test_arches_that_reach_the_first_or_last_slice_are_mentioned_once():
 
 def test_parts_say_what_each_solid_is():
     bodies = segmented(seen(), "all")
-    assert len(bodies.parts) == len(bodies.solids) == 3 + 2 + 1 + 3
+    assert len(bodies.parts) == len(bodies.solids) == 3 + 3 + 1 + 3
     assert [bodies.position(BODY, j) for j in range(3)] == [0, 1, 2]
     assert segmented(seen(), "bodies").position(ARCH, 1) is None
     assert set(np.unique(bodies.label_map(VALUES))) == {0, 22, 23, 24, 222, 223, 60, 322, 323, 324}

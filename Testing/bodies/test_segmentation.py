@@ -37,7 +37,7 @@ def with_discs():
         detections.probabilities[:, Structure.DISC] = np.maximum(detections.probabilities[:, Structure.DISC], disc)
     tube = share(Box(centre=(0, 24, 34), width=20, depth=11, height=110, radius=5), volume)
     detections.probabilities[:, Structure.CANAL] = tube
-    detections.probabilities[:, Structure.DISC, :6] = 0.9  # a false disc above the spine
+    detections.probabilities[:, Structure.DISC, -6:] = 0.9  # a false disc below the spine
     return detections, candidates, volume
 
 
@@ -97,6 +97,20 @@ def test_a_disc_goes_with_either_of_its_vertebrae(with_discs):
     detections, candidates, volume = with_discs
     labels = separate_bodies(detections, candidates, volume, "all").label_map((L5, 0, L3))
     assert np.unique(labels).tolist() == [0, L3, L5, levels.CANAL_VALUE]
+
+
+def test_the_disc_above_the_highest_body_is_named_by_the_usual_count(with_discs):
+    detections, candidates, volume = with_discs
+    detections = replace(detections, probabilities=detections.probabilities.copy())
+    disc = share(Box(centre=(0, 0, 85), width=42, depth=34, height=9, radius=2), volume)
+    detections.probabilities[:, Structure.DISC] = np.maximum(detections.probabilities[:, Structure.DISC], disc)
+    bodies = separate_bodies(detections, candidates, volume, "all")
+    labels = bodies.label_map((L5, L4, L3))
+    assert volume.to_lps(np.argwhere(labels == levels.disc_value(21))).mean(0)[2] == pytest.approx(85, abs=1)
+    assert levels.disc_value(104) in bodies.label_map((101, 102, 103))
+    assert levels.disc_value(1) not in bodies.label_map((4, 3, 2)), "there is no disc above C2"
+    alone = separate_bodies(detections, candidates[2:], volume, "all")
+    assert alone.solids[1] is None, "one vertebra does not tell how far away the next one is"
 
 
 def test_no_disc_where_a_vertebra_is_missing_between(with_discs):

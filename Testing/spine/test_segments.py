@@ -59,6 +59,19 @@ def test_no_label_value_has_two_meanings():
     assert not any(levels.is_disc(v) for v in (*arches, *vertebrae)) and not any(map(levels.is_arch, discs))
 
 
+def test_a_disc_is_named_by_its_neighbours():
+    assert segment_of(218, [19, 18]).name == "T11-T12"
+    assert segment_of(218, [20, 18]).name == "T11-L1", "T12 was not found"
+    assert segment_of(217, [19, 18]).name == "T10-T11", "T10 is cut by the edge of the image"
+    assert segment_of(602, [101, 102]).name == "Vertebra 2-Vertebra 1"
+    assert segment_of(603, [101, 102]).name == "Disc above Vertebra 2"
+
+
+def test_the_next_vertebra_up_follows_the_usual_count():
+    pairs = {26: 24, 25: 24, 24: 23, 20: 19, 28: 19, 19: 18, 8: 7, 3: 2, 2: 0, 103: 104}
+    assert {value: levels.value_above(value) for value in pairs} == pairs
+
+
 def test_unanchored_neighbours_have_different_colours():
     colours = [segment_of(101 + i).colour for i in range(24)]
     assert all(one != other for one, other in zip(colours, colours[1:]))
