@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from .files.ownership import check_output
 from .files.result_files import read_result, write_result
 from .files.result_names import CHANGES_NAME, DICOM_NAME, JSON_NAME, SR_NAME
 from .files.spine_json import read_spine_json
+from .machine import in_threads
 from .pipeline import Options, recount, segment_spine
 from .progress import CancelledCallback, ProgressCallback, Stages
 from .report.rendering import render_surfaces
@@ -332,18 +334,18 @@ def _surfaces(
 
     Both by label value; a vertebra without an arch is in the first one only.
     """
-    bodies, surfaces, wholes = evidence.bodies, {}, {}
+    bodies = evidence.bodies
     values = bodies.values(evidence.values(spine.vertebrae))
-    for position, value in enumerate(values):
-        report(position / (len(values) + 1), "Making the surfaces")
-        surface = part_surface(bodies, position) if value else None
-        if surface is not None:
-            surfaces[value] = surface
-    for vertebra in spine.vertebrae:
-        whole = None if vertebra.candidate is None else whole_surface(bodies, vertebra.candidate)
-        if whole is not None:
-            wholes[vertebra.label_value] = whole
-    return surfaces, wholes
+    parts = [position for position, value in enumerate(values) if value]
+    found = [v for v in spine.vertebrae if v.candidate is not None]
+    jobs = [partial(part_surface, bodies, position) for position in parts]
+    jobs += [partial(whole_surface, bodies, v.candidate) for v in found if v.candidate is not None]
+    made: list[Any] = []
+    for surface in in_threads(lambda job: job(), jobs):
+        report(len(made) / len(jobs), "Making the surfaces")
+        made.append(surface)
+    surfaces = {values[position]: s for position, s in zip(parts, made) if s is not None}
+    return surfaces, {v.label_value: s for v, s in zip(found, made[len(parts) :]) if s is not None}
 
 
 def _rendering(spine: Spine, surfaces: Mapping[int, Any], wholes: Mapping[int, Any]) -> np.ndarray | None:

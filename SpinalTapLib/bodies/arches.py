@@ -17,6 +17,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..detection.part_maps import Candidate, Detections
+from ..machine import in_threads
 from ..spine.notes import Note
 from ..spine.quadrilaterals import height
 from ..spine.structures import BODY_CLASSES, Structure
@@ -91,10 +92,12 @@ def separate_arches(
     working = detections.working
     share = detections.probabilities[:, Structure.ARCH].astype(np.float32)
     owner = _tidied(owners(detections, candidates), share, bodies, working.spacing_mm)
-    found = [
-        _arch(j, candidate, body, owner, share, detections)
-        for j, (candidate, body) in enumerate(zip(candidates, bodies))
-    ]
+    found = list(
+        in_threads(
+            lambda j: _arch(j, candidates[j], bodies[j], owner, share, detections),
+            range(len(candidates)),
+        )
+    )
     contact_mm2 = _contacts(np.where(share > 0.5, owner, -1), len(found), working.spacing_mm)
     heights = [height(np.median([m.corners for m in c.members], axis=0)) for c in candidates]
     merged = _merged(contact_mm2 / np.square(np.array(heights) * working.spacing_mm[1])[:, None])
@@ -141,31 +144,36 @@ def owners(detections: Detections, candidates: Sequence[Candidate]) -> np.ndarra
     ndarray of int16, shape (slices, rows, columns)
         Position in `candidates`; -1 where there is no arch, and on arches of vertebrae that were not found.
     """
-    homes = detections.homes
-    assert homes is not None
-    working = detections.working
-    share = detections.probabilities[:, Structure.ARCH]
-    pixel_mm = float(working.spacing_mm[1])
-    most = np.full(share.shape, LEAST_VOTE, np.float32)
-    owner = np.full(share.shape, -1, np.int16)
-    for j, candidate in enumerate(candidates):
-        corners = np.median([m.corners for m in candidate.members], axis=0)
-        middle = corners.mean(0)
-        low = np.clip(np.floor(middle - np.array([UP_MM, FRONT_MM]) / pixel_mm), 0, share.shape[1:]).astype(int)
-        high = np.clip(np.ceil(middle + np.array([DOWN_MM, BACK_MM]) / pixel_mm), 0, share.shape[1:]).astype(int)
-        box = (slice(None), slice(low[0], high[0]), slice(low[1], high[1]))
-        seen = share[box].astype(np.float32)
-        if not (seen > _FAINT).any():
-            continue
-        rows, columns = np.ogrid[low[0] : high[0], low[1] : high[1]]
-        off = np.square(rows + homes[:, 0][box].astype(np.float32) - middle[0])
-        off += np.square(columns + homes[:, 1][box].astype(np.float32) - middle[1])
-        width = VOTE_WIDTH * float(height(corners))
-        vote = _averaged(np.exp(-off / (2 * width**2)), seen, working.spacing_mm)
-        better = (vote > most[box]) & (seen > _FAINT)
+    shape = detections.probabilities[:, Structure.ARCH].shape
+    most = np.full(shape, LEAST_VOTE, np.float32)
+    owner = np.full(shape, -1, np.int16)
+    for j, (box, vote) in enumerate(in_threads(lambda candidate: _votes(detections, candidate), candidates)):
+        better = vote > most[box]
         owner[box] = np.where(better, j, owner[box])
         most[box] = np.where(better, vote, most[box])
     return owner
+
+
+def _votes(detections: Detections, candidate: Candidate) -> tuple[tuple[slice, ...], np.ndarray]:
+    """Return the votes for a candidate, 0 where there is no arch, and the box of the working volume that they fill."""
+    working, homes = detections.working, detections.homes
+    assert homes is not None
+    share = detections.probabilities[:, Structure.ARCH]
+    pixel_mm = float(working.spacing_mm[1])
+    corners = np.median([m.corners for m in candidate.members], axis=0)
+    middle = corners.mean(0)
+    low = np.clip(np.floor(middle - np.array([UP_MM, FRONT_MM]) / pixel_mm), 0, share.shape[1:]).astype(int)
+    high = np.clip(np.ceil(middle + np.array([DOWN_MM, BACK_MM]) / pixel_mm), 0, share.shape[1:]).astype(int)
+    box = (slice(None), slice(low[0], high[0]), slice(low[1], high[1]))
+    seen = share[box].astype(np.float32)
+    if not (seen > _FAINT).any():
+        return box, np.zeros(seen.shape, np.float32)
+    rows, columns = np.ogrid[low[0] : high[0], low[1] : high[1]]
+    off = np.square(rows + homes[:, 0][box].astype(np.float32) - middle[0])
+    off += np.square(columns + homes[:, 1][box].astype(np.float32) - middle[1])
+    width = VOTE_WIDTH * float(height(corners))
+    vote = _averaged(np.exp(-off / (2 * width**2)), seen, working.spacing_mm)
+    return box, np.where(seen > _FAINT, vote, 0)
 
 
 def _averaged(vote: np.ndarray, weight: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
@@ -267,7 +275,8 @@ def _root(arch: np.ndarray, body: np.ndarray, spacing_mm: np.ndarray) -> np.ndar
 
 
 def _without_specks(solid: Solid) -> Solid | None:
-    """Return a solid without tiny separate pieces and cavities; None if nothing is left."""
+    """Return a solid without tiny separate pieces and cavities, trimmed; None if nothing is left."""
+    solid = solid.trimmed()
     inside = solid.field > 0
     inside[[0, -1]] = inside[:, [0, -1]] = inside[:, :, [0, -1]] = False
     pieces, count = ndimage.label(inside)

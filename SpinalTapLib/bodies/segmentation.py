@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..detection.part_maps import Candidate, Detections
+from ..machine import in_threads
 from ..options import STRUCTURES
 from ..scans.volume import SagittalVolume
 from ..spine import levels
@@ -175,20 +176,21 @@ def separate_bodies(
         raise ValueError(f"There are no structures {structures!r} to segment; use one of {', '.join(STRUCTURES)}.")
     working = detections.working
     outlines = body_outlines(detections.probabilities, candidates, working.spacing_mm)
-    solids = [None if o is None else solid_of(o, working.matrix) for o in outlines]
+    solids = list(in_threads(lambda o: None if o is None else solid_of(o, working.matrix), outlines))
     canal = None
     flags = [() if o is None else o.flags for o in outlines]
     insides = [None if s is None else _inside(s, working) for s in solids]
     flags = [(*f, *_flags_of(inside, working)) for f, inside in zip(flags, insides)]
     at_sides = sum(inside is not None and _reaches_side(inside, working) for inside in insides)
-    confidence = tuple(outline_confidence(o, s, working) for o, s in zip(outlines, solids))
+    confidence = tuple(in_threads(lambda pair: outline_confidence(pair[0], pair[1], working), zip(outlines, solids)))
     flags = [(*f, Note.OUTLINE_UNSURE) if c and word(c) != WORDS[0] else f for f, c in zip(flags, confidence)]
     count = len(candidates)
     parts = [Part(Structure.BODY, j) for j in range(count)]
     if structures == "all":
         discs = disc_outlines(detections.probabilities, candidates, working.spacing_mm)
         # A disc is thinner than the ball that measures how regular a body is.
-        solids += [None if o is None else solid_of(o, working.matrix, TOLERANCES_MM[:1]) for o in discs]
+        as_measured = TOLERANCES_MM[:1]
+        solids += in_threads(lambda o: None if o is None else solid_of(o, working.matrix, as_measured), discs)
         canal = canal_of(detections.probabilities, candidates, working.matrix)
         solids.append(None if canal is None else canal.solid)
         parts += [*(Part(Structure.DISC, j) for j in range(count)), Part(Structure.CANAL, 0)]
@@ -210,13 +212,9 @@ def _add_arches(
     """Write the arches into the index map, in place, where it has no other structure."""
     free = index == 0
     most = np.zeros(index.shape, np.float16)
-    for position, (solid, part) in enumerate(zip(solids, parts)):
-        if part.kind != Structure.ARCH or solid is None:
-            continue
-        box = solid.bounds(volume.matrix, index.shape)
-        share = _share(solid, volume, box)
-        mine = free[box] & (share >= _threshold(share, solid.volume_mm3 / float(np.prod(volume.spacing_mm))))
-        mine &= share > most[box]
+    arches = (solid if part.kind == Structure.ARCH else None for solid, part in zip(solids, parts))
+    for position, (box, share, least) in _filled(arches, volume):
+        mine = free[box] & (share >= least) & (share > most[box])
         index[box][mine] = position + 1
         most[box] = np.where(mine, share, most[box])
 
@@ -278,12 +276,8 @@ def _index_map(solids: Sequence[Solid | None], volume: SagittalVolume, in_pieces
     """Return, for every voxel, 1 + position of its solid, or 0; solids other than `in_pieces` are kept in one piece."""
     shape = volume.array.shape
     out = np.zeros(shape, np.uint16)
-    for position, solid in enumerate(solids):
-        if solid is None:
-            continue
-        box = solid.bounds(volume.matrix, shape)
-        share = _share(solid, volume, box)
-        mine = share >= _threshold(share, solid.volume_mm3 / float(np.prod(volume.spacing_mm)))
+    for position, (box, share, least) in _filled(solids, volume):
+        mine = share >= least
         for other in np.unique(out[box][mine]):
             rival = solids[other - 1] if other else None
             if rival is not None:
@@ -293,6 +287,20 @@ def _index_map(solids: Sequence[Solid | None], volume: SagittalVolume, in_pieces
         if solid is not None and position not in in_pieces:
             _keep_one_piece(out[solid.bounds(volume.matrix, shape)], position + 1)
     return out
+
+
+def _filled(
+    solids: Iterable[Solid | None], volume: SagittalVolume
+) -> Iterator[tuple[int, tuple[tuple[slice, ...], np.ndarray, float]]]:
+    """Yield, for each solid, its position, and its box, the filled fractions and the `_threshold` there."""
+
+    def filled(solid: Solid) -> tuple[tuple[slice, ...], np.ndarray, float]:
+        box = solid.bounds(volume.matrix, volume.array.shape)
+        share = _share(solid, volume, box)
+        return box, share, _threshold(share, solid.volume_mm3 / float(np.prod(volume.spacing_mm)))
+
+    known = [(position, solid) for position, solid in enumerate(solids) if solid is not None]
+    return zip([position for position, _ in known], in_threads(filled, [solid for _, solid in known]))
 
 
 def _share(solid: Solid, volume: SagittalVolume, box: tuple[slice, ...]) -> np.ndarray:

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import ndimage
@@ -29,6 +30,7 @@ from scipy.interpolate import Akima1DInterpolator
 from scipy.spatial import cKDTree
 from skimage.measure import euler_number, find_contours
 
+from ..scans.sampling import on_parallel_grid
 from .outlines import Outline
 from .pieces import largest_piece
 from .regularity import is_regular
@@ -45,7 +47,7 @@ _SURE = 0.05
 _LEAST_PIXELS = 4
 """Least number of pixels of a body in a slice; slices with fewer are ignored as noise."""
 _PAD = 2
-"""Empty slices added at both ends, so that the solid closes there."""
+"""Empty slices added at both ends, and empty voxels kept around a solid, so that it closes there."""
 SURROUNDINGS_MM = 4.0
 """Largest standard deviation of the Gaussian that weights the surroundings of a point; in a structure that holds no
 ball of this radius, the radius of the ball."""
@@ -70,6 +72,8 @@ shrink it."""
 THIN_MM = 3.0
 """Half thickness below which a structure, such as a body seen in a single slice, cannot be regular: the ball that
 measures it does not fit in, so its tolerance is not lowered."""
+_PARALLEL = 1e-3
+"""Deviation of two grids' axes, in voxels at the far end, up to which they count as parallel."""
 _SMOOTHING = (0.7, 1.0, 1.5, 2.0, 3.0)
 """Standard deviations, in voxels, of the smoothing that closes handles and tunnels; tried in turn."""
 
@@ -98,7 +102,7 @@ class Solid:
         """Volume of a voxel of the grid, mm³."""
         return abs(float(np.linalg.det(self.matrix[:3, :3])))
 
-    @property
+    @cached_property
     def volume_mm3(self) -> float:
         """Volume of the body, mm³; voxels at its wall count in part."""
         steps = np.linalg.norm(self.matrix[:3, :3], axis=0)
@@ -109,6 +113,17 @@ class Solid:
         """Centroid of the body's volume, shape (3,), LPS, mm."""
         middle = np.argwhere(self.field > 0).mean(0)
         return self.matrix[:3, :3] @ middle + self.matrix[:3, 3]
+
+    def trimmed(self) -> Solid:
+        """Return the solid on the part of its grid that the body needs: two voxels around it."""
+        inside = self.field > 0
+        if not inside.any():
+            return self
+        spans = [np.flatnonzero(inside.any(others)) for others in ((1, 2), (0, 2), (0, 1))]
+        box = tuple(slice(max(int(s[0]) - _PAD, 0), int(s[-1]) + _PAD + 1) for s in spans)
+        matrix = self.matrix.copy()
+        matrix[:3, 3] += matrix[:3, :3] @ [s.start for s in box]
+        return Solid(np.ascontiguousarray(self.field[box]), matrix, self.regular)
 
     def sample(self, matrix: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """Return the field on another grid.
@@ -127,6 +142,9 @@ class Solid:
         """
         change = np.linalg.inv(self.matrix) @ matrix
         outside = -float(np.abs(self.field).max()) - 1
+        step = np.diagonal(change)[:3]
+        if np.abs(change[:3, :3] - np.diag(step)).max() * max(shape) < _PARALLEL:
+            return on_parallel_grid(self.field, change[:3, 3], step, shape, outside)
         return ndimage.affine_transform(
             self.field, change[:3, :3], change[:3, 3], tuple(shape), order=1, mode="constant", cval=outside
         )
@@ -175,7 +193,7 @@ def solid_of(outline: Outline, matrix: np.ndarray, tolerances_mm: Sequence[float
     sides = _image_sides(outline, round(start), len(solid.field), steps)
     field, regular = _regular(solid.field, steps_mm, sides, tolerances_mm)
     field = _one_ball(field)
-    return Solid(field, solid.matrix, regular) if (field > 0).any() else None
+    return Solid(field, solid.matrix, regular).trimmed() if (field > 0).any() else None
 
 
 def interpolated(outline: Outline, matrix: np.ndarray) -> Solid | None:
@@ -264,7 +282,7 @@ def _surrounded(field: np.ndarray, steps_mm: np.ndarray) -> np.ndarray:
     for _ in range(ROUNDS):
         around = ndimage.gaussian_filter(now, reach / (stride * steps_mm), mode="nearest", truncate=2.5)
         now = np.clip((around + EVIDENCE * given - (1 + EVIDENCE) / 2) / blur + 0.5, 0, 1)
-    around = ndimage.affine_transform(around, 1 / stride, output_shape=field.shape, order=1, mode="nearest")
+    around = on_parallel_grid(around, np.zeros(3), 1 / stride, field.shape)
     return ((around + EVIDENCE * _inside(field) - (1 + EVIDENCE) / 2) / slope).astype(np.float32)
 
 

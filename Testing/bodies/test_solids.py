@@ -86,8 +86,19 @@ def test_one_slice_is_a_body_one_slice_thick_with_rounded_rims():
     solid = solid_of(outline_of(probability), np.diag([4.0, 1.0, 1.0, 1.0]))
     assert solid.volume_mm3 == pytest.approx(20 * 24 * 4, rel=0.06)
     sections = (solid.field > 0).sum((1, 2))
-    assert sections.argmax() == 8 and (sections > 0).sum() == 5, "five planes 1 mm apart, the slice in their middle"
+    assert (sections > 0).sum() == 5, "planes 1 mm apart"
+    assert solid.matrix[0, 3] + sections.argmax() * solid.matrix[0, 0] == 4, "the slice lies in their middle"
     assert sections[sections > 0][0] < 0.9 * 20 * 24
+
+
+def test_a_solid_keeps_two_voxels_around_it():
+    field = np.full((20, 22, 24), -3, np.float32)
+    field[5:9, 10:12, 7:20] = 1
+    matrix = np.diag([1.0, 2.0, 0.5, 1.0])
+    trimmed = Solid(field, matrix, regular=False).trimmed()
+    assert trimmed.field.shape == (8, 6, 17) and not trimmed.regular
+    assert (trimmed.sample(matrix, field.shape) > 0).sum() == (field > 0).sum()
+    np.testing.assert_array_equal(trimmed.sample(matrix, field.shape) > 0, field > 0)
 
 
 def test_a_few_pixels_are_no_body():
@@ -175,5 +186,9 @@ def test_the_image_side_of_a_body_that_is_cut_there_is_not_rounded():
     matrix = np.diag([4.0, 1.0, 1.0, 1.0])
     free = outline_of(probability)
     cut = Outline(free.probability, Window(-1, np.zeros(2, int), probability.shape), cut=(True, True))
-    rims = [(solid_of(o, matrix).field > 0)[:, 8:36, 8:42][9:11].mean() for o in (free, cut)]
+    rims = []
+    for outline, x_mm in ((free, 5.0), (cut, 1.0)):  # 1 mm within the outermost slice that shows the body
+        there = np.eye(4)
+        there[:3, 3] = x_mm, 8, 8
+        rims.append((solid_of(outline, matrix).sample(there, (2, 28, 34)) > 0).mean())
     assert rims[1] >= rims[0] and rims[1] > 0.97

@@ -70,8 +70,8 @@ def test_an_stl_lies_on_the_label_map_in_lps(case, tmp_path):
     import SimpleITK as sitk
 
     voxels = np.argwhere(sitk.GetArrayFromImage(image) == 23)[:, ::-1]
-    assert np.abs(index.min(0) - voxels.min(0)).max() <= 1
-    assert np.abs(index.max(0) - voxels.max(0)).max() <= 1
+    assert np.abs(index.min(0) - voxels.min(0)).max() <= 1.1
+    assert np.abs(index.max(0) - voxels.max(0)).max() <= 1.1
 
 
 def test_every_file_says_that_it_is_in_lps_millimetres(case, tmp_path):
