@@ -152,6 +152,7 @@ def _picture(renderer: vtkRenderer, size: tuple[int, int], kind: str) -> np.ndar
     grab.SetInput(window)
     grab.SetInputBufferTypeToRGB()
     grab.ReadFrontBufferOff()
+    grab.ShouldRerenderOff()
     grab.Update()
     image = grab.GetOutput()
     width, height, _ = image.GetDimensions()

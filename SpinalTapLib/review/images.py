@@ -21,7 +21,8 @@ from ..options import SURFACE_FORMATS
 from ..report.report import side_view
 from ..report.sections import spine_window
 from ..scans.volume import SagittalVolume
-from ..spine.segments import segment_of
+from ..spine import levels
+from ..spine.segments import CANAL_COLOUR, DISC_COLOUR, segment_of
 from ..spine.vertebra import Spine
 
 MOST_VOXELS = 6_000_000
@@ -29,7 +30,7 @@ MOST_VOXELS = 6_000_000
 _GREY_LEVELS = 100  # more than a reader sees in a slice; fewer bits compress better
 _JPEG_QUALITY = 88
 _MZ3_MAGIC, _MZ3_HAS = 0x5A4D, 1 | 2 | 4  # triangles, points, colours
-_CELLS = 28  # along the longest edge of a body, when a surface is simplified for the screen: about 2 mm
+_CELL_MM = 2.0  # when a surface is simplified for the screen
 _TO_RAS = np.array([-1.0, -1.0, 1.0])
 
 
@@ -62,11 +63,26 @@ def scan_nifti(volume: SagittalVolume, spine: Spine) -> bytes:
     return nifti_bytes(np.rint(steps).astype(np.uint8), matrix)
 
 
+def label_colours(values: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Return the colours of the numbers of `labels_nifti`, from number 1."""
+    return [*(segment_of(value).colour for value in values), DISC_COLOUR, CANAL_COLOUR]
+
+
 def labels_nifti(labels: np.ndarray, matrix: np.ndarray, values: Sequence[int]) -> bytes:
-    """Return a label map, shape (slice, row, column), as NIfTI, with each of `values` replaced by its place from 1."""
-    table = np.zeros(int(max(labels.max(initial=0), *values, 0)) + 1, np.uint8)
-    for place, value in enumerate(values, 1):
-        table[value] = place
+    """Return a label map, shape (slice, row, column), as NIfTI.
+
+    Each of `values`, the vertebrae, becomes its place from 1, and its arch the same; the discs have the next number,
+    and the canal the one after it.
+    """
+    table = np.zeros(int(labels.max(initial=0)) + 1, np.uint8)
+    places = {value: place for place, value in enumerate(values, 1)}
+    for value in range(1, len(table)):
+        if value == levels.CANAL_VALUE:
+            table[value] = len(values) + 2
+        elif levels.is_disc(value):
+            table[value] = len(values) + 1
+        else:
+            table[value] = places.get(levels.owner_value(value) if levels.is_arch(value) else value, 0)
     numbers = table[labels]
     while numbers.size > MOST_VOXELS:  # as the scan, but without mixing labels
         axis = _finest(matrix)
@@ -114,7 +130,7 @@ def nifti_bytes(array: np.ndarray, matrix: np.ndarray) -> bytes:
 
 
 def stored_surfaces(folder: Path, spine: Spine) -> list[NamedSurface]:
-    """Read the surfaces of a result's vertebrae, from the top down; vertebrae without one are left out.
+    """Read the surfaces of a result's vertebrae, with their arches, from the top down; those without one are left out.
 
     Raises
     ------
@@ -124,7 +140,8 @@ def stored_surfaces(folder: Path, spine: Spine) -> list[NamedSurface]:
     out = []
     for vertebra in reversed(spine.vertebrae):
         name = file_name(vertebra)
-        paths = (folder / SURFACES_FOLDER / f"{name}.{kind}" for kind in SURFACE_FORMATS)
+        names = (f"{name}{ending}.{kind}" for ending in ("_whole", "") for kind in SURFACE_FORMATS)
+        paths = (folder / SURFACES_FOLDER / file for file in names)
         path = next((path for path in paths if path.is_file()), None)
         if path is not None:
             out.append(NamedSurface(name, read_surface(path), segment_of(vertebra.label_value).colour))
@@ -150,7 +167,7 @@ def surfaces_mz3(surfaces: Sequence[NamedSurface]) -> bytes:
 
 def _simplified(surface: vtkPolyData) -> vtkPolyData:
     low, high = np.array(surface.GetBounds()).reshape(3, 2).T
-    cells = np.maximum(np.rint(_CELLS * (high - low) / (high - low).max()).astype(int), 4)
+    cells = np.maximum(np.rint((high - low) / _CELL_MM).astype(int), 4)
     filter_ = vtkQuadricClustering()
     filter_.SetInputData(surface)
     filter_.AutoAdjustNumberOfDivisionsOff()

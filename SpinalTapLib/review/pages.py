@@ -12,10 +12,10 @@ from ..corrections import Correction, Count, Drop, History, Pin, Seed, Shift, Ta
 from ..spine.boxes import box_of, first_box
 from ..spine.confidence import DOUBTFUL
 from ..spine.levels import LEVELS
-from ..spine.segments import segment_of
 from ..spine.summary import rows_of, source_sentence, summary, warnings_of
 from ..spine.vertebra import SeedBox, Spine
 from .cohort import FAILED, UNNAMED, Entry
+from .images import label_colours
 from .workbench import Present
 
 
@@ -68,7 +68,7 @@ def scan_json(entry: Entry, present: Present) -> dict[str, Any]:
         "summary": summary(spine),
         "hints": list(warnings_of(spine)),
         "rows": _rows(spine),
-        "colours": [list(segment_of(v.label_value).colour) for v in spine.vertebrae],
+        "colours": label_colours([v.label_value for v in spine.vertebrae]),
         "box": _box_json(box or first_box(_bounds(source))),
         "boxByUser": by_user,
         "boxIsThere": box is not None,

@@ -6,10 +6,13 @@ import gzip
 import struct
 
 import numpy as np
+from spines_by_hand import vertebra
 from vtkmodules.vtkFiltersSources import vtkSphereSource
 
 from SpinalTapLib.files.meshes import NamedSurface, read_surface, write_surface
 from SpinalTapLib.review import images
+from SpinalTapLib.spine import levels
+from SpinalTapLib.spine.vertebra import Spine
 
 
 def ball(radius_mm: float, centre: tuple[float, float, float]):
@@ -38,6 +41,27 @@ def test_a_large_scan_is_thinned_along_its_finest_axes_and_stays_in_place(monkey
 def test_a_small_scan_is_not_changed():
     array, matrix = np.ones((3, 4, 5)), np.eye(4)
     assert images.thinned(array, matrix) == (array, matrix)
+
+
+def test_an_arch_has_the_number_of_its_vertebra_and_discs_and_canal_have_their_own():
+    values = (26, 24, 103)  # S1, L5, a vertebra without a name
+    labels = np.array([0, 26, 24, 103, levels.arch_value(24), levels.arch_value(103), levels.disc_value(24),
+                       levels.disc_value(103), levels.CANAL_VALUE, 23, levels.arch_value(23)], np.uint16)  # fmt: skip
+    data = gzip.decompress(images.labels_nifti(labels.reshape(1, 1, -1), np.eye(4), values))
+    assert list(data[352:]) == [0, 1, 2, 3, 2, 3, 4, 4, 5, 0, 0], "L4 was left out"
+    colours = images.label_colours(values)
+    assert len(colours) == 5 and len(set(colours)) == 5
+    assert colours[1] == levels.level("L5").colour
+
+
+def test_the_page_shows_whole_vertebrae_where_there_are_arches(tmp_path):
+    spine = Spine(tuple(vertebra(name, np.zeros((4, 3))) for name in ("S1", "L5")))
+    (tmp_path / "surfaces").mkdir()
+    for name, radius in (("S1", 10), ("L5", 10), ("L5_arch", 20), ("L5_whole", 30)):
+        write_surface(tmp_path / "surfaces" / f"{name}.stl", ball(radius, (0, 0, 0)))
+    shown = images.stored_surfaces(tmp_path, spine)
+    assert [s.name for s in shown] == ["L5", "S1"]
+    assert [round(s.surface.GetBounds()[5]) for s in shown] == [30, 10]
 
 
 def test_the_mesh_of_the_page_is_small_coloured_and_in_ras():

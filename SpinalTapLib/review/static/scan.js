@@ -63,7 +63,6 @@ export class Scan {
     if (this.id !== id) return;
     this.node.dataset.ready = id;
     await this.#surfaces(id);
-    await this.#prefetch();
   }
 
   #images(id) {
@@ -95,14 +94,16 @@ export class Scan {
   }
 
   async #surfaces(id) {
-    if (!this.viewer.nv || !this.flat.hidden) return;
-    const buffer = await api.bytes(id, "surfaces.mz3").catch(() => null); // a single slice has none
+    const shown = this.viewer.nv && this.flat.hidden;
+    const buffer = shown && (await api.bytes(id, "surfaces.mz3").catch(() => null)); // a single slice has none
+    if (this.id === id) this.#prefetch(); // first, as drawing surfaces takes seconds without a graphics card
+    if (!shown) return;
     if (this.id === id) await this.viewer.surfaces(buffer);
     if (this.id === id) this.node.dataset.surfaces = id;
   }
 
   /** Get the next scan's images while the reader looks at this one. */
-  async #prefetch() {
+  #prefetch() {
     const next = this.nextId();
     if (!next || next === this.id || this.ahead.has(next)) return;
     const images = this.#images(next);

@@ -11,7 +11,7 @@ const LAYOUT = [ // sagittal, coronal, axial, surfaces; a spine is tall
   { sliceType: 0, position: [0.754, 0, 0.246, 0.36] },
   { sliceType: 4, position: [0.754, 0.364, 0.246, 0.636] },
 ];
-const VIEW_3D = { azimuth: 120, elevation: 8, scale: 2.2 };
+const VIEW_3D = { azimuth: 120, elevation: 8, scale: 1.5 }; // a whole spine just fits into its view
 const GREY_LEVELS = 99;
 const LABELS_OPACITY = 0.38;
 const NUDGE_MM = 1;
@@ -82,6 +82,15 @@ export class Viewer {
     nv.drawImage3D = () => {}; // in 3-D the surfaces alone, without the block of the scan around them
     nv.setRenderAzimuthElevation(VIEW_3D.azimuth, VIEW_3D.elevation);
     nv.setScale(VIEW_3D.scale);
+    const turnAround = nv.setPivot3D.bind(nv);
+    nv.setPivot3D = () => { // around the middle of the surfaces, not of the scan
+      turnAround();
+      const [mesh] = nv.meshes;
+      if (!mesh) return;
+      const [low, high] = [mesh.extentsMin, mesh.extentsMax].map((point) => [...point]);
+      nv.pivot3D = low.map((value, i) => (value + high[i]) / 2);
+      nv.furthestFromPivot = Math.hypot(...low.map((value, i) => high[i] - value)) / 2;
+    };
     const draw = nv.drawScene.bind(nv);
     nv.drawScene = () => {
       const drawn = draw();
