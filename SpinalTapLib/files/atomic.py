@@ -100,10 +100,10 @@ def staged_folder(target: str | Path, outdated: Collection[str] = ()) -> Iterato
             raise ValueError(str(error).replace(str(stage), str(target))) from error  # the user knows only the target
     except BaseException:
         if stage is not None:
-            shutil.rmtree(stage, ignore_errors=True)
+            _discard(stage)
         _remove_empty(reversed(made))
         raise
-    shutil.rmtree(stage, ignore_errors=True)
+    _discard(stage)
 
 
 def check_writable(target: str | Path) -> None:
@@ -111,11 +111,16 @@ def check_writable(target: str | Path) -> None:
     check_name(target)
     target = Path(target).expanduser().resolve()
     made: list[Path] = []
+    stage: Path | None = None
     try:
-        _make_stage(target, made).rmdir()
+        _remove_stale(target, _stage_parents(target))
+        stage = _make_stage(target, made)
+        stage.rmdir()
     except OSError as error:
         raise ValueError(f"Could not write the output folder {target}: {reason(error)}.") from error
     finally:
+        if stage is not None:
+            _discard(stage)
         _remove_empty(reversed(made))  # another run may have begun to use them
 
 
@@ -175,6 +180,16 @@ def _new_stage(target: Path) -> Path:
     raise failure or OSError("no place for temporary files")
 
 
+def _discard(folder: Path) -> None:
+    """Remove a hidden folder of this run as far as possible.
+
+    It is tried twice, as a file may be refused for a moment, such as by a virus scanner. What stays is removed by the
+    next run.
+    """
+    for _ in range(2):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _hidden_name(path: Path) -> str:
     """Return a temporary name beside `path`, which tells the machine and the process that use it."""
     return f".{path.name}{_MARK}{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
@@ -190,7 +205,7 @@ def _remove_stale(target: Path, homes: Iterable[Path]) -> None:
                 continue
             _log.info("Removing %s, left by an earlier run that was interrupted.", left)
             if left.is_dir():
-                shutil.rmtree(left, ignore_errors=True)
+                _discard(left)
             else:
                 with contextlib.suppress(OSError):
                     left.unlink()
