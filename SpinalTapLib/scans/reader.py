@@ -27,7 +27,7 @@ from .nifti_checks import (
     readable_copy,
     stored_bytes,
 )
-from .nrrd_units import nrrd_unit_mm
+from .nrrd_header import check_nrrd_header, nrrd_unit_mm
 from .orientation import check_geometry
 from .quiet_itk import quiet_readers
 from .suffixes import without_suffix
@@ -199,9 +199,10 @@ def _read_picture(path: Path, pixel_mm: float) -> Reading:
 
 def _read_text_header(path: Path, reader_name: str) -> tuple[sitk.Image, bool, list[str]]:
     """Read an NRRD or MetaImage file; return the image, whether the file declares a label map, and warnings."""
-    image = _read_file(path, reader_name)
     if reader_name != "NrrdImageIO":
-        return image, False, []
+        return _read_file(path, reader_name), False, []
+    check_nrrd_header(path)
+    image = _read_file(path, reader_name)
     scale = nrrd_unit_mm(path)
     image.SetSpacing([scale * step for step in image.GetSpacing()])
     image.SetOrigin([scale * place for place in image.GetOrigin()])

@@ -313,6 +313,17 @@ def test_the_unit_of_a_nrrd_file_is_kept(tmp_path, unit, factor):
     np.testing.assert_allclose(volume.to_lps((10, 0, 0)), (16, -40, 55), atol=1e-3)
 
 
+@pytest.mark.parametrize("field", ["type", "sizes", "space directions", "something"])
+def test_a_nrrd_field_that_would_crash_its_reader_is_refused(tmp_path, capfd, field):
+    path = with_line(write(tmp_path / "a.nrrd"), f"{field}: {'a' * 5000}")
+    assert "a header field of 5001 characters" in refusal(path, capfd)
+
+
+def test_long_texts_of_a_nrrd_file_are_read(tmp_path):
+    path = with_line(write(tmp_path / "a.nrrd"), f"history:={'a' * 5000}")
+    assert load_volume(with_line(path, f"content: {'a' * 900}")).array.shape
+
+
 @pytest.mark.parametrize("units", ['"furlong" "furlong" "furlong"', '"mm" "um" "mm"'])
 def test_a_nrrd_file_in_unknown_or_mixed_units_is_refused(tmp_path, capfd, units):
     path = with_line(write(tmp_path / "a.nrrd"), f"space units: {units}")
