@@ -27,10 +27,10 @@ from .nifti_checks import (
     readable_copy,
     stored_bytes,
 )
-from .nrrd_header import check_nrrd_header, nrrd_unit_mm
 from .orientation import check_geometry
 from .quiet_itk import quiet_readers
 from .suffixes import without_suffix
+from .text_headers import check_metaimage_header, check_nrrd_header, nrrd_unit_mm
 
 logger = logging.getLogger(__name__)
 
@@ -200,6 +200,7 @@ def _read_picture(path: Path, pixel_mm: float) -> Reading:
 def _read_text_header(path: Path, reader_name: str) -> tuple[sitk.Image, bool, list[str]]:
     """Read an NRRD or MetaImage file; return the image, whether the file declares a label map, and warnings."""
     if reader_name != "NrrdImageIO":
+        check_metaimage_header(path)
         return _read_file(path, reader_name), False, []
     check_nrrd_header(path)
     image = _read_file(path, reader_name)

@@ -319,6 +319,13 @@ def test_a_nrrd_field_that_would_crash_its_reader_is_refused(tmp_path, capfd, fi
     assert "a header field of 5001 characters" in refusal(path, capfd)
 
 
+@pytest.mark.parametrize("count", ["-1 99999999999", "0", "11", "3.5", "three"])
+def test_a_metaimage_with_an_impossible_number_of_dimensions_is_refused(tmp_path, capfd, count):
+    path = write(tmp_path / "a.mha")
+    path.write_bytes(path.read_bytes().replace(b"NDims = 3", f"NDims = {count}".encode()))
+    assert f"claims to have {count!r} dimensions" in refusal(path, capfd)
+
+
 def test_long_texts_of_a_nrrd_file_are_read(tmp_path):
     path = with_line(write(tmp_path / "a.nrrd"), f"history:={'a' * 5000}")
     assert load_volume(with_line(path, f"content: {'a' * 900}")).array.shape

@@ -1,4 +1,4 @@
-"""Check the header of an NRRD file before ITK reads it, and read its unit of length, which ITK ignores."""
+"""Check the headers of NRRD and MetaImage files before ITK reads them, and read what ITK ignores."""
 
 from __future__ import annotations
 
@@ -13,6 +13,23 @@ _LONGEST_FIELD = 500
 """Longest value of a field, characters. ITK's reader crashes at a thousand; three directions have less than 300."""
 _FREE_TEXT = ("content", "labels")
 """Fields that may be longer."""
+
+
+def check_metaimage_header(path: Path) -> None:
+    """Refuse a header that would crash ITK's reader.
+
+    Raises
+    ------
+    ValueError
+        If the number of dimensions is not a number from 1 to 9.
+    """
+    with path.open("rb") as file:
+        found = re.search(rb"(?m)^\s*NDims\s*=(.*)$", file.read(_HEADER_BYTES))
+    value = found[1].decode("utf-8", "replace").strip() if found else ""
+    if found and re.fullmatch("[1-9]", value) is None:
+        raise ValueError(
+            f"{path} claims to have {value[:40]!r} dimensions, so it is damaged; copy or convert it again."
+        )
 
 
 def check_nrrd_header(path: Path) -> None:
