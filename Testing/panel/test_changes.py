@@ -113,7 +113,7 @@ def test_the_table_goes_from_the_top_down_and_the_losses_are_said(compared):
     assert words.startswith("2 of 8 measurements changed by more than the measurement error. 1 can't be judged")
     assert "L1 has lost 35 % of its anterior height" in words and "moderate range of Genant's grades" in words
     assert compared.ui.changesTable.item(0, 0).toolTip().startswith("Anterior height, beyond the error: of two scans")
-    assert "95 % differ by less than 4.7 mm" in compared.ui.changesTable.item(0, 0).toolTip()
+    assert "95 % differ by less than 0.8 mm" in compared.ui.changesTable.item(0, 0).toolTip()
 
 
 def test_what_is_within_the_error_can_be_hidden(compared):
