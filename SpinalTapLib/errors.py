@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import zipfile
+import zlib
 from pathlib import Path
+from tokenize import TokenError
 
 _REASONS = {
     errno.ENOSPC: "the disk is full",
@@ -17,6 +20,10 @@ _REASONS = {
 }
 DAMAGE = (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError, RecursionError)
 """What Python and NumPy raise when they are given a value of the wrong kind, shape or size, from a damaged file."""
+ARRAY_DAMAGE = (
+    *DAMAGE, OSError, EOFError, SyntaxError, TokenError, NotImplementedError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What NumPy raises when it reads a damaged ``.npy`` or ``.npz`` file."""
 
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
 

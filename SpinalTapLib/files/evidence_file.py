@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import numpy as np
 from ..detection.detector import Detections
 from ..detection.linking import Candidate
 from ..detection.part_maps import SliceVertebra
-from ..errors import DAMAGE
+from ..errors import ARRAY_DAMAGE, DAMAGE
 from ..evidence import Evidence, from_steps, gather, to_steps
 from ..scans.resampling import working_volume
 from ..scans.volume import SagittalVolume
@@ -133,7 +132,7 @@ def _stored(path: Path) -> dict[str, Any]:
             return {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise ValueError(f"There is no {path.name} in {path.parent}; segment the scan again.") from None
-    except (OSError, EOFError, *DAMAGE, zipfile.BadZipFile, zlib.error, SyntaxError, NotImplementedError) as error:
+    except ARRAY_DAMAGE as error:
         raise ValueError(f"{path} is damaged; segment the scan again.") from error
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import DAMAGE
+from ..errors import ARRAY_DAMAGE, DAMAGE
 from ..files.atomic import write_whole
 from ..files.spine_codec import answer_of, spine_of
 from .mesh_archive import read_meshes, write_meshes
@@ -89,7 +89,7 @@ def has_shapes(folder: Path) -> bool:
     """Return True if the folder holds the complete files of `write_shapes`."""
     try:
         np.load(folder / _INDEX, mmap_mode="r", allow_pickle=False)  # reads the header and checks the file's size
-    except (OSError, EOFError, ValueError):
+    except ARRAY_DAMAGE:
         return False
     return (folder / SURFACES).is_file()
 
@@ -152,7 +152,7 @@ def read_shapes(folder: Path) -> Shapes:
     try:
         index = np.load(folder / _INDEX, allow_pickle=False)
         return Shapes(folder, index, read_meshes(folder / SURFACES))
-    except (OSError, EOFError, *DAMAGE, SyntaxError) as error:
+    except ARRAY_DAMAGE as error:
         raise ValueError(f"The shapes of this result could not be read ({error}); segment the scan again.") from error
 
 

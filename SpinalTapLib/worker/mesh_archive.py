@@ -7,8 +7,6 @@ are small: the file is a seventh of the size of the raw meshes. Normals are comp
 from __future__ import annotations
 
 import io
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,13 +16,11 @@ from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 from ..bodies.triangle_mesh import poly_data, with_normals
-from ..errors import DAMAGE
+from ..errors import ARRAY_DAMAGE
 from ..files.atomic import write_whole
 
 STEP_MM = 0.005
 """A hundredth of the smallest voxel edge, far below what a printer resolves."""
-
-_DAMAGE = (OSError, EOFError, *DAMAGE, zipfile.BadZipFile, zlib.error, SyntaxError, NotImplementedError)
 
 
 def write_meshes(path: Path, meshes: Mapping[int, Any]) -> None:
@@ -55,7 +51,7 @@ def read_meshes(path: Path) -> dict[int, vtkPolyData]:
         with np.load(path, allow_pickle=False) as file:
             numbers = sorted({int(name.split("_")[1]) for name in file.files})
             return {i: _mesh(file[f"points_{i}"], file[f"triangles_{i}"]) for i in numbers}
-    except _DAMAGE as error:
+    except ARRAY_DAMAGE as error:
         raise ValueError(f"The surfaces in {path.name} could not be read ({error}).") from error
 
 
