@@ -68,18 +68,24 @@ def rename(node: Any, name: str) -> None:
 
 def remove(scene: Any, node: Any) -> None:
     """Remove a node with its display and storage nodes, which Slicer would leave behind."""
-    belongings = []
-    if node.IsA("vtkMRMLDisplayableNode"):
-        belongings += [node.GetNthDisplayNode(i) for i in range(node.GetNumberOfDisplayNodes())]
-    if node.IsA("vtkMRMLStorableNode"):
-        belongings += [node.GetNthStorageNode(i) for i in range(node.GetNumberOfStorageNodes())]
+    helpers = helpers_of(node)
     tree = hierarchy(scene)
     item = tree.GetItemByDataNode(node)
     if item:
         tree.RemoveItem(item, False, False)  # the application would do this; outside it, a dangling item would remain
-    for other in (node, *belongings):
-        if other is not None and scene.IsNodePresent(other):
+    for other in (node, *helpers):
+        if scene.IsNodePresent(other):
             scene.RemoveNode(other)
+
+
+def helpers_of(node: Any) -> list[Any]:
+    """Return the display and storage nodes of a node."""
+    found = []
+    if node.IsA("vtkMRMLDisplayableNode"):
+        found += [node.GetNthDisplayNode(i) for i in range(node.GetNumberOfDisplayNodes())]
+    if node.IsA("vtkMRMLStorableNode"):
+        found += [node.GetNthStorageNode(i) for i in range(node.GetNumberOfStorageNodes())]
+    return [helper for helper in found if helper is not None]
 
 
 def hierarchy(scene: Any) -> Any:

@@ -39,7 +39,7 @@ class Observers:
         self._tags: list[tuple[Any, int]] = []
         self._box_tags: list[tuple[Any, int]] = []
         self._volume_tags: list[tuple[Any, int]] = []
-        self._orphans: list[Any] = []  # nodes of a volume that is being removed
+        self._orphans: list[Any] = []  # what belongs to a node that is being removed
         self._unreported = 0
         self._last_preview = 0.0
         self.is_dragging = False
@@ -139,6 +139,8 @@ class Observers:
         if self._unreported or self._events is None or self._scene.IsClosing() or node is None:
             return
         node_id = node.GetID()
+        if node.GetAttribute(nodes.ROLE):
+            self._orphans += nodes.helpers_of(node)
         if node.IsA("vtkMRMLScalarVolumeNode"):
             self._orphans += nodes.belongings(self._scene, node)
             self._forget_place(node_id)
