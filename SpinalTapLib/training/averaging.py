@@ -78,18 +78,6 @@ class Average:
 
 
 @torch.no_grad()
-def mix(network: nn.Module, other: nn.Module, share: float) -> None:
-    """Replace the weights of a network by the weighted mean of them and those of another one, whose part is `share`.
-
-    The batch-norm statistics are mixed too, but must be estimated again (`recalibrate`).
-    """
-    theirs = other.state_dict()
-    for name, values in network.state_dict().items():
-        if values.is_floating_point():
-            values.lerp_(theirs[name].to(values), share)
-
-
-@torch.no_grad()
 def recalibrate(network: nn.Module, tiles: Iterator[Tiles], batches: int, amp_dtype: torch.dtype | None) -> None:
     """Re-estimate the running mean and variance of every batch-norm layer from new tiles.
 

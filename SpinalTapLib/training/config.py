@@ -130,9 +130,6 @@ class TrainConfig:
         learning rate follows whichever of the two limits is closer.
     initial_weights : str or None
         Weights to fine-tune, with a new schedule; None starts from random weights.
-    initial_share : float
-        Fraction of the initial weights in those that are saved, 0 or more and below 1. The mean of both keeps more of
-        what the initial weights knew of other images (Wortsman et al., CVPR 2022, arXiv 2109.01903).
     workers : int
         Processes that draw canvases and, on a CPU, make tiles; 0 does all of it in the training process.
     tiles_on : {"auto", "worker", "device"}
@@ -154,7 +151,6 @@ class TrainConfig:
     steps: int = 6000
     deadline_minutes: float | None = None
     initial_weights: str | None = None
-    initial_share: float = 0.0
     batch: int = 10
     learning_rate: float = 3e-3
     final_learning_rate: float = 2e-5
@@ -192,9 +188,6 @@ class TrainConfig:
               "at most the learning rate")
         check(self.tiles_per_canvas >= 1, "tiles_per_canvas", self.tiles_per_canvas, "1 or more")
         check(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "0 or more and below 1")
-        check(0 <= self.initial_share < 1, "initial_share", self.initial_share, "0 or more and below 1")
-        check(not self.initial_share or self.initial_weights is not None, "initial_share", self.initial_share,
-              "0 without initial weights")
         check(0 <= self.worker_niceness <= 19, "worker_niceness", self.worker_niceness, "0 to 19")
         deadline = self.deadline_minutes
         check(deadline is None or deadline > 0, "deadline_minutes", deadline, "above zero, or left out")

@@ -22,7 +22,7 @@ from ..files.atomic import write_whole
 from ..machine import processor_count
 from ..progress import Cancelled, CancelledCallback, ProgressCallback
 from ..spine.structures import N_STRUCTURES
-from .averaging import Average, Clock, learning_rate, mix, progress_of, recalibrate
+from .averaging import Average, Clock, learning_rate, progress_of, recalibrate
 from .checkpoint import CHECKPOINT_NAME, Checkpoint, read_checkpoint, write_checkpoint
 from .config import TrainConfig
 from .losses import part_losses
@@ -116,8 +116,6 @@ def train(
     if extra is not None:
         tiles = extra.tiles(tiles)
     _optimise(run, tiles, folder, progress, cancelled, validation)
-    if config.initial_share:
-        mix(run.average.network, _initial(config), config.initial_share)
     recalibrate(run.average.network, tiles, config.recalibration_batches, run.amp_dtype)
     weights = folder / f"{config.name}.pt"
     try:

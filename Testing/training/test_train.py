@@ -200,21 +200,6 @@ def test_fine_tuning_starts_from_weights_that_fit(finished, tmp_path):
         train(quick(initial_weights=weights, widths=(8, 8)), tmp_path, source=boxes)
 
 
-def test_a_share_of_the_initial_weights_is_mixed_into_the_saved_ones(finished, tmp_path):
-    weights = str(finished / "tiny.pt")
-    config = quick(initial_weights=weights, steps=12)
-    heads = [load_network(weights)[0].head.weight]
-    for folder, share in (("none", 0.0), ("half", 0.5)):
-        path = train(replace(config, initial_share=share), tmp_path / folder, source=boxes)
-        heads.append(load_network(path)[0].head.weight)
-    old, new, mixed = heads
-    moved = float((new - old).abs().max())
-    assert moved > 1e-3
-    assert float((mixed - (old + new) / 2).abs().max()) < 0.1 * moved, "but for the rounding of the file"
-    with pytest.raises(ValueError, match="initial_share"):
-        quick(initial_share=0.5)
-
-
 def test_a_full_disk_leaves_the_last_good_checkpoint(finished, tmp_path, monkeypatch, caplog):
     good = (finished / CHECKPOINT_NAME).read_bytes()
     (tmp_path / CHECKPOINT_NAME).write_bytes(good)
