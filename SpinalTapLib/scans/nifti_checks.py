@@ -249,6 +249,8 @@ def _check_axes(header: NiftiHeader) -> list[str]:
             f"{header.path} has a direction matrix that is not orthonormal (its sform is sheared, singular or not a "
             "number); resample it onto a grid with perpendicular axes first."
         )
+    if qform:
+        _check_sides(header)
     if cosine > ORTHONORMAL_TOLERANCE and qform:
         return ["The file's sform is sheared or singular; its qform was used instead."]
     warnings = []
@@ -263,7 +265,7 @@ def _check_axes(header: NiftiHeader) -> list[str]:
                 f"The file's axes are up to {turn:.1f} degrees off right angles; the nearest perpendicular axes were "
                 "used, so positions may be off towards the edges of the image."
             )
-    elif not warnings:
+    else:
         warnings += _compare_positions(header)
     return warnings
 
@@ -281,21 +283,27 @@ def nearest_axes(axes: np.ndarray) -> np.ndarray:
     return u @ v
 
 
-def _compare_positions(header: NiftiHeader) -> list[str]:
-    """Compare qform and sform; return a warning if they differ, raise ValueError if one mirrors the other."""
-    qform = header.qform
-    if not np.isfinite(qform).all():
-        return []
-    if np.linalg.det(qform[:, :3]) * np.linalg.det(header.sform[:, :3]) < 0:
+def _check_sides(header: NiftiHeader) -> None:
+    """Raise ValueError if qform or sform mirrors the other."""
+    forms = header.qform[:, :3], header.sform[:, :3].astype(float)
+    if all(np.isfinite(form).all() for form in forms) and np.prod(list(map(np.linalg.det, forms))) < 0:
         raise ValueError(
             f"{header.path} gives two positions of which one mirrors the other (its qform and its sform), so left and "
             "right can't be told apart; repair its header."
         )
-    corners = np.array(list(np.ndindex(2, 2, 2))) * (np.maximum(header.sizes[1:4], 1) - np.ones(3))
-    apart = np.linalg.norm(corners @ (qform - header.sform)[:, :3].T + (qform - header.sform)[:, 3], axis=1).max()
-    if apart <= SAME_POSITION_MM:
+
+
+def _compare_positions(header: NiftiHeader) -> list[str]:
+    """Return a warning if qform and sform differ by more than the scale, which has a warning of its own."""
+    qform = header.qform
+    if not np.isfinite(qform).all():
         return []
     axes, _ = _sform_axes(header)
+    sform = np.column_stack([axes * header.pixel_sizes, header.sform[:, 3]])
+    corners = np.array(list(np.ndindex(2, 2, 2))) * (np.maximum(header.sizes[1:4], 1) - np.ones(3))
+    apart = np.linalg.norm(corners @ (qform - sform)[:, :3].T + (qform - sform)[:, 3], axis=1).max()
+    if apart <= SAME_POSITION_MM:
+        return []
     cosine = (np.trace((qform[:, :3] / header.pixel_sizes).T @ axes) - 1) / 2
     turn = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
     return [

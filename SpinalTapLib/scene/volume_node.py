@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
+from ..scans.checks import about_hounsfield, is_label_map
 from ..scans.volume import SagittalVolume, volume_from_array
 from .frames import RAS_FROM_LPS, Frame, frame_of
 
@@ -56,7 +58,10 @@ def sagittal_volume(node: Any, frame: Frame | None = None) -> tuple[SagittalVolu
     frame = frame or frame_of(node)
     array = np.array(array_kji(node.GetImageData()))  # a copy, so that later edits do not affect the run
     matrix = (RAS_FROM_LPS @ frame.ijk_to_world)[:, [2, 1, 0, 3]]
-    return volume_from_array(array, matrix, node.GetName() or "volume"), frame
+    volume = volume_from_array(array, matrix, node.GetName() or "volume")
+    if is_label_map(volume.array):
+        raise ValueError(f"{volume.name!r} is a label map, not an image; choose a sagittal MRI of the spine.")
+    return replace(volume, warnings=(*about_hounsfield(volume.array), *volume.warnings)), frame
 
 
 def array_kji(image: Any) -> np.ndarray:

@@ -223,5 +223,24 @@ def test_two_positions_that_mirror_each_other_are_refused(tmp_path, capfd):
     assert "one mirrors the other" in refusal(path, capfd)
 
 
+@pytest.mark.parametrize("scale", [1.02, 1.2])
+def test_a_scaled_sform_is_compared_with_the_qform_all_the_same(tmp_path, capfd, scale):
+    steps = scale * np.diag([0.7, 0.8, 3.0])
+    assert [w[:30] for w in told(with_both(tmp_path / "a.nii", steps, (5, -7, 9), (1, 1)))] == [
+        "The file's sform scales the vo"
+    ]
+    _, about_place = told(with_both(tmp_path / "b.nii", steps, (5, 71, 9), (1, 1)))
+    assert "differ by 0 degrees and by up to 78 mm" in about_place
+    _, about_place = told(with_both(tmp_path / "c.nii", turned(25, 0, 0) @ steps, (5, -7, 9), (1, 1)))
+    assert "differ by 25 degrees" in about_place
+    mirrored = with_both(tmp_path / "d.nii", steps @ np.diag([-1, 1, 1]), (9.2, -7, 9), (1, 1))
+    assert "one mirrors the other" in refusal(mirrored, capfd)
+
+
+def test_a_sheared_sform_that_mirrors_the_qform_is_refused(tmp_path, capfd):
+    steps = np.array([[-0.7, 0.3, 0], [0, 0.8, 0], [0, 0, 3.0]])
+    assert "one mirrors the other" in refusal(with_both(tmp_path / "a.nii", steps, (9.2, -7, 9), (1, 1)), capfd)
+
+
 def test_a_file_that_calls_itself_a_label_map_is_refused(tmp_path, capfd):
     assert "is a label map" in refusal(nifti(tmp_path / "a.nii", (68, "<h", (1002,))), capfd)

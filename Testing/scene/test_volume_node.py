@@ -119,3 +119,22 @@ class TestWhatIsNoVolumeIsRefusedWithASentence:
         matrix[:3, 1] = column
         transform_above(scene, node, matrix)
         assert word in SlicerScene(scene).volume_problem(node.GetID())
+
+
+class TestWhatIsNoMr:
+    def test_a_label_map_loaded_as_a_scan_is_refused(self, scene):
+        blocks = BlockSpine().volume()
+        labels = np.zeros(blocks.array.shape, np.int16)
+        for value, row in enumerate(range(8, labels.shape[1] - 8, 20), 20):
+            labels[:, row : row + 12, 10:30] = value
+        node = add_volume(scene, labels, blocks.matrix)
+        with pytest.raises(ValueError, match="is a label map, not an image"):
+            SlicerScene(scene).read_volume(node.GetID())
+
+    def test_a_ct_is_told(self, scene):
+        blocks = BlockSpine().volume()
+        values = np.random.default_rng(0).normal(60, 30, blocks.array.shape)
+        values[:, :, :30] = -1000
+        values[:, 40:60, 40:60] = 700
+        node = add_volume(scene, values.astype(np.int16), blocks.matrix)
+        assert any("those of a CT" in words for words in SlicerScene(scene).read_volume(node.GetID()).warnings)
