@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -239,39 +239,42 @@ def _pixel_bytes(header: Dataset) -> int:
     return int(header.Rows) * int(header.Columns) * int(header.get("NumberOfFrames") or 1) * bits // 8
 
 
-def _pictures(path: Path, header: Dataset) -> Iterator[DicomSlice]:
-    """Yield the slices of a file."""
+def _pictures(path: Path, header: Dataset) -> list[DicomSlice]:
+    """Return the slices of a file; what one frame lacks, its volume lacks."""
     frames = int(header.get("NumberOfFrames") or 1)
     own = header.get("PerFrameFunctionalGroupsSequence") or [None] * frames
     shared = next(iter(header.get("SharedFunctionalGroupsSequence") or ()), None)
     if len(own) != frames:
         raise ValueError(f"{path} has {frames} frames, but functional groups for {len(own)}.")
-    first = _Groups(header, own[0], shared, frames).rescale
-    for number, group in enumerate(own):
-        yield _picture(path, header, number, _Groups(header, group, shared, frames), first)
+    groups = [_Groups(header, group, shared, frames) for group in own]
+    pictures = [_picture(path, header, number, group, groups[0].rescale) for number, group in enumerate(groups)]
+    missing = tuple(dict.fromkeys(name for picture in pictures for name in picture.missing))
+    return [replace(picture, missing=missing) for picture in pictures]
 
 
 class _Groups:
     """Look up the attributes of one frame: in its own functional groups, the shared ones, then the header.
 
-    See DICOM PS3.3, C.7.6.16. In a multi-frame file, the position is never taken from the header.
+    See DICOM PS3.3, C.7.6.16. The position of one frame among several is taken from its own groups alone: one that
+    they share is not where each of them lies.
     """
 
     def __init__(self, header: Dataset, own: Dataset | None, shared: Dataset | None, frames: int) -> None:
-        self._header, self._groups, self._frames = header, [g for g in (own, shared) if g is not None], frames
+        self._header, self._frames = header, frames
+        self._own: Any = own or {}
+        self._shared: Any = shared or {}
 
     def value(self, group: str, name: str, plain: str | None = None) -> Any:
         """Return an attribute of a functional group, or else of the header (where it is called `plain`), or None."""
-        for place in self._groups:
+        own_alone = self._frames > 1 and name == "ImagePositionPatient"
+        for place in (self._own,) if own_alone else (self._own, self._shared):
             for item in place.get(group) or ():
                 if item.get(name) is not None:
                     return item.get(name)
-        return self._header.get(plain or name)
+        return None if own_alone else self._header.get(plain or name)
 
     def numbers(self, group: str, name: str, count: int) -> np.ndarray | None:
         """Return an attribute that has `count` finite numbers, shape (count,), or None."""
-        if self._frames > 1 and name == "ImagePositionPatient" and not any(group in g for g in self._groups):
-            return None
         value = self.value(group, name)
         if value is None or isinstance(value, (str, bytes)) or np.size(value) != count:
             return None

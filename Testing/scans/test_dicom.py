@@ -111,6 +111,9 @@ def group(name, **values):
     return outside
 
 
+SHARED_POSITION = group("PlanePositionSequence", ImagePositionPatient=[-8, -50, 100])
+
+
 def check_brightness(volume):
     """Every slice is as bright as its place tells."""
     for k, plane in enumerate(volume.array):
@@ -171,9 +174,34 @@ def test_frames_of_one_orientation_make_the_volume_and_the_others_are_said(tmp_p
     assert "axial slice" in volume.warnings[0]
 
 
-def test_frames_without_positions_are_refused(tmp_path, capfd):
-    path = write_frames(tmp_path / "a.dcm", [-8, -4, 0], lambda _, frame: frame.pop("PlanePositionSequence"))
+@pytest.mark.parametrize("without", [{0, 1, 2}, {1}, {2}], ids=["all", "middle", "last"])
+@pytest.mark.parametrize("way", ["no sequence", "empty sequence", "empty item"])
+@pytest.mark.parametrize("elsewhere", [None, "shared", "header"])
+def test_frames_without_a_position_of_their_own_are_refused(tmp_path, capfd, without, way, elsewhere):
+    def lose(number, frame):
+        if number not in without:
+            return
+        if way == "no sequence":
+            del frame.PlanePositionSequence
+        else:
+            frame.PlanePositionSequence = [] if way == "empty sequence" else [pydicom.Dataset()]
+
+    path = write_frames(tmp_path / "a.dcm", [-8, -4, 0], lose)
+    made = pydicom.dcmread(path)
+    if elsewhere == "shared":
+        made.SharedFunctionalGroupsSequence[0].update(SHARED_POSITION)
+    elif elsewhere == "header":
+        made.ImagePositionPatient = [-8, -50, 100]
+    made.save_as(path)
     assert "does not say where each of its slices lies (ImagePositionPatient missing)" in refusal(path, capfd)
+
+
+def test_a_single_frame_may_have_its_position_among_the_shared_groups(tmp_path):
+    path = write_frames(tmp_path / "a.dcm", [-8], lambda _, frame: frame.pop("PlanePositionSequence"))
+    made = pydicom.dcmread(path)
+    made.SharedFunctionalGroupsSequence[0].update(SHARED_POSITION)
+    made.save_as(path)
+    assert load_volume(path).to_lps([0, 0, 0]).tolist() == [-8, -50, 100]
 
 
 @pytest.mark.parametrize(
