@@ -217,13 +217,13 @@ def _detect(
 
 
 def _doubted(
-    spine: Spine, network: Any, card: Mapping[str, Any], options: Options, report: Callable[[float, str], None]
+    spine: Spine, network: Any, card: Mapping[str, Any], options: Options, report: Callable[..., None]
 ) -> Spine:
     """Return a spine without levels, and why, if the picture lies in another way than the scan's header says."""
     evidence: Any = spine.evidence
 
     def found(volume: SagittalVolume) -> tuple[Candidate, ...]:
-        detections, _ = _detect(network, spine.device, volume, lambda *_: report(0.5, "Checking the orientation"))
+        detections, _ = _detect(network, spine.device, volume, lambda *_: report(0.0))
         return calibrated(link(detections), calibration_of(card))
 
     def named(volume: SagittalVolume, candidates: tuple[Candidate, ...]) -> tuple[float, ...]:

@@ -347,6 +347,8 @@ def test_steps_that_are_asked_for_are_no_reason_to_doubt_the_picture(block_spine
 
 def test_a_picture_that_cannot_be_named_is_looked_at_in_every_position(block_spine):
     spine, detector = block_spine(s1=False)
-    answer = segment_spine(spine.volume())
+    told = []
+    answer = segment_spine(spine.volume(), progress=lambda *call: told.append(call))
     assert detector.runs == 1 + len(TURNS) and "turn" in answer.seconds
+    assert len({call for call in told if call[0] == "turn"}) == 1  # always the same, so that it is shown once
     assert not any("seems to be" in warning for warning in answer.warnings)

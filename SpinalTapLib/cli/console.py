@@ -8,7 +8,7 @@ import time
 from typing import TextIO
 
 PLAIN_SECONDS = 5.0
-"""If stderr is not a terminal: shortest time between two lines within a stage."""
+"""If stderr is not a terminal: shortest time between two lines within a stage; they always differ."""
 
 
 class Console:
@@ -27,7 +27,7 @@ class Console:
         self._quiet = quiet
         self._terminal = self._stream.isatty()
         self._open = False
-        self._stage = ""
+        self._stage = self._shown = ""
         self._shown_at = 0.0
 
     @property
@@ -44,9 +44,9 @@ class Console:
             width = shutil.get_terminal_size().columns - 1
             self._write(f"\r\x1b[K{line[:width]}")
             self._open = True
-        elif stage != self._stage or time.monotonic() - self._shown_at > PLAIN_SECONDS:
+        elif line != self._shown and (stage != self._stage or time.monotonic() - self._shown_at > PLAIN_SECONDS):
             self._write(line + "\n")
-            self._shown_at = time.monotonic()
+            self._shown, self._shown_at = line, time.monotonic()
         self._stage = stage
 
     def line(self, sentence: str) -> None:
