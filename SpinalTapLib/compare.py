@@ -53,7 +53,7 @@ def compare_folders(earlier: str | Path, later: str | Path, output: str | Path |
     ------
     ValueError
         If a folder is no result, both are the same folder, their scans are of two patients (known for DICOM scans that
-        are still in their place), they have no level in common, or the output can't be written.
+        are still in their place), they have no level in common, or the output cannot be written.
     """
     if Path(earlier).resolve() == Path(later).resolve():
         raise ValueError(f"{earlier} was given twice; give an earlier and a later result.")

@@ -313,12 +313,12 @@ def leave_out(evidence: Evidence, centroid_lps_mm: np.ndarray) -> Evidence:
     found = evidence.index_at(centroid_lps_mm)
     if found is None:
         raise ValueError(
-            "That vertebra was not detected but only estimated by the count, so it can't be dropped; change the count "
+            "That vertebra was not detected but only estimated by the count, so it cannot be dropped; change the count "
             "instead."
         )
     if len(evidence.ignored | {found}) == len(evidence.candidates):
         raise ValueError(
-            "That is the last vertebra of this result, so it can't be dropped; without it there is nothing to count."
+            "That is the last vertebra of this result, so it cannot be dropped; without it there is nothing to count."
         )
     return replace(evidence, ignored=evidence.ignored | {found})
 

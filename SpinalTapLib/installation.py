@@ -146,7 +146,7 @@ def stated_digest(name_or_path: str | Path) -> str:
     Raises
     ------
     ValueError
-        If the weights or their card are missing, or the card can't be read.
+        If the weights or their card are missing, or the card cannot be read.
     """
     path = weights_path(name_or_path)
     card = path.with_suffix(CARD_SUFFIX)

@@ -84,7 +84,7 @@ def segment_file(
     Raises
     ------
     ValueError
-        If the scan can't be read, an option can't be satisfied, or the folder can't be written.
+        If the scan cannot be read, an option cannot be satisfied, or the folder cannot be written.
     Cancelled
         If `cancelled` returned True. As after any other exception, `output` is then unchanged.
     """
@@ -349,7 +349,7 @@ def _surfaces(
 
 
 def _rendering(spine: Spine, surfaces: Mapping[int, Any], wholes: Mapping[int, Any]) -> np.ndarray | None:
-    """Return a 3-D picture of the structures for the report, or None if this machine can't render it.
+    """Return a 3-D picture of the structures for the report, or None if this machine cannot render it.
 
     Whole vertebrae are shown from the front and from behind.
     """

@@ -223,7 +223,7 @@ class _Run:
         if each and _can_be_segmented(stack):
             return self._segmented(stack, main, spine)
         if not _share_frame(stack, main):
-            text = "Its positions can't be compared with those of the segmented series, so it is not named."
+            text = "Its positions cannot be compared with those of the segmented series, so it is not named."
             return self.row(stack, OTHER_FRAME, text), None
         try:
             warnings = check_stack(stack, f"{self._path} ({stack.title})")

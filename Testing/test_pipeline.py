@@ -313,7 +313,7 @@ def test_options_that_do_not_exist_are_named(wrong, block_spine):
 def test_a_device_that_is_not_there_is_refused_with_the_reason(choice, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends, "mps", SimpleNamespace(is_available=lambda: False))
-    with pytest.raises(ValueError, match=f"'{choice}' can't be used here: .*--device auto"):
+    with pytest.raises(ValueError, match=f"'{choice}' cannot be used here: .*--device auto"):
         pipeline.choose_device(choice)
     assert pipeline.choose_device("auto") == "cpu"
 

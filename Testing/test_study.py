@@ -86,7 +86,7 @@ def test_series_that_cannot_be_named_get_a_line_that_says_why(study, tmp_path):
     series(path, 5, "SHEARED COR", CORONAL, drift=(3.0, 0, 0))
     series(path, 6, "LOC", CORONAL, count=3, origin=(-40.0, 0.0, 60.0))
     told = outcomes(segment_study(path, tmp_path / "out"))
-    assert told["3"][0] == "another frame of reference" and "can't be compared" in told["3"][1]
+    assert told["3"][0] == "another frame of reference" and "cannot be compared" in told["3"][1]
     assert told["4"] == ("no overlap", "It shows none of the vertebrae that were found.")
     assert told["5"][0] == "failed" and "shifted against each other" in told["5"][1]
     assert told["6"][0] == "label map"

@@ -98,7 +98,7 @@ def begin_derivative(output: Path, source: Path) -> None:
     Raises
     ------
     ValueError
-        If the folder is another data set, or can't be written.
+        If the folder is another data set, or cannot be written.
     """
     if (output / _DESCRIPTION).exists() and not is_derivative(output):
         raise ValueError(

@@ -79,7 +79,7 @@ class Plan:
         Raises
         ------
         ValueError
-            If weights are missing, or the output folder can't be written or holds tables or data of others.
+            If weights are missing, or the output folder cannot be written or holds tables or data of others.
         """
         output = self.output.resolve()
         made_with, run = conditions(self.options, self.surface_format), uuid.uuid4().hex

@@ -68,7 +68,7 @@ class State:
         Raises
         ------
         ValueError
-            If the folder can't be written.
+            If the folder cannot be written.
         """
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -98,7 +98,7 @@ def write_tables(output: Path) -> dict[str, int]:
     Raises
     ------
     ValueError
-        If a table can't be written, or would replace one that is not SpinalTap's.
+        If a table cannot be written, or would replace one that is not SpinalTap's.
     """
     check_tables(output)
     counts: Counter[str] = Counter()

@@ -24,7 +24,7 @@ from .state import DONE, ELSEWHERE, EMPTY, FAILED, STATE_NAME, State, conditions
 from .tables import Row, row_of
 
 GRACE_S = 60.0
-"""How long after its time limit a process is ended that is stuck so deep that it can't say so itself."""
+"""How long after its time limit a process is ended that is stuck so deep that it cannot say so itself."""
 _TIME_OUT_EXIT = 75
 
 _log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ Shape-based interpolation (Raya and Udupa, IEEE Trans Med Imaging 9(1), 1990) of
 
 A body that is not regular then (see `regularity`) is made so by `_regular` as far as possible: spurs, bites and steps,
 which have little support from their surroundings, become smaller or go. Regular bodies stay as they were measured, and
-bodies that can't be made regular keep their volume.
+bodies that cannot be made regular keep their volume.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ def parse_seed_box(text: str, level: str = "S1") -> SeedBox:
         numbers = np.empty(0)
     if numbers.shape != (6,):
         raise ValueError(
-            f"The box {text!r} can't be read; give six numbers X,Y,Z,SX,SY,SZ without spaces: "
+            f"The box {text!r} cannot be read; give six numbers X,Y,Z,SX,SY,SZ without spaces: "
             "its centre and its size in millimetres, LPS."
         )
     return SeedBox(numbers[:3], numbers[3:], level=known(level).name)

@@ -41,7 +41,7 @@ def choose_device(choice: str = "auto") -> str:
         return next((device for device in ("cuda", "mps") if _why_not(device) is None), "cpu")
     reason = _why_not(choice)
     if reason is not None:
-        raise ValueError(f"The device {choice!r} can't be used here: {reason}; use --device auto or cpu.")
+        raise ValueError(f"The device {choice!r} cannot be used here: {reason}; use --device auto or cpu.")
     return choice
 
 
@@ -81,7 +81,7 @@ def arithmetic(precision: str, device: str) -> torch.dtype | None:
 
 
 def _why_not(device: str) -> str | None:
-    """Return the reason why a device can't be used, or None if it can."""
+    """Return the reason why a device cannot be used, or None if it can."""
     if device == "mps":
         return None if torch.backends.mps.is_available() else "PyTorch sees no Apple silicon"
     if not torch.cuda.is_available():

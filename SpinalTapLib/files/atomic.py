@@ -33,7 +33,7 @@ def write_whole(path: str | Path, data: bytes) -> None:
     Raises
     ------
     ValueError
-        If the file can't be written; no partial file remains, and an older file of that name is unchanged.
+        If the file cannot be written; no partial file remains, and an older file of that name is unchanged.
     """
     with whole_file(path) as file:
         file.write(data)
@@ -82,7 +82,7 @@ def staged_folder(target: str | Path, outdated: Collection[str] = ()) -> Iterato
     Raises
     ------
     ValueError
-        If the folder can't be made or written, or the disk is full. As after any other exception, `target` is
+        If the folder cannot be made or written, or the disk is full. As after any other exception, `target` is
         then unchanged.
     """
     target = Path(target).expanduser().resolve()
@@ -309,7 +309,7 @@ def _link(source: Path, place: Path) -> None:
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """Exchange two folders on one disk in a single step; return False if the system can't."""
+    """Exchange two folders on one disk in a single step; return False if the system cannot."""
     library: Any = ctypes.CDLL(None, use_errno=True) if os.name == "posix" else None
     first, second = os.fsencode(one), os.fsencode(other)
     if sys.platform == "linux" and hasattr(library, "renameat2"):

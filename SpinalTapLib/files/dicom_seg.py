@@ -48,7 +48,7 @@ def write_dicom_seg(path: str | Path, label_image: sitk.Image, files: Sequence[s
     ------
     ValueError
         If highdicom is missing, the label map is empty, the files are not the series that the label map lies on, or
-        the file can't be written; no partial file remains.
+        the file cannot be written; no partial file remains.
     """
     highdicom, pydicom = dicom_packages()
     labels = sitk.GetArrayFromImage(label_image)
@@ -76,7 +76,7 @@ def write_dicom_seg(path: str | Path, label_image: sitk.Image, files: Sequence[s
             device_serial_number="0",
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"The DICOM files can't be referred to by a segmentation: {error}.") from error
+        raise ValueError(f"The DICOM files cannot be referred to by a segmentation: {error}.") from error
     buffer = io.BytesIO()
     seg.save_as(buffer)
     write_whole(path, buffer.getvalue())
@@ -141,13 +141,13 @@ def dicom_packages() -> tuple[Any, Any]:
 
 
 def read_headers(pydicom: Any, files: Sequence[str | Path]) -> list[Any]:
-    """Return the headers of DICOM files; raise ValueError if there are none, or one can't be read."""
+    """Return the headers of DICOM files; raise ValueError if there are none, or one cannot be read."""
     if not files:
         raise ValueError("Writing DICOM needs the files of the series; none were given.")
     try:
         return [pydicom.dcmread(str(file), stop_before_pixels=True) for file in files]
     except (OSError, pydicom.errors.InvalidDicomError) as error:
-        raise ValueError(f"The DICOM series can't be read again: {error}.") from error
+        raise ValueError(f"The DICOM series cannot be read again: {error}.") from error
 
 
 def _slices_of(image: sitk.Image, datasets: Sequence[Any]) -> list[int]:

@@ -60,8 +60,8 @@ def write_dicom_sr(path: str | Path, spine: Spine, segmentation: str | Path, fil
     Raises
     ------
     ValueError
-        If highdicom is missing, the spine has no vertebrae, the files can't be read, the segmentation is of another
-        series, or the file can't be written; no partial file remains.
+        If highdicom is missing, the spine has no vertebrae, the files cannot be read, the segmentation is of another
+        series, or the file cannot be written; no partial file remains.
     """
     highdicom, pydicom = dicom_packages()
     if not spine.vertebrae:
@@ -85,7 +85,7 @@ def write_dicom_sr(path: str | Path, spine: Spine, segmentation: str | Path, fil
             is_complete=True,
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"The DICOM files can't be referred to by a report: {error}.") from error
+        raise ValueError(f"The DICOM files cannot be referred to by a report: {error}.") from error
     buffer = io.BytesIO()
     report.save_as(buffer)
     write_whole(path, buffer.getvalue())

@@ -91,7 +91,7 @@ def write_markups(path: str | Path, vertebra: Vertebra) -> None:
     Raises
     ------
     ValueError
-        If the file can't be written.
+        If the file cannot be written.
     """
     write_whole(path, (json.dumps(vertebra_markups(vertebra), indent=1) + "\n").encode())
 

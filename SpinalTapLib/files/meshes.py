@@ -66,7 +66,7 @@ def write_surface(path: str | Path, surface: vtkPolyData | Sequence[NamedSurface
     Raises
     ------
     ValueError
-        If the suffix is none of these, a surface is empty, or the file can't be written; no partial file remains.
+        If the suffix is none of these, a surface is empty, or the file cannot be written; no partial file remains.
     """
     path = Path(path)
     kind = path.suffix.lower().lstrip(".")

@@ -93,7 +93,7 @@ def write_result(
     ------
     ValueError
         If the spine has no label map, two vertebrae have one name, the surface format is unknown, or the folder
-        can't be written, for example because the disk is full. The folder is then unchanged, as after any other
+        cannot be written, for example because the disk is full. The folder is then unchanged, as after any other
         exception.
     """
     if spine.label_map is None:

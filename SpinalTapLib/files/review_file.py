@@ -96,7 +96,7 @@ def add_judgement(folder: str | Path, judgement: Judgement) -> tuple[Judgement, 
     Raises
     ------
     ValueError
-        If the folder is gone, the present file can't be read, or the new one can't be written; it is then unchanged.
+        If the folder is gone, the present file cannot be read, or the new one cannot be written; it is then unchanged.
     """
     folder = Path(folder)
     judgements = (*read_review(folder), judgement)

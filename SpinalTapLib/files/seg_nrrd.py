@@ -44,7 +44,7 @@ def write_seg_nrrd(
     Raises
     ------
     ValueError
-        If the name or the pixel type does not fit, or the file can't be written; no partial file remains.
+        If the name or the pixel type does not fit, or the file cannot be written; no partial file remains.
     """
     path = Path(path)
     if not path.name.endswith(".seg.nrrd"):

@@ -70,7 +70,7 @@ def read_spine_json(path: str | Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise ValueError(f"There is no {path.name} in {path.parent}, so it is not a SpinalTap result.") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path} can't be read ({error}); segment the scan again.") from error
+        raise ValueError(f"{path} cannot be read ({error}); segment the scan again.") from error
     found = content.get("schema_version") if isinstance(content, dict) else None
     if found not in READ_VERSIONS:
         known = " and ".join(map(str, READ_VERSIONS))

@@ -58,7 +58,7 @@ def window_kind() -> str | None:
         works = _tried(kind)
         if works is not None:
             return works
-    _log.info("This machine can't render offscreen (VTK needs EGL, OSMesa or a screen).")
+    _log.info("This machine cannot render offscreen (VTK needs EGL, OSMesa or a screen).")
     return None
 
 
@@ -115,6 +115,6 @@ def _tried(kind: str) -> str | None:
         _log.info("Offscreen rendering could not be tried: %s", error)
         return None
     if done.returncode:
-        _log.info("VTK can't draw to a %s here: %s", kind, done.stderr.strip()[-300:])
+        _log.info("VTK cannot draw to a %s here: %s", kind, done.stderr.strip()[-300:])
         return None
     return done.stdout.strip().rpartition("\n")[2] or kind

@@ -64,7 +64,7 @@ def render_surfaces(
     Returns
     -------
     ndarray of uint8, shape (height, width, 3), or None
-        None if there is nothing to draw, or this machine can't render (it has no screen, EGL or OSMesa).
+        None if there is nothing to draw, or this machine cannot render (it has no screen, EGL or OSMesa).
     """
     kind = window_kind() if surfaces else None
     if kind is None:

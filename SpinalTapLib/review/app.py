@@ -54,7 +54,7 @@ _WRONG_HOST = "This address is not the one that spinaltap review serves; open th
 _WRONG_ORIGIN = "Another website asked for this page, which is refused."
 _WRONG_TOKEN = "The key in this address is missing or wrong; open the address that spinaltap review printed."
 _NO_PAGE = "There is no such page."
-_NOT_JSON = "The request can't be read; reload the page."
+_NOT_JSON = "The request cannot be read; reload the page."
 _FAULT = "Something went wrong inside SpinalTap; the terminal has the details. Nothing was changed."
 _STALE = "This result was changed after you looked at it; look at it again before you judge it."
 
@@ -333,7 +333,7 @@ def _entry(request: Request) -> Entry:
 
 
 async def _body(request: Request) -> dict[str, Any]:
-    """Return the JSON of a request; a form of another website can't send this type."""
+    """Return the JSON of a request; a form of another website cannot send this type."""
     data = b""
     async for piece in request.stream():
         data += piece

@@ -19,7 +19,7 @@ from ..spine.summary import check_sentence, source_sentence
 from ..spine.vertebra import Spine
 
 FAILED, UNNAMED = 3.0, 2.0
-"""Doubt of a result that can't be read, and of one whose levels are not known; all others have 0-1."""
+"""Doubt of a result that cannot be read, and of one whose levels are not known; all others have 0-1."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Entry:
     scan : str
         Name of the scan.
     problem : str
-        Why the result can't be read, or an empty string.
+        Why the result cannot be read, or an empty string.
     version : str
         `fingerprint` of the result.
     sentence : str
@@ -134,7 +134,7 @@ _GONE = "This result is no longer there: its folder was moved or deleted."
 
 
 def read_entry(folder: Path, root: Path) -> Entry:
-    """Read one result for the sheet; one that can't be read has a `problem`."""
+    """Read one result for the sheet; one that cannot be read has a `problem`."""
     name = folder.relative_to(root).as_posix() if folder != root else folder.name
     entry = Entry(hashlib.sha256(str(folder).encode()).hexdigest()[:12], folder, name)
     if not (folder / JSON_NAME).exists():

@@ -40,7 +40,7 @@ def side_jpeg(folder: Path, height: int | None = None) -> bytes:
     Raises
     ------
     ValueError
-        If there is no report, or it can't be read.
+        If there is no report, or it cannot be read.
     """
     path = folder / REPORT_NAME
     try:

@@ -46,7 +46,9 @@ class Server:
             self._socket.bind((HOST, port))
         except (OSError, OverflowError) as error:
             self._socket.close()
-            raise ValueError(f"Port {port} can't be used ({error}); choose another one, or leave --port out.") from None
+            raise ValueError(
+                f"Port {port} cannot be used ({error}); choose another one, or leave --port out."
+            ) from None
         port = self._socket.getsockname()[1]
         token = secrets.token_urlsafe(_TOKEN_BYTES)
         self.address = f"http://{HOST}:{port}/{token}/"

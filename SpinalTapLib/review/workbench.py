@@ -111,7 +111,7 @@ class Workbench:
         self._writer.shutdown()
 
     def present(self, folder: Path) -> Present:
-        """Return the present state of a result; raise ValueError if it can't be read."""
+        """Return the present state of a result; raise ValueError if it cannot be read."""
         stored = self._bench(folder).present(folder)
         if stored is not None:
             return _present(stored)
@@ -129,7 +129,7 @@ class Workbench:
             with bench.work:
                 bench.opened(folder)
         except (ValueError, OSError) as error:
-            _log.debug("%s can't be corrected: %s", folder, error)
+            _log.debug("%s cannot be corrected: %s", folder, error)
 
     def correct(self, folder: Path, version: str, correction: Correction) -> Present:
         """Apply a correction, begin to write it, and return the new state.
@@ -139,7 +139,7 @@ class Workbench:
         Conflict
             If the result is not the one of `version` any more.
         ValueError
-            If the correction does not apply, the folder can't be written, or scan or evidence are not there; nothing
+            If the correction does not apply, the folder cannot be written, or scan or evidence are not there; nothing
             is changed then.
         """
         bench = self._bench(folder)

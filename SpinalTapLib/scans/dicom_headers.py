@@ -120,7 +120,7 @@ class DicomFiles:
     slices : list of DicomSlice
         Slices of any series, in the order of acquisition.
     damaged : list of Path
-        Files of MR images that can't be read.
+        Files of MR images that cannot be read.
     others : dict of Path to str
         DICOM files that are not scans, and their kind, such as ``"RT Plan"``.
     """

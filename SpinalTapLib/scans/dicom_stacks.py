@@ -184,7 +184,7 @@ def read_stack(stack: DicomStack, where: str) -> tuple[sitk.Image, list[str]]:
     ------
     ValueError
         If it is colour, a mosaic or a single slice, lacks the geometry of its slices, has slices missing or shifted,
-        or its pixel data can't be read.
+        or its pixel data cannot be read.
     """
     warnings = check_stack(stack, where)
     images = [_read_station(station, where) for station in stack.stations]
@@ -260,7 +260,7 @@ def _read_station(station: tuple[DicomSlice, ...], where: str) -> sitk.Image:
         array = files[picture.path]
         if picture.frame >= len(array) or array.shape[1:] != picture.size[::-1]:
             raise ValueError(
-                f"{where} can't be read: the pixel data of {picture.path} do not match its header; copy or export the "
+                f"{where} cannot be read: the pixel data of {picture.path} do not match its header; copy or export the "
                 "series again."
             )
         planes.append(_rescaled(array[picture.frame], picture))
@@ -286,7 +286,7 @@ def _pixels(path: Path, where: str) -> np.ndarray:
     except RuntimeError as error:
         logger.debug("Reading %s failed: %s", path, error)
         raise ValueError(
-            f"{where} can't be read: {path} is damaged, cut short or compressed in an unsupported way; export the "
+            f"{where} cannot be read: {path} is damaged, cut short or compressed in an unsupported way; export the "
             "series again, uncompressed if possible."
         ) from error
     return array if array.ndim == 3 else array[None]

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from .dicom_headers import DicomSlice
 
 LEAST_OVERLAP_MM = 5.0
-"""Least overlap of two stations; with less, their intensities can't be matched, and they stay separate."""
+"""Least overlap of two stations; with less, their intensities cannot be matched, and they stay separate."""
 MOST_OVERLAP = 0.8
 """Largest overlap of two stations, as a fraction of the height; above it, two stacks show the same region twice."""
 LARGEST_TURN_COSINE = 0.966

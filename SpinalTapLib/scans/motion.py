@@ -63,7 +63,7 @@ def estimate_motion(first: sitk.Image, other: sitk.Image, points_lps_mm: np.ndar
     Raises
     ------
     ValueError
-        If the scans do not overlap there, or can't be registered.
+        If the scans do not overlap there, or cannot be registered.
     """
     low, high = points_lps_mm.min(0) - _MARGIN_MM, points_lps_mm.max(0) + _MARGIN_MM
     fixed = _cropped(first, low, high)
@@ -71,7 +71,7 @@ def estimate_motion(first: sitk.Image, other: sitk.Image, points_lps_mm: np.ndar
     start = sitk.Euler3DTransform()
     start.SetCenter(centre.tolist())
     if not _overlap(fixed, other):
-        raise ValueError("The two scans do not overlap, so levels can't be taken from one to the other.")
+        raise ValueError("The two scans do not overlap, so levels cannot be taken from one to the other.")
     method = sitk.ImageRegistrationMethod()
     method.SetMetricAsMattesMutualInformation(32)
     method.SetMetricSamplingStrategy(method.REGULAR)
@@ -85,7 +85,7 @@ def estimate_motion(first: sitk.Image, other: sitk.Image, points_lps_mm: np.ndar
     try:
         method.Execute(fixed, sitk.Cast(other, sitk.sitkFloat32))
     except RuntimeError as error:
-        raise ValueError("The two scans can't be registered: too little of the spine is in both.") from error
+        raise ValueError("The two scans cannot be registered: too little of the spine is in both.") from error
     to_other = np.eye(4)
     to_other[:3, :3] = np.reshape(start.GetMatrix(), (3, 3))
     to_other[:3, 3] = np.array(start.TransformPoint([0.0, 0.0, 0.0]))

@@ -289,7 +289,7 @@ def _check_sides(header: NiftiHeader) -> None:
     if all(np.isfinite(form).all() for form in forms) and np.prod(list(map(np.linalg.det, forms))) < 0:
         raise ValueError(
             f"{header.path} gives two positions of which one mirrors the other (its qform and its sform), so left and "
-            "right can't be told apart; repair its header."
+            "right cannot be told apart; repair its header."
         )
 
 
@@ -320,7 +320,7 @@ def position_taken(header: NiftiHeader, last: np.ndarray) -> str:
 
 
 def readable_copy(header: NiftiHeader, folder: Path) -> Path | None:
-    """Write a plain NIfTI-1 copy of a file that ITK can't read; return its path, or None if no copy is needed.
+    """Write a plain NIfTI-1 copy of a file that ITK cannot read; return its path, or None if no copy is needed.
 
     A copy is needed if the file is NIfTI-2, if it is gzipped but its name does not say so, or the reverse, or if it has
     only an sform whose axes are not exactly perpendicular; these are replaced by the nearest perpendicular axes.
@@ -374,7 +374,7 @@ def numberless_voxels(header: NiftiHeader) -> np.ndarray:
     Returns
     -------
     ndarray, bool, shape (k, j, i)
-        True where the value is NaN or infinite; of size 0 if the data type can't hold such values.
+        True where the value is NaN or infinite; of size 0 if the data type cannot hold such values.
     """
     if header.type_code not in _FLOATS:
         return np.zeros(0, bool)

@@ -128,7 +128,7 @@ def _check_access(path: Path) -> None:
     try:
         exists = path.exists()
     except (OSError, ValueError) as error:  # a name too long, a null byte, or a folder without access
-        raise ValueError(f"{path} can't be reached ({error}); check the path and its permissions.") from error
+        raise ValueError(f"{path} cannot be reached ({error}); check the path and its permissions.") from error
     if not exists:
         raise ValueError(f"There is no file or folder at {path}; check the path.")
     if not (path.is_file() or path.is_dir()):
@@ -254,8 +254,8 @@ def _explain(path: Path, format_name: str, error: str) -> str:
     if "pacing" in error:
         return f"{path} has a voxel spacing that is not above zero; repair its header."
     return (
-        f"{path} can't be read as {format_name}: it is damaged, cut short, lacks its data file or is of an unsupported "
-        "kind; copy or convert it again."
+        f"{path} cannot be read as {format_name}: it is damaged, cut short, lacks its data file or is of an "
+        "unsupported kind; copy or convert it again."
     )
 
 

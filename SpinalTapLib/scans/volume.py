@@ -135,7 +135,7 @@ def load_volume(
     Raises
     ------
     ValueError
-        If `path` does not exist, can't be read as one 3-D volume of grey values that is fine enough for sagittal
+        If `path` does not exist, cannot be read as one 3-D volume of grey values that is fine enough for sagittal
         slices, or is a label map.
     """
     reading = read_image(Path(path), series, pixel_mm, files)

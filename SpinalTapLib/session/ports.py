@@ -121,7 +121,7 @@ class Scene(Protocol):
     def motion(self, volume: str, other: str, points_lps_mm: np.ndarray) -> Motion:
         """Return the motion of the patient between two volumes around some points of the first, LPS, mm.
 
-        Raises ValueError if they do not overlap, or can't be registered.
+        Raises ValueError if they do not overlap, or cannot be registered.
         """
 
     def take_levels(self, volume: str, other: str, result: Result, to_first: np.ndarray, motion: str) -> str:

@@ -543,7 +543,7 @@ class Session:
         Raises
         ------
         ValueError
-            If there is no comparison, or the folder can't be written.
+            If there is no comparison, or the folder cannot be written.
         """
         require(self.can_export_changes)
         from ..compare import write_changes

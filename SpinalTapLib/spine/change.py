@@ -164,7 +164,7 @@ class Comparison:
         beyond = sum(change.is_beyond_error for change in self.changes)
         unsure = sum(not change.is_sure for change in self.changes)
         text = f"{beyond or 'None'} of {len(self.changes)} measurements changed by more than the measurement error."
-        return f"{text} {unsure} can't be judged: corners were cut off or estimated." if unsure else text
+        return f"{text} {unsure} cannot be judged: corners were cut off or estimated." if unsure else text
 
 
 def compare(earlier: Spine, later: Spine) -> Comparison:

@@ -107,6 +107,6 @@ def calibration_of(card: Mapping[str, Any]) -> Calibration | None:
         return Calibration(float(entry["offset"]), float(entry["slope"]))
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            f"The calibration in the model card of {card.get('name')} can't be used ({error}); install SpinalTap "
+            f"The calibration in the model card of {card.get('name')} cannot be used ({error}); install SpinalTap "
             "again, or calibrate these weights again."
         ) from error

@@ -196,7 +196,7 @@ def train_on_examples(
     Raises
     ------
     ValueError
-        If the checkpoint can't be read or is that of another network.
+        If the checkpoint cannot be read or is that of another network.
     Cancelled
         If the caller has cancelled; the checkpoint is kept.
     """

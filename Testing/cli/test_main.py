@@ -21,7 +21,7 @@ from SpinalTapLib.cli.main import main
 
 
 def bad_files(folder: Path) -> dict[str, Path]:
-    """Make inputs that can't be read."""
+    """Make inputs that cannot be read."""
     (folder / "text.nii.gz").write_text("not an image")
     (folder / "empty").mkdir()
     sitk.WriteImage(sitk.Image(8, 8, 8, sitk.sitkFloat32), str(folder / "constant.nii.gz"))

@@ -47,4 +47,4 @@ def test_each_review_has_a_port_and_a_secret_of_its_own_on_this_computer_alone(s
 def test_a_port_that_cannot_be_used_is_bad_input(server, tmp_path, capsys, port):
     (tmp_path / "spine.json").write_text("{}")
     assert main(["review", str(tmp_path), f"--port={port}"]) == 2
-    assert f"Port {port} can't be used" in capsys.readouterr().err
+    assert f"Port {port} cannot be used" in capsys.readouterr().err

@@ -119,7 +119,7 @@ def test_no_files_and_files_that_are_no_dicom_are_refused(series, tmp_path):
     with pytest.raises(ValueError, match="none were given"):
         write_dicom_seg(tmp_path / "seg.dcm", labelled(series[1]), [])
     (tmp_path / "note.dcm").write_text("no DICOM")
-    with pytest.raises(ValueError, match="can't be read again"):
+    with pytest.raises(ValueError, match="cannot be read again"):
         write_dicom_seg(tmp_path / "seg.dcm", labelled(series[1]), [tmp_path / "note.dcm"])
 
 

@@ -276,7 +276,7 @@ def test_more_files_can_come_along(result, tmp_path):
     ("content", "message"),
     [
         (None, "no spine.json"),
-        ("not json", "can't be read"),
+        ("not json", "cannot be read"),
         ("[]", "of schema None"),
         ('{"schema_version": 99}', "of schema 99"),
         ('{"schema_version": 2}', "damaged"),

@@ -110,7 +110,7 @@ def test_the_table_goes_from_the_top_down_and_the_losses_are_said(compared):
     assert found[-1][0] == "S1" and found[-1][-1] == "not sure"
     assert compared.ui.changesGroup.title == "Changes since T2 2023"
     words = compared.ui.changesLabel.text
-    assert words.startswith("2 of 8 measurements changed by more than the measurement error. 1 can't be judged")
+    assert words.startswith("2 of 8 measurements changed by more than the measurement error. 1 cannot be judged")
     assert "L1 has lost 35 % of its anterior height" in words and "moderate range of Genant's grades" in words
     assert compared.ui.changesTable.item(0, 0).toolTip().startswith("Anterior height, beyond the error: of two scans")
     assert "95 % differ by less than 0.8 mm" in compared.ui.changesTable.item(0, 0).toolTip()

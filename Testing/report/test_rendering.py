@@ -29,7 +29,7 @@ def ball(centre, radius=10.0):
 @pytest.fixture
 def able():
     if not can_render():
-        pytest.skip("this machine can't render: neither a screen, EGL nor OSMesa")
+        pytest.skip("this machine cannot render: neither a screen, EGL nor OSMesa")
 
 
 def where(picture, channel):

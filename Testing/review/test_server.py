@@ -161,7 +161,7 @@ def test_a_request_that_is_not_the_page_s_own_is_refused(page, content, kind):
     address = f"/{TOKEN}/api/results/{page.scan()['id']}/correction"
     answer = page.client.post(address, content=content, headers={"content-type": kind})
     assert answer.status_code == 400
-    assert "can't be read" in answer.json()["error"]
+    assert "cannot be read" in answer.json()["error"]
 
 
 # --- the sheet -------------------------------------------------------------------------------------------------

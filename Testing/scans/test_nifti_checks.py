@@ -84,7 +84,7 @@ def test_a_header_that_promises_more_than_the_file_holds_is_refused(tmp_path, ca
     "change", [(40, "<8h", (3, -7, 14, 11, 1, 1, 1, 1)), (70, "<hh", (1536, 16)), (70, "<hh", (0, 16))]
 )
 def test_a_header_with_impossible_fields_is_refused(tmp_path, capfd, change):
-    assert "can't be read as NIfTI" in refusal(nifti(tmp_path / "a.nii", change), capfd)
+    assert "cannot be read as NIfTI" in refusal(nifti(tmp_path / "a.nii", change), capfd)
 
 
 def test_an_analyze_file_is_refused_because_it_does_not_know_left_from_right(tmp_path, capfd):

@@ -1,4 +1,4 @@
-"""Reading NIfTI, NRRD and MetaImage: what is read, and the sentence for everything that can't be."""
+"""Reading NIfTI, NRRD and MetaImage: what is read, and the sentence for everything that cannot be."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_missing_file_is_a_value_error(tmp_path, capfd):
 
 def test_a_path_that_cannot_exist_is_a_value_error(tmp_path, capfd):
     for path in (tmp_path / ("x" * 5000), Path("a\0b.nii")):
-        assert re.search("can't be reached|There is no file or folder", refusal(path, capfd))
+        assert re.search("cannot be reached|There is no file or folder", refusal(path, capfd))
 
 
 def test_a_folder_with_no_image_is_refused(tmp_path, capfd):
@@ -363,7 +363,7 @@ def header_with(path: Path, key: str, value: str) -> Path:
         ("a.nrrd", "space directions", "(0,0.7,0.3) (0,0,-0.8) (-3,0,0)", "not orthonormal"),
         ("a.nrrd", "space directions", "(0,0.7,0) (0,0.7,0) (-3,0,0)", "not orthonormal"),
         ("a.nrrd", "space directions", "(0,0,0) (0,0,-0.8) (-3,0,0)", "every spacing must be above zero"),
-        ("a.nrrd", "space directions", "(0,nan,0) (0,0,-0.8) (-3,0,0)", "can't be read as NRRD"),
+        ("a.nrrd", "space directions", "(0,nan,0) (0,0,-0.8) (-3,0,0)", "cannot be read as NRRD"),
         ("a.nrrd", "sizes", "30000 30000 30000", "too many for a spine scan"),
         ("a.mha", "TransformMatrix", "0 1 0.5 0 0 -1 -1 0 0", "not orthonormal"),
         ("a.mha", "TransformMatrix", "0 1 0 0 1 0 -1 0 0", "not orthonormal"),

@@ -80,7 +80,7 @@ def test_estimated_corners_are_compared_but_not_judged():
     found = compare(spine, cut)
     unsure = [c for c in found.changes if c.level == "S1"]
     assert {c.verdict for c in unsure} == {"not sure"}
-    unjudged = f"{len(unsure)} can't be judged: corners were cut off or estimated."
+    unjudged = f"{len(unsure)} cannot be judged: corners were cut off or estimated."
     assert found.summary.endswith(f"measurement error. {unjudged}")
 
 

@@ -19,7 +19,7 @@ export function chosen(entries, { filter = "all", openOnly = false, words = "", 
   );
 }
 
-/** Return whether a result waits for a verdict; one that can't be read does not. */
+/** Return whether a result waits for a verdict; one that cannot be read does not. */
 export function isOpen(entry) {
   return entry.verdict === "open" && !entry.problem;
 }

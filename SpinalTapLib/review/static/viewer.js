@@ -32,7 +32,7 @@ let library = null;
 
 function niivue() {
   library ??= new Promise((resolve, reject) => {
-    const fail = () => reject(new Error("The viewer can't be loaded; reload the page."));
+    const fail = () => reject(new Error("The viewer cannot be loaded; reload the page."));
     document.head.append(el("script", { src: "static/niivue/niivue.umd.js", on: { load: resolve, error: fail } }));
   });
   return library.then(() => window.niivue);

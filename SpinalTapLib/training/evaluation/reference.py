@@ -77,7 +77,7 @@ def _truth_points(path: Path) -> dict[int, dict[str, Any]]:
     try:
         return {levels.level(name).value: entry for name, entry in json.loads(path.read_text(encoding="utf-8")).items()}
     except (OSError, json.JSONDecodeError, AttributeError) as error:
-        raise ValueError(f"{path} can't be read: {error}.") from error
+        raise ValueError(f"{path} cannot be read: {error}.") from error
 
 
 def _with_corners(bodies: Sequence[LabelledBody], points: Mapping[int, dict[str, Any]]) -> tuple[LabelledBody, ...]:

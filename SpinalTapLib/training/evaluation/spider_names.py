@@ -165,7 +165,7 @@ def evaluate_slices(
     Raises
     ------
     ValueError
-        If there is no such cut, or a file is missing or can't be read.
+        If there is no such cut, or a file is missing or cannot be read.
     """
     if cut is not None and cut not in CUTS:
         raise ValueError(f"There is no cut called {cut!r}; use one of {', '.join(CUTS)}.")
@@ -220,7 +220,7 @@ def evaluate_stacks(
     Raises
     ------
     ValueError
-        If there is no such stack or a file can't be read.
+        If there is no such stack or a file cannot be read.
     """
     from ...scans.resampling import working_volume
     from ...scans.volume import load_volume
@@ -246,7 +246,7 @@ def numbered_centres(path: Path) -> np.ndarray:
     Raises
     ------
     ValueError
-        If the file is missing or can't be read.
+        If the file is missing or cannot be read.
     """
     try:
         image = sitk.ReadImage(str(path))

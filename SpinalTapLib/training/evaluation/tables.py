@@ -22,7 +22,7 @@ def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         why = reason(error) if isinstance(error, OSError) else error
-        raise ValueError(f"The table {path} can't be read: {why}.") from error
+        raise ValueError(f"The table {path} cannot be read: {why}.") from error
     if not rows or not set(columns) <= set(rows[0]):
         named = f"{', '.join(columns[:-1])} and {columns[-1]}"
         raise ValueError(f"The table {path} needs a heading with the columns {named}.")

@@ -152,7 +152,7 @@ def residual_encoder() -> nn.Module:
         from dynamic_network_architectures.architectures.unet import ResidualEncoderUNet
     except ImportError as error:
         raise ValueError(
-            f"The 3-D network for comparison can't be built ({error}); install pip install 'SpinalTapLib[benchmark]'."
+            f"The 3-D network for comparison cannot be built ({error}); install pip install 'SpinalTapLib[benchmark]'."
         ) from error
     return ResidualEncoderUNet(
         input_channels=1,

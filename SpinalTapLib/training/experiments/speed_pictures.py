@@ -18,7 +18,7 @@ def write_peers(timings: Sequence[PeerTiming], picture: str | Path) -> Path:
     Raises
     ------
     ValueError
-        If matplotlib is not installed, or the picture can't be written.
+        If matplotlib is not installed, or the picture cannot be written.
     """
     figure = _figure((7.2, 1.1 + 0.55 * len(timings)))
     axes = figure.subplots()
@@ -58,7 +58,7 @@ def _figure(size: tuple[float, float]) -> Any:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ValueError(
-            "The picture can't be drawn without matplotlib; install pip install 'SpinalTapLib[benchmark]'."
+            "The picture cannot be drawn without matplotlib; install pip install 'SpinalTapLib[benchmark]'."
         ) from error
     figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)

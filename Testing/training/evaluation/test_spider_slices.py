@@ -321,7 +321,7 @@ def test_a_folder_that_lacks_something_is_refused(folder):
     (folder / "disc_boxes.csv").write_text("image\na\n")
     with pytest.raises(ValueError, match="needs a heading with the columns"):
         load_slices(folder)
-    with pytest.raises(ValueError, match="can't be read"):
+    with pytest.raises(ValueError, match="cannot be read"):
         load_slices(folder / "none")
 
 
