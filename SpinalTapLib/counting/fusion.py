@@ -147,7 +147,7 @@ def _place(i: int, rung: Rung, is_start: bool, met: Sequence[set[int | None]]) -
         return Place(i, rung)
     if ways == 1:
         return Place(i, rung, (Note.ONE_END,))
-    return Place(i, rung, (Note.ONE_METHOD,))
+    return Place(i, rung, (Note.PASSED_OVER,))
 
 
 def _is_spurious(i: int, rungs: Sequence[Rung], met: Sequence[set[int | None]]) -> bool:

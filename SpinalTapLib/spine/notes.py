@@ -36,7 +36,7 @@ class Note(str, Enum):
     ARCH_CUT = "posterior elements cut by the edge of the image"
     # The count.
     ONE_END = "counted from one end only"
-    ONE_METHOD = "seen by one of the two methods only"
+    PASSED_OVER = "outlined, but passed over when counting along the spine"
     LADDER_ONLY = "position estimated, not outlined"
     FROM_BOX = "position taken from the box, not outlined"
     AGAINST_PICTURE = "the image suggests another level"
@@ -55,8 +55,8 @@ class Note(str, Enum):
 
     @classmethod
     def of(cls, text: str) -> Note | None:
-        """Return the note of a text, whatever values are filled in, or None if the text is not a note."""
-        return next((note for note in cls if _pattern(note).fullmatch(text)), None)
+        """Return the note of a text, present or earlier, whatever values are filled in, or None if it is not a note."""
+        return _EARLIER.get(text) or next((note for note in cls if _pattern(note).fullmatch(text)), None)
 
     @property
     def means_unsure_corners(self) -> bool:
@@ -66,12 +66,16 @@ class Note(str, Enum):
     @property
     def means_disagreement(self) -> bool:
         """Whether the detector and the ladder disagree on the vertebra."""
-        return self in (Note.ONE_END, Note.ONE_METHOD, Note.LADDER_ONLY)
+        return self in (Note.ONE_END, Note.PASSED_OVER, Note.LADDER_ONLY)
 
     @property
     def is_measured(self) -> bool:
         """Whether the note comes from the measurements, which are repeated after each count."""
         return self in (Note.HEIGHT_LOSS, Note.OFFSET)
+
+
+_EARLIER = {"seen by one of the two methods only": Note.PASSED_OVER}
+"""Texts that stored results may hold instead of the present ones."""
 
 
 def notes_in(flags: Iterable[str]) -> tuple[Note, ...]:

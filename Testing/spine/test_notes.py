@@ -25,7 +25,7 @@ STORED = {
     "posterior elements merge with a neighbour's; the border between them is estimated": Note.ARCH_MERGED,
     "posterior elements cut by the edge of the image": Note.ARCH_CUT,
     "counted from one end only": Note.ONE_END,
-    "seen by one of the two methods only": Note.ONE_METHOD,
+    "seen by one of the two methods only": Note.PASSED_OVER,
     "position estimated, not outlined": Note.LADDER_ONLY,
     "position taken from the box, not outlined": Note.FROM_BOX,
     "the image suggests another level": Note.AGAINST_PICTURE,
@@ -43,6 +43,11 @@ STORED = {
 @pytest.mark.parametrize(("text", "note"), STORED.items())
 def test_a_stored_text_is_its_note(text, note):
     assert Note.of(text) is note
+
+
+@pytest.mark.parametrize("note", [note for note in Note if "{" not in note.value])
+def test_a_text_of_today_is_its_note(note):
+    assert Note.of(note.value) is note
 
 
 def test_every_note_is_in_stored_results():
