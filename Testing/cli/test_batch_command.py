@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import SimpleITK as sitk
 from batch_stand_in import Here
 from cli_support import BLOCKS, lines
 from paths import ROOT, SUPPORT
@@ -21,6 +22,7 @@ from SpinalTapLib import result_folder
 from SpinalTapLib.batch import engines
 from SpinalTapLib.batch.work import segment_job
 from SpinalTapLib.cli.main import main
+from SpinalTapLib.files.result_names import LABEL_MAP_NAME
 
 
 @pytest.fixture(autouse=True)
@@ -88,6 +90,25 @@ def test_batch_goes_on_after_a_bad_scan_and_says_so(folder_of_scans, tmp_path, b
     assert (out / "one" / "spine.json").is_file()
     assert [path.name for path in (out / "bad").iterdir()] == ["batch.json"]
     assert main([*arguments, "--strict"]) == 1
+
+
+def test_label_maps_beside_the_scans_are_refused_in_a_sentence_and_the_scans_done(
+    folder_of_scans, made_result, tmp_path, block_spine, capsys
+):
+    _, detector = block_spine(**BLOCKS)
+    for path in sorted(folder_of_scans.rglob("*.nii.gz")):
+        drawn = sitk.Cast(sitk.ReadImage(str(made_result / LABEL_MAP_NAME)), sitk.sitkFloat32)  # says nothing of labels
+        sitk.WriteImage(drawn, str(path).replace(".nii.gz", "_labels.nii.gz"))
+    out = tmp_path / "out"
+    assert main(["batch", str(folder_of_scans), "--output", str(out), "--quiet"]) == 0
+    assert "This run: 2 done, 2 failed." in capsys.readouterr().out and detector.runs == 2
+    with (out / "batch.csv").open(newline="") as file:
+        rows = {Path(row["scan"]).name: row for row in csv.DictReader(file)}
+    assert [rows[name]["levels"] for name in ("one.nii.gz", "two.nii.gz")] == ["S1 L5 L4"] * 2
+    for name in ("one_labels.nii.gz", "two_labels.nii.gz"):
+        assert (rows[name]["outcome"], rows[name]["levels"]) == ("failed", "")
+        (sentence,) = rows[name]["message"].splitlines()
+        assert sentence.endswith(f"{name} is a label map, not a scan; give the scan that it was made from.")
 
 
 def test_batch_skips_what_is_done(folder_of_scans, tmp_path, block_spine, capsys):
@@ -162,6 +183,7 @@ INTERRUPTED = """
 import sys
 from SpinalTapLib.batch import engines
 from SpinalTapLib.cli.main import main
+from SpinalTapLib.files.result_names import LABEL_MAP_NAME
 import batch_stand_in
 own = engines.Processes
 engines.Processes = lambda jobs: own(jobs, batch_stand_in.work)
