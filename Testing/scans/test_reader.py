@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from scan_files import PIXELS, refusal, sagittal_image, write
+from scipy import ndimage
 
 from SpinalTapLib.scans.quiet_itk import quiet_readers
 from SpinalTapLib.scans.volume import load_volume
@@ -281,6 +282,46 @@ def test_a_segmentation_of_slicer_is_refused(tmp_path, capfd):
     assert "is a label map" in refusal(tmp_path / "a.seg.nrrd", capfd)
 
 
+def resampled(pixels: np.ndarray, *zoom: float) -> np.ndarray:
+    return ndimage.zoom(pixels.astype(np.float32), zoom, order=1)
+
+
+def outlines(pixels: np.ndarray) -> np.ndarray:
+    """The pixels of structures that touch another value in their slice."""
+    touching = [np.roll(pixels, shift, axis) != pixels for axis in (1, 2) for shift in (1, -1)]
+    return np.where(np.any(touching, 0), pixels, 0)
+
+
+FORMS = {
+    "0 to 1": lambda p: p / np.float32(255),
+    "scaled": lambda p: p * np.float32(0.1),
+    "finer": lambda p: resampled(p, 1, 1.4, 1.4),
+    "doubled": lambda p: resampled(p, 1, 2, 2),
+    "more slices": lambda p: resampled(p, 3.3, 1, 1),
+    "few rows": lambda p: p[:, ::4],
+    "outlines": outlines,
+    "outlines with few rows": lambda p: outlines(p)[:, ::2],
+    "one outline": lambda p: outlines(np.sign(p)),
+    "one slice": lambda p: p * (np.arange(11) == 4)[:, None, None],
+    "points": lambda p: p * (np.arange(80) % 12 == 6)[:, None] * (np.arange(60) == 30),
+}
+
+
+@pytest.mark.parametrize("change", FORMS.values(), ids=FORMS)
+@pytest.mark.parametrize("kind", ["bodies", "mask"])
+def test_a_label_map_is_refused_in_whatever_form(tmp_path, capfd, kind, change):
+    path = write(tmp_path / "a.nii.gz", sagittal_image(change(structures(kind))))
+    assert "is a label map, not a scan" in refusal(path, capfd)
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.float32])
+def test_a_scan_with_two_kinds_of_padding_is_no_label_map(tmp_path, kind):
+    pixels = np.full((11, 80, 60), -1000, kind)
+    pixels[:, :, 25:] = 0
+    pixels[1:10, 20:60, 45:] = np.random.default_rng(0).normal(300, 60, (9, 40, 15)).clip(1)
+    assert load_volume(write(tmp_path / "a.nii.gz", sagittal_image(pixels))).array.max() > 300
+
+
 @pytest.mark.parametrize("levels", [6, 30, 255])
 def test_a_scan_with_few_grey_values_and_a_black_background_is_no_label_map(tmp_path, levels):
     grey = structures("bodies") > 0
@@ -292,14 +333,28 @@ def test_a_scan_with_few_grey_values_and_a_black_background_is_no_label_map(tmp_
     assert load_volume(write(tmp_path / "b.nii.gz", sagittal_image(enlarged))).array.shape == enlarged.shape
 
 
-def test_a_ct_is_told_by_its_values(tmp_path):
-    rng = np.random.default_rng(0)
-    pixels = np.where(structures("bodies") > 0, 400, 40) + rng.normal(0, 20, (11, 80, 60))
-    pixels[:, :, :10] = -1000 + rng.normal(0, 5, (11, 80, 10))
-    (warning,) = load_volume(write(tmp_path / "a.nii.gz", sagittal_image(pixels.astype(np.int16)))).warnings
+def ct() -> np.ndarray:
+    """Fat around muscle around bones, and air in front, in Hounsfield units."""
+    hounsfield = np.where(structures("bodies") > 0, 400, 50)
+    hounsfield[:, :, 50:], hounsfield[:, :, :10] = -100, -1000
+    return (hounsfield + np.random.default_rng(0).normal(0, 20, hounsfield.shape)).astype(np.int16)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda p: p, lambda p: p.astype(np.float32) + 0.5, lambda p: p.clip(-200, 300), lambda p: p.clip(-160, 240),
+     lambda p: p[:, :, 12:], lambda p: np.where(p < -500, -2000, p)],
+    ids=["whole", "float", "clipped", "soft tissue window", "cropped to the body", "padded"],
+)  # fmt: skip
+def test_a_ct_is_told_by_its_values(tmp_path, change):
+    (warning,) = load_volume(write(tmp_path / "a.nii.gz", sagittal_image(change(ct())))).warnings
     assert "look like those of a CT" in warning
-    for other in (pixels + 1024, pixels / 4):
-        assert load_volume(write(tmp_path / "b.nii.gz", sagittal_image(other.astype(np.int16)))).warnings == ()
+
+
+def test_values_that_an_mr_can_have_are_no_ct(tmp_path):
+    noise = np.random.default_rng(0).normal(0, 1, (11, 80, 60))
+    for pixels in (noise, 100 * noise, (300 + 100 * noise).astype(np.int16), ct() + 1024, ct() // 4):
+        assert load_volume(write(tmp_path / "a.nii.gz", sagittal_image(pixels))).warnings == ()
 
 
 @pytest.mark.parametrize(("unit", "factor"), [("mm", 1), ("um", 1000), ("microns", 1000), ("cm", 0.1), ("m", 1e-3)])
