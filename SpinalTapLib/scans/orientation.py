@@ -10,9 +10,15 @@ import numpy as np
 ORTHONORMAL_TOLERANCE = 0.01
 """Largest cosine between two axes (0.6 degrees off perpendicular) that is attributed to rounding in a header."""
 
-LARGEST_PLANE_TILT = 60.0
-"""Largest tilt in the sagittal plane, degrees, that is attributed to the patient's position: between 45 degrees and
-this, not the axis nearest to the body's becomes the row axis, but the one that scanners and converters use for it."""
+CLEAR_PLANE_TILT = 30.0
+"""Largest tilt in the sagittal plane, degrees, at which the axis nearest to the body's is the row axis without doubt.
+Between this and 60 degrees, where the other axis is as near, the patient's position may have tilted the scan."""
+
+ACROSS_SLICES = 2.0
+"""So many times coarser than the other axis in the sagittal plane, an axis runs across axial or coronal slices."""
+
+SAME_LENGTH = 0.01
+"""Largest difference between the sides of a square picture, as a fraction of them."""
 
 # World axis (LPS) and direction of (slice, row, column): right to left, superior to inferior, anterior to posterior.
 _WORLD_AXES = (0, 2, 1)
@@ -95,8 +101,8 @@ def sagittal_grid(
     -------
     SourceGrid
         With the `axes` and `flips` that maximise the sum of the cosines with left, inferior and posterior. Only in a
-        scan that is tilted by 45 degrees or more in the sagittal plane, the later of the two axes in the plane runs
-        from head to foot, as in sagittal DICOM images and in volumes with axial or coronal slices.
+        scan with sagittal slices that are tilted by 30 to 60 degrees in their plane, the longer side of the picture
+        runs from head to foot; in a square one the later axis, as in DICOM images.
 
     Raises
     ------
@@ -112,11 +118,28 @@ def sagittal_grid(
         return round(float(total), 6), spacing[axes[0]]
 
     slice_axis, row_axis, column_axis = max(permutations(range(3)), key=fit)
-    if row_axis < column_axis and abs(cosines[1, column_axis]) >= np.cos(np.deg2rad(LARGEST_PLANE_TILT)) - 1e-6:
-        row_axis, column_axis = column_axis, row_axis
+    if abs(cosines[1, column_axis]) >= np.sin(np.deg2rad(CLEAR_PLANE_TILT)) - 1e-6:
+        row_axis, column_axis = _upright(row_axis, column_axis, size, spacing)
     axes = (slice_axis, row_axis, column_axis)
     flips = (bool(cosines[0, axes[0]] < 0), bool(cosines[1, axes[1]] < 0), bool(cosines[2, axes[2]] < 0))
     return SourceGrid(size, spacing, origin, direction, axes, flips)
+
+
+def _upright(
+    row_axis: int, column_axis: int, size: tuple[int, ...], spacing: tuple[float, ...]
+) -> tuple[int, int]:
+    """Return the row axis and the column axis of a scan that is so tilted that the header leaves open which is which.
+
+    The two axes are given as they lie nearest to the body's; the row axis runs from head to foot.
+    """
+    pair = (row_axis, column_axis)
+    finer, coarser = sorted(spacing[axis] for axis in pair)
+    if coarser >= ACROSS_SLICES * finer:  # axial or coronal slices: as their planes are called
+        return pair
+    lengths = [size[axis] * spacing[axis] for axis in pair]
+    if abs(lengths[0] - lengths[1]) <= SAME_LENGTH * max(lengths):
+        return max(pair), min(pair)
+    return pair if lengths[0] > lengths[1] else (column_axis, row_axis)
 
 
 def check_geometry(
