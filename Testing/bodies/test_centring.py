@@ -83,7 +83,8 @@ def test_resampling_a_scan_moves_no_centroid_by_a_millimetre(tmp_path, spacing_m
     boxes = curved(roll)
     shape, matrix = stack_matrix(boxes, 1.0, 1.0)
     drawn = SagittalVolume(np.zeros(shape, np.float32), matrix)
-    image = np.max([share(box, drawn) for box in boxes], axis=0).astype(np.float32)
+    noise = np.random.default_rng(0).normal(0, 0.01, shape)  # as in a scan: without any, it would be a label map
+    image = (np.max([share(box, drawn) for box in boxes], axis=0) + noise).astype(np.float32)
     there = resampled(replace(drawn, array=image), spacing_mm, tmp_path / "scan.nii.gz")
     one, two = (linked(seen(boxes, working_volume(v))) for v in (replace(drawn, array=image), there))
     assert len(one) == len(two) == len(boxes)
