@@ -22,6 +22,7 @@ from ...scans.reader import read_image
 from ...scans.resampling import working_volume
 from ...scans.volume import SagittalVolume, load_volume
 from ...spine import levels
+from ...spine.confidence import WORDS, word
 from ...spine.structures import Structure
 from .bootstrap import Estimate, ratio
 from .cases import subject_of
@@ -81,6 +82,8 @@ class VolumeScore:
         For each of `STRUCTURES`, in 3-D; NaN if reference and prediction are both empty.
     removed, filled : tuple of float
         For each body not cut by the upper, lower, front or back edge: see `regularity.irregularity`.
+    outline_confidence : tuple of float
+        Of each of these bodies, 0-1.
     sides : tuple of (int, int)
         For each part of `SIDES`, over the bodies whose sides are in view: voxels that both masks have, and the sum of
         both masks' voxels.
@@ -91,12 +94,21 @@ class VolumeScore:
     dice: dict[str, float]
     removed: tuple[float, ...] = ()
     filled: tuple[float, ...] = ()
+    outline_confidence: tuple[float, ...] = ()
     sides: tuple[tuple[int, int], ...] = ()
 
     @property
     def regular(self) -> int:
         """Number of regular bodies."""
-        return sum(r <= MOST_REMOVED and f <= MOST_FILLED for r, f in zip(self.removed, self.filled))
+        return sum(self._regular())
+
+    @property
+    def irregular_and_sure(self) -> int:
+        """Number of irregular bodies whose outline is called sure: there should be none."""
+        return sum(not regular and word(c) == WORDS[0] for regular, c in zip(self._regular(), self.outline_confidence))
+
+    def _regular(self) -> list[bool]:
+        return [r <= MOST_REMOVED and f <= MOST_FILLED for r, f in zip(self.removed, self.filled)]
 
 
 @dataclass(frozen=True)
@@ -119,6 +131,11 @@ class VolumeEvaluation:
             [s.subject for s in self.scores],
         )
 
+    @property
+    def irregular_and_sure(self) -> int:
+        """Number of irregular bodies whose outline is called sure."""
+        return sum(score.irregular_and_sure for score in self.scores)
+
     def sides(self) -> tuple[float, ...]:
         """Return the Dice of the bodies in each part of `SIDES`, over all scans; NaN where no side is in view."""
         both = np.sum([s.sides for s in self.scores if s.sides] or [((0, 0),) * (len(SIDES) - 1)], axis=0)
@@ -136,7 +153,8 @@ class VolumeEvaluation:
             text += (
                 f"\n{len(removed)} bodies: a ball of {BALL_MM:g} mm removes {np.mean(removed):.1%} of a body (worst "
                 f"{max(removed):.1%}) and fills {np.mean(filled):.1%} (worst {max(filled):.1%}). Regular (at most "
-                f"{MOST_REMOVED:.0%} and {MOST_FILLED:.0%}): {self.regular().words(3)}.\n"
+                f"{MOST_REMOVED:.0%} and {MOST_FILLED:.0%}): {self.regular().words(3)}. Irregular with an outline that "
+                f"is called sure: {self.irregular_and_sure}.\n"
             )
         parts = [(low, high, value) for low, high, value in zip(SIDES, SIDES[1:], self.sides()) if np.isfinite(value)]
         if parts:
@@ -151,6 +169,7 @@ class VolumeEvaluation:
             "synthetic": self.synthetic,
             "dice": {structure: plain(asdict(self.dice(structure))) for structure in STRUCTURES},
             "regular": plain(asdict(self.regular())),
+            "irregular_and_sure": self.irregular_and_sure,
             "sides": [None if np.isnan(value) else value for value in self.sides()],
             "scans": [{**asdict(score), "dice": plain(score.dice)} for score in self.scores],
         }
@@ -247,14 +266,15 @@ def score_volume(reference: Reference, detector: PartDetector, slice_mm: float |
     found = separate_bodies(detections, candidates, volume, "all")
     known = _labelled(found, reference)
     masks = predicted_masks(found, known)
-    solids = [found.solids[j] for j in known if not _is_cut(found.index == j + 1)]
-    shares = [_irregularity(solid, volume) for solid in solids if solid is not None]
+    whole = [j for j in known if not _is_cut(found.index == j + 1)]
+    shares = {j: _irregularity(solid, volume) for j in whole if (solid := found.solids[j]) is not None}
     return VolumeScore(
         name,
         subject_of(name),
         {key: dice(mask, reference.masks[key]) for key, mask in masks.items()},
-        tuple(removed for removed, _ in shares),
-        tuple(filled for _, filled in shares),
+        tuple(removed for removed, _ in shares.values()),
+        tuple(filled for _, filled in shares.values()),
+        tuple(found.outline_confidence[j] for j in shares),
         overlap_by_side(found.index, reference.bodies, found.count),
     )
 

@@ -83,6 +83,13 @@ def test_a_perfect_detector_finds_nearly_all_of_it(folder):
     assert max(score.removed) < 0.15 and max(score.filled) < 0.01  # blocks lose their sharp edges and no more
 
 
+def test_irregular_bodies_with_a_sure_outline_are_counted(folder):
+    found = evaluate_volumes(folder, PerfectDetector())
+    score = replace(found.scores[0], removed=(0.2, 0.2, 0.0), filled=(0.0,) * 3, outline_confidence=(0.95, 0.5, 0.95))
+    assert score.regular == 1 and score.irregular_and_sure == 1
+    assert "sure: 1." in replace(found, scores=(score,)).markdown()
+
+
 def test_without_arches_whole_vertebrae_lack_them(folder):
     whole, bare = (evaluate_volumes(folder, PerfectDetector(arches)) for arches in (True, False))
     assert bare.dice("arches").value == 0
