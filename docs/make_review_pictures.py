@@ -9,15 +9,15 @@ the pictures go to docs/pictures. No real scan is shown.
 
 from __future__ import annotations
 
-import shutil
 import sys
 import tempfile
 import threading
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT)]
+sys.path[:0] = [str(ROOT / "Testing" / "support"), str(ROOT)]
 
+from chromium import launch  # noqa: E402
 from playwright.sync_api import Page, sync_playwright  # noqa: E402
 
 from SpinalTapLib.cli.main import main as spinaltap  # noqa: E402
@@ -28,8 +28,6 @@ PHANTOMS = (
     ("3", "lumbar", "t2"), ("4", "lumbar", "t2"), ("7", "whole", "t2"), ("9", "thoracic", "stir"),
     ("12", "lumbar", "t1"),
 )  # fmt: skip
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = ("--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist")
 SIZE = {"width": 1440, "height": 900}
 HANGING_MS = 600_000
 
@@ -63,16 +61,13 @@ def take(page: Page, address: str, scheme: str, folder: Path) -> None:
 
 def main(arguments: list[str]) -> None:
     """Make the four pictures."""
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        raise SystemExit(f"No browser is installed: {', '.join(BROWSERS)}.")
     with tempfile.TemporaryDirectory() as place:
         results = Path(arguments[0]) if arguments else make_results(Path(place))
         server = Server(results, "Reader")
         thread = threading.Thread(target=server.run)
         thread.start()
         with sync_playwright() as driver:
-            browser = driver.chromium.launch(executable_path=program, args=FLAGS)
+            browser = launch(driver)
             for scheme in ("light", "dark"):
                 page = browser.new_page(viewport=SIZE)
                 page.set_default_timeout(HANGING_MS)

@@ -19,12 +19,12 @@ from statistics import median
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT / "Testing" / "support"), str(ROOT)]
+
+from chromium import launch  # noqa: E402
 
 from SpinalTapLib.review.serve import Server  # noqa: E402
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = ("--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist")
 COPIES, NEXT_SCANS, RECOUNTS = 500, 8, 6
 IN_VIEW = """() => document.querySelectorAll('.card').length === %d && [...document.querySelectorAll('.card img')]
   .filter((i) => i.getBoundingClientRect().top < innerHeight).every((i) => i.complete && i.naturalWidth)"""
@@ -89,8 +89,7 @@ def main(result: Path, copies: int) -> None:
         server = Server(Path(place) / "cohort", "Reader")
         thread = threading.Thread(target=server.run)
         thread.start()
-        program = next(filter(None, map(shutil.which, BROWSERS)))
-        browser = driver.chromium.launch(executable_path=program, args=FLAGS)
+        browser = launch(driver)
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.set_default_timeout(120_000)
         try:

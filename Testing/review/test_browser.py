@@ -14,12 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from chromium import launch
 from PIL import Image
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 HANGING_MS = 240_000
-# No graphics card, no screen, and a root user in continuous integration.
-FLAGS = ("--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist")
 SIZE = {"width": 900, "height": 560}
 # Keeps every sentence of the page: on a busy machine one may fade before the test has looked.
 LISTENER = """
@@ -45,11 +43,11 @@ def results(made, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def browser():
     playwright = pytest.importorskip("playwright.sync_api", reason="the browser's tests need playwright")
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.skip(f"no browser is installed: {', '.join(BROWSERS)}")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=program, args=FLAGS)
+        try:
+            browser = launch(driver)
+        except FileNotFoundError as error:
+            pytest.skip(str(error))
         yield browser
         browser.close()
 
