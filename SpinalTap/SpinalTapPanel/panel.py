@@ -288,6 +288,6 @@ class Panel:
         folder = ui.exportFolderEdit.currentPath
         with slicer.util.WaitCursor():
             files = self._give("export", folder, SURFACE_FORMATS[ui.exportFormatSelector.currentIndex], levels,
-                               ui.exportMergedCheckBox.checked)  # fmt: skip
+                               ui.exportMergedCheckBox.checked, ui.exportJoinedCheckBox.checked)  # fmt: skip
         if files:
             ui.exportFolderEdit.addCurrentPathToHistory()

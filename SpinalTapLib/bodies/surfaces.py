@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+from vtkmodules.vtkCommonCore import VTK_UNSIGNED_CHAR
 from vtkmodules.vtkCommonDataModel import vtkImageData, vtkPolyData
 from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D, vtkWindowedSincPolyDataFilter
+from vtkmodules.vtkImagingStencil import vtkImageStencil, vtkPolyDataToImageStencil
 
 from ..scans.sampling import on_parallel_grid
 from ..spine.structures import Structure
@@ -29,6 +34,8 @@ ITERATIONS = 20
 """Iterations of the windowed-sinc filter."""
 MAX_OFFSET_MM = 0.1
 """Largest offset that restores the volume lost by meshing and smoothing, which flatten thin ridges."""
+_JOIN_MM = 0.5
+"""Step of the grid on which surfaces are joined, mm."""
 _CLEAR = 0.08
 """Least distance of grid values from the wall, as a fraction of the edge length; it avoids needle-shaped triangles."""
 _SHRINK = 1.03
@@ -98,6 +105,59 @@ def body_surface(
         else:
             edge *= _SHRINK  # another grid resolves voxels that touch only at corners differently
     return _finished(points, triangles, solid.volume_mm3)
+
+
+def joined_surface(parts: Sequence[vtkPolyData]) -> vtkPolyData:
+    """Return one closed surface around closed surfaces that overlap or touch, such as a body and its arch.
+
+    Parameters
+    ----------
+    parts : sequence of vtkPolyData
+        Triangles, LPS, mm. Parts that lie apart stay apart.
+
+    Returns
+    -------
+    vtkPolyData
+        As from `body_surface`. It is contoured anew on a grid of `_JOIN_MM`, so that it follows the parts within half
+        of that.
+
+    Raises
+    ------
+    ValueError
+        If the parts are empty.
+    """
+    points = np.concatenate([mesh_arrays(part)[0] for part in parts])
+    first = points.min(0) - 4 * _JOIN_MM
+    shape = np.ceil((points.max(0) + 4 * _JOIN_MM - first) / _JOIN_MM).astype(int) + 1
+    inside = np.any([_rasterised(part, first, shape) for part in parts], axis=0)
+    distance = distance_transform_edt(inside) - distance_transform_edt(~inside)
+    matrix = np.diag([_JOIN_MM] * 3 + [1.0])
+    matrix[:3, 3] = first
+    field = gaussian_filter(distance.astype(np.float32) * _JOIN_MM, 1.0)  # the steps of the raster
+    return body_surface(Solid(field, matrix), is_ball=False)
+
+
+def _rasterised(surface: vtkPolyData, first: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    """Return which points of a grid of `_JOIN_MM` from `first`, mm, lie inside a closed surface, shape (x, y, z)."""
+    image = vtkImageData()
+    image.SetOrigin(*first)
+    image.SetSpacing(*[_JOIN_MM] * 3)
+    image.SetDimensions(*(int(n) for n in shape))
+    image.AllocateScalars(VTK_UNSIGNED_CHAR, 1)
+    image.GetPointData().GetScalars().Fill(1)
+    cutter = vtkPolyDataToImageStencil()
+    cutter.SetInputData(surface)
+    cutter.SetOutputOrigin(image.GetOrigin())
+    cutter.SetOutputSpacing(image.GetSpacing())
+    cutter.SetOutputWholeExtent(image.GetExtent())
+    cutter.SetTolerance(0.0)
+    stencil = vtkImageStencil()
+    stencil.SetInputData(image)
+    stencil.SetStencilConnection(cutter.GetOutputPort())
+    stencil.SetBackgroundValue(0)
+    stencil.Update()
+    flat = vtk_to_numpy(stencil.GetOutput().GetPointData().GetScalars())
+    return flat.reshape(shape[::-1]).transpose(2, 1, 0) > 0
 
 
 def _faces_mm2(solid: Solid) -> float:

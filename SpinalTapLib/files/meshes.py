@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..bodies.triangle_mesh import mesh_arrays
+from ..machine import in_threads
 from ..options import SURFACE_FORMATS
+from ..spine.levels import arch_name
 from .atomic import staged_folder, write_whole
 
 if TYPE_CHECKING:
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 PLAIN = (220, 220, 200)
 """Colour of a surface without one of its own: red, green, blue, 0-255."""
+
+WHOLE = "_whole"
+"""Ending of the name of a surface of a body with its arch."""
 
 _HEADER = "SpinalTap; SPACE=LPS; UNIT=mm"
 """``SPACE=LPS`` is what Slicer looks for in the header of a mesh; STL itself knows neither axes nor units."""
@@ -154,6 +159,7 @@ def export_surfaces(
     scan: str,
     file_format: str,
     merged: bool,
+    joined: bool = False,
 ) -> tuple[Path, ...]:
     """Write closed surfaces, LPS, mm, and return the files; all of them are written, or none.
 
@@ -171,17 +177,38 @@ def export_surfaces(
         One of `options.SURFACE_FORMATS`.
     merged : bool
         One file for all instead of one each.
+    joined : bool
+        One closed surface for each body with its arch, ``"L5_whole"``, instead of two.
 
     Raises
     ------
     ValueError
         If there is nothing to write, or writing fails; no file is left behind.
     """
+    surfaces = {name: triangulated(surface) for name, surface in surfaces.items()}
+    if joined:
+        surfaces, colours = _joined(surfaces, colours)
     parts = [
-        NamedSurface(name if merged else f"{scan}_{name}", triangulated(surface), colours.get(name, PLAIN))
+        NamedSurface(name if merged else f"{scan}_{name}", surface, colours.get(name, PLAIN))
         for name, surface in surfaces.items()
     ]
     return tuple(write_surfaces(folder, parts, file_format.lower(), f"{scan}_spine" if merged else None))
+
+
+def _joined(
+    surfaces: Mapping[str, vtkPolyData], colours: Mapping[str, tuple[int, int, int]]
+) -> tuple[dict[str, vtkPolyData], dict[str, tuple[int, int, int]]]:
+    """Return surfaces and colours by name, with each body and its arch as one surface."""
+    from ..bodies.surfaces import joined_surface
+
+    pairs = {name: arch_name(name) for name in surfaces if arch_name(name) in surfaces}
+    wholes = dict(zip(pairs, in_threads(lambda name: joined_surface([surfaces[name], surfaces[pairs[name]]]), pairs)))
+    arches = set(pairs.values())
+    names = {name: f"{name}{WHOLE}" if name in pairs else name for name in surfaces if name not in arches}
+    return (
+        {new: wholes.get(name, surfaces[name]) for name, new in names.items()},
+        {new: colours[name] for name, new in names.items() if name in colours},
+    )
 
 
 def triangulated(surface: vtkPolyData) -> vtkPolyData:

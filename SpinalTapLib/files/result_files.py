@@ -22,7 +22,7 @@ from ..spine.vertebra import Spine, Vertebra
 from .atomic import staged_folder, write_whole
 from .markups import write_markups
 from .measurements_csv import measurements_csv
-from .meshes import NamedSurface, write_surface
+from .meshes import WHOLE, NamedSurface, write_surface
 from .result_names import (
     CSV_NAME,
     DICOM_NAME,
@@ -37,7 +37,7 @@ from .result_names import (
 from .seg_nrrd import write_seg_nrrd
 from .spine_json import read_spine_json, spine_from_json, spine_json
 
-SURFACE_ENDINGS = ("", "_arch", "_whole")
+SURFACE_ENDINGS = ("", "_arch", WHOLE)
 """Endings of the names of surface files: body, arch, both as one surface."""
 
 CONFIDENCE_TAG = "SpinalTap.Confidence"

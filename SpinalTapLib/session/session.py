@@ -561,7 +561,12 @@ class Session:
         self._tell(Change.RESULT)
 
     def export(
-        self, folder: Path | str, file_format: str = "stl", levels: tuple[str, ...] | None = None, merged: bool = False
+        self,
+        folder: Path | str,
+        file_format: str = "stl",
+        levels: tuple[str, ...] | None = None,
+        merged: bool = False,
+        joined: bool = False,
     ) -> tuple[Path, ...]:
         """Write surfaces, LPS, mm, check each file by reading it back, and return the paths.
 
@@ -575,6 +580,8 @@ class Session:
             `Row.level` names, exported with their arches where these were segmented; everything by default.
         merged : bool
             One file for all instead of one each.
+        joined : bool
+            One closed surface for each body with its arch instead of two.
 
         Raises
         ------
@@ -597,7 +604,7 @@ class Session:
             surfaces = {name: surfaces[name] for name in wanted}
         colours = {name: row.colour for row in self.rows for name in (row.level, arch_name(row.level))}
         name = self._scene.volume_name(volume)
-        files = export_surfaces(surfaces, colours, Path(folder), name, file_format, merged)
+        files = export_surfaces(surfaces, colours, Path(folder), name, file_format, merged, joined)
         self._jobs.say(f"{len(files)} file{'' if len(files) == 1 else 's'} written to {folder}.")
         self._tell(Change.PROGRESS)
         return files

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from SpinalTapLib.bodies.segmentation import separate_bodies
 from SpinalTapLib.bodies.solids import Solid, _one_ball
-from SpinalTapLib.bodies.surfaces import body_surface
+from SpinalTapLib.bodies.surfaces import body_surface, joined_surface
 from SpinalTapLib.bodies.triangle_mesh import enclosed_volume, mesh_arrays
 
 
@@ -113,3 +113,35 @@ def test_impossible_wishes_are_refused(arguments, words):
 def test_an_empty_solid_is_refused():
     with pytest.raises(ValueError, match="the solid is empty"):
         body_surface(Solid(np.full((5, 5, 5), -1.0, np.float32), np.eye(4)))
+
+
+def _block(low, high):
+    """A closed cuboid between two corners, mm, as a surface whose edges are rounded by meshing."""
+    shape = np.array(high) - low + 5
+    inside = np.zeros(shape, bool)
+    inside[2:-2, 2:-2, 2:-2] = True
+    field = ndimage.distance_transform_edt(inside) - ndimage.distance_transform_edt(~inside)
+    matrix = np.eye(4)
+    matrix[:3, 3] = np.array(low) - 2
+    return body_surface(Solid(field.astype(np.float32), matrix))
+
+
+def test_surfaces_that_overlap_become_one():
+    body, arch = _block([0, 0, 0], [40, 30, 25]), _block([15, 25, 5], [22, 60, 20])
+    one = joined_surface([body, arch])
+    assert_printable(one)
+    points, triangles = mesh_arrays(one)
+    assert len(trimesh.Trimesh(points, triangles).split()) == 1
+    alone = [enclosed_volume(*mesh_arrays(part)) for part in (body, arch)]
+    assert alone[0] < enclosed_volume(points, triangles) < sum(alone)
+    for part in (body, arch):  # away from where they meet, it follows them
+        corners = mesh_arrays(part)[0]
+        low, high = corners.min(0), corners.max(0)
+        assert np.all(points.min(0) < low + 0.6) and np.all(points.max(0) > high - 0.6)
+    assert np.allclose(points.min(0), np.minimum(*[mesh_arrays(p)[0].min(0) for p in (body, arch)]), atol=0.6)
+
+
+def test_surfaces_that_lie_apart_stay_apart():
+    one = joined_surface([_block([0, 0, 0], [20, 20, 20]), _block([30, 0, 0], [45, 20, 20])])
+    assert open_edges(one) == 0
+    assert len(trimesh.Trimesh(*mesh_arrays(one)).split()) == 2

@@ -20,6 +20,7 @@ from SpinalTapLib.files.meshes import (
     FORMATS,
     NamedSurface,
     count_triangles,
+    export_surfaces,
     file_names,
     safe_name,
     write_surface,
@@ -46,6 +47,20 @@ def read(path: Path):
     reader.SetFileName(str(path))
     reader.Update()
     return reader.GetOutput()
+
+
+def test_a_body_and_its_arch_are_joined_and_keep_their_colour(case, tmp_path):
+    l5, l4 = (part.surface for part in case[2])
+    points, triangles = mesh_arrays(l5)
+    arch = poly_data(points + [0, 12, 0], triangles)  # overlaps the body
+    surfaces = {"L4": l4, "L5": l5, "Arch of L5": arch}
+    files = export_surfaces(surfaces, {"L5": (200, 10, 20)}, tmp_path, "scan", "ply", merged=False, joined=True)
+    assert [file.name for file in files] == ["scan_L4.ply", "scan_L5_whole.ply"]
+    whole = trimesh.load(files[1])
+    assert whole.is_watertight and len(whole.split()) == 1
+    assert enclosed_volume(points, triangles) < whole.volume < 2 * enclosed_volume(points, triangles)
+    assert whole.visual.vertex_colors[0, :3].tolist() == [200, 10, 20]
+    assert len(mesh_arrays(read(files[0]))[1]) == len(mesh_arrays(l4)[1]), "a body without an arch stays as it is"
 
 
 @pytest.mark.parametrize("kind", SURFACE_FORMATS)

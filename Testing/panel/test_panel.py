@@ -216,7 +216,7 @@ def test_the_levels_are_taken_to_a_scan_of_the_menu(desk):
 def test_export_all_then_only_the_chosen(desk, tmp_path):
     desk.done()
     click(desk.ui.exportButton)
-    assert desk.calls()[-1] == ("export", str(tmp_path), "stl", None, False)
+    assert desk.calls()[-1] == ("export", str(tmp_path), "stl", None, False, False)
     assert desk.ui.statusLabel.text == f"7 files written to {tmp_path}."
     desk.ui.exportLevelsSelector.currentIndex = 1
     click(desk.ui.exportButton)
@@ -227,8 +227,9 @@ def test_export_all_then_only_the_chosen(desk, tmp_path):
     click_row(desk.ui.resultsTable, 4, modifier=Qt.KeyboardModifier.ControlModifier)
     desk.ui.exportFormatSelector.currentIndex = 2
     click_box(desk.ui.exportMergedCheckBox)
+    click_box(desk.ui.exportJoinedCheckBox)
     click(desk.ui.exportButton)
-    assert desk.calls()[-1] == ("export", str(tmp_path), "ply", ("L2", "L4"), True)
+    assert desk.calls()[-1] == ("export", str(tmp_path), "ply", ("L2", "L4"), True, True)
 
 
 def test_an_export_that_fails_is_a_sentence(desk):

@@ -174,8 +174,8 @@ class FakeSession:
     def jump_to(self, level):
         self.calls.append(("jump_to", level))
 
-    def export(self, folder, file_format="stl", levels=None, merged=False):
-        self.calls.append(("export", folder, file_format, levels, merged))
+    def export(self, folder, file_format="stl", levels=None, merged=False, joined=False):
+        self.calls.append(("export", folder, file_format, levels, merged, joined))
         if not str(folder).strip():
             raise ValueError("Choose a folder for the files first.")
         if not Path(folder).is_dir():
