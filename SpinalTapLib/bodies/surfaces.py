@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt, gaussian_filter
+from scipy.ndimage import gaussian_filter
 from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from vtkmodules.vtkCommonCore import VTK_UNSIGNED_CHAR
 from vtkmodules.vtkCommonDataModel import vtkImageData, vtkPolyData
@@ -36,6 +36,8 @@ MAX_OFFSET_MM = 0.1
 """Largest offset that restores the volume lost by meshing and smoothing, which flatten thin ridges."""
 _JOIN_MM = 0.5
 """Step of the grid on which surfaces are joined, mm."""
+_JOIN_BLUR = 1.2
+"""Standard deviation of the blur that removes the steps of that grid, in such steps."""
 _CLEAR = 0.08
 """Least distance of grid values from the wall, as a fraction of the edge length; it avoids needle-shaped triangles."""
 _SHRINK = 1.03
@@ -130,10 +132,11 @@ def joined_surface(parts: Sequence[vtkPolyData]) -> vtkPolyData:
     first = points.min(0) - 4 * _JOIN_MM
     shape = np.ceil((points.max(0) + 4 * _JOIN_MM - first) / _JOIN_MM).astype(int) + 1
     inside = np.any([_rasterised(part, first, shape) for part in parts], axis=0)
-    distance = distance_transform_edt(inside) - distance_transform_edt(~inside)
+    # A blurred step is the distance to the wall near it: at the wall it rises by 1 / (sigma * sqrt(2 * pi)) a voxel.
+    rise_mm = _JOIN_BLUR * np.sqrt(2 * np.pi) * _JOIN_MM
+    field = (gaussian_filter(inside.astype(np.float32), _JOIN_BLUR) - 0.5) * np.float32(rise_mm)
     matrix = np.diag([_JOIN_MM] * 3 + [1.0])
     matrix[:3, 3] = first
-    field = gaussian_filter(distance.astype(np.float32) * _JOIN_MM, 1.0)  # the steps of the raster
     return body_surface(Solid(field, matrix), is_ball=False)
 
 
