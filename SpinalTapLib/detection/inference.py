@@ -98,10 +98,10 @@ class PartInference:
         """
         windows = tile_grid(image.shape, TILE_PX, OVERLAP_PX)
         tiles = self._inputs(image, neighbours, distance_mm, windows)
-        blender = Blender(self._channels, image.shape, OVERLAP_PX)
+        blender = Blender(self._channels, image.shape, OVERLAP_PX, self.device)
         full = np.flatnonzero(tiles[:, 0].flatten(1).any(1).numpy())
         for i in sorted(set(range(len(windows))) - set(full.tolist())):
-            blender.add(_empty_maps(self._channels, tiles.shape[-2:]), windows[i])
+            blender.add(_empty_maps(self._channels, tiles.shape[-2:]).to(self.device), windows[i])
         size = GPU_BATCH if self.device.type == "cuda" else CPU_BATCH
         for batch in (full[i : i + size] for i in range(0, len(full), size)):
             for i, maps in zip(batch, self._run(tiles[batch])):
@@ -119,13 +119,16 @@ class PartInference:
         return network_input(torch.stack(images, 1), distances.expand(len(windows), -1))
 
     @torch.inference_mode()
-    def _run(self, tiles: torch.Tensor) -> np.ndarray:
-        """Return the maps of a few tiles, (n, channels, rows, columns), with mask classes as probabilities."""
+    def _run(self, tiles: torch.Tensor) -> torch.Tensor:
+        """Return the maps of a few tiles, (n, channels, rows, columns), with mask classes as probabilities.
+
+        They stay on the device: only the blended maps of a slice are copied back.
+        """
         if self._half is None:
             self._half = self._half_is_good(tiles[:1])
         return self._forward(tiles, self._half)
 
-    def _forward(self, tiles: torch.Tensor, half: bool) -> np.ndarray:
+    def _forward(self, tiles: torch.Tensor, half: bool) -> torch.Tensor:
         if self.device.type != "mps":
             tiles = tiles.to(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
@@ -134,11 +137,11 @@ class PartInference:
         output[:, _MASK] = output[:, _MASK].softmax(1)
         output[:, OUTPUT_CHANNELS:] *= HOME_UNIT_PX
         unknown = self._channels - output.shape[1]
-        return (functional.pad(output, (0, 0, 0, 0, 0, unknown)) if unknown else output).cpu().numpy()
+        return functional.pad(output, (0, 0, 0, 0, 0, unknown)) if unknown else output
 
     def _half_is_good(self, tile: torch.Tensor) -> bool:
         """Run one tile in both precisions and return whether heatmaps and mask agree."""
-        change = np.abs(self._forward(tile, True) - self._forward(tile, False))[0]
+        change = (self._forward(tile, True) - self._forward(tile, False)).abs()[0]
         worst = float(max(change[:N_HEATMAPS].max(), change[_MASK].max()))
         good = worst <= HALF_HEATMAP_TOLERANCE
         _log.info("bfloat16 moves the maps by up to %.3f: %s", worst, "used" if good else "not used")
@@ -152,9 +155,9 @@ def _normalised(image: np.ndarray, windows: Sequence[Window]) -> torch.Tensor:
     )
 
 
-def _empty_maps(channels: int, shape: torch.Size) -> np.ndarray:
+def _empty_maps(channels: int, shape: torch.Size) -> torch.Tensor:
     """Return the maps of an empty tile: background everywhere."""
-    maps = np.zeros((channels, *shape), np.float32)
+    maps = torch.zeros((channels, *shape))
     maps[_MASK][Structure.BACKGROUND] = 1.0
     return maps
 

@@ -118,11 +118,11 @@ def network_input(images: torch.Tensor, distances_mm: torch.Tensor) -> torch.Ten
     return torch.cat((images, far.expand(-1, -1, *images.shape[-2:])), 1)
 
 
-def _ramp(length: int, overlap: int) -> np.ndarray:
+def _ramp(length: int, overlap: int) -> torch.Tensor:
     """Return weights along one side of a tile: 1 in the middle, a cosine ramp towards both ends, never zero."""
     width = max(1, min(overlap, length // 2))
     distance = np.minimum(np.arange(length), np.arange(length)[::-1]) + 0.5
-    return (0.5 - 0.5 * np.cos(np.pi * np.clip(distance / width, 0.0, 1.0))).astype(np.float32)
+    return torch.from_numpy((0.5 - 0.5 * np.cos(np.pi * np.clip(distance / width, 0.0, 1.0))).astype(np.float32))
 
 
 class Blender:
@@ -136,21 +136,25 @@ class Blender:
         Size of the whole image, px.
     overlap : int
         Width of the cosine ramps, px; the overlap of the tiles.
+    device : torch.device or str
+        Where the maps are blended: where the network makes them.
     """
 
-    def __init__(self, channels: int, shape: Sequence[int], overlap: int = OVERLAP_PX) -> None:
+    def __init__(
+        self, channels: int, shape: Sequence[int], overlap: int = OVERLAP_PX, device: torch.device | str = "cpu"
+    ) -> None:
         self._overlap = overlap
-        self._sum = np.zeros((channels, *shape), np.float32)
-        self._weight = np.zeros(tuple(shape), np.float32)
+        self._sum = torch.zeros((channels, *shape), device=device)
+        self._weight = torch.zeros(tuple(shape), device=device)
 
-    def add(self, maps: np.ndarray, window: Window) -> None:
-        """Add the maps, shape (channels, rows, columns), of the tile at `window`."""
+    def add(self, maps: torch.Tensor, window: Window) -> None:
+        """Add the maps, shape (channels, rows, columns), float32, of the tile at `window`."""
         rows, columns = maps.shape[-2:]
-        weight = _ramp(rows, self._overlap)[:, None] * _ramp(columns, self._overlap)
+        weight = (_ramp(rows, self._overlap)[:, None] * _ramp(columns, self._overlap)).to(self._sum.device)
         self._sum[(slice(None), *window)] += maps * weight
         self._weight[window] += weight
 
     def result(self) -> np.ndarray:
         """Return the blended maps, (channels, rows, columns), float32; zero where no tile was added. Call it once."""
-        self._sum /= np.maximum(self._weight, np.finfo(np.float32).tiny)
-        return self._sum
+        self._sum /= self._weight.clamp_min(torch.finfo(torch.float32).tiny)
+        return self._sum.cpu().numpy()

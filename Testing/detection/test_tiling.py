@@ -133,5 +133,5 @@ def test_the_seam_between_two_tiles_that_disagree_is_smooth() -> None:
 
 def test_pixels_without_a_tile_are_zero() -> None:
     blender = Blender(1, (8, 8), 2)
-    blender.add(np.ones((1, 4, 8)), (slice(0, 4), slice(0, 8)))
+    blender.add(torch.ones((1, 4, 8)), (slice(0, 4), slice(0, 8)))
     assert blender.result()[0].sum() == pytest.approx(32)

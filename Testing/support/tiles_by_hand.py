@@ -19,5 +19,5 @@ def blend(maps: Sequence[np.ndarray], windows: Sequence, shape: Sequence[int], o
     """Return the maps of all tiles, each (channels, rows, columns), as one image."""
     blender = Blender(maps[0].shape[0], shape, overlap)
     for tile, window in zip(maps, windows):
-        blender.add(tile, window)
+        blender.add(torch.from_numpy(np.asarray(tile, np.float32)), window)
     return blender.result()
