@@ -16,7 +16,7 @@ from ..spine.vertebra import Alternative, SeedBox, Vertebra
 from .fusion import Place, climb_alone, fuse
 from .ladder import Look
 from .level_evidence import CUT_TEMPER, LevelLook, part_evidence
-from .names import EXTRA, LEAST_CLAIM, SACRUM_NAME, STEP_SIZES, Names, name_column
+from .names import DENS_NAME, EXTRA, LEAST_CLAIM, SACRUM_NAME, STEP_SIZES, Names, is_level, name_column
 from .plausibility import objection, objection_of_signal
 from .rungs import Rung, corners_lps, rung_from_points
 from .start import LADDER_SCORE, in_box, place_of
@@ -32,7 +32,7 @@ class Labelling:
     Attributes
     ----------
     vertebrae : tuple of Vertebra
-        From the bottom up; what lies below S1 is left out.
+        From the bottom up; what lies below S1 is left out, and a dens apart from its C2.
     anchor : str
         What the names rest on: ``"pinned"``, ``"S1"``, ``"C2"``, ``"estimated"`` where neither end is in view, or
         ``"none"`` where no name is probable enough, or the column is not plausible as a whole.
@@ -95,7 +95,7 @@ def label(
     start = _start(first) if pinned is None else pinned
     places = column.places(start, look, method, first.best[start] == "C2")
     at_start = next(i for i, place in enumerate(places) if place.candidate == start)
-    if method == "ladder" and look is not None and _is_level(first.best[start]):
+    if method == "ladder" and look is not None and is_level(first.best[start]):
         pins = {start: first.best[start]}  # what it climbs is counted from the start, whatever it looks like
     names = column.names(places, {at_start: pins[start]} if pins else {})
     against = "" if pinned is None or seed is None else _against(column.names(places, {}), at_start, seed.level)
@@ -109,7 +109,8 @@ def _against(free: Names, place: int, level: str) -> str:
     seen, p = max(free.posterior[place].items(), key=lambda item: item[1])
     if seen == level or p < LEAST_CLAIM or free.posterior[place].get(level, 0.0) > DOUBTFUL:
         return ""
-    looks = {"": "no vertebra", SACRUM_NAME: "a part of the sacrum below S1"}.get(seen, seen)
+    others = {"": "no vertebra", SACRUM_NAME: "a part of the sacrum below S1", DENS_NAME: "the dens alone"}
+    looks = others.get(seen, seen)
     return (
         f"The {level} box lies on a vertebra that looks like {looks} ({round(100 * p)} %); the levels follow the box."
     )
@@ -121,10 +122,6 @@ def _start(names: Names) -> int:
         if end in names.best:
             return names.best.index(end)
     return int(names.probability.argmax())
-
-
-def _is_level(name: str) -> bool:
-    return name not in ("", SACRUM_NAME)
 
 
 def _as_found(candidates: Sequence[Candidate]) -> tuple[Place, ...]:
@@ -232,7 +229,7 @@ def distances(corners: np.ndarray) -> np.ndarray:
 def _labelled(
     column: _Column, places: Sequence[Place], names: Names, start: int, steps: int | None, pinned: bool, against: str
 ) -> Labelling:
-    claims = [_is_level(name) and p >= LEAST_CLAIM for name, p in zip(names.best, names.probability)]
+    claims = [is_level(name) and p >= LEAST_CLAIM for name, p in zip(names.best, names.probability)]
     if not any(claims):
         return _unnamed(column, places, names, _unknown(names))
     against_all = "" if pinned else column.objection(places, names, claims)
@@ -243,7 +240,7 @@ def _labelled(
         low = max(start - steps, 0)
     elif steps is not None:
         high = start + steps
-    kept = [i for i, name in enumerate(names.best) if _is_level(name) and low <= i <= high]
+    kept = [i for i, name in enumerate(names.best) if is_level(name) and low <= i <= high]
     notes = _notes(names, against, start)
     vertebrae = tuple(
         _vertebra(column, places[i], names.best[i] if claims[i] else None, float(names.probability[i]), number,
@@ -319,6 +316,8 @@ def _notes(names: Names, against: str, start: int) -> dict[int, tuple[str, ...]]
             notes[i] = (Note.ONE_MORE,)
         if _fewer(names) and name in ("L1", "T11"):
             notes[i] = (Note.ONE_FEWER,)
+    if DENS_NAME in names.best:
+        notes[names.best.index("C2")] = (Note.DENS_APART,)
     junction = _junction(names)
     if junction is not None:
         notes[junction] = (*notes.get(junction, ()), Note.TRANSITIONAL)
@@ -387,7 +386,7 @@ def _missed(names: Names, kept: Sequence[int], place: int) -> str:
 
 def _unknown(names: Names) -> tuple[str, ...]:
     """Return that the levels are not known, and the most probable of them."""
-    levelled = [name for name in names.best if _is_level(name)]
+    levelled = [name for name in names.best if is_level(name)]
     if not levelled or not names.counts or names.counts[0].probability < LEAST_RANGE:
         return (LEVELS_UNKNOWN,)
     odds = round(100 * names.counts[0].probability)

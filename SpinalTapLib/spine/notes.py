@@ -43,6 +43,7 @@ class Note(str, Enum):
     TRANSITIONAL = "transitional? between lumbar and sacral"
     ONE_MORE = "one vertebra more than usual: T13, or five lumbar levels and an L6"
     ONE_FEWER = "one vertebra fewer than usual above or below"
+    DENS_APART = "dens apart from the body in this scan, not outlined"
     # The measurements.
     HEIGHT_LOSS = "{place} height loss {percent:.0f} % ({severity} range)"
     OFFSET = "{distance_mm:.1f} mm {direction} offset on {below}"

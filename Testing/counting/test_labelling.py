@@ -60,6 +60,12 @@ def test_the_count_starts_at_the_s1_that_the_detector_is_sure_of():
     assert all(v.level_probability > 0.95 for v in found.vertebrae)
 
 
+def test_a_dens_apart_from_its_c2_is_left_out_and_noted():
+    found = label(_found(6, {4: C2, 5: C2})).vertebrae
+    assert _levels(found) == ["C6", "C5", "C4", "C3", "C2"]
+    assert [Note.DENS_APART in v.flags for v in found] == [False] * 4 + [True]
+
+
 def test_what_lies_below_s1_is_left_out():
     assert _levels(label(_found(4, {1: S1})).vertebrae) == ["S1", "L5", "L4"]
 

@@ -64,6 +64,26 @@ def test_the_dens_above_c2_is_no_second_c2():
     assert names.best == ("C4", "C3", "C2", "")
 
 
+@pytest.mark.parametrize("step", [0.7, 1.0, 1.3])
+def test_a_dens_that_looks_like_a_c2_of_its_own_moves_no_name(step):
+    names = name_column(_seen(C2 - 2, C2 - 1, C2, C2, sure=3.0), _apart([0, 1, 2, 2 + step]))
+    assert names.best == ("C4", "C3", "C2", "dens") and names.probability[0] > 0.8
+    assert not names.missed
+
+
+def test_a_c2_that_may_be_the_dens_alone_is_not_sure():
+    whole, apart = _seen(C2 - 3, C2 - 2, C2 - 1, C2, sure=6.0), _seen(C2 - 2, C2 - 1, C2, C2, sure=6.0)
+    names = name_column(np.maximum(whole - 1.0, apart), _apart(4))
+    assert names.best == ("C5", "C4", "C3", "C2") and names.probability[0] < 0.9
+    assert names.others[0].level == "C4" and names.others[0].probability > 0.1
+
+
+def test_only_c2_has_a_dens():
+    assert "dens" not in name_column(_seen(C2 - 2, C2 - 1, C2 - 1), _apart(3)).best
+    c1 = name_column(_seen(C2 - 1, C2, C2), _apart(3), {2: "C1"})
+    assert c1.best == ("C3", "C2", "C1") and not c1.missed
+
+
 @pytest.mark.parametrize("missing", [1, 3, 6])
 def test_across_a_gap_the_count_goes_on(missing):
     places = [0, 1, 2, 3 + missing, 4 + missing]
