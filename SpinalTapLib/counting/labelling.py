@@ -17,12 +17,15 @@ from .fusion import Place, climb_alone, fuse
 from .ladder import Look
 from .level_evidence import CUT_TEMPER, LevelLook, part_evidence
 from .names import DENS_NAME, EXTRA, LEAST_CLAIM, SACRUM_NAME, STEP_SIZES, Names, is_level, name_column
-from .plausibility import objection, objection_of_signal
+from .plausibility import objection, objection_of_signal, without_signal
 from .rungs import Rung, corners_lps, rung_from_points
 from .start import LADDER_SCORE, in_box, place_of
 
 LEAST_RANGE = 0.25
 """Where no name is claimed, the most likely range is told from this probability on."""
+
+DARK_SCORE = 0.6
+"""Factor on the confidence of a body in a signal void, where the part network only completes the row."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +94,9 @@ def label(
     found, pinned = (tuple(candidates), None) if seed is None else in_box(candidates, seed, working, look)
     column = _Column(found, working, levels_look, dropped)
     pins = {} if pinned is None or seed is None else {pinned: seed.level}
-    first = column.names(_as_found(found), pins)
+    first = column.names(column.marked(_as_found(found)), pins)
     start = _start(first) if pinned is None else pinned
-    places = column.places(start, look, method, first.best[start] == "C2")
+    places = column.marked(column.places(start, look, method, first.best[start] == "C2"))
     at_start = next(i for i, place in enumerate(places) if place.candidate == start)
     if method == "ladder" and look is not None and is_level(first.best[start]):
         pins = {start: first.best[start]}  # what it climbs is counted from the start, whatever it looks like
@@ -130,6 +133,10 @@ def _as_found(candidates: Sequence[Candidate]) -> tuple[Place, ...]:
     return tuple(Place(i, nowhere) for i in range(len(candidates)))
 
 
+def _dark(places: Sequence[Place]) -> list[int]:
+    return [i for i, place in enumerate(places) if Note.NO_SIGNAL in place.flags]
+
+
 class _Column:
     """The candidates of a scan, and what the networks see of them."""
 
@@ -156,6 +163,16 @@ class _Column:
         places = climb_alone(look, rungs, start, working.array.shape, slice_mm, None, upwards=not downwards)
         return places[::-1] if downwards else places
 
+    def marked(self, places: Sequence[Place]) -> tuple[Place, ...]:
+        """Return places with a note on those that lie in a signal void."""
+        if self.working is None:
+            return tuple(places)
+        dark = without_signal(np.array([self.corners(place) for place in places]), self.working)
+        return tuple(
+            replace(place, flags=(*place.flags, Note.NO_SIGNAL)) if i in dark else place
+            for i, place in enumerate(places)
+        )
+
     def names(self, places: Sequence[Place], pins: Mapping[int, str]) -> Names:
         """Return the names of places, from the bottom up."""
         corners = np.array([self.corners(place) for place in places])
@@ -171,7 +188,7 @@ class _Column:
             seen = self._levels_look([rung_from_points(self.working, c) for c in corners])
             evidence = evidence + whole[:, None] * seen
         gaps = [i for i in range(1, len(places)) if self._is_gap(places, i)]
-        return name_column(evidence, self._distances(corners), pins, gaps)
+        return name_column(evidence, self._distances(corners), pins, gaps, _dark(places))
 
     def _distances(self, corners: np.ndarray) -> np.ndarray:
         """Return the distances of places, less the room of what the user has dropped between them."""
@@ -197,7 +214,7 @@ class _Column:
         claimed = [name if claim else None for name, claim in zip(names.best, claims)]
         corners = np.array([self.corners(place) for place in places])
         said = objection(claimed, corners, down, back)
-        return said or ("" if self.working is None else objection_of_signal(claimed, corners, self.working))
+        return said or objection_of_signal(claimed, _dark(places))
 
     def _is_cut(self, place: Place) -> bool:
         return place.candidate is not None and Note.CUT in self.candidates[place.candidate].flags
@@ -286,7 +303,7 @@ def _vertebra(
 ) -> Vertebra:  # fmt: skip
     """Return a place as a vertebra; the confidence is that it is one and that the name is right."""
     value = levels.level(level).value if level else levels.unanchored_value(number)
-    known = probability if level else 1.0
+    known = (probability if level else 1.0) * (DARK_SCORE if Note.NO_SIGNAL in place.flags else 1.0)
     notes = (*place.flags, *notes, *((Note.MISSING_BELOW,) if gap else ()))
     corners = column.corners(place)
     if place.candidate is None:

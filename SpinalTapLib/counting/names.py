@@ -45,6 +45,11 @@ IN_A_GAP = 0.9
 MOST_MISSED, MOST_FALSE = 6, 2
 """At most so many vertebrae missing between two places, and so many places in a row that are none."""
 
+UNSURE_STEP = 0.15
+"""Odds that the distance across a gap, or to a place without signal, tells nothing of how many vertebrae it holds:
+behind a seam or metal the image may be distorted, and stations that were composed may be displaced. So a count across
+it is sure only if what lies beyond confirms it."""
+
 STEP_SIZES, STEP_SD, STEP_SD_MISSED = 1.22, 0.2, 0.12
 """Distance of neighbouring centres in sizes of a vertebra (0.9-1.4 in people), its deviation, and what each missed
 vertebra adds to that."""
@@ -143,7 +148,11 @@ def place_classes(n: int) -> np.ndarray:
 
 
 def name_column(
-    evidence: np.ndarray, distances: np.ndarray, pins: Mapping[int, str] | None = None, gaps: Collection[int] = ()
+    evidence: np.ndarray,
+    distances: np.ndarray,
+    pins: Mapping[int, str] | None = None,
+    gaps: Collection[int] = (),
+    dark: Collection[int] = (),
 ) -> Names:
     """Name the places of a column.
 
@@ -157,6 +166,8 @@ def name_column(
         Places whose level the user knows.
     gaps : collection of int
         Places right below which linking saw room for another vertebra.
+    dark : collection of int
+        Places at which the scan has no signal: that one was found there tells nothing, and its distances little.
 
     Raises
     ------
@@ -164,7 +175,8 @@ def name_column(
         If the pins contradict each other.
     """
     pins = {place: levels.level(name).name for place, name in (pins or {}).items()}
-    chains = [_Chain(order, evidence, distances, pins, gaps) for order in _orders(pins)]
+    evidence = np.where(np.isin(np.arange(len(evidence)), list(dark))[:, None], 0.0, evidence)
+    chains = [_Chain(order, evidence, distances, pins, gaps, dark) for order in _orders(pins)]
     weights = np.array([chain.log_weight for chain in chains])
     if weights.max() < IMPOSSIBLE:
         raise ValueError(f"{_spoken(pins)} cannot be true together; leave one of them out.")
@@ -207,7 +219,13 @@ class _Chain:
     dens apart from its C2 (-1)."""
 
     def __init__(
-        self, order: _Order, evidence: np.ndarray, distances: np.ndarray, pins: Mapping[int, str], gaps: Collection[int]
+        self,
+        order: _Order,
+        evidence: np.ndarray,
+        distances: np.ndarray,
+        pins: Mapping[int, str],
+        gaps: Collection[int],
+        dark: Collection[int],
     ) -> None:
         self.states = (SACRUM_NAME, *order.names, DENS_NAME)
         k, n = len(evidence), len(self.states)
@@ -222,7 +240,7 @@ class _Chain:
             known = self.states.index(name) if name in self.states else -1
             self._seen[place, [s for s in range(n) if s != known]] = -np.inf
             self._false[place] = -np.inf
-        self._distances, self._gaps = distances, frozenset(gaps)
+        self._distances, self._gaps, self._dark = distances, frozenset(gaps), frozenset(dark)
         between = np.arange(n)[None] - np.arange(n)[:, None] - 1
         self._missed = np.where((between < 0) | (between > MOST_MISSED), MOST_MISSED + 1, between)
         self._steps = {(j, i): self._odds(j, i) for i in range(k) for j in range(max(0, i - 1 - MOST_FALSE), i)}
@@ -243,9 +261,12 @@ class _Chain:
         missed = np.arange(MOST_MISSED + 1)
         off = self._distances[low, high] - STEP_SIZES * (missed + 1)
         off[0] = max(off[0], 0.0)  # collapsed discs bring neighbours close
-        share = IN_A_GAP if high in self._gaps and high - low == 1 else MISSED
+        gap = high in self._gaps and high - low == 1
+        share = IN_A_GAP if gap else MISSED
         odds = np.where(missed > 0, np.log(share) + (missed - 1) * np.log(MISSED_AGAIN), np.log(1 - share))
         odds -= 0.5 * (off / (STEP_SD + STEP_SD_MISSED * missed)) ** 2
+        if gap or self._dark & {low, high}:
+            odds = np.logaddexp(np.log(1 - UNSURE_STEP) + odds, np.log(UNSURE_STEP / len(odds)))
         out = np.append(odds, -np.inf)[self._missed]
         out[0, 0] = np.log(SACRUM_AGAIN)
         out[:, -1] = -np.inf

@@ -22,6 +22,7 @@ class Note(str, Enum):
     ONE_SLICE = "seen in one slice only"
     CUT = "cut by the edge of the image"
     CORNER_ESTIMATED = "corner estimated"
+    NO_SIGNAL = "no signal here (metal?): only its neighbours show where it is"
     MISSING_BELOW = "a vertebra may be missing below"
     ADDED = "added by hand"
     # The outline.

@@ -13,6 +13,7 @@ from SpinalTapLib.counting.rungs import Rung
 from SpinalTapLib.detection.linking import Candidate
 from SpinalTapLib.scans.volume import volume_from_array
 from SpinalTapLib.spine import levels
+from SpinalTapLib.spine.confidence import LIKELY, SURE
 from SpinalTapLib.spine.measurements import measure
 from SpinalTapLib.spine.notes import Note
 from SpinalTapLib.spine.structures import N_STRUCTURES, Structure
@@ -316,6 +317,19 @@ def test_a_seam_of_four_vertebrae_is_counted_across():
     column[11] = replace(column[11], evidence=np.eye(7)[BODY])
     found = label([*column[:4], *column[8:]])
     assert _levels(found.vertebrae)[:5] == ["S1", "L5", "L4", "L3", levels.COMMON[8]]
+
+
+def test_a_body_in_a_signal_void_is_noted_and_never_sure():
+    column = _found(7, {0: S1})
+    array = np.full((15, 320, 120), 10.0, np.float32)
+    for place in (0, 1, 3, 4, 5, 6):
+        array[:, 300 - 30 * place - 11 : 300 - 30 * place + 11, 45:75] = 200
+    matrix = np.array([[4.0, 0, 0, -28], [0, 0, 1, -60], [0, -1, 0, 300], [0, 0, 0, 1]])
+    plain, dark = label(column).vertebrae, label(column, working=volume_from_array(array, matrix)).vertebrae
+    assert _levels(dark) == _levels(plain) == ["S1", "L5", "L4", "L3", "L2", "L1", "T12"]
+    assert [Note.NO_SIGNAL in v.flags for v in dark] == [False, False, True, False, False, False, False]
+    assert dark[2].confidence < LIKELY and dark[1].confidence == pytest.approx(plain[1].confidence, abs=0.02)
+    assert dark[3].level_probability < SURE <= dark[1].level_probability, "nothing above confirms the count"
 
 
 def test_no_disc_and_no_slip_is_measured_across_a_gap():

@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from SpinalTapLib.counting.names import LOWEST, N_CLASSES, NOTHING, SACRUM, STEP_SIZES, name_column, place_classes
+from SpinalTapLib.counting.names import (
+    LOWEST,
+    N_CLASSES,
+    NOTHING,
+    SACRUM,
+    STEP_SIZES,
+    Names,
+    name_column,
+    place_classes,
+)
 from SpinalTapLib.spine import levels
 
 S1, C2 = 0, len(levels.COMMON) - 1
@@ -98,6 +107,31 @@ def test_a_gap_that_linking_saw_is_enough_to_doubt_the_count():
     near = _apart([0, 1, 2.5, 3.5])
     plain, gap = name_column(evidence, near), name_column(evidence, near, gaps=[2])
     assert gap.posterior[2].get("L3", 0) > plain.posterior[2].get("L3", 0)
+
+
+def _across(gap: float, beyond: list[int], sure: float, **where: list[int]) -> Names:
+    """S1 to L3, a step of so many levels, and four places that look like these, or like nothing (`sure` 0)."""
+    evidence = np.concatenate([_seen(S1, 1, 2, 3), _seen(*beyond, sure=sure)])
+    return name_column(evidence, _apart([0, 1, 2, 3, *(3 + gap + np.arange(4))]), **where)
+
+
+def test_a_count_across_a_gap_is_sure_only_if_what_lies_beyond_confirms_it():
+    alone = _across(2.0, [5, 6, 7, 8], sure=0.0, gaps=[4])
+    assert alone.best[4] == "L1" and 0.5 < alone.probability[4] < 0.9 < alone.probability[3]
+    confirmed = _across(2.0, [5, 6, 7, 8], sure=2.0, gaps=[4])
+    assert confirmed.best[4] == "L1" and confirmed.probability[4] > 0.9
+
+
+def test_a_gap_of_the_wrong_length_does_not_outvote_what_lies_beyond():
+    names = _across(2.0, [7, 8, 9, 10], sure=3.0, gaps=[4])  # three vertebrae are missing in the room of one
+    assert names.best[4] == "T11" and names.missed == {4: 3}
+
+
+def test_what_was_found_without_signal_tells_nothing():
+    names = _across(1.0, [8, 5, 6, 7], sure=2.0, dark=[4])  # the dark one looks like T10
+    assert names.best[4:6] == ("L2", "L1") and names.probability[5] > 0.9
+    alone = _across(1.0, [8, 5, 6, 7], sure=0.0, dark=[4])
+    assert alone.best[4:6] == ("L2", "L1") and alone.probability[5] < 0.9
 
 
 def test_no_name_is_skipped_or_doubled_without_saying_so():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from SpinalTapLib.counting.labelling import label
-from SpinalTapLib.counting.plausibility import objection, objection_of_signal
+from SpinalTapLib.counting.plausibility import objection, objection_of_signal, without_signal
 from SpinalTapLib.detection.linking import Candidate
 from SpinalTapLib.scans.volume import SagittalVolume
 from SpinalTapLib.spine import levels
@@ -69,26 +69,31 @@ def test_a_sacrum_in_line_with_the_spine_is_left_alone_however_the_scan_is_turne
     assert not objection(levels.COMMON[:7], _column(s1_tilt=tilt) @ turn.T, turn @ DOWN, turn @ BACK)
 
 
-def _scan(bright: Sequence[float]) -> tuple[list[str], np.ndarray, SagittalVolume]:
-    """A column, S1 lowest, and a scan in which its bodies have these brightnesses."""
+def _scan(bright: Sequence[float]) -> tuple[np.ndarray, SagittalVolume]:
+    """A column and a scan in which its bodies have these brightnesses."""
     corners = _column(len(bright))
     array = np.full((3, 400, 200), 10.0, np.float32)
     matrix = np.array([[4.0, 0, 0, -4], [0, 0, 1, -100], [0, -1, 0, 300], [0, 0, 0, 1]])
     for value, points in zip(bright, corners):
         row, column = 300 - points.mean(0)[2], points.mean(0)[1] + 100
         array[:, int(row) - 12 : int(row) + 12, int(column) - 15 : int(column) + 15] = value
-    return list(levels.COMMON[: len(bright)]), corners, SagittalVolume(array, matrix)
+    return corners, SagittalVolume(array, matrix)
 
 
-@pytest.mark.parametrize("bright", [(300, 300, 300, 300), (120, 300, 280, 320), (500, 20, 300, 300), (60, 55, 58, 61)])
+@pytest.mark.parametrize("bright", [(300, 300, 300, 300), (120, 300, 280, 320), (500, 110, 300, 300), (60, 55, 58, 61)])
 def test_bodies_of_different_brightness_are_left_alone(bright):
-    assert not objection_of_signal(*_scan(bright))
+    assert not without_signal(*_scan(bright))
 
 
-def test_an_s1_in_a_signal_void_is_no_start():
-    assert "the scan shows no signal (metal?) where S1 would be" in objection_of_signal(*_scan((12, 300, 280, 320)))
-    _, corners, volume = _scan((12, 300, 280, 320))
-    assert not objection_of_signal(["L5", "L4", "L3", "L2"], corners, volume)
+@pytest.mark.parametrize("bright", [(12, 300, 280, 320), (300, 80, 280, 320), (300, 300, 280, 15)])
+def test_a_body_in_a_signal_void_is_seen(bright):
+    assert without_signal(*_scan(bright)) == {int(np.argmin(bright))}
+
+
+def test_an_end_in_a_signal_void_is_no_start():
+    assert "the scan shows no signal (metal?) where S1 would be" in objection_of_signal(["S1", "L5", "L4"], [0])
+    assert "where C2 would be" in objection_of_signal(["C4", "C3", "C2"], [2])
+    assert not objection_of_signal(["S1", "L5", "L4"], [1]) and not objection_of_signal(["L5", "L4", "L3"], [0])
 
 
 def test_only_named_vertebrae_count():

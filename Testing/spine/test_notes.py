@@ -33,6 +33,7 @@ STORED = {
     "one vertebra more than usual: T13, or five lumbar levels and an L6": Note.ONE_MORE,
     "one vertebra fewer than usual above or below": Note.ONE_FEWER,
     "dens apart from the body in this scan, not outlined": Note.DENS_APART,
+    "no signal here (metal?): only its neighbours show where it is": Note.NO_SIGNAL,
     "added by hand": Note.ADDED,
     "anterior height loss 27 % (moderate range)": Note.HEIGHT_LOSS,
     "3.2 mm forward offset on S1": Note.OFFSET,

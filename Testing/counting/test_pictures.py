@@ -1,0 +1,96 @@
+"""Pictures that mislead a count, drawn and read with the networks as they are shipped: no wrong name is ever sure."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from SpinalTapLib.options import Options
+from SpinalTapLib.pipeline import segment_spine
+from SpinalTapLib.scans.volume import SagittalVolume
+from SpinalTapLib.spine.confidence import LIKELY, WORDS, word_of
+from SpinalTapLib.spine.notes import Note
+from SpinalTapLib.spine.vertebra import Spine
+from SpinalTapLib.training.synthetic.phantom import Phantom, draw_phantom
+
+FAR_MM = 12.0
+"""A body further than this from a vertebra is not that vertebra."""
+
+
+@cache
+def _drawn(seed: int, region: str = "lumbar") -> Phantom:
+    return draw_phantom(seed, region=region, sequence="t2")
+
+
+def _read(array: np.ndarray, phantom: Phantom) -> Spine:
+    scan = SagittalVolume(np.ascontiguousarray(array), phantom.image.matrix, "scan")
+    return segment_spine(scan, options=Options(structures="bodies"))
+
+
+def _row(phantom: Phantom, level: str) -> np.ndarray:
+    """Return where a vertebra's centre lies, (row, column)."""
+    return phantom.image.to_index(np.array(phantom.truth()[level]["centroid_lps_mm"]))[1:]
+
+
+def _true_names(spine: Spine, phantom: Phantom) -> list[str]:
+    """Return the level of the nearest vertebra that was drawn, or an empty text, for each one that was named."""
+    drawn = {name: np.array(place["centroid_lps_mm"]) for name, place in phantom.truth().items()}
+    out = []
+    for vertebra in (v for v in spine.vertebrae if v.level):
+        name, apart = min(
+            ((name, float(np.linalg.norm(vertebra.centroid_lps_mm - centre))) for name, centre in drawn.items()),
+            key=lambda item: item[1],
+        )
+        out.append(name if apart < FAR_MM else "")
+    return out
+
+
+def _wrong(spine: Spine, phantom: Phantom) -> list[str]:
+    named = [v.level for v in spine.vertebrae if v.level]
+    return [name for name, true in zip(named, _true_names(spine, phantom), strict=True) if true and name != true]
+
+
+def test_a_dens_behind_a_bright_band_does_not_move_the_neck():
+    phantom = _drawn(5, "cervical")
+    c2 = phantom.spine.vertebrae[phantom.spine.index("C2")]
+    places = phantom.image.to_lps(np.moveaxis(np.indices(phantom.image.array.shape), 0, -1))
+    across, forward, up = c2.local(places.reshape(-1, 3))
+    base = (np.abs(up - 0.25 * c2.height) < 2) & (np.abs(forward) < 0.6 * c2.depth) & (np.abs(across) < c2.half_width)
+    array = phantom.image.array.copy()
+    array.reshape(-1)[base] = np.quantile(array, 0.99)
+    spine = _read(array, phantom)
+    assert spine.anchor == "C2" and not _wrong(spine, phantom)
+    assert Note.DENS_APART in spine["C2"].flags
+
+
+def test_a_body_in_metal_is_never_sure_and_moves_no_name():
+    phantom = _drawn(21)
+    row, column = _row(phantom, "L5")
+    rows, columns = np.indices(phantom.image.array.shape[1:])
+    spacing = phantom.image.spacing_mm[1:]
+    void = np.hypot((rows - row) * spacing[0], (columns - column) * spacing[1]) < 22
+    spine = _read(np.where(void, 0, phantom.image.array), phantom)
+    assert spine.anchor == "S1" and not _wrong(spine, phantom)
+    assert Note.NO_SIGNAL in spine["L5"].flags and spine["L5"].confidence < LIKELY
+
+
+def test_beyond_a_black_seam_nothing_is_sure_that_nothing_confirms():
+    phantom = _drawn(21)
+    seam = round(30 / phantom.image.spacing_mm[1])
+    first = round(_row(phantom, "L2")[0]) - seam // 2
+    array = phantom.image.array.copy()
+    array[:, first : first + seam] = 0
+    spine = _read(array, phantom)
+    above = [v for v in spine.vertebrae if v.level in ("L1", "T12", "T11")]
+    assert above and not _wrong(spine, phantom)
+    assert WORDS[0] not in {word_of(v, spine) for v in above} and word_of(spine["L5"], spine) == WORDS[0]
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_turned_picture_has_no_names_and_says_why(quarters):
+    phantom = _drawn(21)
+    spine = _read(np.rot90(phantom.image.array, quarters, axes=(1, 2)), phantom)
+    assert spine.anchor == "none" and not any(v.level for v in spine.vertebrae)
+    assert ("upside down" if quarters == 2 else "lying on its side") in spine.warnings[0]
