@@ -231,7 +231,7 @@ def _doubted(
         vertebrae = label(candidates, working=volume, levels_look=look, method="detector").vertebrae
         return tuple(v.level_probability or 0.0 for v in vertebrae if v.level)
 
-    turn = better_turn(evidence.detections.working, len(evidence.counted), found, named)
+    turn = better_turn(evidence.detections.working, evidence.counted, found, named)
     if turn is None:
         return spine
     vertebrae = without_levels(spine.vertebrae)

@@ -49,10 +49,7 @@ def objection(names: Sequence[str | None], corners: np.ndarray, down: np.ndarray
         Unit vectors of the rows' and the columns' direction (superior to inferior, anterior to posterior), LPS.
     """
     named = [i for i, name in enumerate(names) if name is not None]
-    centres = corners.mean(1)
-    way = centres[named[-1]] - centres[named[0]]
-    length = float(np.linalg.norm(way))
-    if len(named) > 1 and length > 0 and -float(way @ down) / length < np.cos(np.deg2rad(GREATEST_LEAN)):
+    if lean(corners[named], down) > GREATEST_LEAN:
         return _sentence("the vertebrae that were found do not lie one above the other")
     sizes = _sizes(corners[named])
     if len(named) >= LEAST_FOR_SIZES and sizes[-3:].mean() > GREATEST_GROWTH * sizes[:3].mean():
@@ -63,6 +60,20 @@ def objection(names: Sequence[str | None], corners: np.ndarray, down: np.ndarray
         if s1 + 2 < len(names) and tilts[s1] - tilts[s1 + 2] < LEAST_SACRAL_TILT:
             return _sentence("the sacrum is tilted backwards, as in an image that is mirrored from front to back")
     return ""
+
+
+def lean(corners: np.ndarray, down: np.ndarray) -> float:
+    """Return the angle, degrees, between the line from the lowest to the highest body and the way up.
+
+    Parameters
+    ----------
+    corners, down
+        As for `objection`; the angle is 0 for fewer than two bodies.
+    """
+    if len(corners) < 2:
+        return 0.0
+    way = corners[-1].mean(0) - corners[0].mean(0)
+    return float(np.degrees(np.arccos(np.clip(-(way @ down) / max(float(np.linalg.norm(way)), 1e-6), -1, 1))))
 
 
 def without_signal(corners: np.ndarray, volume: SagittalVolume) -> frozenset[int]:

@@ -6,13 +6,14 @@ wrong: converters and anonymisers lose the orientation, and pictures made from s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..detection.linking import Candidate
 from ..scans.volume import SagittalVolume
+from .plausibility import GREATEST_LEAN, lean
 
 SLICES = 5
 """Number of slices around the middle that are looked at."""
@@ -25,8 +26,10 @@ FEW = 2
 """With so many vertebrae or fewer, even named ones are doubted: a lone body that is none can look like S1."""
 
 MUCH_MORE, LEAST_MORE = 2.0, 3
-"""A picture lies on its side if turned by 90 degrees it shows twice as many vertebrae, and at least three more. Bodies
-that lie on their side are hardly found: 0 to 4 in pictures that show 3 to 9 upright."""
+"""A picture lies on its side if turned by 90 degrees it shows twice as many vertebrae, and at least three more; or any
+more, where those that it shows as it is do not lie one above the other (`plausibility.GREATEST_LEAN`). Bodies that lie
+on their side are hardly found, 0 to 5 in pictures that show 3 to 12 upright, and from three on their line leaned by 62
+to 80 degrees; that of upright ones by 0 to 23 (20 real scans and 6 synthetic ones)."""
 
 SLICE_MM = 4.0
 """Slice distance of a sub-volume with a single slice, mm."""
@@ -72,15 +75,15 @@ Named = Callable[[SagittalVolume, tuple[Candidate, ...]], tuple[float, ...]]
 """The count: the probability of each named vertebra of a volume."""
 
 
-def better_turn(working: SagittalVolume, count: int, found: Found, named: Named) -> Turn | None:
+def better_turn(working: SagittalVolume, candidates: Sequence[Candidate], found: Found, named: Named) -> Turn | None:
     """Return the change of the picture that makes it a spine which can be named, or shows one on its side, or None.
 
     Parameters
     ----------
     working : SagittalVolume
         At the working resolution.
-    count : int
-        Number of vertebrae found in it as it is.
+    candidates : sequence of Candidate
+        The vertebrae found in it as it is, from the bottom up.
     found, named : callable
         Detector and count.
     """
@@ -88,14 +91,22 @@ def better_turn(working: SagittalVolume, count: int, found: Found, named: Named)
     sideways: list[tuple[int, Turn]] = []
     for turn in TURNS:
         turned = SagittalVolume(turn(middle.array), middle.matrix, middle.name)
-        candidates = found(turned)
-        probabilities = named(turned, candidates)
+        shown = found(turned)
+        probabilities = named(turned, shown)
         if len(probabilities) >= LEAST_NAMED and min(probabilities) >= LEAST_PROBABILITY:
             return turn
         if turn.is_sideways:
-            sideways.append((len(candidates), turn))
+            sideways.append((len(shown), turn))
     most, turn = max(sideways, key=lambda item: item[0])
-    return turn if most >= max(MUCH_MORE * count, count + LEAST_MORE) else None
+    count = len(candidates)
+    many = most >= max(MUCH_MORE * count, count + LEAST_MORE)
+    return turn if many or (most > count and _lies_across(candidates, working)) else None
+
+
+def _lies_across(candidates: Sequence[Candidate], working: SagittalVolume) -> bool:
+    """Return whether vertebrae lie side by side rather than one above the other."""
+    corners = np.array([candidate.corners_lps_mm for candidate in candidates]).reshape(-1, 4, 3)
+    return len(corners) >= LEAST_NAMED and lean(corners, working.matrix[:3, 1] / working.spacing_mm[1]) > GREATEST_LEAN
 
 
 def _middle(working: SagittalVolume) -> SagittalVolume:

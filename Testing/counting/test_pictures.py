@@ -9,7 +9,7 @@ import pytest
 
 from SpinalTapLib.options import Options
 from SpinalTapLib.pipeline import segment_spine
-from SpinalTapLib.scans.volume import SagittalVolume
+from SpinalTapLib.scans.volume import SagittalVolume, load_volume
 from SpinalTapLib.spine.confidence import LIKELY, WORDS, word_of
 from SpinalTapLib.spine.notes import Note
 from SpinalTapLib.spine.vertebra import Spine
@@ -94,3 +94,11 @@ def test_a_turned_picture_has_no_names_and_says_why(quarters):
     spine = _read(np.rot90(phantom.image.array, quarters, axes=(1, 2)), phantom)
     assert spine.anchor == "none" and not any(v.level for v in spine.vertebrae)
     assert ("upside down" if quarters == 2 else "lying on its side") in spine.warnings[0]
+
+
+@pytest.mark.parametrize("quarters", [1, 3])
+def test_a_real_picture_on_its_side_is_said_to_be_on_its_side_although_it_has_no_sacrum(data_folder, quarters):
+    scan = load_volume(data_folder / "sct" / "t2_lumbar.nii.gz")
+    turned = np.ascontiguousarray(np.rot90(scan.array, quarters, axes=(1, 2)))
+    spine = segment_spine(SagittalVolume(turned, scan.matrix, "scan"), options=Options(structures="bodies"))
+    assert spine.anchor == "none" and "lying on its side" in spine.warnings[0]

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from SpinalTapLib.counting.turns import TURNS, Turn, better_turn
+from SpinalTapLib.detection.linking import Candidate
 from SpinalTapLib.scans.volume import SagittalVolume
+from SpinalTapLib.spine.structures import N_STRUCTURES
 
 RIGHT = np.arange(7 * 5 * 6).reshape(7, 5, 6)
 """A picture that is known when it lies right."""
@@ -26,7 +28,16 @@ def _is_right(volume: SagittalVolume) -> bool:
     return np.array_equal(volume.array, RIGHT[1:6])
 
 
-def _ask(array: np.ndarray, count: int = 0, sure: float = 0.9, beside: int = 0, right: int = 6) -> Turn | None:
+def _row(count: int, lean: float = 0.0) -> tuple[Candidate, ...]:
+    """So many bodies, from the bottom up, in a line that leans by so many degrees."""
+    half = np.array([[0, -15, 11], [0, 15, 11], [0, 15, -11], [0, -15, -11]], float)
+    way = 30.0 * np.array([0, np.sin(np.deg2rad(lean)), np.cos(np.deg2rad(lean))])
+    return tuple(Candidate((), i * way, i * way + half, 0, np.zeros(N_STRUCTURES), 0.9, (), (0,)) for i in range(count))
+
+
+def _ask(
+    array: np.ndarray, count: int = 0, sure: float = 0.9, beside: int = 0, right: int = 6, lean: float = 0.0
+) -> Turn | None:
     def found(volume):
         sideways = volume.array.shape[1:] != array.shape[1:]
         return (None,) * (right if _is_right(volume) else beside if sideways else count)
@@ -34,7 +45,7 @@ def _ask(array: np.ndarray, count: int = 0, sure: float = 0.9, beside: int = 0, 
     def named(volume, candidates):
         return (sure,) * len(candidates) if _is_right(volume) else ()
 
-    return better_turn(_volume(array), count, found, named)
+    return better_turn(_volume(array), _row(count, lean), found, named)
 
 
 @pytest.mark.parametrize("turn", TURNS)
@@ -52,6 +63,18 @@ def test_many_more_vertebrae_sideways_are_enough():
     assert _ask(_undone(Turn(2)), count=4, sure=0.0, beside=6) is None
 
 
+@pytest.mark.parametrize("lean", [-80, 65, 100])
+def test_any_more_are_enough_where_those_as_it_is_lie_side_by_side(lean):
+    assert _ask(_undone(Turn(2)), count=5, sure=0.0, beside=7, lean=lean).is_sideways
+    assert _ask(_undone(Turn(2)), count=5, sure=0.0, beside=5, lean=lean) is None
+    assert _ask(_undone(Turn(2)), count=2, sure=0.0, beside=3, lean=lean) is None, "two bodies are no line"
+
+
+@pytest.mark.parametrize("lean", [-40, 0, 55])
+def test_a_bent_spine_is_not_on_its_side(lean):
+    assert _ask(_undone(Turn(2)), count=5, sure=0.0, beside=7, lean=lean) is None
+
+
 @pytest.mark.parametrize(
     ("turn", "words"),
     [(Turn(1), "lying on its side"), (Turn(2), "upside down"), (Turn(0, True), "from front to back"),
@@ -64,5 +87,5 @@ def test_it_is_said_in_one_sentence(turn, words):
 def test_a_single_slice_is_looked_at_too():
     widths = []
     volume = SagittalVolume(RIGHT[:1], np.diag([1.0, 1, 1, 1]))
-    better_turn(volume, 0, lambda v: widths.append(v.spacing_mm[0]) or (), lambda *_: ())
+    better_turn(volume, (), lambda v: widths.append(v.spacing_mm[0]) or (), lambda *_: ())
     assert set(widths) == {4.0}
