@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
 
+from SpinalTapLib.counting.turns import Turn
 from SpinalTapLib.options import Options
 from SpinalTapLib.pipeline import segment_spine
 from SpinalTapLib.scans.volume import SagittalVolume, load_volume
 from SpinalTapLib.spine.confidence import LIKELY, WORDS, word_of
 from SpinalTapLib.spine.notes import Note
 from SpinalTapLib.spine.vertebra import Spine
+from SpinalTapLib.training.synthetic import random_spine
 from SpinalTapLib.training.synthetic.phantom import Phantom, draw_phantom
 
 FAR_MM = 12.0
@@ -30,8 +33,16 @@ def _read(array: np.ndarray, phantom: Phantom) -> Spine:
 
 
 def _row(phantom: Phantom, level: str) -> np.ndarray:
-    """Return where a vertebra's centre lies, (row, column)."""
+    """Return where the centre of a vertebra lies, (row, column)."""
     return phantom.image.to_index(np.array(phantom.truth()[level]["centroid_lps_mm"]))[1:]
+
+
+def _with_void(phantom: Phantom, level: str, radius_mm: float) -> np.ndarray:
+    """Return the scan with a signal void over a vertebra, through all slices."""
+    row, column = _row(phantom, level)
+    rows, columns = np.indices(phantom.image.array.shape[1:])
+    height, width = phantom.image.spacing_mm[1:]
+    return np.where(np.hypot((rows - row) * height, (columns - column) * width) < radius_mm, 0, phantom.image.array)
 
 
 def _true_names(spine: Spine, phantom: Phantom) -> list[str]:
@@ -67,13 +78,16 @@ def test_a_dens_behind_a_bright_band_does_not_move_the_neck():
 
 def test_a_body_in_metal_is_never_sure_and_moves_no_name():
     phantom = _drawn(21)
-    row, column = _row(phantom, "L5")
-    rows, columns = np.indices(phantom.image.array.shape[1:])
-    spacing = phantom.image.spacing_mm[1:]
-    void = np.hypot((rows - row) * spacing[0], (columns - column) * spacing[1]) < 22
-    spine = _read(np.where(void, 0, phantom.image.array), phantom)
+    spine = _read(_with_void(phantom, "L5", 22), phantom)
     assert spine.anchor == "S1" and not _wrong(spine, phantom)
     assert Note.NO_SIGNAL in spine["L5"].flags and spine["L5"].confidence < LIKELY
+
+
+def test_an_s1_in_metal_is_no_start():
+    phantom = _drawn(31)
+    spine = _read(_with_void(phantom, "S1", 18), phantom)
+    assert spine.anchor == "none" and any("no signal (metal?) where S1" in warning for warning in spine.warnings)
+    assert Note.NO_SIGNAL in spine.vertebrae[0].flags
 
 
 def test_beyond_a_black_seam_nothing_is_sure_that_nothing_confirms():
@@ -88,12 +102,35 @@ def test_beyond_a_black_seam_nothing_is_sure_that_nothing_confirms():
     assert WORDS[0] not in {word_of(v, spine) for v in above} and word_of(spine["L5"], spine) == WORDS[0]
 
 
-@pytest.mark.parametrize("quarters", [1, 2, 3])
-def test_a_turned_picture_has_no_names_and_says_why(quarters):
+def test_bodies_that_touch_across_collapsed_discs_stay_apart(monkeypatch):
+    drawn = random_spine._random_discs
+
+    def collapsed(rng, names, size):
+        low = {"L4": 0.0, "L3": 0.5, "L1": 1.0}
+        return [replace(d, height=low.get(name, d.height)) for name, d in zip(names, drawn(rng, names, size))]
+
+    monkeypatch.setattr(random_spine, "_random_discs", collapsed)
+    phantom = draw_phantom(1, region="lumbar", sequence="t2")
+    spine = _read(phantom.image.array, phantom)
+    for level in ("S1", "L5", "L4", "L3", "L2", "L1", "T12"):
+        found, true = (labels == spine[level].label_value for labels in (spine.label_map, phantom.labels))
+        assert 2 * (found & true).sum() > 0.9 * (found.sum() + true.sum()), level
+    heights = [x for v in spine.vertebrae for key, x in v.measurements.items() if key.startswith("disc_height")]
+    assert heights and min(heights) >= 0
+    low, whole = (spine[level].measurements["disc_height_middle_mm"] for level in ("L4", "L5"))
+    assert low < whole / 2
+
+
+@pytest.mark.parametrize(
+    ("turn", "words"),
+    [(Turn(1), "lying on its side"), (Turn(3), "lying on its side"), (Turn(2), "upside down"),
+     (Turn(0, True), "mirrored from front to back"), (Turn(2, True), "mirrored from top to bottom")],
+)  # fmt: skip
+def test_a_turned_picture_has_no_names_and_says_why(turn, words):
     phantom = _drawn(21)
-    spine = _read(np.rot90(phantom.image.array, quarters, axes=(1, 2)), phantom)
+    spine = _read(turn(phantom.image.array), phantom)
     assert spine.anchor == "none" and not any(v.level for v in spine.vertebrae)
-    assert ("upside down" if quarters == 2 else "lying on its side") in spine.warnings[0]
+    assert words in spine.warnings[0]
 
 
 @pytest.mark.parametrize("quarters", [1, 3])
