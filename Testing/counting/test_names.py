@@ -82,7 +82,7 @@ def test_a_dens_that_looks_like_a_c2_of_its_own_moves_no_name(step):
 
 def test_a_c2_that_may_be_the_dens_alone_is_not_sure():
     whole, apart = _seen(C2 - 3, C2 - 2, C2 - 1, C2, sure=6.0), _seen(C2 - 2, C2 - 1, C2, C2, sure=6.0)
-    names = name_column(np.maximum(whole - 1.0, apart), _apart(4))
+    names = name_column(np.maximum(whole - 0.5, apart), _apart(4))
     assert names.best == ("C5", "C4", "C3", "C2") and names.probability[0] < 0.9
     assert names.others[0].level == "C4" and names.others[0].probability > 0.1
 
