@@ -210,8 +210,10 @@ class Commands(RuleBasedStateMachine):
         node = self._segmentation
         for segment_id, size in self.edited.items() if node is not None else ():
             segment = node.GetSegmentation().GetSegment(segment_id)
-            # A vertebra that a count leaves out, such as one above C2, leaves a copy of its edit.
-            assert size in (self._copied if segment is None else [voxels(node, segment.GetName())])
+            # A vertebra that a count leaves out, such as one above C2, leaves a copy of its edit, and so does one whose
+            # body is outlined anew, because a vertebra was added beside it.
+            kept = [] if segment is None else [voxels(node, segment.GetName())]
+            assert size in kept + self._copied
 
     @property
     def _copied(self) -> list[int]:
