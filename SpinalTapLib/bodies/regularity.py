@@ -14,8 +14,13 @@ BALL_MM = 4.0
 """Radius of the structuring ball, mm. Thinner parts count as spurs, narrower gaps as notches; a regular body loses a
 little volume at its corners."""
 SMALL_SHARE = 0.135
-"""Largest radius for `is_regular`, as a share of the cube root of the volume: `BALL_MM` for a body of 30 mm. A ball of
+"""Largest radius of the ball, as a share of the cube root of the volume: `BALL_MM` for a body of 30 mm. A ball of
 4 mm takes 13 % from a regular T3, whose corners are as sharp as those of a lumbar body."""
+
+
+def ball_mm(volume_mm3: float) -> float:
+    """Return the radius of the ball, mm, for a body of a volume, mm³: `BALL_MM`, or less for a small body."""
+    return min(BALL_MM, SMALL_SHARE * float(np.cbrt(volume_mm3)))
 
 
 def irregularity(mask: np.ndarray, radius: float) -> tuple[float, float]:
@@ -52,7 +57,7 @@ def irregularity(mask: np.ndarray, radius: float) -> tuple[float, float]:
 def is_regular(field: np.ndarray, steps_mm: np.ndarray) -> bool:
     """Return whether an opening and a closing change a shape by `CHECK_REMOVED` and `CHECK_FILLED` at most.
 
-    The radius of the ball is `BALL_MM`, or less for a small body: see `SMALL_SHARE`.
+    The radius is that of `ball_mm`.
 
     Parameters
     ----------
@@ -66,7 +71,7 @@ def is_regular(field: np.ndarray, steps_mm: np.ndarray) -> bool:
         return False
     box = [slice(max(int(i.min()) - 1, 0), int(i.max()) + 2) for i in np.nonzero(mask)]
     step_mm = float(np.mean(steps_mm))
-    radius_mm = min(BALL_MM, SMALL_SHARE * step_mm * float(np.cbrt(np.count_nonzero(mask))))
+    radius_mm = ball_mm(np.count_nonzero(mask) * step_mm**3)
     removed, filled = irregularity(mask[tuple(box)], radius_mm / step_mm)
     return bool(removed <= CHECK_REMOVED and filled <= CHECK_FILLED)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...bodies.regularity import BALL_MM, MOST_FILLED, MOST_REMOVED, irregularity
+from ...bodies.regularity import BALL_MM, MOST_FILLED, MOST_REMOVED, ball_mm, irregularity
 from ...bodies.segmentation import Bodies, separate_bodies
 from ...bodies.solids import Solid
 from ...detection.linking import link
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ...detection.detector import PartDetector
 
 STRUCTURES = ("bodies", "vertebrae", "arches", "discs", "canal")
-SIDES = (0.0, 0.4, 0.8, 1.0, np.inf)
+SIDES = (0.0, 0.4, 0.8, np.inf)
 """Borders of the parts of a body from its middle to its sides, in half widths; slices that show more than half of the
 largest cross-section make up its width."""
 
@@ -151,10 +151,11 @@ class VolumeEvaluation:
         text = markdown_table(rows) + "\nIn brackets: 95 % interval, bootstrapped by subject.\n"
         if removed:
             text += (
-                f"\n{len(removed)} bodies: a ball of {BALL_MM:g} mm removes {np.mean(removed):.1%} of a body (worst "
-                f"{max(removed):.1%}) and fills {np.mean(filled):.1%} (worst {max(filled):.1%}). Regular (at most "
-                f"{MOST_REMOVED:.0%} and {MOST_FILLED:.0%}): {self.regular().words(3)}. Irregular with an outline that "
-                f"is called sure: {self.irregular_and_sure}.\n"
+                f"\n{len(removed)} bodies: a ball of {BALL_MM:g} mm (less for small bodies) removes "
+                f"{np.mean(removed):.1%} of a body (worst {max(removed):.1%}) and fills {np.mean(filled):.1%} (worst "
+                f"{max(filled):.1%}). Regular (at most {MOST_REMOVED:.0%} and {MOST_FILLED:.0%}): "
+                f"{self.regular().words(3)}. Irregular with an outline that is called sure: "
+                f"{self.irregular_and_sure}.\n"
             )
         parts = [(low, high, value) for low, high, value in zip(SIDES, SIDES[1:], self.sides()) if np.isfinite(value)]
         if parts:
@@ -347,4 +348,5 @@ def _irregularity(solid: Solid, volume: SagittalVolume) -> tuple[float, float]:
     matrix = volume.matrix @ np.diag([*(1 / spacing), 1.0])
     start = np.array([s.start - 0.5 for s in box]) + 0.5 / spacing
     matrix[:3, 3] = volume.matrix[:3, :3] @ start + volume.matrix[:3, 3]
-    return irregularity(solid.sample(matrix, shape) > 0, BALL_MM)
+    mask = solid.sample(matrix, shape) > 0
+    return irregularity(mask, ball_mm(np.count_nonzero(mask)))
