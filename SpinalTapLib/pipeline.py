@@ -222,13 +222,13 @@ def _doubted(
     """Return a spine without levels, and why, if the picture lies in another way than the scan's header says."""
     evidence: Any = spine.evidence
 
-    def found(volume: SagittalVolume) -> tuple[Candidate, ...]:
+    def found(volume: SagittalVolume) -> tuple[Detections, tuple[Candidate, ...]]:
         detections, _ = _detect(network, spine.device, volume, lambda *_: report(0.0))
-        return calibrated(link(detections), calibration_of(card))
+        return detections, calibrated(link(detections), calibration_of(card))
 
-    def named(volume: SagittalVolume, candidates: tuple[Candidate, ...]) -> tuple[float, ...]:
-        look = _levels_look(options.levels, volume)
-        vertebrae = label(candidates, working=volume, levels_look=look, method="detector").vertebrae
+    def named(detections: Detections, candidates: tuple[Candidate, ...]) -> tuple[float, ...]:
+        look = _levels_look(options.levels, detections)
+        vertebrae = label(candidates, working=detections.working, levels_look=look, method="detector").vertebrae
         return tuple(v.level_probability or 0.0 for v in vertebrae if v.level)
 
     turn = better_turn(evidence.detections.working, evidence.counted, found, named)
@@ -254,9 +254,10 @@ def _name(spine: Spine, seed: SeedBox | None, options: Options, stages: Stages) 
     with stages.stage("label", "Counting the levels"):
         working = evidence.detections.working
         look = _look(options, working) if evidence.counted else None
+        levels_look = _levels_look(options.levels, evidence.detections)
         named = label(
-            evidence.counted, seed, options.steps, working=working, look=look,
-            levels_look=_levels_look(options.levels, working), method=options.method, dropped=evidence.dropped,
+            evidence.counted, seed, options.steps, working=working, look=look, levels_look=levels_look,
+            method=options.method, dropped=evidence.dropped,
         )  # fmt: skip
         label_map = evidence.label_map(named.vertebrae)
         vertebrae = tuple(_with_body(v, evidence, label_map) for v in named.vertebrae)
@@ -294,10 +295,10 @@ def _ladder_look(name: str, working: SagittalVolume) -> LadderLook:
 
 
 @lru_cache(maxsize=1)
-def _levels_look(name: str, working: SagittalVolume) -> LevelLook:
-    """Return the level network's view of a volume; cached like `_ladder_look`."""
+def _levels_look(name: str, detections: Detections) -> LevelLook:
+    """Return the level network's view of a scan; cached like `_ladder_look`."""
     network, card = _counting_network(name)
-    return LevelLook(network, card, working)
+    return LevelLook(network, card, detections)
 
 
 def _look(options: Options, working: SagittalVolume) -> Look | None:

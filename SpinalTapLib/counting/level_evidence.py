@@ -9,12 +9,12 @@ import numpy as np
 import torch
 
 from ..detection.networks import LevelNetwork
-from ..scans.volume import SagittalVolume
+from ..detection.part_maps import Detections
 from ..spine import levels
 from ..spine.structures import BODY_CLASSES, Structure
 from .level_views import level_numbers, level_view, tilt_of
 from .names import N_CLASSES, NOTHING, SACRUM
-from .rungs import Rung, planes_around
+from .rungs import Rung, plane_at
 
 TEMPER = 0.15
 """Power of the level network's probabilities: the views of neighbours overlap by most of their area, so that what they
@@ -40,19 +40,19 @@ Look = Callable[[Sequence[Rung]], np.ndarray]
 
 
 class LevelLook:
-    """Looks at a working volume with the level network, once at each place: what it has seen, it remembers.
+    """Looks at the structures of a scan with the level network, once at each place: what it has seen, it remembers.
 
     Parameters
     ----------
     network : LevelNetwork
     card : mapping
         Its model card, with the shares of the classes among its examples.
-    volume : SagittalVolume
-        At the working resolution.
+    detections : Detections
+        Of the scan.
     """
 
-    def __init__(self, network: LevelNetwork, card: Mapping[str, Any], volume: SagittalVolume) -> None:
-        self._network, self._volume = network.eval(), volume
+    def __init__(self, network: LevelNetwork, card: Mapping[str, Any], detections: Detections) -> None:
+        self._network, self._detections = network.eval(), detections
         shares = np.asarray(card.get("class_shares", np.full(N_CLASSES, 1 / N_CLASSES)), float)
         self._shares = np.log(shares / shares.sum())
         self._seen: dict[tuple[float, bytes], np.ndarray] = {}
@@ -66,11 +66,10 @@ class LevelLook:
         return np.array([self._seen[key] for key in keys]).reshape(-1, N_CLASSES)
 
     def _look(self, rungs: Sequence[Rung]) -> np.ndarray:
-        views = np.stack([
-            level_view(planes_around(self._volume, rung.slice), rung, self._network.rows, self._network.columns)
-            for rung in rungs
-        ])  # fmt: skip
-        pixel_mm = float(self._volume.spacing_mm[1])
+        planes = (plane_at(self._detections.probabilities, rung.slice) for rung in rungs)
+        sides = self._network.rows, self._network.columns
+        views = np.stack([level_view(plane, rung, *sides) for plane, rung in zip(planes, rungs)])
+        pixel_mm = float(self._detections.working.spacing_mm[1])
         numbers = np.stack([level_numbers(rung.size * pixel_mm, tilt_of(rung)) for rung in rungs])
         with torch.inference_mode():
             device = next(self._network.parameters()).device

@@ -1,13 +1,11 @@
-"""What the level network sees of a candidate: its surroundings in its own frame, its size and its tilt."""
+"""What the level network sees of a candidate: the structures around it in its own frame, its size and its tilt."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from ..detection.networks import VIEW_CHANNELS, VIEW_NUMBERS
-from .rungs import FLAT, Rung
+from ..detection.networks import VIEW_NUMBERS
+from .rungs import Rung
 
 VIEW_SIZES = (6.4, 4.8)
 """Height and width of the view, in sizes of the candidate: two to three bodies up and down."""
@@ -38,40 +36,31 @@ def view_points(rung: Rung, rows: int, columns: int, stretch: float = 1.0) -> np
 
 
 def level_view(
-    images: Sequence[np.ndarray] | np.ndarray, rung: Rung, rows: int, columns: int, stretch: float = 1.0
+    structures: np.ndarray, rung: Rung, rows: int, columns: int, stretch: float = 1.0
 ) -> np.ndarray:
     """Return the level network's view of a candidate.
 
+    It shows the structures that the part network found, not the image: these look alike in synthetic and real scans.
+
     Parameters
     ----------
-    images : three arrays, shape (rows, columns)
-        The plane on the right, the one through the candidate's middle, and the one on the left.
+    structures : ndarray, shape (N_STRUCTURES, rows, columns)
+        Probabilities of the structures in the plane through the candidate's middle.
     rung : Rung
-        The candidate, px of these planes.
+        The candidate, px of this plane.
     rows, columns, stretch
         See `view_points`.
 
     Returns
     -------
-    ndarray of float32, shape (5, rows, columns)
-        The planes, z-scored by what is seen of the middle one (0.5-99.5 %) and 0 where there is no image; the
-        candidate's quadrilateral, 0-1; and 1 where there is image.
+    ndarray of float32, shape (9, rows, columns)
+        The candidate's quadrilateral, 0-1; 1 where there is image; and the structures without the background.
     """
     points = view_points(rung, rows, columns, stretch)
-    planes, seen = _sampled(np.asarray(images), points)
-    out = np.zeros((VIEW_CHANNELS, rows, columns), np.float32)
-    if seen.any():
-        values = planes[1][seen]
-        low, high = np.quantile(values[::3], (0.005, 0.995))
-        planes = np.clip(planes, low, high)
-        values = planes[1][seen]
-        least = FLAT * float(np.abs(values).max()) or 1.0
-        out[:3] = (planes - values.mean()) / max(float(values.std()), least) * seen
+    shown, seen = _sampled(np.asarray(structures[1:], np.float32), points)
     own = rung.to_own(rung.corners) / [1.0, stretch]
     corners = (own / VIEW_SIZES + 0.5) * [rows, columns] - 0.5
-    out[3] = _inside(corners, rows, columns)
-    out[4] = seen
-    return out
+    return np.concatenate([_inside(corners, rows, columns)[None], seen[None], shown * seen], dtype=np.float32)
 
 
 def level_numbers(size_mm: float | None, tilt: float | None) -> np.ndarray:

@@ -119,11 +119,11 @@ def look_at(images: Sequence[np.ndarray], rung: Rung, side_px: int) -> np.ndarra
 def planes_around(volume: SagittalVolume, position: float) -> list[np.ndarray]:
     """Return the planes (right, middle, left) of a volume around a fractional slice position."""
     step = max(1.0, NEIGHBOUR_MM / float(volume.spacing_mm[0]))
-    return [_plane(volume.array, position + k * step) for k in (-1, 0, 1)]
+    return [plane_at(volume.array, position + k * step) for k in (-1, 0, 1)]
 
 
-def _plane(array: np.ndarray, position: float) -> np.ndarray:
-    """Return the plane at a fractional slice position, beyond the stack its outermost slice."""
+def plane_at(array: np.ndarray, position: float) -> np.ndarray:
+    """Return the plane (...) of a stack (slices, ...) at a fractional position, beyond it the outermost slice."""
     position = float(np.clip(position, 0, len(array) - 1))
     low = int(position)
     share = position - low

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..detection.linking import Candidate
+from ..detection.part_maps import Detections
 from ..scans.volume import SagittalVolume
 from .plausibility import GREATEST_LEAN, lean
 
@@ -69,9 +70,9 @@ class Turn:
 TURNS = (Turn(1), Turn(3), Turn(2), Turn(0, True), Turn(2, True), Turn(1, True), Turn(3, True))
 """The likely ones first."""
 
-Found = Callable[[SagittalVolume], tuple[Candidate, ...]]
-"""The detector: the candidates in a volume."""
-Named = Callable[[SagittalVolume, tuple[Candidate, ...]], tuple[float, ...]]
+Found = Callable[[SagittalVolume], tuple[Detections, tuple[Candidate, ...]]]
+"""The detector: the detections and candidates in a volume."""
+Named = Callable[[Detections, tuple[Candidate, ...]], tuple[float, ...]]
 """The count: the probability of each named vertebra of a volume."""
 
 
@@ -91,8 +92,8 @@ def better_turn(working: SagittalVolume, candidates: Sequence[Candidate], found:
     sideways: list[tuple[int, Turn]] = []
     for turn in TURNS:
         turned = SagittalVolume(turn(middle.array), middle.matrix, middle.name)
-        shown = found(turned)
-        probabilities = named(turned, shown)
+        detections, shown = found(turned)
+        probabilities = named(detections, shown)
         if len(probabilities) >= LEAST_NAMED and min(probabilities) >= LEAST_PROBABILITY:
             return turn
         if turn.is_sideways:

@@ -219,9 +219,9 @@ class LadderNetwork(nn.Module):
         return self.head(x).unflatten(1, (2, RUNG_OUTPUTS))
 
 
-VIEW_CHANNELS = 5
-"""Input channels of the level network: slice through the candidate, its two neighbours, mask of the candidate, and
-mask of the image."""
+VIEW_CHANNELS = 2 + N_STRUCTURES - 1
+"""Input channels of the level network: mask of the candidate, mask of the image, and the part network's structures
+without the background."""
 VIEW_NUMBERS = 5
 """Number of scalar inputs: the candidate's size and tilt, and whether each is known (see `level_view`)."""
 LEVEL_CLASSES = 26
@@ -240,7 +240,7 @@ class LevelNetwork(nn.Module):
 
     Notes
     -----
-    `forward` takes views (n, 5, rows, columns) and numbers (n, 5) and returns logits (n, 26).
+    `forward` takes views (n, 9, rows, columns) and numbers (n, 5) and returns logits (n, 26).
     """
 
     def __init__(
@@ -272,7 +272,7 @@ class LevelNetwork(nn.Module):
         }  # fmt: skip
 
     def forward(self, view: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
-        """Return the logits of the classes, (n, 5, rows, columns) and (n, 5) -> (n, 26)."""
+        """Return the logits of the classes, (n, 9, rows, columns) and (n, 5) -> (n, 26)."""
         x = self.stem(view)
         for block in self.blocks:
             x = functional.max_pool2d(block(x), 2)

@@ -23,7 +23,9 @@ import torch
 from ..counting.level_views import level_numbers, level_view, tilt_of
 from ..counting.names import BLEND, NOTHING, SACRUM, place_classes
 from ..counting.rungs import Rung
+from ..detection.inference import PartInference
 from ..detection.networks import LEVEL_CLASSES
+from ..spine.structures import BODY_CLASSES, Structure
 from .config import AppearanceConfig
 from .images.appearance import render_planes
 from .images.random_numbers import Chance
@@ -33,7 +35,7 @@ from .synthetic.drawing import Canvas, draw_slice
 from .synthetic.junction import MISREAD_SHARE
 from .synthetic.random_spine import SyntheticSpine, random_spine
 
-PIXEL_MM = 0.9
+PIXEL_MM = 1.0
 APPEARANCE = AppearanceConfig()
 """How the images are made; the same for all."""
 
@@ -55,6 +57,8 @@ class SpineScene:
     ----------
     canvases : tuple of Canvas
         Right, middle, left.
+    apart_mm : float
+        Distance of two adjacent planes.
     spine : SyntheticSpine
     rungs : tuple of Rung
         Bodies in the middle plane, px; from S3 or S4 up to C2, then the dens.
@@ -63,6 +67,7 @@ class SpineScene:
     """
 
     canvases: tuple[Canvas, Canvas, Canvas]
+    apart_mm: float
     spine: SyntheticSpine
     rungs: tuple[Rung, ...]
     targets: np.ndarray
@@ -70,7 +75,7 @@ class SpineScene:
 
 @dataclass(frozen=True, eq=False)
 class LevelExample:
-    """One thing for the level network to learn: view (5, rows, columns), numbers (5,), target (26,), all float32."""
+    """One thing for the level network to learn: view (9, rows, columns), numbers (5,), target (26,), all float32."""
 
     view: np.ndarray
     numbers: np.ndarray
@@ -99,7 +104,7 @@ def draw_scene(rng: np.random.Generator, well_formed: float) -> SpineScene:
         draw_slice(spine, x + k * apart, z_range_mm=z_range, y_range_mm=y_range, pixel_mm=PIXEL_MM) for k in (-1, 0, 1)
     )
     rungs, targets = _rungs(spine, middle, x)
-    return SpineScene((right, middle, left), spine, rungs, targets)
+    return SpineScene((right, middle, left), apart, spine, rungs, targets)
 
 
 def _rungs(spine: SyntheticSpine, canvas: Canvas, x_mm: float) -> tuple[tuple[Rung, ...], np.ndarray]:
@@ -141,18 +146,27 @@ def level_targets(spine: SyntheticSpine) -> np.ndarray:
 
 
 def make_examples(
-    scene: SpineScene, rng: np.random.Generator, rows: int, columns: int, times: int = 1
+    scene: SpineScene, rng: np.random.Generator, inference: PartInference, rows: int, columns: int, times: int = 1
 ) -> list[LevelExample]:
-    """Return an example for each candidate of one image of a scene, detected anew `times` times."""
+    """Return an example for each candidate of one image of a scene, detected anew `times` times.
+
+    `inference` is that of the part network, whose structures the level network sees.
+    """
     images, shift = random_image(scene, rng)
-    return [example for _ in range(times) for example in _looked_at(scene, images, shift, rng, rows, columns)]
+    if rng.random() < 0.3:  # a single slice
+        images = images[[1, 1, 1]]
+        structures = inference(images[1]).probabilities
+    else:
+        images = images[::-1] if rng.random() < 0.5 else images
+        structures = inference(images[1], (images[0], images[2]), scene.apart_mm).probabilities
+    return [example for _ in range(times) for example in _looked_at(scene, structures, shift, rng, rows, columns)]
 
 
 def _looked_at(
-    scene: SpineScene, images: np.ndarray, shift: np.ndarray, rng: np.random.Generator, rows: int, columns: int
+    scene: SpineScene, structures: np.ndarray, shift: np.ndarray, rng: np.random.Generator, rows: int, columns: int
 ) -> list[LevelExample]:
     """Return an example for each candidate of an image whose first row and column are `shift`."""
-    shape = images.shape[1:]
+    shape = structures.shape[1:]
     candidates = []
     for rung, target in zip(scene.rungs, scene.targets):
         moved = Rung(0.0, rung.corners - shift)
@@ -167,15 +181,26 @@ def _looked_at(
     lean = float(rng.normal(0, np.deg2rad(6)))
     size_known, tilt_known = rng.random() < 0.65, rng.random() < 0.75
     stretch = float(np.exp(rng.normal(0, 0.07)))
-    same = rng.random() < 0.3  # a single slice
-    planes = images[[1, 1, 1]] if same else images[::-1] if rng.random() < 0.5 else images
+    shown = _confused(structures, rng)
     examples = []
     for rung, target in candidates:
         size_mm = rung.size * PIXEL_MM * scale * float(np.exp(rng.normal(0, 0.02))) if size_known else None
         tilt = tilt_of(rung) + lean if tilt_known else None
-        view = level_view(planes, rung, rows, columns, stretch)
+        view = level_view(shown, rung, rows, columns, stretch)
         examples.append(LevelExample(view, level_numbers(size_mm, tilt), target.astype(np.float32)))
     return examples
+
+
+def _confused(structures: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return probabilities (N_STRUCTURES, rows, columns) as of a network that mistakes or misses some structures."""
+    out = structures.copy()
+    if rng.random() < 0.3:  # the level must be seen from the surroundings too
+        out[Structure.BODY] = out[BODY_CLASSES].sum(0)
+        out[Structure.BODY + 1 : BODY_CLASSES.stop] = 0.0
+    for structure in (Structure.DISC, Structure.CANAL, Structure.SACRUM, Structure.ARCH):
+        if rng.random() < 0.1:
+            out[structure] = 0.0
+    return out
 
 
 def random_image(scene: SpineScene, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -199,7 +224,7 @@ def _field_of_view(scene: SpineScene, rng: np.random.Generator) -> tuple[int, in
         middles[i] = (scene.canvases[1].origin_mm[1] - body.centre[2]) / PIXEL_MM
     pitch = -np.diff(middles, append=middles[-1] - 14 / PIXEL_MM)  # rows from each middle to the next one up
     draw = rng.random()
-    if draw < 0.42:  # lumbar, S1 in view
+    if draw < 0.36:  # lumbar, S1 in view
         bottom, top = middles[0] + rng.uniform(0.9, 3.2) * pitch[0], middles[int(rng.integers(5, 10))]
     elif draw < 0.62:  # lumbar, cut through S1 or out of view
         bottom, top = middles[0] + rng.uniform(-0.75, 0.9) * pitch[0], middles[int(rng.integers(4, 10))]

@@ -10,13 +10,15 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from ..detection.inference import PartInference
 from ..detection.networks import LEVEL_CLASSES, LevelNetwork
+from ..detection.weights import load_network
 from ..progress import CancelledCallback, ProgressCallback
 from .example_training import ExampleConfig, Examples, train_on_examples
-from .level_examples import draw_scene, make_examples
+from .level_examples import PIXEL_MM, draw_scene, make_examples
 from .settings import check
 
-DETECTIONS = 2
+DETECTIONS = 4
 """How often the candidates of an image are drawn, each time with other errors of the detector."""
 
 FIRST_SCENES = 12
@@ -32,6 +34,8 @@ class LevelConfig(ExampleConfig):
         Size of a view, pixels.
     well_formed : float
         Share of spines with a well-formed S1-S2 disc, far above that of people.
+    parts : str
+        Name or path of the part network.
     """
 
     name: str = "levels"
@@ -43,6 +47,7 @@ class LevelConfig(ExampleConfig):
     rows: int = 128
     columns: int = 96
     well_formed: float = 0.6
+    parts: str = "parts"
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -90,6 +95,7 @@ def train_levels(
     """Train the level network; parameters, result and errors as for `train_on_examples`."""
     torch.manual_seed(config.seed)
     draw = partial(draw_scene, well_formed=config.well_formed)
-    make = partial(make_examples, rows=config.rows, columns=config.columns, times=DETECTIONS)
+    inference = PartInference(load_network(config.parts, pixel_mm=PIXEL_MM)[0])
+    make = partial(make_examples, inference=inference, rows=config.rows, columns=config.columns, times=DETECTIONS)
     source = Examples(draw, make, FIRST_SCENES, stream=7)
     return train_on_examples(config, _Lesson(config), source, output, resume, progress, cancelled)

@@ -40,7 +40,7 @@ def _ask(
 ) -> Turn | None:
     def found(volume):
         sideways = volume.array.shape[1:] != array.shape[1:]
-        return (None,) * (right if _is_right(volume) else beside if sideways else count)
+        return volume, (None,) * (right if _is_right(volume) else beside if sideways else count)
 
     def named(volume, candidates):
         return (sure,) * len(candidates) if _is_right(volume) else ()
@@ -87,5 +87,5 @@ def test_it_is_said_in_one_sentence(turn, words):
 def test_a_single_slice_is_looked_at_too():
     widths = []
     volume = SagittalVolume(RIGHT[:1], np.diag([1.0, 1, 1, 1]))
-    better_turn(volume, (), lambda v: widths.append(v.spacing_mm[0]) or (), lambda *_: ())
+    better_turn(volume, (), lambda v: (widths.append(v.spacing_mm[0]), ()), lambda *_: ())
     assert set(widths) == {4.0}

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import functools
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from SpinalTapLib.counting.names import N_CLASSES, NOTHING, SACRUM
-from SpinalTapLib.detection.networks import LevelNetwork
+from SpinalTapLib.detection.inference import PartInference
+from SpinalTapLib.detection.networks import VIEW_CHANNELS, LevelNetwork
 from SpinalTapLib.detection.weights import load_network
 from SpinalTapLib.spine.levels import COMMON
+from SpinalTapLib.spine.structures import N_STRUCTURES, Structure
 from SpinalTapLib.training.config import load_config
-from SpinalTapLib.training.level_examples import draw_scene, level_targets, make_examples
+from SpinalTapLib.training.level_examples import PIXEL_MM, draw_scene, level_targets, make_examples
 from SpinalTapLib.training.synthetic.junction import MISREAD_SHARE
 from SpinalTapLib.training.synthetic.random_spine import random_spine
 from SpinalTapLib.training.train_levels import LevelConfig, train_levels
@@ -28,6 +31,17 @@ def scene():
     return draw_scene(np.random.default_rng(2), well_formed=1.0)
 
 
+@pytest.fixture(scope="module")
+def parts():
+    """The shipped part network, which finds the structures."""
+    return PartInference(load_network("parts", pixel_mm=PIXEL_MM)[0])
+
+
+def _blank(image, *_):
+    """Find no structure, for tests of everything else."""
+    return SimpleNamespace(probabilities=np.zeros((N_STRUCTURES, *image.shape), np.float32))
+
+
 def test_a_scene_shows_the_sacrum_the_vertebrae_and_the_dens(scene):
     called = scene.targets.argmax(1)
     assert called[0] == SACRUM and set(called) & set(range(len(COMMON)))
@@ -36,31 +50,38 @@ def test_a_scene_shows_the_sacrum_the_vertebrae_and_the_dens(scene):
     assert np.allclose(scene.targets.sum(1), 1)
 
 
-def test_examples_are_whole_and_reproducible(scene):
-    one, other = (make_examples(scene, np.random.default_rng(3), 64, 48) for _ in range(2))
+def test_examples_are_whole_and_reproducible(scene, parts):
+    one, other = (make_examples(scene, np.random.default_rng(3), parts, 64, 48) for _ in range(2))
     assert one and len(one) == len(other)
     for a, b in zip(one, other, strict=True):
-        assert a.view.shape == (5, 64, 48) and a.view.dtype == a.target.dtype == np.float32
-        assert np.isfinite(a.view).all() and a.target.sum() == pytest.approx(1)
+        assert a.view.shape == (VIEW_CHANNELS, 64, 48) and a.view.dtype == a.target.dtype == np.float32
+        assert a.view.min() >= 0 and a.view.max() <= 1 + 1e-3 and a.target.sum() == pytest.approx(1)
         assert np.array_equal(a.view, b.view)
 
 
 def test_fields_of_view_cut_s1_and_miss_it_and_show_it(scene):
     rng = np.random.default_rng(0)
-    lowest = [make_examples(scene, rng, 32, 24)[0] for _ in range(60)]
+    lowest = [make_examples(scene, rng, _blank, 32, 24)[0] for _ in range(60)]
     called = [int(example.target.argmax()) for example in lowest]
     assert {SACRUM, 0} & set(called) and any(0 < k < 24 for k in called)
-    assert any(example.view[4].min() == 0 for example in lowest)
+    assert any(example.view[1].min() == 0 for example in lowest)
+
+
+def test_the_structures_are_sometimes_taken_for_others(scene, parts):
+    rng = np.random.default_rng(4)
+    views = [e.view for _ in range(12) for e in make_examples(scene, rng, parts, 32, 24, times=2)]
+    discs = np.array([view[2 + Structure.DISC - 1].max() for view in views])
+    assert 0 < np.mean(discs == 0) < 0.5, "the disc is missing from some, and seen in most"
 
 
 def test_some_examples_are_no_vertebra(scene):
     rng = np.random.default_rng(1)
-    assert any(e.target[NOTHING] == 1 for _ in range(20) for e in make_examples(scene, rng, 32, 24))
+    assert any(e.target[NOTHING] == 1 for _ in range(20) for e in make_examples(scene, rng, _blank, 32, 24))
 
 
 def test_size_and_tilt_are_kept_back_from_some(scene):
     rng = np.random.default_rng(5)
-    known = np.array([e.numbers[[0, 2]] for _ in range(40) for e in make_examples(scene, rng, 32, 24)[:1]])
+    known = np.array([e.numbers[[0, 2]] for _ in range(40) for e in make_examples(scene, rng, _blank, 32, 24)[:1]])
     assert 0 < known[:, 0].mean() < 1 and 0 < known[:, 1].mean() < 1
 
 
@@ -103,7 +124,7 @@ def test_a_short_training_writes_weights_a_card_and_a_checkpoint(tmp_path):
     assert isinstance(network, LevelNetwork) and card["steps"] == 2
     assert len(card["class_shares"]) == N_CLASSES and sum(card["class_shares"]) == pytest.approx(1, abs=1e-3)
     with torch.inference_mode():
-        logits = network(torch.zeros(2, 5, 32, 24), torch.zeros(2, 5))
+        logits = network(torch.zeros(2, VIEW_CHANNELS, 32, 24), torch.zeros(2, 5))
     assert logits.shape == (2, N_CLASSES) and torch.isfinite(logits).all()
     longer = train_levels(LevelConfig(name="tiny", steps=3, **TINY), tmp_path, resume=tmp_path)
     assert load_network(longer)[1]["steps"] == 3

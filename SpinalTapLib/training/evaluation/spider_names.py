@@ -140,9 +140,8 @@ def make_namer(model: str, ladder: str, levels: str, device: str = "cpu") -> Nam
     def name(volume: SagittalVolume) -> Sequence[Vertebra]:
         detections = detector.detect(volume)
         working = detections.working
-        return label(
-            link(detections), working=working, look=LadderLook(rungs, working), levels_look=LevelLook(*views, working)
-        ).vertebrae
+        look, levels_look = LadderLook(rungs, working), LevelLook(*views, detections)
+        return label(link(detections), working=working, look=look, levels_look=levels_look).vertebrae
 
     return name
 

@@ -109,7 +109,7 @@ def study_odds(
         if not candidates:
             continue
         corners = np.array([c.corners_lps_mm for c in candidates])
-        look = LevelLook(*levels, detections.working)
+        look = LevelLook(*levels, detections)
         whole = np.array([CUT_TEMPER if Note.CUT in c.flags else 1.0 for c in candidates])
         evidence = whole[:, None] * look([rung_from_points(detections.working, c) for c in corners])
         evidence = evidence + np.array([part_evidence(c.evidence, beside=True) for c in candidates])
