@@ -2,8 +2,9 @@
 
 A scene is three planes of a whole spine, drawn once. Many images are made of it: each has a field of view of its own
 (lumbar, cervical, short stacks, the whole; S1 or C2 cut anywhere or out of view), and contrast, texture, shading,
-resolution, artefacts and noise as the tiles of the part network have. In each image the candidates are the bodies in
-view with the errors of a detector, pieces of the sacrum, and places that are no vertebra.
+resolution, artefacts and noise as the tiles of the part network have. The part network finds the structures in it,
+which are what the level network sees. The candidates are the bodies in view with the errors of a detector, pieces of
+the sacrum, and places that are no vertebra.
 
 Levels must be read from the spine. What surrounds it is therefore shifted along the spine at random
 (`SURROUNDINGS_SD`).

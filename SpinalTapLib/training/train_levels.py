@@ -1,4 +1,4 @@
-"""Train the level network from scratch, on candidates in images of synthetic spines only."""
+"""Train the level network, on the structures that the part network finds in images of synthetic spines only."""
 
 from __future__ import annotations
 
@@ -59,9 +59,13 @@ class LevelConfig(ExampleConfig):
 
 
 class _Lesson:
-    """The level network, its loss, and how much of each class its examples held."""
+    """The level network, its loss, and how much of each class its examples held.
 
-    def __init__(self, config: LevelConfig) -> None:
+    `parts` is the SHA-256 of the part network.
+    """
+
+    def __init__(self, config: LevelConfig, parts: str) -> None:
+        self._parts = parts
         self.network = LevelNetwork(config.widths, config.rows, config.columns)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.tallies = {"shown": torch.zeros(LEVEL_CLASSES, dtype=torch.float64)}
@@ -81,6 +85,7 @@ class _Lesson:
         return {
             "task": "Which vertebra a candidate is: S1 to C2, sacrum below S1, or none",
             "trained_on": "synthetic spines only (SpinalTapLib.training), at random fields of view",
+            "part_network": self._parts,
             "class_shares": [round(float(share), 5) for share in shown / shown.sum().clamp(min=1)],
         }
 
@@ -95,7 +100,8 @@ def train_levels(
     """Train the level network; parameters, result and errors as for `train_on_examples`."""
     torch.manual_seed(config.seed)
     draw = partial(draw_scene, well_formed=config.well_formed)
-    inference = PartInference(load_network(config.parts, pixel_mm=PIXEL_MM)[0])
+    parts, card = load_network(config.parts, pixel_mm=PIXEL_MM)
+    inference = PartInference(parts)
     make = partial(make_examples, inference=inference, rows=config.rows, columns=config.columns, times=DETECTIONS)
     source = Examples(draw, make, FIRST_SCENES, stream=7)
-    return train_on_examples(config, _Lesson(config), source, output, resume, progress, cancelled)
+    return train_on_examples(config, _Lesson(config, card["sha256"]), source, output, resume, progress, cancelled)
