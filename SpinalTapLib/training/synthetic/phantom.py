@@ -19,6 +19,7 @@ from ...spine.vertebra import CORNERS
 from ..images.sequences import IN_PHANTOMS, only
 from .body_shape import corners_in_plane
 from .drawing import Canvas, draw_slice
+from .junction import WELL_FORMED_SHARE
 from .random_spine import SyntheticSpine, random_spine
 from .tissues import N_TISSUES
 
@@ -78,6 +79,7 @@ def draw_phantom(
     noise: float = 0.03,
     arches: bool = False,
     plane: str = "sagittal",
+    well_formed: float = WELL_FORMED_SHARE,
     progress: Callable[[float], None] | None = None,
 ) -> Phantom:
     """Draw a synthetic scan.
@@ -102,6 +104,8 @@ def draw_phantom(
     plane : str
         One of `PLANES`: the plane of the slices. Axial and coronal stacks show the same person, the labels are those
         in the middle of each slice, and `Phantom.image` keeps the axes of a `SagittalVolume`.
+    well_formed : float
+        Probability of a well-formed disc between S1 and S2; by default as frequent as in people.
     progress : callable, optional
         Called with the fraction drawn.
 
@@ -112,7 +116,7 @@ def draw_phantom(
     """
     _check(region, sequence, plane, slice_mm, pixel_mm)
     rng = np.random.default_rng([seed, 7])
-    spine = random_spine(rng, healthy=healthy)
+    spine = random_spine(rng, healthy=healthy, well_formed=well_formed)
     window = _field_of_view(spine, region)
     across = PLANES[plane]
     block = 1 if across == 0 else 2 * int(np.ceil((slice_mm / pixel_mm - 1) / 2 - 1e-6)) + 1
