@@ -16,7 +16,7 @@ from .level_views import level_numbers, level_view, tilt_of
 from .names import N_CLASSES, NOTHING, SACRUM
 from .rungs import Rung, plane_at
 
-TEMPER = 0.15
+TEMPER = 0.2
 """Power of the level network's probabilities: the views of neighbours overlap by most of their area, so that what they
 show must not be counted several times."""
 

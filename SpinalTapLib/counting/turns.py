@@ -20,8 +20,9 @@ SLICES = 5
 """Number of slices around the middle that are looked at."""
 
 LEAST_NAMED, LEAST_PROBABILITY = 3, 0.8
-"""A turned picture is right if so many vertebrae are named in it, with this probability at least. On 12 real scans and
-4 synthetic ones, no wrong orientation had a probability above 0.66, nor above 0.47 with more than one vertebra."""
+"""A turned picture can be right if so many vertebrae are named in it, with this probability at least; the one with the
+most is. In a quarter turn of 53 real scans and 4 synthetic ones, three or more vertebrae were named once (0.77), of
+171 upside down or mirrored pictures in nine: 0.78 at most in real ones, 0.92 and 0.95 in two synthetic ones."""
 
 FEW = 2
 """With so many vertebrae or fewer, even named ones are doubted: a lone body that is none can look like S1."""
@@ -90,14 +91,17 @@ def better_turn(working: SagittalVolume, candidates: Sequence[Candidate], found:
     """
     middle = _middle(working)
     sideways: list[tuple[int, Turn]] = []
+    right: list[tuple[int, float, Turn]] = []
     for turn in TURNS:
         turned = SagittalVolume(turn(middle.array), middle.matrix, middle.name)
         detections, shown = found(turned)
         probabilities = named(detections, shown)
         if len(probabilities) >= LEAST_NAMED and min(probabilities) >= LEAST_PROBABILITY:
-            return turn
+            right.append((len(probabilities), min(probabilities), turn))
         if turn.is_sideways:
             sideways.append((len(shown), turn))
+    if right:
+        return max(right, key=lambda item: item[:2])[2]
     most, turn = max(sideways, key=lambda item: item[0])
     count = len(candidates)
     many = most >= max(MUCH_MORE * count, count + LEAST_MORE)
