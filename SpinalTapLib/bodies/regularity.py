@@ -71,7 +71,7 @@ def is_regular(field: np.ndarray, steps_mm: np.ndarray) -> bool:
         return False
     box = [slice(max(int(i.min()) - 1, 0), int(i.max()) + 2) for i in np.nonzero(mask)]
     step_mm = float(np.mean(steps_mm))
-    radius_mm = ball_mm(np.count_nonzero(mask) * step_mm**3)
+    radius_mm = ball_mm(float(np.count_nonzero(mask)) * step_mm**3)
     removed, filled = irregularity(mask[tuple(box)], radius_mm / step_mm)
     return bool(removed <= CHECK_REMOVED and filled <= CHECK_FILLED)
 

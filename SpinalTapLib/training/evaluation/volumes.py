@@ -349,4 +349,4 @@ def _irregularity(solid: Solid, volume: SagittalVolume) -> tuple[float, float]:
     start = np.array([s.start - 0.5 for s in box]) + 0.5 / spacing
     matrix[:3, 3] = volume.matrix[:3, :3] @ start + volume.matrix[:3, 3]
     mask = solid.sample(matrix, shape) > 0
-    return irregularity(mask, ball_mm(np.count_nonzero(mask)))
+    return irregularity(mask, ball_mm(float(np.count_nonzero(mask))))
