@@ -83,6 +83,8 @@ def segment_spine(
     options = options or Options()
     device = choose_device(options.device)
     stages = Stages(_WEIGHTS, progress, cancelled)
+    for look in _LOOKS:  # they hold the earlier scan and its mask, for recounts
+        look.cache_clear()
     with stages.stage("prepare", "Preparing the slices"):
         working = working_volume(volume)
     with stages.stage("load", "Loading the network"):
@@ -299,6 +301,9 @@ def _levels_look(name: str, detections: Detections) -> LevelLook:
     """Return the level network's view of a scan; cached like `_ladder_look`."""
     network, card = _counting_network(name)
     return LevelLook(network, card, detections)
+
+
+_LOOKS = (_ladder_look, _levels_look)
 
 
 def _look(options: Options, working: SagittalVolume) -> Look | None:

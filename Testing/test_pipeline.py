@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -13,6 +15,7 @@ from block_spine import HEIGHT, PITCH, SLICE_MM, BlockSpine
 
 from SpinalTapLib import pipeline
 from SpinalTapLib.counting.turns import TURNS, Turn
+from SpinalTapLib.detection.networks import LevelNetwork
 from SpinalTapLib.evidence import round_probabilities, to_steps
 from SpinalTapLib.files.evidence_file import evidence_bytes, read_evidence
 from SpinalTapLib.files.spine_json import spine_json
@@ -33,6 +36,27 @@ def test_a_lumbar_spine_is_named_from_s1_upwards(block_spine):
     assert [v.level for v in answer.vertebrae] == ["S1", "L5", "L4", "L3", "L2", "L1"]
     assert answer.anchor == "S1"
     assert answer.warnings == ()
+
+
+def test_the_mask_of_the_earlier_scan_is_released_before_the_next_one_is_read(block_spine, monkeypatch):
+    volume = block_spine()[0].volume()
+    detections = segment_spine(volume).evidence.detections
+    levels_look = pipeline._LOOKS[1]  # the true one, which the fixture replaces
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "_counting_network", lambda _: (LevelNetwork((4, 6, 8), 32, 24), {}))
+        levels_look("levels", detections)
+    earlier = weakref.ref(detections)
+    del detections
+    detect, alive = pipeline._detect, []
+
+    def watched(*arguments):
+        gc.collect()
+        alive.append(earlier() is not None)
+        return detect(*arguments)
+
+    monkeypatch.setattr(pipeline, "_detect", watched)
+    segment_spine(volume)
+    assert alive == [False]
 
 
 def test_the_label_map_lies_on_the_scan_and_holds_one_body_a_vertebra(block_spine):
