@@ -26,7 +26,7 @@ from .options import Options
 from .progress import Cancelled, CancelledCallback, ProgressCallback, Stages
 from .scans.resampling import WORKING_PIXEL_MM, working_volume
 from .scans.volume import SagittalVolume
-from .spine.confidence import Calibration, calibration_of
+from .spine.confidence import SURE, Calibration, calibration_of
 from .spine.measurements import measure_spine
 from .spine.vertebra import SeedBox, Spine, Vertebra
 
@@ -105,7 +105,7 @@ def segment_spine(
     spine = _name(spine, seed, options, stages)
     # Steps that the user asks for leave vertebrae out; those that were found are judged then.
     found = spine.vertebrae if options.steps is None else evidence.counted
-    if seed is not None or (spine.anchor != "none" and len(found) > FEW):
+    if seed is not None or (min(_probabilities(spine), default=0.0) >= SURE and len(found) > FEW):
         return spine
     with stages.stage("turn", "Checking the orientation") as report:
         spine = _doubted(spine, network, card, options, report)
@@ -230,10 +230,12 @@ def _doubted(
 
     def named(detections: Detections, candidates: tuple[Candidate, ...]) -> tuple[float, ...]:
         look = _levels_look(options.levels, detections)
-        vertebrae = label(candidates, working=detections.working, levels_look=look, method="detector").vertebrae
+        vertebrae = label(
+            candidates, None, options.steps, working=detections.working, levels_look=look, method="detector"
+        ).vertebrae
         return tuple(v.level_probability or 0.0 for v in vertebrae if v.level)
 
-    turn = better_turn(evidence.detections.working, evidence.counted, found, named)
+    turn = better_turn(evidence.detections.working, evidence.counted, found, named, _probabilities(spine))
     if turn is None:
         return spine
     vertebrae = without_levels(spine.vertebrae)
@@ -246,6 +248,11 @@ def _doubted(
         warnings=(turn.sentence, *evidence.volume.warnings, *evidence.warnings, *evidence.bodies.warnings),
     )
     return measure_spine(spine, evidence.volume.matrix)
+
+
+def _probabilities(spine: Spine) -> tuple[float, ...]:
+    """Return the probability of each name."""
+    return tuple(v.level_probability or 0.0 for v in spine.vertebrae if v.level)
 
 
 def _name(spine: Spine, seed: SeedBox | None, options: Options, stages: Stages) -> Spine:

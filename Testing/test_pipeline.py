@@ -14,7 +14,7 @@ import torch
 from block_spine import HEIGHT, PITCH, SLICE_MM, BlockSpine
 
 from SpinalTapLib import pipeline
-from SpinalTapLib.counting.turns import TURNS, Turn
+from SpinalTapLib.counting.turns import TURNS, UPRIGHT, Turn
 from SpinalTapLib.detection.networks import LevelNetwork
 from SpinalTapLib.evidence import round_probabilities, to_steps
 from SpinalTapLib.files.evidence_file import evidence_bytes, read_evidence
@@ -367,6 +367,13 @@ def test_steps_that_are_asked_for_are_no_reason_to_doubt_the_picture(block_spine
     answer = segment_spine(spine.volume(), options=Options(steps=steps))
     assert [v.level for v in answer.vertebrae] == ["S1", "L5"][: steps + 1] and answer.anchor == "S1"
     assert detector.runs == 1
+
+
+def test_a_picture_whose_names_are_not_sure_is_looked_at_upside_down_and_mirrored(block_spine, monkeypatch):
+    spine, detector = block_spine()
+    assert segment_spine(spine.volume()).anchor == "S1" and detector.runs == 1
+    monkeypatch.setattr(pipeline, "SURE", 1.01)
+    assert segment_spine(spine.volume()).anchor == "S1" and detector.runs == 2 + len(UPRIGHT)
 
 
 def test_a_picture_that_cannot_be_named_is_looked_at_in_every_position(block_spine):

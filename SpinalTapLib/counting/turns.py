@@ -21,8 +21,11 @@ SLICES = 5
 
 LEAST_NAMED, LEAST_PROBABILITY = 3, 0.8
 """A turned picture can be right if so many vertebrae are named in it, with this probability at least; the one with the
-most is. In a quarter turn of 53 real scans and 4 synthetic ones, three or more vertebrae were named once (0.77), of
-171 upside down or mirrored pictures in nine: 0.78 at most in real ones, 0.92 and 0.95 in two synthetic ones."""
+most is."""
+
+MORE_RIGHT = 0.5
+"""So many more names must probably be right (the sum of their probabilities) in a turned picture than in the picture as
+it is."""
 
 FEW = 2
 """With so many vertebrae or fewer, even named ones are doubted: a lone body that is none can look like S1."""
@@ -71,13 +74,17 @@ class Turn:
 TURNS = (Turn(1), Turn(3), Turn(2), Turn(0, True), Turn(2, True), Turn(1, True), Turn(3, True))
 """The likely ones first."""
 
+UPRIGHT = tuple(turn for turn in TURNS if not turn.is_sideways)
+
 Found = Callable[[SagittalVolume], tuple[Detections, tuple[Candidate, ...]]]
 """The detector: the detections and candidates in a volume."""
 Named = Callable[[Detections, tuple[Candidate, ...]], tuple[float, ...]]
 """The count: the probability of each named vertebra of a volume."""
 
 
-def better_turn(working: SagittalVolume, candidates: Sequence[Candidate], found: Found, named: Named) -> Turn | None:
+def better_turn(
+    working: SagittalVolume, candidates: Sequence[Candidate], found: Found, named: Named, own: Sequence[float] = ()
+) -> Turn | None:
     """Return the change of the picture that makes it a spine which can be named, or shows one on its side, or None.
 
     Parameters
@@ -88,20 +95,26 @@ def better_turn(working: SagittalVolume, candidates: Sequence[Candidate], found:
         The vertebrae found in it as it is, from the bottom up.
     found, named : callable
         Detector and count.
+    own : sequence of float
+        Probability of each vertebra that is named in the picture as it is.
     """
     middle = _middle(working)
     sideways: list[tuple[int, Turn]] = []
     right: list[tuple[int, float, Turn]] = []
-    for turn in TURNS:
+    # Vertebrae that are named lie one above the other, see `plausibility.objection`.
+    for turn in TURNS if len(own) <= FEW else UPRIGHT:
         turned = SagittalVolume(turn(middle.array), middle.matrix, middle.name)
         detections, shown = found(turned)
         probabilities = named(detections, shown)
-        if len(probabilities) >= LEAST_NAMED and min(probabilities) >= LEAST_PROBABILITY:
+        probable = len(probabilities) >= LEAST_NAMED and min(probabilities) >= LEAST_PROBABILITY
+        if probable and sum(probabilities) >= sum(own) + MORE_RIGHT:
             right.append((len(probabilities), min(probabilities), turn))
         if turn.is_sideways:
             sideways.append((len(shown), turn))
     if right:
         return max(right, key=lambda item: item[:2])[2]
+    if not sideways:
+        return None
     most, turn = max(sideways, key=lambda item: item[0])
     count = len(candidates)
     many = most >= max(MUCH_MORE * count, count + LEAST_MORE)

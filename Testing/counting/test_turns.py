@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from SpinalTapLib.counting.turns import TURNS, Turn, better_turn
+from SpinalTapLib.counting.turns import TURNS, UPRIGHT, Turn, better_turn
 from SpinalTapLib.detection.linking import Candidate
 from SpinalTapLib.scans.volume import SagittalVolume
 from SpinalTapLib.spine.structures import N_STRUCTURES
@@ -36,7 +36,13 @@ def _row(count: int, lean: float = 0.0) -> tuple[Candidate, ...]:
 
 
 def _ask(
-    array: np.ndarray, count: int = 0, sure: float = 0.9, beside: int = 0, right: int = 6, lean: float = 0.0
+    array: np.ndarray,
+    count: int = 0,
+    sure: float = 0.9,
+    beside: int = 0,
+    right: int = 6,
+    lean: float = 0.0,
+    own: tuple[float, ...] = (),
 ) -> Turn | None:
     def found(volume):
         sideways = volume.array.shape[1:] != array.shape[1:]
@@ -45,7 +51,7 @@ def _ask(
     def named(volume, candidates):
         return (sure,) * len(candidates) if _is_right(volume) else ()
 
-    return better_turn(_volume(array), _row(count, lean), found, named)
+    return better_turn(_volume(array), _row(count, lean), found, named, own)
 
 
 @pytest.mark.parametrize("turn", TURNS)
@@ -56,6 +62,20 @@ def test_the_position_in_which_the_picture_can_be_named_is_found(turn):
 def test_a_picture_that_cannot_be_named_in_any_position_is_not_doubted():
     assert _ask(_undone(Turn(2)), count=5, sure=0.6) is None
     assert _ask(_undone(Turn(2)), count=5, right=2) is None
+
+
+@pytest.mark.parametrize("turn", UPRIGHT)
+def test_names_as_it_is_stand_unless_more_are_probably_right_in_another_position(turn):
+    assert _ask(_undone(turn), count=5, own=(0.7,) * 5) == turn
+    assert _ask(_undone(turn), count=6, own=(0.85,) * 6) is None
+    assert _ask(_undone(turn), count=6, own=(0.6,) * 6, sure=0.75) is None, "not probable enough"
+
+
+def test_a_picture_with_names_is_not_looked_at_sideways():
+    shapes = []
+    volume = _volume(RIGHT)
+    better_turn(volume, _row(3), lambda v: (shapes.append(v.array.shape[1:]), ()), lambda *_: (), (0.6,) * 3)
+    assert set(shapes) == {RIGHT.shape[1:]} and len(shapes) == len(UPRIGHT)
 
 
 def test_many_more_vertebrae_sideways_are_enough():
