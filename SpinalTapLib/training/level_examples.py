@@ -46,10 +46,6 @@ SURROUNDINGS_SD = 0.8
 CHILD_SHARE = 0.06
 """Share of images in which the spine has the size of a child's, or in which the scale is wrong."""
 
-TURNED_SHARE = 0.1
-"""Share of images that are upside down or mirrored: of these, no level is to be known (see `counting.turns`). The part
-network finds upright structures in them all the same."""
-
 LEAST_VISIBLE = 0.35
 """A body of which less lies in view is no candidate: the detector does not find it."""
 
@@ -159,8 +155,6 @@ def make_examples(
     """
     images, shift = random_image(scene, rng)
     candidates = [(Rung(0.0, rung.corners - shift), target) for rung, target in zip(scene.rungs, scene.targets)]
-    if rng.random() < TURNED_SHARE:
-        images, candidates = _turned(images, candidates, rng)
     if rng.random() < 0.3:  # a single slice
         images = images[[1, 1, 1]]
         structures = inference(images[1]).probabilities
@@ -168,25 +162,6 @@ def make_examples(
         images = images[::-1] if rng.random() < 0.5 else images
         structures = inference(images[1], (images[0], images[2]), scene.apart_mm).probabilities
     return [example for _ in range(times) for example in _looked_at(candidates, structures, rng, rows, columns)]
-
-
-def _turned(
-    images: np.ndarray, candidates: list[tuple[Rung, np.ndarray]], rng: np.random.Generator
-) -> tuple[np.ndarray, list[tuple[Rung, np.ndarray]]]:
-    """Return images upside down, mirrored or both, and the candidates in them, which can be any vertebra."""
-    upside_down, mirrored = ((True, True), (True, False), (False, True))[int(rng.integers(3))]
-    last = np.array(images.shape[1:]) - 1.0
-    unknown = np.full(LEVEL_CLASSES, 1 / LEVEL_CLASSES)
-    out = []
-    for rung, _ in candidates:
-        corners = rung.corners
-        if upside_down:
-            corners = np.column_stack([last[0] - corners[:, 0], corners[:, 1]])[[3, 2, 1, 0]]
-        if mirrored:
-            corners = np.column_stack([corners[:, 0], last[1] - corners[:, 1]])[[1, 0, 3, 2]]
-        out.append((Rung(0.0, corners), unknown))
-    images = images[:, ::-1] if upside_down else images
-    return np.ascontiguousarray(images[:, :, ::-1] if mirrored else images), out
 
 
 def _looked_at(

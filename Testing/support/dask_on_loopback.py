@@ -22,7 +22,12 @@ def cluster(folder: Path, workers: int) -> Iterator[Path]:
     The workers have no nanny: one that is killed is gone, so that another one must do its scan.
     """
     path = folder / "scheduler.json"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(SUPPORT))), "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join((str(ROOT), str(SUPPORT))),
+        "OMP_NUM_THREADS": "1",
+        "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",  # as docs/cohorts.md advises
+    }
     common = ("--scheduler-file", str(path), "--no-dashboard")
     commands = [("scheduler", *common, "--host", "127.0.0.1", "--port", "0")]
     commands += [("worker", *common, "--host", "127.0.0.1", "--nthreads", "1", "--no-nanny")] * workers

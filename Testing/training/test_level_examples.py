@@ -74,16 +74,6 @@ def test_the_structures_are_sometimes_taken_for_others(scene, parts):
     assert 0 < np.mean(discs == 0) < 0.5, "the disc is missing from some, and seen in most"
 
 
-def test_of_turned_images_no_level_is_known_and_candidates_are_upright_in_them(scene, monkeypatch):
-    monkeypatch.setattr("SpinalTapLib.training.level_examples.TURNED_SHARE", 1.0)
-    rng = np.random.default_rng(6)
-    examples = [e for _ in range(6) for e in make_examples(scene, rng, _blank, 32, 24)]
-    known = [e for e in examples if e.target[NOTHING] < 1]
-    assert known and all(np.allclose(e.target, 1 / N_CLASSES) for e in known)
-    tilts = np.array([e.numbers[4] for e in known if e.numbers[2]])
-    assert (tilts > 0).mean() > 0.9, "the upper endplate is the upper one in the image"
-
-
 def test_some_examples_are_no_vertebra(scene):
     rng = np.random.default_rng(1)
     assert any(e.target[NOTHING] == 1 for _ in range(20) for e in make_examples(scene, rng, _blank, 32, 24))

@@ -12,6 +12,9 @@ scheduler=$!
 trap 'kill "$scheduler"' EXIT
 while [ ! -f "$file" ]; do sleep 1; done
 
+# Dask's sampling profiler would take a tenth of the processor time.
+export DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False
+
 # One thread a worker: a worker segments one scan at a time. The resource "scan" limits how many run at once.
 for number in 1 2 3; do
   dask worker --scheduler-file "$file" --nthreads 1 --resources "scan=1" --name "worker-$number" --no-dashboard &
