@@ -244,7 +244,8 @@ def _flags_of(inside: np.ndarray | None, working: SagittalVolume) -> tuple[str, 
     edge = np.array(working.array.shape) - 1
     # A body that ends within half a voxel of the outermost voxel centres is cut there.
     in_plane = (inside[:, 1:].min(0) < 0.5).any() or (inside[:, 1:].max(0) > edge[1:] - 0.5).any()
-    return (Note.CUT,) if in_plane or _lacks_a_third(inside, working) else ()
+    notes = {Note.CUT: in_plane, Note.SIDES_CUT: _lacks_a_third(inside, working)}
+    return tuple(note for note, present in notes.items() if present)
 
 
 def _inside(solid: Solid, working: SagittalVolume) -> np.ndarray:

@@ -27,6 +27,7 @@ class Note(str, Enum):
     ADDED = "added by hand"
     # The outline.
     FROM_CORNERS = "outline drawn from its corners"
+    SIDES_CUT = "sides outside the slices"
     OUTLINE_UNSURE = "outline uncertain: compare it with the image"
     NOT_OUTLINED = "not outlined"
     # The arch.

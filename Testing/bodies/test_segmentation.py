@@ -211,7 +211,7 @@ def test_a_body_cut_by_the_edge_is_flagged_and_closed():
     assert bodies.index.any()
 
 
-@pytest.mark.parametrize(("share", "flags"), [(0.5, ((Note.CUT,),)), (0.8, ((),))])
+@pytest.mark.parametrize(("share", "flags"), [(0.5, ((Note.SIDES_CUT,),)), (0.8, ((),))])
 def test_a_body_that_is_cut_at_its_side_is_flagged_where_more_than_a_third_is_missing_and_told_otherwise(share, flags):
     detections, candidates, volume = detect([Box()])
     slices = sorted(m.slice for m in candidates[0].members)

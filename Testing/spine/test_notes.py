@@ -17,6 +17,7 @@ STORED = {
     "corner estimated": Note.CORNER_ESTIMATED,
     "a vertebra may be missing below": Note.MISSING_BELOW,
     "outline drawn from its corners": Note.FROM_CORNERS,
+    "sides outside the slices": Note.SIDES_CUT,
     "outline uncertain: compare it with the image": Note.OUTLINE_UNSURE,
     "not outlined": Note.NOT_OUTLINED,
     "no posterior elements seen": Note.NO_ARCH,
