@@ -292,7 +292,15 @@ def outlines(pixels: np.ndarray) -> np.ndarray:
     return np.where(np.any(touching, 0), pixels, 0)
 
 
+def large(pixels: np.ndarray) -> np.ndarray:
+    """The structures in their usual size, in pixels and as a fraction of the image."""
+    return np.pad(pixels.repeat(3, 1).repeat(3, 2).astype(np.float32), ((0, 0), (40, 40), (60, 60)))
+
+
 FORMS = {
+    "cubic": lambda p: ndimage.zoom(large(p), (1, 1.3, 1.3), order=3),
+    "cubic and moved": lambda p: ndimage.shift(large(p), (0.4, 0.4, 0.4), order=3),
+    "smoothed": lambda p: ndimage.gaussian_filter(large(p), 1),
     "0 to 1": lambda p: p / np.float32(255),
     "scaled": lambda p: p * np.float32(0.1),
     "finer": lambda p: resampled(p, 1, 1.4, 1.4),
@@ -331,6 +339,12 @@ def test_a_scan_with_few_grey_values_and_a_black_background_is_no_label_map(tmp_
     times = 4 if levels > 10 else 2
     enlarged = pixels.repeat(times, 1).repeat(times, 2)
     assert load_volume(write(tmp_path / "b.nii.gz", sagittal_image(enlarged))).array.shape == enlarged.shape
+
+
+def test_a_masked_scan_that_was_enlarged_is_no_label_map(tmp_path):
+    noise = np.random.default_rng(0).normal(300, 30, (3, 40, 30)).astype(np.float32)
+    pixels = np.pad(ndimage.zoom(noise, (1, 2, 2), order=3), ((0, 0), (60, 60), (50, 50)))
+    assert load_volume(write(tmp_path / "a.nii.gz", sagittal_image(pixels))).array.max() > 300
 
 
 def ct() -> np.ndarray:
