@@ -407,4 +407,5 @@ def _unknown(names: Names) -> tuple[str, ...]:
     if not levelled or not names.counts or names.counts[0].probability < LEAST_RANGE:
         return (LEVELS_UNKNOWN,)
     odds = round(100 * names.counts[0].probability)
-    return LEVELS_UNKNOWN, f"Most likely the vertebrae are {levelled[-1]} to {levelled[0]} ({odds} %)."
+    likely = f"vertebrae are {levelled[-1]} to {levelled[0]}" if len(levelled) > 1 else f"vertebra is {levelled[0]}"
+    return LEVELS_UNKNOWN, f"Most likely the {likely} ({odds} %)."

@@ -86,16 +86,16 @@ def notes_in(flags: Iterable[str]) -> tuple[Note, ...]:
     return tuple(note for note in map(Note.of, flags) if note is not None)
 
 
-LEVELS_UNKNOWN = (
-    "Too little of the sacrum or of the upper neck is in view, so the levels are not known: the vertebrae are numbered "
-    "from the bottom up; to name them, draw a box around a vertebra whose level you know."
+_NOT_KNOWN = (
+    "The levels are not known, so the vertebrae are numbered from the bottom up: too little of the sacrum or of the upper "
+    "neck may be in view, or the image may be turned or mirrored. "
 )
+LEVELS_UNKNOWN = _NOT_KNOWN + "If it lies as it should, draw a box around a vertebra whose level you know."
 """Warning on a spine without an anchor."""
 
 LEVELS_UNKNOWN_IN_PANEL = (
-    "Too little of the sacrum or of the upper neck is in view, so the levels are not known: the vertebrae are numbered "
-    "from the bottom up. "
-    'Choose a vertebra whose level you know and say which it is ("This is ..."), or drag the S1 box onto S1.'
+    _NOT_KNOWN + "If it lies as it should, choose a vertebra whose level you know and say which it is "
+    '("This is ..."), or drag the S1 box onto S1.'
 )
 """The same warning as the panel words it, where there are a table and a box to drag."""
 
