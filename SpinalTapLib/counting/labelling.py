@@ -10,7 +10,7 @@ import numpy as np
 from ..detection.linking import Candidate
 from ..scans.volume import SagittalVolume
 from ..spine import levels
-from ..spine.confidence import DOUBTFUL
+from ..spine.confidence import DOUBTFUL, SURE
 from ..spine.notes import LEVELS_UNKNOWN, Note
 from ..spine.vertebra import Alternative, SeedBox, Vertebra
 from .fusion import Place, climb_alone, fuse
@@ -20,6 +20,7 @@ from .names import DENS_NAME, EXTRA, LEAST_CLAIM, SACRUM_NAME, STEP_SIZES, Names
 from .plausibility import objection, objection_of_signal, without_signal
 from .rungs import Rung, corners_lps, rung_from_points
 from .start import LADDER_SCORE, in_box, place_of
+from .turns import FEW
 
 LEAST_RANGE = 0.25
 """Where no name is claimed, the most likely range is told from this probability on."""
@@ -246,7 +247,9 @@ def distances(corners: np.ndarray) -> np.ndarray:
 def _labelled(
     column: _Column, places: Sequence[Place], names: Names, start: int, steps: int | None, pinned: bool, against: str
 ) -> Labelling:
-    claims = [is_level(name) and p >= LEAST_CLAIM for name, p in zip(names.best, names.probability)]
+    # One or two vertebrae make no column that could contradict their names, so these must be sure.
+    least = SURE if len(places) <= FEW and not pinned else LEAST_CLAIM
+    claims = [is_level(name) and p >= least for name, p in zip(names.best, names.probability)]
     if not any(claims):
         return _unnamed(column, places, names, _unknown(names))
     against_all = "" if pinned else column.objection(places, names, claims)

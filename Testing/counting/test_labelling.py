@@ -55,6 +55,12 @@ def _sees(*classes: int, sure: float = 5.0):
     return look
 
 
+def _unsure(rungs) -> np.ndarray:
+    """A level network that sees S1, L5, ... from the bottom up, or one level higher, 65 to 35."""
+    below, above = (_sees(*range(first, first + len(rungs)), sure=9)(rungs) for first in (0, 1))
+    return np.logaddexp(below + np.log(0.65), above + np.log(0.35))
+
+
 def test_the_count_starts_at_the_s1_that_the_detector_is_sure_of():
     found = label(_found(4, {0: S1}))
     assert _levels(found.vertebrae) == ["S1", "L5", "L4", "L3"] and found.anchor == "S1" and not found.warnings
@@ -100,6 +106,22 @@ def test_where_nothing_tells_the_levels_none_is_claimed_and_a_warning_says_so(n)
 
 def test_one_vertebra_alone_that_looks_like_s1_is_s1():
     assert _levels(label(_found(1, {0: S1})).vertebrae) == ["S1"]
+
+
+@pytest.mark.parametrize(("n", "named"), [(1, False), (2, False), (3, True)])
+def test_a_name_that_is_not_sure_is_claimed_only_within_a_column(n, named):
+    volume = volume_from_array(np.random.default_rng(0).random((9, 320, 120)), _matrix())
+    found = label(_found(n), working=volume, levels_look=_unsure)
+    assert found.vertebrae[0].level == ("S1" if named else None)
+    assert 0.5 < found.vertebrae[0].level_probability < SURE
+    if not named:
+        assert "Most likely the vertebra" in found.warnings[1]
+
+
+def test_a_name_that_is_not_sure_is_claimed_in_the_users_box():
+    volume = volume_from_array(np.random.default_rng(0).random((9, 320, 120)), _matrix())
+    found = label(_found(1), _box(0, "L5"), working=volume, levels_look=_unsure)
+    assert _levels(found.vertebrae) == ["L5"]
 
 
 @pytest.mark.parametrize(("n", "said"), [(1, "vertebra is L5"), (3, "vertebrae are L3 to L5")])
