@@ -51,7 +51,10 @@ LUNG_HU = -500
 """Values below it are no tissue, but air or lung."""
 TISSUES_HU = (((-150, -50), 0.03), ((0, 100), 0.15), ((-150, 150), 0.6))
 """Ranges of fat, muscle, and both, and the least fraction of each in the tissue of a CT. Fat below zero is what no MR
-has; a CT stored with an offset, so that air is zero, can be like an MR, and is not told."""
+has."""
+OFFSETS_HU = (1000, 1024)
+"""What is added to Hounsfield units to store them without a sign; the intercept that takes it away again may be lost.
+82 real MR scans, each at 25 brightnesses, never show both air and tissues with the first or the second."""
 LOOKED_VALUES = 1_000_000
 """Approximate number of voxels that are examined to recognise a CT."""
 MAX_VOXELS = 1_000_000_000
@@ -83,9 +86,7 @@ def check_slices(grid: SourceGrid, name: str) -> list[str]:
         return []
     if grid.shape[0] > 1:
         plane = "axial" if grid.shape[1] == 1 else "coronal"
-        raise ValueError(
-            f"{name} holds a single {plane} slice; give a stack of slices, or a sagittal slice."
-        )
+        raise ValueError(f"{name} holds a single {plane} slice; give a stack of slices, or a sagittal slice.")
     return [
         "This is a single sagittal slice: names, outlines and heights are useful where it passes through the middle of "
         "the spine; volumes are meaningless, and no surfaces are written."
@@ -199,6 +200,18 @@ def clean_intensities(array: np.ndarray, name: str) -> tuple[np.ndarray, list[st
     return clean, warnings
 
 
+def about_empty_slices(array: np.ndarray) -> list[str]:
+    """Return a warning if slices of an array, shape (slice, row, column), are empty between others that are not."""
+    shown = [i for i, plane in enumerate(array) if plane.min() < plane.max()]
+    missing = shown[-1] - shown[0] + 1 - len(shown) if shown else 0
+    if not missing:
+        return []
+    return [
+        f"{missing} of {len(array)} sagittal slices are empty (all their voxels are equal), between others that are "
+        "not: vertebrae may be missed there, and widths and volumes may be wrong; export the scan again."
+    ]
+
+
 def is_label_map(array: np.ndarray) -> bool:
     """Return whether an array, shape (slice, row, column), is a label map rather than a scan, judging by its values.
 
@@ -244,7 +257,10 @@ def _share(what: np.ndarray, where: np.ndarray) -> float:
 def about_hounsfield(array: np.ndarray) -> list[str]:
     """Return a warning if the values, of any shape, look like those of a CT: Hounsfield units."""
     values = array.ravel()[:: max(1, array.size // LOOKED_VALUES)]
-    if values.max() < LEAST_BONE_HU or not (_has_air(values) or _has_tissues(values)):
+    readings = [read for read in (values, *(values - offset for offset in OFFSETS_HU)) if read.max() >= LEAST_BONE_HU]
+    signs = [(_has_air(read), _has_tissues(read)) for read in readings]
+    # An MR can show one of the two by chance if its values may be read with any offset.
+    if not signs or not (any(signs[0]) or any(map(all, signs))):
         return []
     return ["The values look like those of a CT (Hounsfield units), not of an MR, which SpinalTap was made for."]
 

@@ -10,6 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from .checks import (
+    about_empty_slices,
     about_hounsfield,
     check_resolution,
     check_size,
@@ -145,9 +146,7 @@ def load_volume(
     grid = sagittal_grid(size, image.GetSpacing(), image.GetOrigin(), image.GetDirection(), reading.where)
     volume = _volume(sitk.GetArrayViewFromImage(image), grid, reading.where)
     if reading.is_label_map or is_label_map(volume.array):
-        raise ValueError(
-            f"{reading.where} is a label map, not a scan; give the scan that it was made from."
-        )
+        raise ValueError(f"{reading.where} is a label map, not a scan; give the scan that it was made from.")
     modality = [] if reading.is_dicom else about_hounsfield(volume.array)
     return replace(volume, name=reading.name, warnings=(*reading.warnings, *modality, *volume.warnings))
 
@@ -185,4 +184,5 @@ def _volume(stored: np.ndarray, grid: SourceGrid, name: str) -> SagittalVolume:
     about_slices = check_slices(grid, name)
     about_resolution = check_resolution(grid, name)
     array, about_values = clean_intensities(grid.to_sagittal(stored), name)
-    return SagittalVolume(array, grid.matrix, name, grid, (*about_slices, *about_resolution, *about_values))
+    warnings = (*about_slices, *about_resolution, *about_values, *about_empty_slices(array))
+    return SagittalVolume(array, grid.matrix, name, grid, warnings)

@@ -87,8 +87,8 @@ def notes_in(flags: Iterable[str]) -> tuple[Note, ...]:
 
 
 _NOT_KNOWN = (
-    "The levels are not known, so the vertebrae are numbered from the bottom up: too little of the sacrum or of the upper "
-    "neck may be in view, or the image may be turned or mirrored. "
+    "The levels are not known, so the vertebrae are numbered from the bottom up: too little of the sacrum or of the "
+    "upper neck may be in view, or the image may be turned or mirrored. "
 )
 LEVELS_UNKNOWN = _NOT_KNOWN + "If it lies as it should, draw a box around a vertebra whose level you know."
 """Warning on a spine without an anchor."""

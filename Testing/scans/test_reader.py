@@ -357,8 +357,10 @@ def ct() -> np.ndarray:
 @pytest.mark.parametrize(
     "change",
     [lambda p: p, lambda p: p.astype(np.float32) + 0.5, lambda p: p.clip(-200, 300), lambda p: p.clip(-160, 240),
-     lambda p: p[:, :, 12:], lambda p: np.where(p < -500, -2000, p)],
-    ids=["whole", "float", "clipped", "soft tissue window", "cropped to the body", "padded"],
+     lambda p: p[:, :, 12:], lambda p: np.where(p < -500, -2000, p), lambda p: (p + 1024).clip(0, 4095),
+     lambda p: (p + 1000).clip(0).astype(np.uint16)],
+    ids=["whole", "float", "clipped", "soft tissue window", "cropped to the body", "padded", "with an offset of 1024",
+         "with an offset of 1000"],
 )  # fmt: skip
 def test_a_ct_is_told_by_its_values(tmp_path, change):
     (warning,) = load_volume(write(tmp_path / "a.nii.gz", sagittal_image(change(ct())))).warnings
@@ -367,7 +369,7 @@ def test_a_ct_is_told_by_its_values(tmp_path, change):
 
 def test_values_that_an_mr_can_have_are_no_ct(tmp_path):
     noise = np.random.default_rng(0).normal(0, 1, (11, 80, 60))
-    for pixels in (noise, 100 * noise, (300 + 100 * noise).astype(np.int16), ct() + 1024, ct() // 4):
+    for pixels in (noise, 100 * noise, (300 + 100 * noise).astype(np.int16), ct() + 2000, ct() // 4):
         assert load_volume(write(tmp_path / "a.nii.gz", sagittal_image(pixels))).warnings == ()
 
 

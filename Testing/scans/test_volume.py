@@ -193,6 +193,15 @@ def test_a_few_voxels_without_a_number_become_background_with_a_warning():
     assert volume.warnings == ("4 voxels were NaN or infinite and were taken as background.",)
 
 
+def test_empty_slices_between_others_are_told_and_those_at_the_sides_are_not():
+    array = np.random.default_rng(0).random((9, 40, 30))
+    array[[0, 1, 8]] = 0
+    assert volume_from_array(array, MATRIX).warnings == ()
+    array[[3, 5]] = 7
+    (warning,) = volume_from_array(array, MATRIX).warnings
+    assert warning.startswith("2 of 9 sagittal slices are empty")
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_more_than_half_without_a_number_is_refused_and_half_is_not(value):
     array = np.random.default_rng(0).random((4, 10, 10))
