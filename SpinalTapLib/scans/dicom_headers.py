@@ -110,6 +110,11 @@ class DicomSlice:
     instance_uid: str = ""
     instance: str = ""
 
+    @property
+    def series(self) -> tuple[str, ...]:
+        """What tells its series from others: anonymisers may give several series the same instance UID."""
+        return self.uid, self.number, self.patient, self.study
+
 
 @dataclass(frozen=True)
 class DicomFiles:
@@ -149,7 +154,7 @@ def scan_series(path: Path) -> DicomFiles:
     if not own.slices:
         return own
     beside = scan_files(other for other in path.parent.iterdir() if other.name != path.name)
-    series = [picture for picture in beside.slices if picture.uid == own.slices[0].uid]
+    series = [picture for picture in beside.slices if picture.series == own.slices[0].series]
     return DicomFiles(sorted(own.slices + series, key=lambda picture: picture.order), beside.damaged)
 
 

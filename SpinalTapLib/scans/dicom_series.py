@@ -67,6 +67,11 @@ def choose_series(stacks: list[DicomStack], series: str | int | None, where: str
     modality = best.first.modality
     if modality != "MR":
         warnings.append(f"The images are of modality {modality or 'unknown'}, not MR, which SpinalTap was made for.")
+    if is_computed(best):
+        warnings.append(
+            "The description or the type of the images says that they were computed from others, or show the phase; "
+            "SpinalTap was made for images as they are acquired, so use the original series if there is one."
+        )
     return best, warnings
 
 
@@ -82,7 +87,7 @@ def why_left_out(stack: DicomStack) -> str:
         return "not a volume"
     if is_localiser(stack):
         return "planning"
-    if _DERIVED_WORDS & _words(stack) or _parts(stack):
+    if is_computed(stack):
         return "computed or phase"
     return "" if is_sagittal(stack) else plane_name(stack)
 
@@ -113,7 +118,7 @@ def _score(stack: DicomStack) -> tuple:
         stack.is_volume,
         stack.first.modality == "MR",
         not is_localiser(stack),
-        not (_DERIVED_WORDS & words or _parts(stack)),
+        not is_computed(stack),
         is_sagittal(stack),
         min(stack.slices, ENOUGH_SLICES),
         round(stack.height_mm / 10),
@@ -134,6 +139,11 @@ def is_localiser(stack: DicomStack) -> bool:
     return any(word.startswith(_PLANNING_WORDS) for word in _words(stack))
 
 
+def is_computed(stack: DicomStack) -> bool:
+    """Return whether a stack was computed from others or shows no magnitude, judging by description and image type."""
+    return bool(_DERIVED_WORDS & _words(stack) or _parts(stack))
+
+
 def is_sagittal(stack: DicomStack) -> bool:
     """Return whether the slices of a stack are sagittal, within 45 degrees."""
     return abs(float(stack.first.direction[0, 2])) > SAGITTAL_COSINE
@@ -152,8 +162,10 @@ def _parts(stack: DicomStack) -> set[str]:
 
 def _describe(stack: DicomStack, stacks: list[DicomStack]) -> str:
     """Describe a stack in words, including what distinguishes it from the others of its series."""
-    siblings = [other for other in stacks if other.first.uid == stack.first.uid]
+    siblings = [other for other in stacks if other.first.series == stack.first.series]
+    patients = list(dict.fromkeys(other.first.patient for other in stacks))  # never shown: messages are stored
     told = [
+        *([f"patient {patients.index(stack.first.patient) + 1} of {len(patients)}"] if len(patients) > 1 else []),
         stack.first.modality or "modality unknown",
         f"{stack.slices} {plane_name(stack)} slice{'s' if stack.slices != 1 else ''}",
         *sorted(_parts(stack)),

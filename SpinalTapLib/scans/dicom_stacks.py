@@ -119,16 +119,16 @@ def stacks_of(pictures: list[DicomSlice]) -> list[DicomStack]:
         (magnitude, phase, ...), or show the same slice again. Overlapping stations additionally make one combined
         stack, which precedes them.
     """
-    groups: dict[str, list[list[DicomSlice]]] = {}
+    groups: dict[tuple[str, ...], list[list[DicomSlice]]] = {}
     for picture in pictures:
-        stacks = groups.setdefault(picture.uid, [])
+        stacks = groups.setdefault(picture.series, [])
         home = next((stack for stack in stacks if _lie_together(picture, stack[0])), None)
         if home is None:
             stacks.append([picture])
         else:
             home.append(picture)
     found = []
-    for series in sorted(groups.values(), key=lambda stacks: (whole_number(stacks[0][0].number), stacks[0][0].uid)):
+    for series in sorted(groups.values(), key=lambda stacks: (whole_number(stacks[0][0].number), stacks[0][0].series)):
         layers = [layer for stack in series for layer in _layers(stack)]
         found += [DicomStack(chain) for chain in chains_of_stations(layers)]
         found += [DicomStack((layer,)) for layer in layers]

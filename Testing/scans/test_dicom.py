@@ -358,6 +358,39 @@ def test_a_derived_series_is_taken_only_where_there_is_no_original_one(tmp_path)
     assert taken(tmp_path) == "as acquired"
 
 
+@pytest.mark.parametrize("image_type", ["ORIGINAL\\PRIMARY\\P\\ND", "DERIVED\\PRIMARY\\DIFFUSION\\ADC",
+                                        "DERIVED\\SECONDARY\\PROJECTION IMAGE\\MIP"])  # fmt: skip
+def test_computed_images_alone_are_read_with_a_warning(tmp_path, image_type):
+    write_series(tmp_path, image_type=image_type)
+    (warning,) = load_volume(tmp_path).warnings
+    assert "computed from others, or show the phase" in warning
+
+
+OTHERS = {"another patient": {"0010|0020": "B"}, "another study": {"0020|000d": "1.2.4"}, "another number": {}}
+
+
+@pytest.mark.parametrize("more", OTHERS.values(), ids=OTHERS)
+@pytest.mark.parametrize("aside", [2, 24])
+def test_series_with_the_same_uid_are_not_mixed(tmp_path, more, aside):
+    """Where slices lie between those of another series, or beside them, they would make one volume with them."""
+    (file, *_) = write_series(tmp_path)
+    place = {"instance": 11, "origin": (10 + aside, -50, 60)}
+    write_series(tmp_path, PIXELS + 1000, **place, number="1" if more else "2", more=more)
+    volume = load_volume(tmp_path)
+    np.testing.assert_array_equal(volume.array, PIXELS[::-1])
+    assert "stack2: series" in volume.warnings[0] and "repetition" not in volume.warnings[0]
+    np.testing.assert_array_equal(load_volume(tmp_path, "stack2").array, PIXELS[::-1] + 1000)
+    np.testing.assert_array_equal(load_volume(file).array, PIXELS[::-1])
+
+
+def test_series_of_two_patients_are_told_apart_without_their_names(tmp_path):
+    write_series(tmp_path, more={"0010|0020": "A17"})
+    write_series(tmp_path, PIXELS[1:], instance=11, more={"0010|0020": "B18"})
+    (warning,) = load_volume(tmp_path).warnings
+    assert "(patient 1 of 2, MR, 6 sagittal slices) was read" in warning
+    assert "(patient 2 of 2, MR, 5 sagittal slices)" in warning and "A17" not in warning
+
+
 def test_of_repeated_slices_the_first_are_read_and_the_others_can_be_chosen(tmp_path):
     write_series(tmp_path, PIXELS + 1000, instance=11)
     write_series(tmp_path, PIXELS, instance=1)
