@@ -277,6 +277,11 @@ def _sform_axes(header: NiftiHeader) -> tuple[np.ndarray, np.ndarray]:
     return steps / np.where(np.isfinite(lengths) & (lengths > 0), lengths, 1), lengths
 
 
+def _sform_with_pixdim(header: NiftiHeader) -> np.ndarray:
+    """Return the sform with the spacing of pixdim, which readers prefer, as a matrix like `NiftiHeader.sform`."""
+    return np.column_stack([_sform_axes(header)[0] * header.pixel_sizes, header.sform[:, 3]])
+
+
 def nearest_axes(axes: np.ndarray) -> np.ndarray:
     """Return the perpendicular unit axes nearest to `axes`, as columns, shape (3, 3) (polar decomposition)."""
     u, _, v = np.linalg.svd(axes)
@@ -298,13 +303,12 @@ def _compare_positions(header: NiftiHeader) -> list[str]:
     qform = header.qform
     if not np.isfinite(qform).all():
         return []
-    axes, _ = _sform_axes(header)
-    sform = np.column_stack([axes * header.pixel_sizes, header.sform[:, 3]])
+    sform = _sform_with_pixdim(header)
     corners = np.array(list(np.ndindex(2, 2, 2))) * (np.maximum(header.sizes[1:4], 1) - np.ones(3))
     apart = np.linalg.norm(corners @ (qform - sform)[:, :3].T + (qform - sform)[:, 3], axis=1).max()
     if apart <= SAME_POSITION_MM:
         return []
-    cosine = (np.trace((qform[:, :3] / header.pixel_sizes).T @ axes) - 1) / 2
+    cosine = (np.trace(qform[:, :3].T @ sform[:, :3] / np.square(header.pixel_sizes)) - 1) / 2
     turn = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
     return [
         f"The file gives two positions, qform and sform, that differ by {turn:.0f} degrees and by up to {apart:.0f} "
@@ -315,7 +319,8 @@ def _compare_positions(header: NiftiHeader) -> list[str]:
 def position_taken(header: NiftiHeader, last: np.ndarray) -> str:
     """Return which of qform and sform a reader used, from the position of the last voxel, shape (3,), LPS, mm."""
     index = np.append(np.maximum(header.sizes[1:4], 1) - np.ones(3), 1)
-    apart = [np.linalg.norm(form @ index - np.asarray(last) * [-1, -1, 1]) for form in (header.qform, header.sform)]
+    forms = header.qform, _sform_with_pixdim(header)
+    apart = [np.linalg.norm(form @ index - np.asarray(last) * [-1, -1, 1]) for form in forms]
     return "the qform" if apart[0] < apart[1] else "the sform"
 
 

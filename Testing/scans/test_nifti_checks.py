@@ -230,9 +230,11 @@ def test_a_scaled_sform_is_compared_with_the_qform_all_the_same(tmp_path, capfd,
         "The file's sform scales the vo"
     ]
     _, about_place = told(with_both(tmp_path / "b.nii", steps, (5, 71, 9), (1, 1)))
-    assert "differ by 0 degrees and by up to 78 mm" in about_place
+    assert "differ by 0 degrees and by up to 78 mm; the sform was used" in about_place
     _, about_place = told(with_both(tmp_path / "c.nii", turned(25, 0, 0) @ steps, (5, -7, 9), (1, 1)))
     assert "differ by 25 degrees" in about_place
+    _, about_place = told(with_both(tmp_path / "e.nii", steps, (5, -7, 5), (1, 1)))
+    assert "by up to 4 mm; the sform was used" in about_place
     mirrored = with_both(tmp_path / "d.nii", steps @ np.diag([-1, 1, 1]), (9.2, -7, 9), (1, 1))
     assert "one mirrors the other" in refusal(mirrored, capfd)
 
