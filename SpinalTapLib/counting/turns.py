@@ -66,8 +66,8 @@ class Turn:
             (2, False): "upside down",
         }.get((self.quarters, self.mirrored), "lying on its side")
         return (
-            f"The image seems to be {what}, which contradicts the orientation in the scan's header, so the levels are "
-            "not named; correct the header, or convert the scan again."
+            f"The image seems to be {what}, which is not how its file says that it lies, so the levels are not named; "
+            "correct the orientation in the file, or convert the scan again."
         )
 
 

@@ -37,8 +37,8 @@ label map that was smoothed or resampled with a cubic kernel. Between neighbours
 NEARLY_FLAT, NEARLY_SAME = 0.75, 0.12
 """Fractions of voxels that nearly have the background's value, and of those clearly apart from it that nearly equal
 their neighbours, above which an array of fine values is a smoothed label map. Those of spines have 0.76 to 0.95, and
-0.18 to 0.7 up to a standard deviation of one voxel. None of 371 real scans has both, nor of 91 that were masked to less
-than a quarter, as they are, enlarged or smoothed: these have 0.12 at most, and 0.13 with 256 values.
+0.18 to 0.7 up to a standard deviation of one voxel. Of 371 real scans, one has both, nearly black and with 256 values;
+none of 91 that were masked to less than a quarter, as they are, enlarged or smoothed, is taken for a label map.
 """
 CLEARLY = 0.1
 """Difference from the background, as a fraction of the range of values, from which a voxel is no trace of a contour."""

@@ -12,7 +12,7 @@ scheduler=$!
 trap 'kill "$scheduler"' EXIT
 while [ ! -f "$file" ]; do sleep 1; done
 
-# Dask's sampling profiler would take a tenth of the processor time.
+# Dask's sampling profiler would take several per cent of the processor time.
 export DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False
 
 # One thread a worker: a worker segments one scan at a time. The resource "scan" limits how many run at once.
