@@ -11,8 +11,8 @@ _MM = {"mm": 1.0, "millimeter": 1.0, "um": 1e-3, "\u00b5m": 1e-3, "\u03bcm": 1e-
 _HEADER_BYTES = 1 << 16
 _LONGEST_FIELD = 500
 """Longest value of a field, characters. ITK's reader crashes at a thousand; three directions have less than 300."""
-_FREE_TEXT = ("content", "labels")
-"""Fields that may be longer."""
+_FREE_TEXT = "content"
+"""Field that may be longer."""
 
 
 def check_metaimage_header(path: Path) -> None:
@@ -38,12 +38,14 @@ def check_nrrd_header(path: Path) -> None:
     Raises
     ------
     ValueError
-        If the value of a field is longer than `_LONGEST_FIELD`.
+        If the value of a field, or a line that is none, is longer than `_LONGEST_FIELD`.
     """
     for line in _header(path).splitlines():
         name, colon, value = line.partition(":")
-        is_field = colon and not value.startswith("=") and not line.startswith("#")  # ":=" is a key with any text
-        if is_field and len(value) > _LONGEST_FIELD and name.lower() not in _FREE_TEXT:
+        if not colon:
+            value = line
+        is_free = value.startswith("=") or line.startswith("#")  # ":=" is a key with any text, "#" a comment
+        if not is_free and len(value) > _LONGEST_FIELD and name.lower() != _FREE_TEXT:
             raise ValueError(
                 f"{path} has a header field of {len(value)} characters ({name[:40]}), so it is damaged; copy or "
                 "convert it again."

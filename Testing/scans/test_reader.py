@@ -384,10 +384,16 @@ def test_the_unit_of_a_nrrd_file_is_kept(tmp_path, unit, factor):
     np.testing.assert_allclose(volume.to_lps((10, 0, 0)), (16, -40, 55), atol=1e-3)
 
 
-@pytest.mark.parametrize("field", ["type", "sizes", "space directions", "something"])
+@pytest.mark.parametrize("field", ["type: ", "sizes: ", "space directions: ", "something: ", "labels: ", ""])
 def test_a_nrrd_field_that_would_crash_its_reader_is_refused(tmp_path, capfd, field):
-    path = with_line(write(tmp_path / "a.nrrd"), f"{field}: {'a' * 5000}")
-    assert "a header field of 5001 characters" in refusal(path, capfd)
+    path = with_line(write(tmp_path / "a.nrrd"), field + "a" * 5000)
+    assert re.search("a header field of 500[01] characters", refusal(path, capfd))
+
+
+@pytest.mark.parametrize("line", ["# ", "content: ", "key:="])
+def test_free_text_in_a_nrrd_header_may_be_long(tmp_path, line):
+    path = with_line(write(tmp_path / "a.nrrd"), line + "a" * 5000)
+    assert load_volume(path).array.any()
 
 
 @pytest.mark.parametrize("count", ["-1 99999999999", "0", "11", "3.5", "three"])
