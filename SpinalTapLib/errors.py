@@ -21,9 +21,9 @@ _REASONS = {
 DAMAGE = (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError, RecursionError)
 """What Python and NumPy raise when they are given a value of the wrong kind, shape or size, from a damaged file."""
 ARRAY_DAMAGE = (
-    *DAMAGE, OSError, EOFError, SyntaxError, TokenError, NotImplementedError, zipfile.BadZipFile, zlib.error,
+    *DAMAGE, OSError, EOFError, SyntaxError, TokenError, RuntimeError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
-"""What NumPy raises when it reads a damaged ``.npy`` or ``.npz`` file."""
+"""What NumPy raises when it reads a damaged ``.npy`` or ``.npz`` file; a RuntimeError for one that seems encrypted."""
 
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
 

@@ -21,7 +21,18 @@ def with_header(header: bytes) -> bytes:
     return out.getvalue()
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", with_header(b"{'descr': '<f8', 'shape': (3,")])
+def encrypted() -> bytes:
+    """Return an archive that says of its array that it is encrypted."""
+    content = bytearray(with_header(b"{'descr': '<f8', 'fortran_order': False, 'shape': (3,), }"))
+    content[6] |= 1
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(content)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no archive", with_header(b"{'descr': '<f8', 'shape': (3,"), encrypted()],
+    ids=["empty", "text", "torn header", "encrypted"],
+)  # fmt: skip
 def test_damaged_evidence_is_refused_in_one_sentence(tmp_path, content):
     path = tmp_path / "evidence.npz"
     path.write_bytes(content)
